@@ -1,0 +1,173 @@
+"""The command line: `run` (the default), `setup`, `report` and `plot`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+
+from bench import environment, machine, report, results
+from bench.limits import raise_open_files
+from bench.measurement import Window
+from bench.paths import OUT, PEER_PYTHON, ROOT, shown
+from bench.rows import ROWS, cases
+from bench.runner import Plan, Runner
+from bench.servers import choose
+
+COMMANDS = ("run", "setup", "report", "plot")
+QUICK_ROWS = ["hello", "flask-json", "echo-64k", "mixed", "pipelined-16"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help")):
+        words = ["run", *words]
+    options = parser().parse_args(words)
+    try:
+        if options.command == "setup":
+            environment.setup()
+        elif options.command == "report":
+            print(report.markdown(results.read(options.file), full=options.full), end="")
+        elif options.command == "plot":
+            _plot(options.file, options.stem or options.file.with_suffix(""))
+        else:
+            _run(options)
+    except (environment.SetupError, ValueError, FileNotFoundError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup", help="install the peers, wrk and libev")
+    _run_options(commands.add_parser("run", help="measure (the default)"))
+    shows = commands.add_parser("report", help="print a Markdown table of results")
+    shows.add_argument("file", type=Path)
+    shows.add_argument("--full", action="store_true", help="every server of every row")
+    draws = commands.add_parser("plot", help="draw results as PNG and SVG")
+    draws.add_argument("file", type=Path)
+    draws.add_argument("stem", type=Path, nargs="?", help="default: beside FILE")
+    return top
+
+
+def _run_options(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--rows",
+        type=_names,
+        default=None,
+        metavar="ROW,...",
+        help=f"default: all of {', '.join(ROWS)}",
+    )
+    run.add_argument(
+        "--servers",
+        type=_names,
+        default=None,
+        metavar="SERVER,...",
+        help="'ours' stands for every engine; peers named here also take part in "
+        "idle-10k; default: ours and all peers",
+    )
+    run.add_argument(
+        "--engines", type=_names, default=["embedded"], metavar="ENGINE,..."
+    )
+    run.add_argument(
+        "--python",
+        default=sys.executable,
+        help="interpreter that has prowingen_wsgi; default: this one",
+    )
+    run.add_argument("--rounds", type=_positive, default=None, help="default: 3")
+    run.add_argument(
+        "--seconds", type=_positive, default=None, help="of one round; default: 4"
+    )
+    run.add_argument(
+        "--threads",
+        type=_numbers,
+        default=None,
+        metavar="N,...",
+        help="instead of a row's own; rows that are about one number keep it",
+    )
+    run.add_argument("--connections", type=_positive, default=None, help="default: 64")
+    run.add_argument(
+        "--time-limit",
+        type=_positive,
+        default=5400,
+        metavar="SECONDS",
+        help="start nothing after this; default: 5400",
+    )
+    run.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"a smoke test: one round of 1 s, 8 threads, {', '.join(QUICK_ROWS)}",
+    )
+    run.add_argument(
+        "--output", type=Path, default=None, help="default: bench/out/DATE.json"
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
+    return value
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(_positive(part) for part in _names(text))
+
+
+def _run(options: argparse.Namespace) -> None:
+    environment.require()
+    raise_open_files()
+    signal.signal(signal.SIGTERM, _terminate)
+    quick = options.quick
+    rows = options.rows or (QUICK_ROWS if quick else list(ROWS))
+    unknown = [name for name in rows if name not in ROWS]
+    if unknown:
+        raise ValueError(
+            f"--rows: no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}"
+        )
+    window = Window(options.seconds or (1 if quick else 4), 0 if quick else 1)
+    plan = Plan(
+        cases=cases(
+            rows, options.threads or ((8,) if quick else None), options.connections
+        ),
+        servers=choose(options.servers, options.engines, options.python),
+        rounds=options.rounds or (1 if quick else 3),
+        window=window,
+        deadline=time.monotonic() + options.time_limit,
+        named=options.servers is not None,
+    )
+    stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    output = options.output or OUT / f"{stamp}.json"
+    command = shown(["python", "-m", "bench", *sys.argv[1:]])
+    found = results.Run(machine.about(command))
+    try:
+        Runner(plan, found).carry_out()
+    finally:
+        found.write(output)
+        print(report.markdown(found), end="")
+        print(f"bench: {shown([str(output.resolve())])}", file=sys.stderr)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    """Unwinds, so that the server being measured is ended and results are written."""
+    raise SystemExit(128 + signum)
+
+
+def _plot(file: Path, stem: Path) -> None:
+    if not PEER_PYTHON.exists():
+        raise environment.SetupError("no matplotlib: run `python -m bench setup`")
+    command = [str(PEER_PYTHON), "-m", "bench.plot"]
+    subprocess.run(
+        [*command, str(file.resolve()), str(stem.resolve())], check=True, cwd=ROOT
+    )

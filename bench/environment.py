@@ -1,0 +1,93 @@
+"""`python -m bench setup`: the peers' environment and the tools beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.paths import BENCH, PEER_PYTHON, VENV
+
+SYSTEM_PACKAGES = {
+    "wrk": "the load generator",
+    "libev-dev": "bjoern is built on it",
+    "build-essential": "bjoern and uWSGI are compiled",
+}
+
+
+class SetupError(Exception):
+    """Something that the benchmark needs is missing. Says how to get it."""
+
+
+def setup() -> None:
+    """Installs wrk and libev where that is possible, then the pinned peers.
+
+    A peer that does not install is left out with a message; the benchmark then
+    reports it as missing.
+    """
+    _system()
+    base = getattr(sys, "_base_executable", sys.executable)
+    if not PEER_PYTHON.exists():
+        subprocess.run([base, "-m", "venv", str(VENV)], check=True)
+    pins = _pins(BENCH / "requirements.txt")
+    if _pip(pins):
+        return
+    print("bench: not all at once; one by one to find out which fails", flush=True)
+    failed = [pin for pin in pins if not _pip([pin])]
+    if failed:
+        print(f"bench: not installed: {', '.join(failed)}", flush=True)
+
+
+def _pip(pins: list[str]) -> bool:
+    # Without build isolation uWSGI and bjoern would still be built by setuptools; with
+    # it the pinned setuptools stays a run-time matter of fastwsgi alone.
+    command = [str(PEER_PYTHON), "-m", "pip", "install", "--quiet", *pins]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def _pins(path: Path) -> list[str]:
+    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def _system() -> None:
+    missing = [name for name in SYSTEM_PACKAGES if not _installed(name)]
+    if not missing:
+        return
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "--quiet"], check=False)
+        if subprocess.run(command, check=False).returncode == 0:
+            return
+    reasons = "; ".join(f"{name}: {SYSTEM_PACKAGES[name]}" for name in missing)
+    print(f"bench: missing on this system ({reasons})", flush=True)
+    print(f"bench: as root: {' '.join(command)}", flush=True)
+
+
+def _installed(package: str) -> bool:
+    if package == "wrk":
+        return shutil.which("wrk") is not None
+    if package == "libev-dev":
+        folders = ("/usr/include", "/usr/local/include", "/opt/homebrew/include")
+        return any(Path(folder, "ev.h").exists() for folder in folders)
+    return shutil.which("cc") is not None
+
+
+def require() -> None:
+    """Raises SetupError unless wrk is there and the peers run on this very Python."""
+    if shutil.which("wrk") is None:
+        raise SetupError("wrk is not installed: run `python -m bench setup`")
+    if not PEER_PYTHON.exists():
+        raise SetupError("no peers are installed: run `python -m bench setup`")
+    code = "import platform; print(platform.python_version())"
+    peers = subprocess.run(
+        [str(PEER_PYTHON), "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    ours = ".".join(str(part) for part in sys.version_info[:3])
+    if peers != ours:
+        raise SetupError(
+            f"the peers run on Python {peers}, this is {ours}: remove bench/.venv and "
+            "run `python -m bench setup` again"
+        )

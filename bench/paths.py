@@ -1,0 +1,49 @@
+"""Where things are: the repository, the peers' environment, the results."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCH = ROOT / "bench"
+VENV = BENCH / ".venv"
+OUT = BENCH / "out"
+LUA = BENCH / "lua"
+
+PEER_PYTHON = VENV / "bin" / "python"
+"""The interpreter that has every peer installed."""
+
+SITE_PACKAGES = (
+    VENV
+    / "lib"
+    / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    / "site-packages"
+)
+
+
+def shown(command: list[str]) -> str:
+    """The command as a reader would type it from the repository's root.
+
+    Results are meant to be committed, and this machine's folders mean nothing
+    elsewhere; an interpreter from outside the repository is shown by its name.
+    """
+    words = []
+    for word in command:
+        if word.startswith(f"{ROOT}/"):
+            words.append(word.removeprefix(f"{ROOT}/"))
+        elif word.startswith("/") and Path(word).exists():
+            words.append(Path(word).name)
+        else:
+            words.append(word)
+    return " ".join(words)
+
+
+def tidy(text: str) -> str:
+    """A message without this machine's folders: absolute paths keep their last part."""
+    return re.sub(
+        r"(?<![\w.:/])/[\w.+-]+(?:/[\w.+-]+)+",
+        lambda path: Path(path[0]).name if Path("/", path[0].split("/")[1]).is_dir() else path[0],
+        text.replace(f"{ROOT}/", ""),
+    )

@@ -1,0 +1,123 @@
+"""Asks a server the row's own question once and checks every byte of the answer.
+
+A server that answers wrongly must not win a row by it, so nothing is measured before
+this has passed. What is merely worth knowing, such as a connection that is closed
+after each answer, comes back as a note.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+
+from bench import apps
+
+SECONDS = 5.0
+PIPELINED = 16
+UPLOAD = b"u" * 65536
+
+Probe = Callable[[int], list[str]]
+"""Takes the port, returns notes, raises WrongAnswer."""
+
+
+class WrongAnswer(Exception):
+    """The server's answer is not what the application said."""
+
+
+def _ask(
+    connection: HTTPConnection,
+    path: str = "/",
+    *,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[HTTPResponse, bytes]:
+    method = "GET" if body is None else "POST"
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        response = connection.getresponse()
+        content = response.read()
+    except (OSError, HTTPException) as error:
+        raise WrongAnswer(f"{method} {path}: {type(error).__name__}: {error}") from None
+    if response.status != 200:
+        raise WrongAnswer(f"{method} {path}: status {response.status}")
+    return response, content
+
+
+def await_answer(port: int, path: str, seconds: float = 10.0) -> None:
+    """Some servers accept before the application is loaded: ask until it answers."""
+    deadline = time.monotonic() + seconds
+    while True:
+        connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        try:
+            _ask(connection, path)
+            return
+        except WrongAnswer:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        finally:
+            connection.close()
+
+
+def expects(
+    body: bytes, *, path: str = "/", upload: bytes | None = None, contains: bool = False
+) -> Probe:
+    """The answer to `path` is `body` (or holds it), twice over one connection."""
+
+    def probe(port: int) -> list[str]:
+        connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        notes: list[str] = []
+        try:
+            for _ in range(2):
+                response, content = _ask(connection, path, body=upload)
+                if content != body and not (contains and body in content):
+                    raise WrongAnswer(
+                        f"{path}: {len(content)} bytes that are not the expected ones"
+                    )
+                if response.will_close:
+                    notes = ["closes the connection after each answer"]
+        finally:
+            connection.close()
+        return notes
+
+    return probe
+
+
+def closes(port: int) -> list[str]:
+    """`Connection: close` is honoured: the answer is followed by the end of stream."""
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    received = _exchange(port, request, until=None)
+    if apps.HELLO not in received:
+        raise WrongAnswer("no answer to a request with Connection: close")
+    return []
+
+
+def pipelines(port: int) -> list[str]:
+    """Sixteen requests in one write get sixteen answers."""
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * PIPELINED
+    received = _exchange(port, request, until=PIPELINED)
+    answers = received.count(apps.HELLO)
+    if answers != PIPELINED:
+        raise WrongAnswer(f"{answers} answers to {PIPELINED} pipelined requests")
+    return []
+
+
+def _exchange(port: int, request: bytes, *, until: int | None) -> bytes:
+    """Sends, then reads up to `until` hello bodies, or else to the end of stream."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", port), 2.0) as connection:
+        try:
+            connection.sendall(request)
+            while until is None or received.count(apps.HELLO) < until:
+                piece = connection.recv(65536)
+                if not piece:
+                    break
+                received += piece
+        except TimeoutError:
+            if until is None:
+                raise WrongAnswer("leaves the connection open, unasked") from None
+        except OSError as error:
+            raise WrongAnswer(f"connection: {error.strerror}") from None
+    return received

@@ -1,0 +1,211 @@
+"""The Markdown that a README carries: ours against the best peer, row by row.
+
+The best peer is chosen for each figure separately, so each ratio is against whoever
+did that best in the same run.
+"""
+
+from __future__ import annotations
+
+from bench.results import CaseResult, Outcome, Run, Spread
+from bench.runner import WITH_LOG
+
+RATE = "requests_per_second"
+CPU = "cpu_us"
+MARK = "†"
+
+
+def latency_metric(case: CaseResult) -> str:
+    """Overall percentiles of `mixed` only say how long the slow requests sleep."""
+    return "fast_p99_ms" if case.row == "mixed" else "p99_ms"
+
+
+def markdown(run: Run, *, full: bool = False) -> str:
+    parts = [_summary(run), *_special(run)]
+    if full:
+        parts += [_details(case) for case in run.cases]
+    parts += [_absent(run), _about(run)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _summary(run: Run) -> str:
+    compared = [
+        (case, outcome)
+        for case in run.cases
+        for outcome in case.ours
+        if any(not other.ours for other in case.outcomes)
+    ]
+    if not compared:
+        return ""
+    engines = {outcome.server for _, outcome in compared}
+    lines = _table_head(
+        ["Row", "Threads"],
+        ["Requests/s", "Best peer", "×", "p99 ms", "Best peer", "CPU µs", "Best peer"],
+    )
+    for case, outcome in compared:
+        name = case.row if len(engines) == 1 else f"{case.row} ({outcome.server})"
+        metric = latency_metric(case)
+        cells = [
+            name,
+            str(case.threads),
+            _own(outcome, RATE),
+            _peer(case, RATE),
+            _ratio(case.ratio(outcome, RATE)),
+            _own(outcome, metric),
+            _peer(case, metric),
+            _own(outcome, CPU),
+            _peer(case, CPU),
+        ]
+        lines.append(_line(cells))
+    return "\n".join(lines)
+
+
+def _own(outcome: Outcome, metric: str) -> str:
+    spread = outcome.spread(metric)
+    if spread is None:
+        return "–"
+    mark = "" if outcome.comparable else f" {MARK}"
+    return f"**{number(spread.median)}**{mark}"
+
+
+def _peer(case: CaseResult, metric: str) -> str:
+    best = case.best_peer(metric)
+    return f"{number(best[1])} ({best[0].server})" if best else "–"
+
+
+def _ratio(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.2f}"
+
+
+def number(value: float) -> str:
+    """Three figures are all that a few rounds on a shared machine can stand for."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _special(run: Run) -> list[str]:
+    """The rows whose result is a ratio of ours to ours."""
+    lines = []
+    for case in run.cases:
+        for outcome in case.outcomes:
+            if case.row == "idle-10k":
+                lines += _idle_line(case, outcome)
+            elif case.row == "hello-log" and outcome.server.endswith(WITH_LOG):
+                lines += _log_line(case, outcome)
+    return ["\n".join(lines)] if lines else []
+
+
+def _idle_line(case: CaseResult, outcome: Outcome) -> list[str]:
+    ratio = outcome.median("throughput_ratio")
+    size = outcome.median("kib_per_connection")
+    if ratio is None or size is None:
+        return []
+    return [
+        f"- {case.label}, {outcome.server}: {100 * ratio:.0f} % of its own throughput "
+        f"with 10,000 idle connections open, {size:.1f} KiB of memory each"
+    ]
+
+
+def _log_line(case: CaseResult, outcome: Outcome) -> list[str]:
+    plain = outcome.server.removesuffix(WITH_LOG)
+    without = [other for other in case.outcomes if other.server == plain]
+    rates = (outcome.median(RATE), without[0].median(RATE) if without else None)
+    if rates[0] is None or not rates[1]:
+        return []
+    return [
+        f"- {case.label}, {plain}: {100 * rates[0] / rates[1]:.0f} % of its own "
+        "throughput with an access log"
+    ]
+
+
+def _details(case: CaseResult) -> str:
+    lines = [
+        f"### {case.row}, {case.threads} threads, {case.connections} connections",
+        "",
+        f"{case.says}. Median (lowest–highest round).",
+        "",
+        *_table_head(
+            ["Server"], ["Requests/s", "p50 ms", "p99 ms", "CPU µs", "Peak MiB"]
+        ),
+    ]
+    metrics = [RATE, "p50_ms", latency_metric(case), CPU, "peak_rss_mib"]
+    if case.row == "mixed":
+        metrics[1] = "fast_p50_ms"
+    ranked = sorted(case.outcomes, key=lambda one: -(one.median(RATE) or 0.0))
+    for outcome in ranked:
+        if not outcome.rounds:
+            continue
+        name = f"**{outcome.server}**" if outcome.ours else outcome.server
+        mark = "" if outcome.comparable else f" {MARK}"
+        cells = [_spread(outcome.spread(metric)) for metric in metrics]
+        lines.append(_line([f"{name} {outcome.version}{mark}", *cells]))
+    return "\n".join(lines)
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return "–"
+    return f"{number(spread.median)} ({number(spread.low)}–{number(spread.high)})"
+
+
+def _absent(run: Run) -> str:
+    """Every failure, error and peculiarity, with the rows it was seen in."""
+    seen: dict[tuple[str, str], list[str]] = {}
+    for case in run.cases:
+        for outcome in case.outcomes:
+            remarks = list(outcome.notes)
+            if outcome.failure:
+                remarks.append(f"not measured: {_first_line(outcome.failure)}")
+            if outcome.errors:
+                remarks.append(
+                    f"{MARK} answers with errors or none, not compared "
+                    f"({_error_kinds(outcome)})"
+                )
+            for remark in remarks:
+                seen.setdefault((outcome.server, remark), []).append(case.label)
+    everywhere = len(run.cases)
+    lines = []
+    for (server, remark), labels in seen.items():
+        where = "" if len(labels) == everywhere else f" [{', '.join(labels)}]"
+        lines.append(f"- {server}: {remark}{where}")
+    return "\n".join(lines)
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().split("\n", 1)[0]
+    return line if len(line) <= 160 else f"{line[:157]}..."
+
+
+def _error_kinds(outcome: Outcome) -> str:
+    """Names without counts, so that the same trouble in two rows is one remark."""
+    kinds = {"non-2xx"} if any(one.non_2xx for one in outcome.rounds) else set()
+    for one in outcome.rounds:
+        kinds |= {kind for kind, count in one.socket_errors.items() if count}
+        kinds |= {"open-loop"} if one.extra.get("errors") else set()
+    return ", ".join(sorted(kinds))
+
+
+def _about(run: Run) -> str:
+    about = run.about
+    versions = sorted(
+        {
+            f"{outcome.server} {outcome.version}"
+            for case in run.cases
+            for outcome in case.outcomes
+            if outcome.version and not outcome.server.endswith(WITH_LOG)
+        }
+    )
+    return (
+        f"Measured {about['date'][:10]} with `{about['command']}` on {about['cores']} "
+        f"cores ({about['cpu']}), {about['system']}, Python {about['python']}, "
+        f"wrk {about['wrk']}; commit {about['commit']}. {'; '.join(versions)}."
+    )
+
+
+def _table_head(left: list[str], right: list[str]) -> list[str]:
+    rules = ["---"] * len(left) + ["--:"] * len(right)
+    return [_line([*left, *right]), f"|{'|'.join(rules)}|"]
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

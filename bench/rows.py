@@ -1,0 +1,161 @@
+"""The rows of the benchmark: what is asked, how often at once, with how many threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from bench import apps, probe
+from bench.paths import LUA
+
+FLASK_PATH = "/users/42/orders?page=3"
+
+
+class Kind(Enum):
+    """How a row is measured; each kind has its own function in `measurement`."""
+
+    WRK = "wrk alone"
+    MIXED = "wrk for throughput, then open-loop arrivals for the fast requests' latency"
+    IDLE = "wrk before and while ten thousand idle connections are held"
+    LOG = "wrk, ours with and without an access log"
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    app: str
+    says: str
+    """One line for the reader of the results."""
+    probe: probe.Probe
+    path: str = "/"
+    options: list[str] = field(default_factory=list)
+    """What wrk is told beyond connections and time."""
+    threads: tuple[int, ...] = (8,)
+    fixed_threads: bool = False
+    """The row means this number of threads alone: `--threads` does not touch it."""
+    connections: int = 64
+    fixed_connections: bool = False
+    kind: Kind = Kind.WRK
+    ours_only: bool = False
+    """Peers are measured only if they are named on the command line."""
+
+
+HELLO_PROBE = probe.expects(apps.HELLO)
+
+ROWS: dict[str, Row] = {
+    row.name: row
+    for row in (
+        Row(
+            "hello",
+            "bench.apps:hello",
+            "13-byte answer from a raw WSGI callable",
+            HELLO_PROBE,
+            threads=(1, 8, 64),
+        ),
+        Row(
+            "flask-json",
+            "bench.flask_app:app",
+            "small Flask application: route with a converter, jsonify",
+            probe.expects(b'"user 42"', path=FLASK_PATH, contains=True),
+            path=FLASK_PATH,
+            threads=(1, 8, 64),
+        ),
+        Row(
+            "answer-1mib",
+            "bench.apps:answer_1mib",
+            "1 MiB answer in one piece",
+            probe.expects(apps.ANSWER),
+        ),
+        Row(
+            "echo-64k",
+            "bench.apps:echo",
+            "64 KiB POST, echoed",
+            probe.expects(probe.UPLOAD, upload=probe.UPLOAD),
+            options=["-s", str(LUA / "echo.lua")],
+        ),
+        Row(
+            "stream-100",
+            "bench.apps:stream_100",
+            "generator of 100 chunks of 1 KiB, no Content-Length",
+            probe.expects(apps.CHUNK * apps.CHUNKS),
+        ),
+        Row(
+            "sleep-10ms",
+            "bench.apps:sleep_10ms",
+            "application that blocks for 10 ms; 6,400 requests/s are possible",
+            HELLO_PROBE,
+            threads=(64,),
+            fixed_threads=True,
+            fixed_connections=True,
+        ),
+        Row(
+            "mixed",
+            "bench.apps:mixed",
+            "nine fast requests to one that blocks for 50 ms; 3,200 requests/s are "
+            "possible; latency of the fast ones at 1,500 arrivals/s",
+            HELLO_PROBE,
+            options=["-s", str(LUA / "mixed.lua")],
+            threads=(16,),
+            fixed_threads=True,
+            fixed_connections=True,
+            kind=Kind.MIXED,
+        ),
+        Row(
+            "no-keepalive",
+            "bench.apps:hello",
+            "hello with Connection: close, a new connection for each request",
+            probe.closes,
+            options=["-H", "Connection: close"],
+        ),
+        Row(
+            "pipelined-16",
+            "bench.apps:hello",
+            "hello, sixteen requests in one write; latency is that of a batch",
+            probe.pipelines,
+            options=["-s", str(LUA / "pipelined.lua")],
+        ),
+        Row(
+            "hello-log",
+            "bench.apps:hello",
+            "hello with an access log written to a file, against none",
+            HELLO_PROBE,
+            kind=Kind.LOG,
+            ours_only=True,
+        ),
+        Row(
+            "idle-10k",
+            "bench.apps:hello",
+            "hello while 10,000 idle keep-alive connections are open, against without",
+            HELLO_PROBE,
+            kind=Kind.IDLE,
+            ours_only=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row at one number of threads and connections: the unit that is compared."""
+
+    row: Row
+    threads: int
+    connections: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.row.name} @{self.threads}"
+
+
+def cases(
+    names: list[str], threads: tuple[int, ...] | None, connections: int | None
+) -> list[Case]:
+    """The named rows at their own or the given threads and connections."""
+    found = []
+    for name in names:
+        row = ROWS[name]
+        counts = row.threads if row.fixed_threads or threads is None else threads
+        if connections is not None and not row.fixed_connections:
+            row = replace(row, connections=connections)
+        found += [Case(row, count, row.connections) for count in counts]
+    return found

@@ -1,0 +1,201 @@
+"""Who is measured, and the command line each gets.
+
+Every peer runs as one process with its access log off and the options its own
+documentation offers for speed; the reason for each such option stands beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.paths import PEER_PYTHON, ROOT, SITE_PACKAGES, VENV
+
+MANY = "16384"
+"""More connections than any row opens."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a command line depends on."""
+
+    app: str
+    port: int
+    threads: int
+    connections: int = 64
+    pipelined: bool = False
+    access_log: Path | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    command: Callable[[Launch], list[str]]
+    distribution: str
+    python: str = str(PEER_PYTHON)
+    ours: bool = False
+    note: str = ""
+    """For the reader of the results: what is particular about this server."""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def version(self) -> str:
+        """The installed version, or an empty string."""
+        code = "import importlib.metadata,sys;print(importlib.metadata.version(sys.argv[1]))"
+        try:
+            done = subprocess.run(
+                [self.python, "-c", code, self.distribution],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=30,
+                cwd=ROOT,
+            )
+        except OSError:
+            return ""
+        return done.stdout.strip()
+
+
+def _script(name: str) -> str:
+    return str(VENV / "bin" / name)
+
+
+def _granian(launch: Launch) -> list[str]:
+    return [
+        *(_script("granian"), "--interface", "wsgi", "--workers", "1"),
+        *("--blocking-threads", str(launch.threads)),
+        *("--host", "127.0.0.1", "--port", str(launch.port)),
+        # Neither HTTP/2 nor WebSockets are asked for: no detection of them is paid for.
+        *("--http", "1", "--no-ws", "--no-access-log", "--log-level", "error"),
+        *("--backlog", MANY),
+        *(["--http1-pipeline-flush"] if launch.pipelined else []),
+        launch.app,
+    ]
+
+
+def _gunicorn(launch: Launch) -> list[str]:
+    return [
+        *(_script("gunicorn"), "--worker-class", "gthread", "--workers", "1"),
+        *("--threads", str(launch.threads), "--bind", launch.address),
+        # The default of 2 s would close connections between two batches of a slow row.
+        *("--keep-alive", "75", "--worker-connections", MANY),
+        # The C parser, which is an extra; the heartbeat file in memory; no side socket.
+        *("--http-parser", "fast", "--worker-tmp-dir", "/dev/shm"),
+        *("--no-control-socket", "--log-level", "error"),
+        launch.app,
+    ]
+
+
+def _uwsgi(launch: Launch) -> list[str]:
+    # `--http-socket` closes after each answer. `--http11-socket` keeps connections
+    # alive but binds each to a thread, so it serves at most `threads` of them; with
+    # more, uWSGI's HTTP router in front of the worker is what keeps them alive.
+    if launch.threads >= launch.connections:
+        listen = ["--http11-socket", launch.address]
+    else:
+        listen = ["--http", launch.address, "--http-keepalive", "--http-auto-chunked"]
+    return [
+        *(_script("uwsgi"), "--master", "--processes", "1"),
+        *("--threads", str(launch.threads), *listen),
+        *("--module", launch.app, "--pythonpath", "."),
+        *("--listen", "1024", "--disable-logging", "--die-on-term", "--need-app"),
+    ]
+
+
+def _waitress(launch: Launch) -> list[str]:
+    return [
+        *(_script("waitress-serve"), "--host", "127.0.0.1"),
+        *("--port", str(launch.port), "--threads", str(launch.threads)),
+        # select() cannot watch the connections of idle-10k, and poll() is no slower.
+        *("--connection-limit", MANY, "--asyncore-use-poll", "--backlog", "2048"),
+        launch.app,
+    ]
+
+
+def _socketify(launch: Launch) -> list[str]:
+    return [
+        *(str(PEER_PYTHON), "-m", "socketify", launch.app),
+        *("--host", "127.0.0.1", "--port", str(launch.port)),
+        *("--interface", "wsgi", "--workers", "1", "--disable-listen-log", "true"),
+    ]
+
+
+def _pyvoy(launch: Launch) -> list[str]:
+    return [
+        *(_script("pyvoy"), "--interface", "wsgi", "--address", "127.0.0.1"),
+        *("--port", str(launch.port), "--worker-threads", str(launch.threads)),
+        *("--log-level", "off", launch.app),
+    ]
+
+
+def _launched(name: str) -> Callable[[Launch], list[str]]:
+    def command(launch: Launch) -> list[str]:
+        start = [str(PEER_PYTHON), "-m", "bench.launch", name]
+        return [*start, launch.app, str(launch.port), str(launch.threads)]
+
+    return command
+
+
+ONE_THREAD = "one thread by design, whatever the row says"
+
+PEERS: tuple[Server, ...] = (
+    Server("granian", _granian, "granian"),
+    Server("bjoern", _launched("bjoern"), "bjoern", note=ONE_THREAD),
+    Server("fastwsgi", _launched("fastwsgi"), "fastwsgi", note=ONE_THREAD),
+    Server("socketify", _socketify, "socketify", note=ONE_THREAD),
+    Server("gunicorn", _gunicorn, "gunicorn", note="gthread worker"),
+    Server(
+        "uwsgi",
+        _uwsgi,
+        "uwsgi",
+        note="HTTP router in front, or http11-socket where threads suffice",
+    ),
+    Server("waitress", _waitress, "waitress"),
+    Server("cheroot", _launched("cheroot"), "cheroot"),
+    Server("pyvoy", _pyvoy, "pyvoy", note="runs inside Envoy"),
+)
+
+
+def ours(engine: str, python: str = sys.executable) -> Server:
+    """This project's server with one of its engines.
+
+    It borrows the peers' Flask, so that every server runs the very same one.
+    """
+
+    def command(launch: Launch) -> list[str]:
+        words = [python, "-m", "prowingen_wsgi", launch.app, "--bind", launch.address]
+        words += ["--threads", str(launch.threads), "--engine", engine]
+        if launch.access_log is not None:
+            words += ["--access-log", str(launch.access_log)]
+        return words
+
+    return Server(
+        name=f"prowingen-{engine}",
+        command=command,
+        distribution="prowingen-wsgi",
+        python=python,
+        ours=True,
+        environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)])},
+    )
+
+
+def choose(names: list[str] | None, engines: list[str], python: str) -> list[Server]:
+    """The servers named, `ours` standing for every engine; all where none is named."""
+    own = [ours(engine, python) for engine in engines]
+    if names is None:
+        return [*own, *PEERS]
+    known = {server.name: [server] for server in (*own, *PEERS)} | {"ours": own}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"--servers: no such server: {', '.join(unknown)}; there are "
+            f"{', '.join(known)}"
+        )
+    return list({s.name: s for name in names for s in known[name]}.values())

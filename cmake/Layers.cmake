@@ -1,0 +1,54 @@
+# Dependencies point one way: bindings, wsgi -> engines -> core.
+#
+# All layers include from one root ("core/exchange.h"), so the compiler would let core include an
+# engine. This check reads the #include lines of every source on each build and refuses what a
+# layer may not know. Run as a script, it is the check itself; included, it adds the check.
+
+set(layers core engine_embedded wsgi bindings)
+set(uses_core core)
+set(uses_engine_embedded core engine_embedded)
+set(uses_wsgi core wsgi)
+set(uses_bindings core engine_embedded wsgi bindings)
+set(sees_python wsgi bindings)
+set(sees_boost engine_embedded)
+
+if(NOT CMAKE_SCRIPT_MODE_FILE)
+  file(GLOB_RECURSE layered_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/*.cpp"
+       "${PROJECT_SOURCE_DIR}/cpp/*.h")
+  add_custom_command(
+    OUTPUT "${PROJECT_BINARY_DIR}/layers.stamp"
+    COMMAND ${CMAKE_COMMAND} "-DROOT=${PROJECT_SOURCE_DIR}/cpp" -P "${CMAKE_CURRENT_LIST_FILE}"
+    COMMAND ${CMAKE_COMMAND} -E touch "${PROJECT_BINARY_DIR}/layers.stamp"
+    DEPENDS ${layered_sources} "${CMAKE_CURRENT_LIST_FILE}"
+    COMMENT "Checking that dependencies point one way"
+    VERBATIM)
+  add_custom_target(prowingen_layers ALL DEPENDS "${PROJECT_BINARY_DIR}/layers.stamp")
+  return()
+endif()
+
+cmake_minimum_required(VERSION 3.22)  # a script has no project to take policies from
+set(violations "")
+foreach(layer IN LISTS layers)
+  file(GLOB_RECURSE sources RELATIVE "${ROOT}" "${ROOT}/${layer}/*.cpp" "${ROOT}/${layer}/*.h")
+  foreach(source IN LISTS sources)
+    file(STRINGS "${ROOT}/${source}" includes REGEX "^ *# *include")
+    foreach(include IN LISTS includes)
+      set(reason "")
+      if(include MATCHES "[<\"](Python\\.h|pybind11/)" AND NOT layer IN_LIST sees_python)
+        set(reason "Python")
+      elseif(include MATCHES "[<\"]boost/" AND NOT layer IN_LIST sees_boost)
+        set(reason "Boost")
+      elseif(include MATCHES "\"([a-z_]+)/")
+        if(CMAKE_MATCH_1 IN_LIST layers AND NOT CMAKE_MATCH_1 IN_LIST uses_${layer})
+          set(reason "${CMAKE_MATCH_1}")
+        endif()
+      endif()
+      if(reason)
+        string(APPEND violations "\n  cpp/${source}: ${layer} must not know ${reason}: ${include}")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
+if(violations)
+  message(FATAL_ERROR "Includes against the direction of dependencies:${violations}\n")
+endif()

@@ -1,0 +1,29 @@
+#include "bindings/engine_table.h"
+
+#include <array>
+#include <stdexcept>
+
+#include "engine_embedded/engine.h"
+
+namespace prowingen::bindings {
+namespace {
+
+constexpr std::array engines{
+    EngineEntry{"embedded", embedded::make_engine, embedded::engine_version},
+};
+
+}  // namespace
+
+std::span<const EngineEntry> engine_table() { return engines; }
+
+const EngineEntry& find_engine(std::string_view name) {
+  std::string known = "auto";
+  for (const auto& entry : engines) {
+    if (name == "auto" || name == entry.name) return entry;
+    known.append(", ").append(entry.name);
+  }
+  throw std::invalid_argument("engine: \"" + std::string(name) + "\" is not built in; choose from " +
+                              known);
+}
+
+}  // namespace prowingen::bindings

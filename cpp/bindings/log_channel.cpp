@@ -1,0 +1,75 @@
+#include "bindings/log_channel.h"
+
+namespace prowingen::bindings {
+namespace {
+
+constexpr std::size_t max_events = 10'000;
+constexpr std::size_t max_line_bytes = 16 * 1024 * 1024;
+
+}  // namespace
+
+class LogChannel::Sink final : public LogSink {
+ public:
+  explicit Sink(std::shared_ptr<LogChannel> channel) : channel_(std::move(channel)) {}
+  Delivered deliver(std::string_view lines, std::chrono::milliseconds patience,
+                    bool last) override {
+    return {channel_->add_lines(lines, patience, last), {}};
+  }
+  std::string description() const override { return "the access_log callable"; }
+
+ private:
+  std::shared_ptr<LogChannel> channel_;
+};
+
+std::shared_ptr<LogSink> LogChannel::sink(std::shared_ptr<LogChannel> channel) {
+  return std::make_shared<Sink>(std::move(channel));
+}
+
+void LogChannel::add(Severity severity, std::string text) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_ || events_.size() > max_events) return;
+    if (events_.size() == max_events) {
+      severity = Severity::warning;
+      text = "further log events were dropped: they came faster than they were taken";
+    }
+    events_.push_back({severity, std::move(text)});
+  }
+  changed_.notify_all();
+}
+
+std::size_t LogChannel::add_lines(std::string_view lines, std::chrono::milliseconds patience,
+                                  bool last) {
+  {
+    std::unique_lock lock(mutex_);
+    const auto has_room = [&] { return closed_ || line_bytes_ < max_line_bytes; };
+    if (!last && !changed_.wait_for(lock, patience, has_room)) return 0;
+    if (closed_) return 0;
+    line_bytes_ += lines.size();
+    events_.push_back({Severity::info, std::string(lines), true});
+  }
+  changed_.notify_all();
+  return lines.size();
+}
+
+bool LogChannel::take(std::deque<Event>& events) {
+  events.clear();
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return closed_ || !events_.empty(); });
+    events.swap(events_);
+    line_bytes_ = 0;
+  }
+  changed_.notify_all();
+  return !events.empty();
+}
+
+void LogChannel::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  changed_.notify_all();
+}
+
+}  // namespace prowingen::bindings

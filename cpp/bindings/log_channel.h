@@ -1,0 +1,44 @@
+// Native log events on their way to Python: any thread adds them, one Python thread takes them.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "core/access_log.h"
+#include "core/engine.h"
+
+namespace prowingen::bindings {
+
+class LogChannel {
+ public:
+  struct Event {
+    Severity severity = Severity::info;
+    std::string text;
+    bool access_lines = false;  // text is access-log lines, each with its newline
+  };
+
+  /// Any thread; never blocks. A flood of events is cut, and the cut is an event.
+  void add(Severity severity, std::string text);
+  /// Takes what has gathered, waiting for something. False: closed and empty.
+  bool take(std::deque<Event>& events);
+  void close();
+
+  /// A sink that puts access-log lines on the channel.
+  static std::shared_ptr<LogSink> sink(std::shared_ptr<LogChannel> channel);
+
+ private:
+  class Sink;
+
+  std::size_t add_lines(std::string_view lines, std::chrono::milliseconds patience, bool last);
+
+  std::mutex mutex_;  // guards everything below
+  std::condition_variable changed_;
+  std::deque<Event> events_;
+  std::size_t line_bytes_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace prowingen::bindings

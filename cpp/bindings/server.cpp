@@ -1,0 +1,274 @@
+#include "bindings/server.h"
+
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/engine_table.h"
+#include "bindings/log_channel.h"
+#include "core/access_log.h"
+#include "core/options.h"
+#include "core/work_queue.h"
+#include "wsgi/application.h"
+#include "wsgi/drop_list.h"
+#include "wsgi/worker.h"
+
+namespace prowingen::bindings {
+namespace py = pybind11;
+namespace {
+
+using wsgi::without_gil;
+
+// How often a drain looks whether it is done; it is no hot path.
+constexpr std::chrono::milliseconds drain_poll{2};
+
+Options read_options(const py::dict& values) {
+  Options options;
+  std::size_t known = 0;
+#define PROWINGEN_OPTION(type, name, default_value)                                      \
+  if (values.contains(#name)) {                                                          \
+    ++known;                                                                             \
+    try {                                                                                \
+      options.name = values[#name].cast<type>();                                         \
+    } catch (const py::cast_error&) {                                                    \
+      throw py::value_error(#name ": " + py::repr(values[#name]).cast<std::string>() +   \
+                            " is not a " #type);                                         \
+    }                                                                                    \
+  }
+#include "options.inc"
+#undef PROWINGEN_OPTION
+  if (known != values.size()) throw py::value_error("options: one of them is not known");
+  return options;
+}
+
+class Server {
+ public:
+  Server(const py::object& app, const std::vector<std::pair<int, std::string>>& listeners,
+         const py::dict& options, py::object log, std::optional<py::object> access_log)
+      : options_(read_options(options)),
+        engine_entry_(find_engine(options_.engine)),
+        access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
+        log_(std::move(log)),
+        access_log_callable_(access_log.value_or(py::none())),
+        application_(wsgi::PyRef::borrow(app.ptr()), options_, drop_list_,
+                     [this](Severity severity, const std::string& message) {
+                       log_error(severity, message);
+                     }) {
+    for (const auto& [fd, description] : listeners) {
+      listeners_.push_back({UniqueFd(fd), description});
+    }
+  }
+
+  ~Server() {
+    stop();
+    drop_list_.drop_all();
+  }
+
+  void start() {
+    if (engine_) throw std::runtime_error("the server has been started already");
+    const auto report = [channel = channel_](Severity severity, std::string text) {
+      channel->add(severity, std::move(text));
+    };
+    if (!access_log_callable_.is_none()) {
+      open_access_log(LogChannel::sink(channel_));
+    } else if (options_.access_log == "-") {
+      open_access_log(log_to_stdout());
+    } else if (!options_.access_log.empty()) {
+      open_access_log(log_to_file(options_.access_log));
+    }
+    queue_ = std::make_unique<WorkQueue>(Scheduler::Rules{}, options_.queue_size, [this] {
+      if (Engine* engine = running_engine_.load()) engine->flush();
+    });
+    engine_ = engine_entry_.make(EngineContext{options_, *queue_, access_log_.get(), report},
+                                 std::move(listeners_));
+    running_engine_ = engine_.get();
+    engine_->start();
+  }
+
+  void work() {
+    if (!queue_) throw std::runtime_error("the server has not been started");
+    wsgi::Worker worker{*queue_, queue_->enrol()};
+    wsgi::Application::Scratch scratch;
+    for (;;) {
+      while (auto exchange = queue_->next(worker.id)) {
+        if (exchange->take()) application_.run(exchange, worker, scratch);
+        drop_list_.drop_all();
+      }
+      struct Woken {
+        bool go_on;
+        SteadyTime at;
+      };
+      const auto woken = without_gil([&] {
+        engine_->flush();
+        const bool go_on = queue_->park(worker.id);
+        return Woken{go_on, std::chrono::steady_clock::now()};
+      });
+      if (!woken.go_on) return;
+      queue_->got_gil(worker.id, std::chrono::steady_clock::now() - woken.at);
+    }
+  }
+
+  void pump_log() {
+    std::deque<LogChannel::Event> events;
+    while (without_gil([&] { return channel_->take(events); })) {
+      for (const auto& event : events) {
+        if (!event.access_lines) {
+          log_(static_cast<int>(event.severity), event.text, py::none());
+          continue;
+        }
+        for (std::size_t at = 0; at < event.text.size();) {
+          const auto end = event.text.find('\n', at);
+          access_log_callable_(event.text.substr(at, end - at));
+          at = end + 1;
+        }
+      }
+    }
+  }
+
+  void begin_drain() {
+    if (engine_) engine_->drain();
+  }
+
+  bool wait_drained(double seconds) {
+    if (!engine_) return true;
+    return without_gil([&] {
+      const auto deadline = std::chrono::steady_clock::now() + to_duration(seconds);
+      while (!engine_->drained()) {
+        if (std::chrono::steady_clock::now() >= deadline) return false;
+        std::this_thread::sleep_for(drain_poll);
+      }
+      return true;
+    });
+  }
+
+  void stop() {
+    if (stopped_) return;
+    stopped_ = true;
+    without_gil([&] {
+      if (engine_) engine_->stop();
+      if (queue_) queue_->stop();
+      access_log_.reset();
+      channel_->close();
+      listeners_.clear();
+      return true;
+    });
+  }
+
+  void reopen_logs() {
+    without_gil([&] {
+      if (access_log_) access_log_->reopen();
+      return true;
+    });
+  }
+
+  py::dict stats() const {
+    py::dict stats;
+    if (!engine_) return stats;
+    const auto engine = engine_->counters();
+    const auto queue = queue_->counters();
+    stats["connections_accepted"] = engine.connections_accepted;
+    stats["connections_open"] = engine.connections_open;
+    stats["requests_refused"] = engine.requests_refused;
+    stats["requests_queued"] = queue.requests_queued;
+    stats["requests_rejected"] = queue.requests_rejected;
+    stats["queue_length"] = queue.queue_length;
+    stats["workers_running"] = queue.workers_running;
+    stats["worker_wakes"] = queue.wakes;
+    stats["application_blocks"] = static_cast<int>(queue.application_blocks);
+    return stats;
+  }
+
+ private:
+  void open_access_log(std::shared_ptr<LogSink> sink) {
+    access_log_ = std::make_unique<AccessLog>(
+        access_log_format_, std::move(sink), [channel = channel_](std::string text) {
+          channel->add(Severity::error, std::move(text));
+        });
+  }
+
+  // On a worker thread, with the GIL; the Python error that is set becomes the event's exception.
+  void log_error(Severity severity, const std::string& message) {
+    py::object exception = py::none();
+    if (PyErr_Occurred() != nullptr) {
+      PyObject* type;
+      PyObject* value;
+      PyObject* traceback;
+      PyErr_Fetch(&type, &value, &traceback);
+      PyErr_NormalizeException(&type, &value, &traceback);
+      if (traceback != nullptr) PyException_SetTraceback(value, traceback);
+      Py_XDECREF(type);
+      Py_XDECREF(traceback);
+      exception = py::reinterpret_steal<py::object>(value);
+    }
+    PyObject* text = PyUnicode_DecodeLatin1(message.data(), static_cast<Py_ssize_t>(message.size()),
+                                            nullptr);
+    PyObject* done = text == nullptr
+                         ? nullptr
+                         : PyObject_CallFunction(log_.ptr(), "iNO", static_cast<int>(severity),
+                                                 text, exception.ptr());
+    if (done == nullptr) PyErr_WriteUnraisable(log_.ptr());  // a logging handler that raises
+    Py_XDECREF(done);
+  }
+
+  const Options options_;
+  const EngineEntry& engine_entry_;
+  const AccessLogFormat access_log_format_;
+  const py::object log_;
+  const py::object access_log_callable_;
+  const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
+  std::vector<ListenerSpec> listeners_;
+  bool stopped_ = false;
+
+  // In the order in which they must outlive each other.
+  wsgi::DropList drop_list_;
+  wsgi::Application application_;
+  std::unique_ptr<AccessLog> access_log_;
+  std::unique_ptr<WorkQueue> queue_;
+  std::unique_ptr<Engine> engine_;
+  std::atomic<Engine*> running_engine_{nullptr};
+};
+
+}  // namespace
+
+void bind_engines(py::module_& m) {
+  m.def(
+      "engines",
+      [] {
+        py::dict versions;
+        for (const auto& entry : engine_table()) {
+          versions[py::str(entry.name.data(), entry.name.size())] = entry.version();
+        }
+        return versions;
+      },
+      "The engines built in, each with a text of its versions.");
+}
+
+void bind_server(py::module_& m) {
+  py::class_<Server>(m, "Server", py::is_final(),
+                     "An engine, a work queue and a WSGI application.")
+      .def(py::init<const py::object&, const std::vector<std::pair<int, std::string>>&,
+                    const py::dict&, py::object, std::optional<py::object>>(),
+           py::arg("app"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
+           py::arg("access_log"),
+           "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
+      .def("start", &Server::start,
+           "Starts the native threads and accepts connections. Call it after the last fork.")
+      .def("work", &Server::work, "A worker thread's body: serves requests until stop().")
+      .def("pump_log", &Server::pump_log,
+           "One thread's body: hands log events to the callables until stop().")
+      .def("begin_drain", &Server::begin_drain,
+           "Accepts no more, closes idle connections and lets requests finish.")
+      .def("wait_drained", &Server::wait_drained, py::arg("seconds"),
+           "Waits without the GIL. True when no exchange is left.")
+      .def("stop", &Server::stop, "Closes everything now and wakes every blocked call.")
+      .def("reopen_logs", &Server::reopen_logs,
+           "Opens the access log's file anew, after a rotation.")
+      .def("stats", &Server::stats, "Counters since the start.");
+}
+
+}  // namespace prowingen::bindings

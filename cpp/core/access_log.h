@@ -1,0 +1,161 @@
+// The access log: I/O threads append rendered lines, one writer thread delivers them.
+//
+//   I/O threads --write()--> pending --swap--> batch --deliver()--> LogSink
+//                  (mutex, one memcpy)    (writer thread, no lock held)
+//
+// An I/O thread never waits for a disk, a pipe or a Python callable: it renders into a buffer of
+// its own, and holds the lock for one copy. The writer wakes when `wake_threshold` bytes have
+// gathered, or `max_delay` after the first. Memory is bounded: when `buffer_limit` bytes are
+// pending because the sink is slow, further lines are dropped, counted and reported.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "core/access_log_format.h"
+
+namespace prowingen {
+
+/// Where batches of lines go. The writer thread of one AccessLog makes all the calls.
+class LogSink {
+ public:
+  struct Delivered {
+    std::size_t bytes = 0;  // taken from the front; fewer than offered: the reader is slow
+    std::error_code error;  // set: the rest cannot be delivered
+  };
+
+  virtual ~LogSink() = default;
+  /// Takes lines, each ending in a newline, and waits for a slow reader for at most `patience`.
+  /// `last` says that the log is stopping: a sink with a bound of its own goes beyond it.
+  virtual Delivered deliver(std::string_view lines, std::chrono::milliseconds patience,
+                            bool last) = 0;
+  /// Opens its file anew, so that lines go to whatever has the path now.
+  virtual std::error_code reopen() { return {}; }
+  /// No more lines will come.
+  virtual void close() {}
+  /// What to call it in a message, as the user would write it.
+  virtual std::string description() const = 0;
+};
+
+/// Appends to a file, created if it is missing. Throws std::system_error.
+std::shared_ptr<LogSink> log_to_file(std::string path);
+std::shared_ptr<LogSink> log_to_stdout();
+
+/// Keeps lines for a thread that takes them, as a Python thread does for a callable. It is shared
+/// by that thread and the log: what is left when the log stops can still be taken.
+class PullSink final : public LogSink {
+ public:
+  /// Blocks until there are lines, and replaces what is in `lines` by some of them, in order and
+  /// without newlines. False, with `lines` empty: closed, and everything has been taken. Any
+  /// thread, without the GIL.
+  bool take(std::vector<std::string>& lines);
+
+  Delivered deliver(std::string_view lines, std::chrono::milliseconds patience, bool last) override;
+  /// By the log when it stops, or by the taker when it wants no more. Any thread.
+  void close() override;
+  std::string description() const override { return "callable"; }
+
+ private:
+  std::mutex mutex_;  // guards all below
+  std::condition_variable changed_;
+  std::string lines_;
+  std::size_t taken_ = 0;  // bytes of lines_ that take() has handed out
+  bool closed_ = false;
+};
+
+struct AccessLogLimits {
+  std::size_t buffer_limit = std::size_t{16} << 20;  // pending; as much again can be in delivery
+  std::size_t wake_threshold = std::size_t{64} << 10;
+  std::chrono::milliseconds max_delay{100};
+  std::chrono::milliseconds report_interval{60'000};  // at most one report of losses in this time
+  std::chrono::milliseconds grace{5'000};  // how long a stop or a flush waits for a slow reader
+};
+
+/// Starts a thread, so it is made after the last fork.
+class AccessLog {
+ public:
+  /// Told of lines lost and why. Called by the writer thread; must not block or throw.
+  using Report = std::function<void(std::string)>;
+
+  AccessLog(AccessLogFormat format, std::shared_ptr<LogSink> sink, Report report,
+            AccessLogLimits limits = {});
+  /// Delivers everything written, then closes the sink. No write() may be under way.
+  ~AccessLog();
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+
+  /// Logs one exchange. Any thread; never waits for the sink, allocates nothing once warm.
+  void write(const AccessRecord& record);
+
+  /// For rotation: when it returns true, earlier lines are in the old file and later ones go to
+  /// the new one. False: a slow reader outlasted `grace`, and it will be done later. Any thread
+  /// but an I/O thread or the taker of a PullSink, without the GIL.
+  bool reopen() { return order(true); }
+  /// True: everything written before has been delivered or counted as lost. As reopen().
+  bool flush() { return order(false); }
+
+  /// Lines lost so far, to a full buffer or a sink that failed. Any thread.
+  std::uint64_t lines_lost() const;
+
+ private:
+  //              first line                 threshold or max_delay
+  //   idle ----------------------> gathering ----------------------> delivering
+  //    ^                               ^                                 |
+  //    `-- nothing pending ------------+-------- lines pending ----------'
+  //
+  // An order or a stop leads straight on. Kept so that write() knows when to notify: at the first
+  // line of an idle writer and at the threshold of a gathering one, once in a batch each.
+  enum class Writer : std::uint8_t { idle, gathering, delivering };
+
+  struct Losses {
+    std::uint64_t dropped = 0;  // the buffer was full
+    std::uint64_t failed = 0;   // the sink did not take them
+    friend bool operator==(const Losses&, const Losses&) = default;
+  };
+
+  bool order(bool reopen);
+  void run();
+  bool called() const { return stopping_ || orders_given_ != orders_done_; }
+  void await_work(std::unique_lock<std::mutex>& lock);
+  void deliver(std::string_view batch);
+  void reopen_sink();
+  void lose(std::string_view lines, std::string why);
+  void report_losses(bool now);
+
+  const AccessLogFormat format_;
+  const std::shared_ptr<LogSink> sink_;
+  const Report report_;
+  const AccessLogLimits limits_;
+
+  mutable std::mutex mutex_;  // guards this group
+  std::condition_variable wake_;
+  std::condition_variable order_done_;
+  std::string pending_;
+  Writer writer_state_ = Writer::idle;
+  bool stopping_ = false;
+  std::chrono::steady_clock::time_point give_up_;  // valid once stopping_
+  bool reopen_wanted_ = false;
+  std::uint64_t orders_given_ = 0;
+  std::uint64_t orders_done_ = 0;
+  Losses losses_;
+
+  // Writer thread only.
+  bool torn_line_ = false;  // what was delivered last is a part of a line
+  Losses reported_;
+  std::string failure_;
+  std::chrono::steady_clock::time_point next_report_;
+
+  std::thread writer_;  // last: it uses all of the above
+};
+
+}  // namespace prowingen

@@ -1,0 +1,90 @@
+// What an engine is to the rest of the server: something that turns sockets into exchanges.
+//
+//   engine (I/O threads) --submit--> RequestSink (work queue) --> worker --> Exchange
+//   engine (I/O threads) <--output_ready, body_wanted-- Transport <-- Exchange
+//
+// Both directions carry one thing only, a shared_ptr<Exchange>: the response itself is pulled by
+// the I/O thread out of the exchange. A push of each piece would cost a queue entry and a wake-up
+// for every chunk; pulling lets the pieces that gathered meanwhile leave in one system call.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/chunk.h"
+
+namespace prowingen {
+
+class AccessLog;
+class Exchange;
+struct Options;
+
+/// Where an engine hands over requests that are ready for a worker. Any I/O thread.
+class RequestSink {
+ public:
+  virtual ~RequestSink() = default;
+  /// Queues an exchange. False when the queue is full: the engine answers 503 itself.
+  virtual bool submit(const std::shared_ptr<Exchange>& exchange) = 0;
+};
+
+/// The way back from a worker to the I/O thread that owns the exchange's connection. Any thread.
+/// It lives as long as its engine, and an engine outlives every worker.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  /// The exchange has output to take. `more_soon` says that the caller goes straight on to other
+  /// work that will end in further calls, so that waking a sleeping I/O thread may wait for them.
+  virtual void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) = 0;
+  /// A worker waits for body bytes: send `100 Continue` if that is due, and read on.
+  virtual void body_wanted(std::shared_ptr<Exchange> exchange) = 0;
+  /// Wakes the I/O thread if output was handed over with `more_soon` since it last ran.
+  virtual void flush() = 0;
+};
+
+struct ListenerSpec {
+  UniqueFd socket;          // bound and listening
+  std::string description;  // as the user would write it: "http://127.0.0.1:8000", "unix:/path"
+};
+
+enum class Severity : std::uint8_t { debug = 10, info = 20, warning = 30, error = 40 };
+
+/// What an engine needs from the server around it.
+struct EngineContext {
+  const Options& options;
+  RequestSink& sink;
+  AccessLog* access_log = nullptr;  // null: no access log
+  /// Reports something an administrator should know. Any thread, never blocks.
+  std::function<void(Severity, std::string)> report;
+};
+
+struct EngineCounters {
+  std::uint64_t connections_accepted = 0;
+  std::uint64_t connections_open = 0;
+  std::uint64_t exchanges_open = 0;
+  std::uint64_t requests_refused = 0;  // answered by the engine itself with a 4xx or 5xx
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /// Starts the I/O threads and accepts connections. Once.
+  virtual void start() = 0;
+  /// Accepts no more, answers what is under way with `Connection: close`, closes idle connections.
+  virtual void drain() = 0;
+  /// True once a drain has left no connection. Any thread.
+  virtual bool drained() const = 0;
+  /// Closes everything now and joins the I/O threads. Idempotent.
+  virtual void stop() = 0;
+  /// Wakes I/O threads that batched output still waits for. Any thread.
+  virtual void flush() = 0;
+  virtual EngineCounters counters() const = 0;
+};
+
+/// The one function an engine exports.
+using EngineFactory = std::unique_ptr<Engine> (*)(EngineContext, std::vector<ListenerSpec>);
+
+}  // namespace prowingen

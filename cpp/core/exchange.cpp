@@ -1,0 +1,237 @@
+#include "core/exchange.h"
+
+#include <array>
+#include <stdexcept>
+#include <string>
+
+#include "core/engine.h"
+
+namespace prowingen {
+namespace {
+
+using enum ExchangeState;
+
+constexpr std::size_t states = static_cast<std::size_t>(departed) + 1;
+constexpr std::size_t events = static_cast<std::size_t>(ExchangeEvent::depart) + 1;
+
+// A state that maps an event to itself ignores it; `illegal` is an error of ours.
+constexpr auto illegal = static_cast<ExchangeState>(0xFF);
+
+// clang-format off
+constexpr std::array<std::array<ExchangeState, events>, states> table{{
+    //               submit   take     head        finish    written    abort      depart
+    /* receiving  */ {queued,  illegal, illegal,    illegal,  illegal,   illegal,   departed},
+    /* queued     */ {illegal, running, illegal,    illegal,  illegal,   illegal,   departed},
+    /* running    */ {illegal, illegal, responding, illegal,  illegal,   aborted,   departed},
+    /* responding */ {illegal, illegal, illegal,    finished, illegal,   aborted,   departed},
+    /* finished   */ {illegal, illegal, illegal,    illegal,  completed, illegal,   departed},
+    /* completed  */ {illegal, illegal, illegal,    illegal,  illegal,   illegal,   completed},
+    /* aborted    */ {illegal, illegal, illegal,    illegal,  illegal,   illegal,   aborted},
+    /* departed   */ {illegal, departed, departed,  departed, departed,  departed,  departed},
+}};
+// clang-format on
+
+// Small pieces are merged up to this size, so that a generator of short strings costs one
+// system call and not one for each of them.
+constexpr std::size_t merge_limit = 16 * 1024;
+
+}  // namespace
+
+ExchangeState next_state(ExchangeState state, ExchangeEvent event) {
+  const auto next = table[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
+  if (next == illegal) {
+    throw std::logic_error("exchange: event " + std::to_string(static_cast<int>(event)) +
+                           " is illegal in state " + std::to_string(static_cast<int>(state)));
+  }
+  return next;
+}
+
+std::string_view describe(Departure departure) {
+  switch (departure) {
+    case Departure::none: return "the exchange is over";
+    case Departure::client_closed: return "the client closed the connection";
+    case Departure::body_timeout: return "the client sent no body bytes within body_timeout";
+    case Departure::write_timeout: return "the client read no answer within write_timeout";
+    case Departure::malformed_body: return "the client sent a malformed request body";
+    case Departure::body_too_large: return "the request body is larger than max_body";
+    case Departure::server_stopped: return "the server is stopping";
+  }
+  return "unknown";
+}
+
+Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_water) {
+  bool was_empty;
+  Intake intake = Intake::read_on;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == departed || state_ == completed || state_ == aborted) return intake;
+    was_empty = incoming_.empty();
+    incoming_.append(bytes);
+    if (incoming_.size() >= high_water) {
+      intake_paused_ = true;
+      intake = Intake::pause;
+    }
+  }
+  if (was_empty) changed_.notify_one();
+  return intake;
+}
+
+void Exchange::finish_body() {
+  {
+    const std::lock_guard lock(mutex_);
+    body_finished_ = true;
+  }
+  changed_.notify_one();
+}
+
+bool Exchange::body_ready() const {
+  const std::lock_guard lock(mutex_);
+  return !incoming_.empty() || body_finished_ || state_ == departed;
+}
+
+Exchange::Read Exchange::read_body(std::string& buffer) {
+  buffer.clear();
+  std::unique_lock lock(mutex_);
+  const auto ready = [this] {
+    return !incoming_.empty() || body_finished_ || state_ == departed;
+  };
+  if (!ready() && !body_asked_for_) {
+    // The first wait of a request may have to send `100 Continue`; later ones only ever wait.
+    body_asked_for_ = true;
+    lock.unlock();
+    transport_.body_wanted(shared_from_this());
+    lock.lock();
+  }
+  changed_.wait(lock, ready);
+  if (state_ == departed) return Read::departed;
+  if (incoming_.empty()) return Read::end;
+  buffer.swap(incoming_);
+  const bool resume = intake_paused_;
+  intake_paused_ = false;
+  lock.unlock();
+  if (resume) transport_.body_wanted(shared_from_this());
+  return Read::bytes;
+}
+
+Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bool more_soon) {
+  bool signal;
+  bool full;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == departed) return Push::departed;
+    if (state_ == running) {
+      advance(ExchangeEvent::head);
+      head_pending_ = true;
+    }
+    high_water_ = high_water;
+    if (const auto size = chunk.size(); size != 0) {
+      outgoing_bytes_ += size;
+      std::string* tail = outgoing_.empty() ? nullptr : outgoing_.back().own();
+      std::string* own = chunk.own();
+      if (tail != nullptr && own != nullptr && tail->size() + own->size() <= merge_limit) {
+        tail->append(*own);
+      } else {
+        outgoing_.push_back(std::move(chunk));
+      }
+    }
+    if (last) advance(ExchangeEvent::finish);
+    full = !last && outgoing_bytes_ >= high_water;
+    signal = !signalled_;
+    signalled_ = true;
+  }
+  if (signal) transport_.output_ready(shared_from_this(), more_soon);
+  return full ? Push::full : Push::ok;
+}
+
+void Exchange::flush() { transport_.flush(); }
+
+bool Exchange::wait_writable() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return outgoing_bytes_ < high_water_ || state_ == departed; });
+  return state_ != departed;
+}
+
+void Exchange::abort() {
+  bool signal;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == departed) return;
+    advance(ExchangeEvent::abort);
+    signal = !signalled_;
+    signalled_ = true;
+  }
+  if (signal) transport_.output_ready(shared_from_this(), false);
+}
+
+void Exchange::take_output(Output& out) {
+  bool wake;
+  {
+    const std::lock_guard lock(mutex_);
+    signalled_ = false;
+    out.head = head_pending_;
+    head_pending_ = false;
+    out.finished = state_ == finished;
+    out.aborted = state_ == aborted;
+    out.chunks.swap(outgoing_);
+    wake = outgoing_bytes_ >= high_water_ && outgoing_bytes_ != 0;
+    outgoing_bytes_ = 0;
+  }
+  if (wake) changed_.notify_one();
+}
+
+void Exchange::written() {
+  const std::lock_guard lock(mutex_);
+  advance(ExchangeEvent::written);
+}
+
+void Exchange::submit() {
+  const std::lock_guard lock(mutex_);
+  advance(ExchangeEvent::submit);
+}
+
+bool Exchange::take() {
+  const std::lock_guard lock(mutex_);
+  advance(ExchangeEvent::take);
+  return state_ == running;
+}
+
+void Exchange::depart(Departure why) {
+  std::vector<Chunk> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto before = state_;
+    advance(ExchangeEvent::depart);
+    if (state_ == before) return;
+    departure_ = why;
+    dropped.swap(outgoing_);
+    outgoing_bytes_ = 0;
+  }
+  changed_.notify_all();
+}
+
+Departure Exchange::departure() const {
+  const std::lock_guard lock(mutex_);
+  return departure_;
+}
+
+ExchangeState Exchange::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+void Exchange::recycle() {
+  request.clear();
+  response.clear();
+  response_body = {};
+  has_body = expects_continue = false;
+  state_ = receiving;
+  departure_ = Departure::none;
+  incoming_.clear();
+  if (incoming_.capacity() > merge_limit) incoming_.shrink_to_fit();
+  body_finished_ = intake_paused_ = body_asked_for_ = false;
+  outgoing_.clear();
+  outgoing_bytes_ = 0;
+  head_pending_ = signalled_ = false;
+}
+
+}  // namespace prowingen

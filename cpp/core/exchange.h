@@ -1,0 +1,187 @@
+// One request and its answer: the only object that I/O threads and worker threads share.
+//
+//   receiving --submit--> queued --take--> running --head--> responding --finish--> finished
+//       |                   |                 |                  |                     | written
+//       |                   |                 +------abort-------+--> aborted          v
+//       |                   |                 |                  |       |         completed
+//       +-------------------+-------depart----+------------------+-------+--> departed
+//
+// `completed`, `aborted` and `departed` are the terminal events; exactly one of them happens.
+// `departed` means that the client, a time limit or the server's own stop ended the exchange;
+// every call that a worker is blocked in then returns.
+//
+// Ownership of the parts: the I/O thread fills `request` and `peer` before `submit`, after which
+// they are constant. `response` belongs to the worker until its first push(), then to the I/O
+// thread. Everything else is guarded by the mutex.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/chunk.h"
+#include "core/message.h"
+
+namespace prowingen {
+
+class Transport;
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+enum class ExchangeState : std::uint8_t {
+  receiving,
+  queued,
+  running,
+  responding,
+  finished,
+  completed,
+  aborted,
+  departed
+};
+
+enum class ExchangeEvent : std::uint8_t { submit, take, head, finish, written, abort, depart };
+
+/// The next state, as in the diagram above. An event with no arrow is a std::logic_error.
+ExchangeState next_state(ExchangeState state, ExchangeEvent event);
+
+/// Why an exchange departed.
+enum class Departure : std::uint8_t {
+  none,
+  client_closed,
+  body_timeout,
+  write_timeout,
+  malformed_body,
+  body_too_large,
+  server_stopped
+};
+/// A sentence for exceptions and logs.
+std::string_view describe(Departure departure);
+
+/// Addresses of a connection's two ends, as WSGI wants them: text. Shared by its exchanges.
+struct ConnectionInfo {
+  std::string remote_address;  // empty for a Unix socket
+  std::string remote_port;
+  std::string local_address;
+  std::string local_port;
+  std::string scheme = "http";
+};
+
+/// How a response's body is delimited; decided by the worker's first push, see response_framing.h.
+struct ResponseBody {
+  /// Length if it is known before the body is sent: declared by the application or computed.
+  bool length_known = false;
+  std::uint64_t length = 0;
+  /// False for HEAD, 204, 304: the engine sends no body whatever is pushed.
+  bool allowed = true;
+  /// The length must be added to the fields (the application did not declare it).
+  bool add_length_field = false;
+};
+
+class Exchange : public std::enable_shared_from_this<Exchange> {
+ public:
+  explicit Exchange(Transport& transport) : transport_(transport) {}
+  virtual ~Exchange() = default;
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // ---- set by the I/O thread before submit, constant afterwards
+  RequestHead request;
+  std::shared_ptr<const ConnectionInfo> peer;
+  unsigned listener = 0;
+  bool has_body = false;
+  bool expects_continue = false;
+
+  // ---- set by the worker before its first push, constant afterwards
+  ResponseHead response;
+  ResponseBody response_body;
+
+  // ---- times, for logs and metrics
+  SteadyTime received_at;
+  SteadyTime queued_at;
+  SteadyTime taken_at;    // by the worker
+  SteadyTime finished_at;  // by the worker
+
+  // ---- request body, I/O thread
+  enum class Intake : std::uint8_t { read_on, pause };
+  /// Adds body bytes; `pause` when more than `high_water` of them wait to be read.
+  Intake append_body(std::string_view bytes, std::size_t high_water);
+  /// The body is complete, its trailer section checked.
+  void finish_body();
+  void reserve_body(std::size_t size) { incoming_.reserve(size); }
+
+  // ---- request body, worker
+  enum class Read : std::uint8_t { bytes, end, departed };
+  /// Replaces `buffer` by the bytes that have arrived; waits for some if there are none. Releases
+  /// no GIL: the caller does, when ready() says that it would wait.
+  Read read_body(std::string& buffer);
+  /// True if read_body() would return at once.
+  bool body_ready() const;
+
+  // ---- response, worker
+  enum class Push : std::uint8_t { ok, full, departed };
+  /// Hands `chunk`, and the first time the head before it, to the engine. `full`: taken, but the
+  /// caller should wait_writable() before the next one. `more_soon` as in Transport.
+  Push push(Chunk chunk, std::size_t high_water, bool last, bool more_soon = false);
+  /// Wakes the I/O thread if output was pushed with `more_soon` since it last ran.
+  void flush();
+  /// Blocks until the engine has taken enough or the exchange departed (then false).
+  bool wait_writable();
+  /// The application failed after its head went out: the answer must not look whole.
+  void abort();
+
+  // ---- response, I/O thread
+  struct Output {
+    bool head = false;      // `response` goes out first
+    bool finished = false;  // nothing follows
+    bool aborted = false;
+    std::vector<Chunk> chunks;
+    void clear() {
+      head = finished = aborted = false;
+      chunks.clear();
+    }
+  };
+  void take_output(Output& out);
+  /// The last byte was handed to the operating system: the terminal event of a good exchange.
+  void written();
+
+  // ---- both
+  /// Moves to `queued` (I/O thread) and `running` (worker; false if the exchange departed).
+  void submit();
+  bool take();
+  /// Ends the exchange early. A no-op on a terminal one.
+  void depart(Departure why);
+  Departure departure() const;
+  ExchangeState state() const;
+  bool client_waits() const { return state() != ExchangeState::departed; }
+
+ protected:
+  /// Makes a finished exchange as good as new, its capacities kept. Only for a sole owner.
+  void recycle();
+
+ private:
+  void advance(ExchangeEvent event) { state_ = next_state(state_, event); }
+
+  Transport& transport_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;  // body arrived, output taken, departed
+  ExchangeState state_ = ExchangeState::receiving;
+  Departure departure_ = Departure::none;
+  // request body
+  std::string incoming_;
+  bool body_finished_ = false;
+  bool intake_paused_ = false;
+  bool body_asked_for_ = false;
+  // response
+  std::vector<Chunk> outgoing_;
+  std::uint64_t outgoing_bytes_ = 0;
+  std::size_t high_water_ = 0;
+  bool head_pending_ = false;
+  bool signalled_ = false;  // the transport knows; cleared when the output is taken
+};
+
+}  // namespace prowingen

@@ -1,0 +1,119 @@
+// The heads of HTTP messages as every engine hands them over and takes them back.
+//
+// A head keeps all its text in one arena and refers to it by offsets, so that parsing a request
+// or building a response costs no allocation per field, and the arena's capacity is reused.
+// Bytes are kept as received: no case folding, no decoding (RFC 9110 section 5.5).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace prowingen {
+
+struct Slice {
+  std::uint32_t offset = 0;
+  std::uint32_t size = 0;
+};
+
+struct FieldLine {
+  Slice name;
+  Slice value;
+};
+
+struct HttpVersion {
+  std::uint8_t major = 1;
+  std::uint8_t minor = 1;
+  friend bool operator==(HttpVersion, HttpVersion) = default;
+};
+
+/// Request line and header section (RFC 9112 section 3 and 5), in the order received.
+class RequestHead {
+ public:
+  void clear() {
+    arena_.clear();
+    fields_.clear();
+    method_ = target_ = {};
+    version = {};
+  }
+
+  void set_request_line(std::string_view method, std::string_view target, HttpVersion v) {
+    method_ = store(method);
+    target_ = store(target);
+    version = v;
+  }
+
+  void add_field(std::string_view name, std::string_view value) {
+    fields_.push_back({store(name), store(value)});
+  }
+
+  std::string_view method() const { return view(method_); }
+  /// The request target exactly as sent (RFC 9112 section 3.2).
+  std::string_view target() const { return view(target_); }
+  std::span<const FieldLine> fields() const { return fields_; }
+  std::string_view view(Slice slice) const {
+    return std::string_view(arena_).substr(slice.offset, slice.size);
+  }
+  /// Value of the first field called `name` (ASCII case-insensitive), or an empty view.
+  std::string_view first(std::string_view name) const;
+
+  HttpVersion version;
+
+ private:
+  Slice store(std::string_view text) {
+    Slice slice{static_cast<std::uint32_t>(arena_.size()), static_cast<std::uint32_t>(text.size())};
+    arena_.append(text);
+    return slice;
+  }
+
+  std::string arena_;
+  std::vector<FieldLine> fields_;
+  Slice method_;
+  Slice target_;
+};
+
+/// Status and fields an application answered with. Its arena is the HTTP/1.1 wire form,
+/// `Name: value CRLF` for each field, so that an HTTP/1.1 engine copies it whole and an engine
+/// that wants structured fields walks the slices.
+class ResponseHead {
+ public:
+  void clear() {
+    arena_.clear();
+    fields_.clear();
+    reason.clear();
+    status = 0;
+    has_date = has_server = false;
+  }
+
+  void add_field(std::string_view name, std::string_view value) {
+    const auto at = static_cast<std::uint32_t>(arena_.size());
+    arena_.append(name).append(": ").append(value).append("\r\n");
+    const auto name_size = static_cast<std::uint32_t>(name.size());
+    fields_.push_back(
+        {{at, name_size}, {at + name_size + 2, static_cast<std::uint32_t>(value.size())}});
+  }
+
+  std::span<const FieldLine> fields() const { return fields_; }
+  std::string_view view(Slice slice) const {
+    return std::string_view(arena_).substr(slice.offset, slice.size);
+  }
+  /// All field lines in wire form, without the empty line that ends the section.
+  std::string_view wire() const { return arena_; }
+
+  int status = 0;
+  std::string reason;
+  /// The application brought its own; the server adds none.
+  bool has_date = false;
+  bool has_server = false;
+
+ private:
+  std::string arena_;
+  std::vector<FieldLine> fields_;
+};
+
+/// ASCII case-insensitive equality, as field names and most tokens want it (RFC 9110 5.1).
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+
+}  // namespace prowingen

@@ -1,0 +1,109 @@
+// Which octet may stand where: the character classes of RFC 9110 and RFC 3986 in one table.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace prowingen {
+
+enum class Octet : std::uint8_t {
+  tchar = 1,        // of a token: RFC 9110 5.6.2
+  field_octet = 2,  // of a field value or after a backslash: HTAB, SP, VCHAR, obs-text
+  qdtext = 4,       // of a quoted-string, neither quote nor backslash: RFC 9110 5.6.4
+  path_octet = 8,   // of a path, but for '%', which wants two hexadecimal digits
+  query_octet = 16,
+  host_octet = 32,  // of a registered name, but for '%'
+  digit = 64,
+  hex_digit = 128,
+};
+
+namespace detail {
+
+constexpr std::array<std::uint8_t, 256> classify_octets() {
+  std::array<std::uint8_t, 256> table{};
+  const auto add = [&](unsigned c, Octet octet) {
+    table[c] = static_cast<std::uint8_t>(table[c] | static_cast<unsigned>(octet));
+  };
+  const auto contains = [](std::string_view set, unsigned c) {
+    return set.find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  for (unsigned c = 0; c < 256; ++c) {
+    const bool is_digit = c >= '0' && c <= '9';
+    const bool is_alpha = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    const bool is_vchar = c > 0x20 && c < 0x7F;
+    const bool is_obs_text = c > 0x7F;
+    if (is_digit || is_alpha || (is_vchar && contains("!#$%&'*+-.^_`|~", c))) add(c, Octet::tchar);
+    if (c == '\t' || c == ' ' || is_vchar || is_obs_text) {
+      add(c, Octet::field_octet);
+      if (c != '"' && c != '\\') add(c, Octet::qdtext);
+    }
+    // Laxer than RFC 3986: browsers leave '|', '^', '[' and others unencoded. None of them
+    // delimits anything here. '#' would: a fragment is never sent. Nor has '\' a place in a path:
+    // recipients disagree on whether it separates segments.
+    if (is_vchar && c != '#') {
+      add(c, Octet::query_octet);
+      if (c != '?' && c != '%' && c != '\\') add(c, Octet::path_octet);
+    }
+    // unreserved and sub-delims but for the comma: a hop that joins repeated Host lines adds one,
+    // and repeated Host lines must be refused.
+    if (is_digit || is_alpha || (is_vchar && contains("-._~!$&'()*+;=", c))) {
+      add(c, Octet::host_octet);
+    }
+    if (is_digit) add(c, Octet::digit);
+    if (is_digit || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f')) add(c, Octet::hex_digit);
+  }
+  return table;
+}
+
+inline constexpr auto octet_classes = classify_octets();
+
+}  // namespace detail
+
+constexpr bool is(char c, Octet octet) {
+  return (detail::octet_classes[static_cast<unsigned char>(c)] & static_cast<unsigned>(octet)) != 0;
+}
+
+/// True for the empty text too.
+constexpr bool all_are(std::string_view text, Octet octet) {
+  // No early exit: what is accepted is what has to be fast.
+  unsigned common = static_cast<unsigned>(octet);
+  for (const char c : text) common &= detail::octet_classes[static_cast<unsigned char>(c)];
+  return common != 0;
+}
+
+constexpr bool is_token(std::string_view text) {
+  return !text.empty() && all_are(text, Octet::tchar);
+}
+
+/// all_are(text, Octet::field_octet), eight octets at a time: field values are most of a request.
+inline bool is_field_value(std::string_view text) {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::uint64_t highs = 0x80 * ones;
+  while (text.size() >= sizeof(std::uint64_t)) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data(), sizeof word);
+    // The high bit of some octet is set in `controls` if one is below 0x20, in `deletes` if one is
+    // 0x7F. A tab is a control here, hence the second look.
+    const std::uint64_t controls = (word - 0x20 * ones) & ~word;
+    const std::uint64_t flipped = word ^ (0x7F * ones);
+    const std::uint64_t deletes = (flipped - ones) & ~flipped;
+    if (((controls | deletes) & highs) != 0 &&
+        !all_are(text.substr(0, sizeof word), Octet::field_octet)) {
+      return false;
+    }
+    text.remove_prefix(sizeof word);
+  }
+  return all_are(text, Octet::field_octet);
+}
+
+/// Takes spaces and tabs off both ends (OWS: RFC 9110 5.6.3).
+constexpr std::string_view trim(std::string_view text) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace prowingen

@@ -1,0 +1,40 @@
+// The options of a server, as the native side sees them.
+//
+// `options.inc` is generated from the dataclass in prowingen_wsgi/config.py, where names, types,
+// defaults and help are written once. It holds PROWINGEN_OPTION(type, name, default) lines;
+// durations are seconds.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "core/request_policy.h"
+
+namespace prowingen {
+
+struct Options {
+#define PROWINGEN_OPTION(type, name, default_value) type name = default_value;
+#include "options.inc"
+#undef PROWINGEN_OPTION
+
+  RequestLimits request_limits() const {
+    RequestLimits limits;
+    limits.max_request_line = max_request_line;
+    limits.max_header_bytes = max_header_bytes;
+    limits.max_header_fields = max_header_fields;
+    limits.max_field_line = max_field_line;
+    limits.max_body = max_body;
+    limits.max_chunk_extension = max_chunk_extension;
+    limits.max_trailer_bytes = max_trailer_bytes;
+    return limits;
+  }
+};
+
+inline std::chrono::steady_clock::duration to_duration(double seconds) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double>(seconds));
+}
+
+}  // namespace prowingen

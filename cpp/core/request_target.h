@@ -1,0 +1,35 @@
+// The request target and the authority: RFC 9112 section 3.2, RFC 3986 section 3.2.
+//
+// Views that come back point into the target that went in, or at a constant.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/refusal.h"
+
+namespace prowingen {
+
+enum class TargetForm : std::uint8_t { origin, absolute, authority, asterisk };
+
+struct TargetParts {
+  TargetForm form = TargetForm::origin;
+  std::string_view scheme;     // absolute-form only: "http" or "https", case as sent
+  std::string_view authority;  // absolute-form and authority-form only
+  std::string_view path;       // still encoded; "/" for an absolute-form without one, "*" for "*"
+  std::string_view query;      // without the '?'
+};
+
+/// Refuses a target that `method` cannot have: its octets, its form, its percent-encoding.
+Verdict check_target(std::string_view method, std::string_view target);
+
+/// Takes a target that check_target() accepted apart.
+TargetParts split_target(std::string_view target);
+
+/// True for `uri-host [":" port]`, the grammar of Host, with a host that is not empty.
+bool is_valid_authority(std::string_view authority);
+
+/// True if two valid authorities name the same host and port under `scheme`.
+bool same_authority(std::string_view scheme, std::string_view a, std::string_view b);
+
+}  // namespace prowingen

@@ -1,0 +1,99 @@
+#include "core/scheduler.h"
+
+#include <stdexcept>
+
+namespace prowingen {
+
+Scheduler::Worker Scheduler::enrol() {
+  slots_.emplace_back();
+  parked_.reserve(slots_.size());
+  ++ready_count_;
+  return static_cast<Worker>(slots_.size() - 1);
+}
+
+void Scheduler::set_state(Worker worker, State from, State to) {
+  Slot& slot = slots_[worker];
+  if (slot.state != from) throw std::logic_error("scheduler: illegal transition of a worker");
+  slot.state = to;
+  standby_count_ -= from == State::standby;
+  ready_count_ -= from == State::ready;
+  running_count_ -= from == State::running;
+  standby_count_ += to == State::standby;
+  ready_count_ += to == State::ready;
+  running_count_ += to == State::running;
+}
+
+std::optional<Scheduler::Worker> Scheduler::wake(Time now, std::size_t queued) {
+  if (queued == 0 || parked_.empty()) return std::nullopt;
+  bool needed;
+  if (!rules_.has_gil) {
+    needed = standby_count_ + ready_count_ < queued &&
+             standby_count_ + ready_count_ + running_count_ < rules_.cores;
+  } else if (blocking_) {
+    needed = standby_count_ + ready_count_ < queued;
+  } else {
+    needed = standby_count_ + ready_count_ == 0 && !fresh_request_runs(now);
+  }
+  if (!needed) return std::nullopt;
+  const Worker worker = parked_.back();
+  parked_.pop_back();
+  set_state(worker, State::parked, State::standby);
+  return worker;
+}
+
+bool Scheduler::may_take(Worker /*worker*/, Time now) const {
+  return !rules_.has_gil || blocking_ || !fresh_request_runs(now);
+}
+
+void Scheduler::started(Worker worker, Time now) {
+  set_state(worker, State::ready, State::running);
+  link(worker, now);
+}
+
+void Scheduler::finished(Worker worker) {
+  set_state(worker, State::running, State::ready);
+  unlink(worker);
+}
+
+void Scheduler::parked(Worker worker) {
+  set_state(worker, State::ready, State::parked);
+  parked_.push_back(worker);
+}
+
+void Scheduler::got_gil(Worker worker, Duration waited) {
+  set_state(worker, State::standby, State::ready);
+  // With nobody else running, a free GIL proves nothing.
+  if (running_count_ == 0) return;
+  const double proof = waited < rules_.switch_interval ? 1.0 : 0.0;
+  proofs_ += (proof - proofs_) * rules_.proof_weight;
+  blocking_ = proofs_ > (blocking_ ? rules_.blocking_below : rules_.blocking_above);
+}
+
+void Scheduler::wait_begins(Worker worker) {
+  set_state(worker, State::running, State::waiting);
+  unlink(worker);
+}
+
+void Scheduler::wait_ends(Worker worker, Time now) {
+  set_state(worker, State::waiting, State::running);
+  link(worker, now);
+}
+
+void Scheduler::link(Worker worker, Time now) {
+  Slot& slot = slots_[worker];
+  slot.started = now;
+  slot.newer = nobody;
+  slot.older = newest_;
+  if (newest_ != nobody) slots_[newest_].newer = worker;
+  newest_ = worker;
+}
+
+void Scheduler::unlink(Worker worker) {
+  Slot& slot = slots_[worker];
+  if (slot.newer != nobody) slots_[slot.newer].older = slot.older;
+  if (slot.older != nobody) slots_[slot.older].newer = slot.newer;
+  if (newest_ == worker) newest_ = slot.older;
+  slot.newer = slot.older = nobody;
+}
+
+}  // namespace prowingen

@@ -1,0 +1,112 @@
+// Who runs, who waits for the GIL, who sleeps: the rules, and nothing else. No thread, no lock, no
+// clock of its own: WorkQueue calls it under its mutex, a unit test calls it with made-up times.
+//
+// A pool of threads that all want the GIL spends its time handing it over, and a request that a
+// thread took before it got the GIL waits behind every other thread. So:
+//
+//   1. A worker takes the GIL first and a request second.
+//   2. It keeps the GIL from request to request while the queue is not empty.
+//   3. Idle workers are parked, last in first out. One is woken only if nobody stands by for the
+//      GIL and every running worker has been on its request for longer than `fresh`: then the
+//      application probably blocks, and the GIL is probably free.
+//   4. A worker that finishes a request parks when another one is running a fresh request.
+//   5. Getting the GIL in less than the switch interval while another worker runs proves that the
+//      other one blocked. An average of such proofs turns rules 3 and 4 off for applications that
+//      block (a worker is then woken for each request), and on again when the proofs stop.
+//
+//            submit, tick               has the GIL               next()
+//   parked ----------------> standby ------------------> ready ------------> running
+//     ^                         ^                        |  ^                |  |  ^
+//     +---- queue empty, or ----|------------------------+  +----- done -----+  |  |
+//           rule 4              +------------- waiting <--- without_gil() -----+  |
+//                               |             (body, write)                       |
+//                               +--- has the GIL again: back to running ----------+
+//
+// Without a GIL (free-threaded Python) rules 1 to 5 fall away: a worker is woken for each request,
+// up to the number of cores.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace prowingen {
+
+class Scheduler {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  using Duration = std::chrono::nanoseconds;
+  using Worker = std::uint32_t;
+
+  struct Rules {
+    /// A request younger than this is expected to be done soon. Long enough for most requests of
+    /// most applications, short enough that nobody notices the wait behind one that blocks.
+    Duration fresh = std::chrono::microseconds(200);
+    /// `sys.getswitchinterval()`: a thread that asks for the GIL gets it by force after this.
+    Duration switch_interval = std::chrono::milliseconds(5);
+    /// Weight of the newest proof in the average, and the averages that turn rules 3 and 4 off
+    /// and on; two of them, so that a mixed load does not flap.
+    double proof_weight = 1.0 / 16;
+    double blocking_above = 0.6;
+    double blocking_below = 0.3;
+    bool has_gil = true;
+    std::size_t cores = 1;  // only without a GIL
+  };
+
+  enum class State : std::uint8_t { parked, standby, ready, running, waiting };
+
+  explicit Scheduler(Rules rules) : rules_(rules) {}
+
+  /// Enrols a worker that holds the GIL. Workers stay as long as the scheduler does.
+  Worker enrol();
+
+  /// A request was queued, or the tick fired: whom to wake, if anybody. `queued` requests wait.
+  std::optional<Worker> wake(Time now, std::size_t queued);
+
+  /// May this worker, which is ready, take a request (true), or should it park (rule 4)?
+  bool may_take(Worker worker, Time now) const;
+  void started(Worker worker, Time now);   // ready → running
+  void finished(Worker worker);            // running → ready
+  void parked(Worker worker);              // ready → parked
+  void got_gil(Worker worker, Duration waited);  // standby → ready
+  void wait_begins(Worker worker);         // running → waiting: it gave the GIL up knowingly
+  void wait_ends(Worker worker, Time now); // waiting → running
+
+  State state(Worker worker) const { return slots_[worker].state; }
+  bool application_blocks() const { return blocking_; }
+  std::size_t running() const { return running_count_; }
+  bool anybody_parked() const { return !parked_.empty(); }
+
+ private:
+  static constexpr Worker nobody = ~Worker{0};
+
+  // Running workers form a list, most recently started first: rules 3 and 4 ask for the youngest
+  // request only, and must not cost more with more threads.
+  struct Slot {
+    State state = State::ready;
+    Time started{};
+    Worker newer = nobody;
+    Worker older = nobody;
+  };
+
+  bool fresh_request_runs(Time now) const {
+    return newest_ != nobody && now - slots_[newest_].started < rules_.fresh;
+  }
+  void link(Worker worker, Time now);
+  void unlink(Worker worker);
+  void set_state(Worker worker, State from, State to);
+
+  Rules rules_;
+  std::vector<Slot> slots_;
+  std::vector<Worker> parked_;  // a stack: the last one's caches are the warmest
+  Worker newest_ = nobody;
+  std::size_t running_count_ = 0;
+  std::size_t standby_count_ = 0;
+  std::size_t ready_count_ = 0;
+  double proofs_ = 0;
+  bool blocking_ = false;
+};
+
+}  // namespace prowingen

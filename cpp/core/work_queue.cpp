@@ -1,0 +1,146 @@
+#include "core/work_queue.h"
+
+#include "core/signals.h"
+
+namespace prowingen {
+
+using std::chrono::steady_clock;
+
+WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick)
+    : scheduler_(rules),
+      capacity_(capacity),
+      tick_interval_(rules.fresh),
+      on_tick_(std::move(on_tick)),
+      ticker_([this] { tick(); }) {}
+
+WorkQueue::~WorkQueue() { stop(); }
+
+bool WorkQueue::submit(const std::shared_ptr<Exchange>& exchange) {
+  const auto now = steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  if (stopped_ || queue_.size() >= capacity_) {
+    ++counters_.requests_rejected;
+    return false;
+  }
+  exchange->queued_at = now;
+  exchange->submit();
+  queue_.push_back(exchange);
+  length_.store(queue_.size(), std::memory_order_relaxed);
+  ++counters_.requests_queued;
+  wake_one(now);
+  if (tick_sleeps_) {
+    tick_sleeps_ = false;
+    tick_needed_.notify_one();
+  }
+  return true;
+}
+
+void WorkQueue::wake_one(Scheduler::Time now) {
+  if (const auto worker = scheduler_.wake(now, queue_.size())) {
+    ++counters_.wakes;
+    sleepers_[*worker].wake.notify_one();
+  }
+}
+
+WorkQueue::Worker WorkQueue::enrol() {
+  const std::lock_guard lock(mutex_);
+  sleepers_.emplace_back();
+  return scheduler_.enrol();
+}
+
+std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
+  const auto now = steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  Sleeper& self = sleepers_[worker];
+  if (self.running) {
+    self.running = false;
+    scheduler_.finished(worker);
+  }
+  if (stopped_ || queue_.empty() || !scheduler_.may_take(worker, now)) return nullptr;
+  auto exchange = std::move(queue_.front());
+  queue_.pop_front();
+  length_.store(queue_.size(), std::memory_order_relaxed);
+  exchange->taken_at = now;
+  scheduler_.started(worker, now);
+  self.running = true;
+  // In an application that blocks, one worker is due for each request, also for those that came
+  // in while this one was on its way.
+  if (scheduler_.application_blocks()) wake_one(now);
+  return exchange;
+}
+
+void WorkQueue::wait_begins(Worker worker) {
+  const std::lock_guard lock(mutex_);
+  scheduler_.wait_begins(worker);
+  wake_one(steady_clock::now());
+}
+
+void WorkQueue::wait_ends(Worker worker) {
+  const auto now = steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  scheduler_.wait_ends(worker, now);
+}
+
+void WorkQueue::got_gil(Worker worker, std::chrono::nanoseconds waited) {
+  const std::lock_guard lock(mutex_);
+  scheduler_.got_gil(worker, waited);
+}
+
+bool WorkQueue::park(Worker worker) {
+  std::unique_lock lock(mutex_);
+  scheduler_.parked(worker);
+  // A request may have come in after next() found none, when nobody was woken because this worker
+  // was about to take it.
+  wake_one(steady_clock::now());
+  sleepers_[worker].wake.wait(lock, [&] {
+    return stopped_ || scheduler_.state(worker) != Scheduler::State::parked;
+  });
+  return !stopped_;
+}
+
+void WorkQueue::stop() {
+  std::deque<std::shared_ptr<Exchange>> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    dropped.swap(queue_);
+    length_.store(0, std::memory_order_relaxed);
+    for (auto& sleeper : sleepers_) sleeper.wake.notify_all();
+    tick_needed_.notify_all();
+  }
+  if (ticker_.joinable()) ticker_.join();
+  for (const auto& exchange : dropped) exchange->depart(Departure::server_stopped);
+}
+
+WorkQueue::Counters WorkQueue::counters() const {
+  const std::lock_guard lock(mutex_);
+  Counters counters = counters_;
+  counters.queue_length = queue_.size();
+  counters.workers_running = scheduler_.running();
+  counters.application_blocks = scheduler_.application_blocks();
+  return counters;
+}
+
+void WorkQueue::tick() {
+  const BlockedSignals no_signals;
+  std::unique_lock lock(mutex_);
+  while (!stopped_) {
+    if (queue_.empty()) {
+      tick_sleeps_ = true;
+      call_on_tick(lock);
+      tick_needed_.wait(lock, [this] { return stopped_ || !tick_sleeps_; });
+      continue;
+    }
+    tick_needed_.wait_for(lock, tick_interval_, [this] { return stopped_; });
+    wake_one(steady_clock::now());
+    call_on_tick(lock);
+  }
+}
+
+void WorkQueue::call_on_tick(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  on_tick_();
+  lock.lock();
+}
+
+}  // namespace prowingen

@@ -1,0 +1,91 @@
+// The queue between I/O threads and workers. The scheduler decides who runs; this adds the lock,
+// the sleeping, the clock and the tick.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/exchange.h"
+#include "core/scheduler.h"
+
+namespace prowingen {
+
+class WorkQueue final : public RequestSink {
+ public:
+  using Worker = Scheduler::Worker;
+
+  struct Counters {
+    std::uint64_t requests_queued = 0;
+    std::uint64_t requests_rejected = 0;  // the queue was full
+    std::size_t queue_length = 0;
+    std::size_t workers_running = 0;
+    std::uint64_t wakes = 0;
+    bool application_blocks = false;
+  };
+
+  /// `capacity`: requests that may wait for a worker. `on_tick` is called by the tick's thread
+  /// while requests wait, every `Rules::fresh`.
+  WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick);
+  ~WorkQueue() override;
+
+  // ---- I/O threads
+  bool submit(const std::shared_ptr<Exchange>& exchange) override;
+
+  // ---- worker threads that hold the GIL; none of these blocks
+  Worker enrol();
+  /// Ends the worker's running request, if any, and gives it the next one; null: it should park().
+  std::shared_ptr<Exchange> next(Worker worker);
+  /// The worker is about to give up the GIL to wait for a peer, or has it again.
+  void wait_begins(Worker worker);
+  void wait_ends(Worker worker);
+  void got_gil(Worker worker, std::chrono::nanoseconds waited);
+  /// Whether other requests wait: an answer's wake-up of the I/O thread may then wait too.
+  bool more_queued() const { return length_.load(std::memory_order_relaxed) != 0; }
+  /// Whether `on_tick` will not be called soon. It is called once after this became true, so that
+  /// whoever leaves work for the tick and then sees false here is sure that it will be done.
+  bool tick_sleeps() const { return tick_sleeps_.load(); }
+
+  // ---- worker threads that do not hold the GIL
+  /// Sleeps until there is work for this worker. False: the queue was stopped.
+  bool park(Worker worker);
+
+  // ---- any thread
+  /// Wakes every worker for the last time and drops what is queued (its clients are gone or
+  /// refused by then). `on_tick` is not called any more once it returns. One thread; idempotent.
+  void stop();
+  Counters counters() const;
+
+ private:
+  struct Sleeper {
+    std::condition_variable wake;
+    bool running = false;  // between next() and the following next()
+  };
+
+  void wake_one(Scheduler::Time now);  // with the mutex held
+  void tick();
+  void call_on_tick(std::unique_lock<std::mutex>& lock);
+
+  mutable std::mutex mutex_;
+  Scheduler scheduler_;
+  const std::size_t capacity_;
+  const std::chrono::nanoseconds tick_interval_;
+  const std::function<void()> on_tick_;
+  std::deque<std::shared_ptr<Exchange>> queue_;
+  std::deque<Sleeper> sleepers_;  // a deque: elements never move
+  std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
+  bool stopped_ = false;
+  Counters counters_;
+  // The tick's thread sleeps on this while the queue is empty.
+  std::condition_variable tick_needed_;
+  std::atomic<bool> tick_sleeps_{true};
+  std::thread ticker_;
+};
+
+}  // namespace prowingen

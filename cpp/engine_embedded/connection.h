@@ -1,0 +1,151 @@
+// One HTTP/1.x connection: requests in, answers out in the same order. I/O thread only.
+//
+// Reading side                                  Writing side
+//
+//   head --whole head--> body --its end--> head   pipeline_: exchanges in order of arrival; the
+//    ^                    |                       first `taken_` of them have given all their
+//    |                    | its exchange is over  output to out_ and complete when out_ is empty
+//    +---- its end ----- discard
+//   any --last request parsed--> done --answered--> linger --FIN, limit or time--> closed
+//
+// Safe requests without a body are handed over ahead of the answers before them, up to
+// pipeline_depth (RFC 9112 section 9.3.2 allows that for safe methods); any other request is held
+// until the pipeline is empty. Nothing is read while a request is held or a body is over its
+// high-water mark, so that a client cannot make the server store more than that.
+#pragma once
+
+#include <utility>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/exchange.h"
+#include "core/refusal.h"
+#include "engine_embedded/deadlines.h"
+#include "engine_embedded/out_queue.h"
+#include "engine_embedded/request_parser.h"
+#include "engine_embedded/response_writer.h"
+
+namespace prowingen::embedded {
+
+class IoThread;
+
+/// An exchange with what its connection keeps about it. I/O thread only.
+class Http1Exchange final : public Exchange {
+ public:
+  using Exchange::Exchange;
+  void renew() {
+    recycle();
+    connection = nullptr;
+    keep_alive = true;
+    safe = submitted = head_written = false;
+    framing = ResponseFraming::none;
+    head_size = bytes_in = bytes_out = body_bytes_out = 0;
+  }
+
+  Connection* connection = nullptr;  // null once the connection is gone
+  bool keep_alive = true;            // as the client wants it; false once the head said close
+  bool safe = false;                 // may be worked on ahead of the answers before it
+  bool submitted = false;
+  bool head_written = false;
+  ResponseFraming framing = ResponseFraming::none;
+  std::uint64_t head_size = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;       // as framed for the wire
+  std::uint64_t body_bytes_out = 0;
+  std::optional<std::uint64_t> body_left;  // of a body of known length
+};
+
+class Connection final : public std::enable_shared_from_this<Connection>, private BodySink {
+ public:
+  Connection(IoThread& io, int socket, unsigned listener,
+             std::shared_ptr<const ConnectionInfo> info);
+  ~Connection();
+
+  void start();
+  /// An exchange of this connection has output.
+  void output_ready() { flush(); }
+  /// A worker waits for the exchange's body.
+  void body_wanted(Http1Exchange& exchange);
+  void on_timeout(Timeout kind);
+  /// The server drains: answer what is under way, then close.
+  void drain();
+  void close(Departure why);
+
+  // Place in the I/O thread's list of connections.
+  std::size_t index = 0;
+
+ private:
+  enum class Reading : std::uint8_t { head, body, discard, done, linger, closed };
+  /// Why nothing is read although the state would.
+  enum class Pause : std::uint8_t { none, pipeline, body };
+
+  using ExchangePtr = std::shared_ptr<Http1Exchange>;
+
+  void wait_readable();
+  void on_readable();
+  void resume_reading();
+  void consume_input();
+  std::size_t consume(std::string_view input);
+  std::size_t consume_head(std::string_view input);
+  std::size_t consume_body(std::string_view input);
+  void on_head(bool request_done);
+  void on_body(std::string_view bytes) override;
+  void on_body_end();
+  void on_end_of_stream();
+
+  void dispatch(ExchangePtr exchange);
+  void submit(const ExchangePtr& exchange);
+  void refuse(const Refusal& refusal);
+  void send_refusal();
+  void shut_down_gracefully();
+
+  void flush();
+  void wait_writable();
+  bool collect();
+  void frame(Http1Exchange& exchange, Exchange::Output& output);
+  bool decide_keep_alive(const Http1Exchange& exchange) const;
+  void complete_taken();
+  void after_answer();
+  void log(const Http1Exchange& exchange, int status, bool complete);
+
+  bool idle() const { return pipeline_.empty() && reading_ == Reading::head && carried_.empty(); }
+
+  IoThread& io_;
+  boost::asio::posix::stream_descriptor descriptor_;
+  std::shared_ptr<const ConnectionInfo> info_;
+  const unsigned listener_;
+
+  Reading reading_ = Reading::head;
+  Pause pause_ = Pause::none;
+  bool waiting_readable_ = false;
+  bool peer_finished_ = false;      // its FIN was read
+  std::string carried_;             // input not consumed yet
+  std::size_t scanned_ = 0;         // of carried_: no line ends there that was not tried
+  std::optional<RequestParser> parser_;
+  ExchangePtr incoming_;            // whose head or body is being received
+  std::vector<ExchangePtr> pipeline_;
+  ExchangePtr held_;                // parsed, waits for the pipeline to empty
+  const Refusal* refusal_ = nullptr;  // answered when the pipeline is empty
+  ExchangePtr refused_;             // for the access log
+  bool continue_due_ = false;       // 100 Continue is due when incoming_'s body is first read
+  std::uint64_t discard_left_ = 0;
+
+  std::size_t taken_ = 0;
+  OutQueue out_;
+  bool waiting_writable_ = false;
+  bool unread_input_ = false;       // input may follow that nobody will read
+  bool last_answer_ = false;        // the connection closes after what is in the pipeline
+  bool reset_on_close_ = false;     // closing cleanly would make a cut answer look whole
+
+  Deadline read_deadline_;
+  Deadline write_deadline_;
+  SteadyTime idle_since_;
+  unsigned requests_ = 0;
+};
+
+}  // namespace prowingen::embedded

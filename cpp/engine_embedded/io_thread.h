@@ -1,0 +1,107 @@
+// One I/O thread: an event loop, the connections it owns, and the mailbox through which workers
+// reach them. What is not marked otherwise is for that thread only.
+#pragma once
+
+#include <utility>
+
+#include <array>
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/options.h"
+#include "engine_embedded/connection.h"
+#include "engine_embedded/deadlines.h"
+#include "engine_embedded/response_writer.h"
+
+namespace prowingen::embedded {
+
+class IoThread final : public Transport {
+ public:
+  explicit IoThread(const EngineContext& context);
+  ~IoThread() override;
+
+  // ---- any thread
+  void start();
+  /// Ends the loop after closing every connection, and joins the thread. Idempotent.
+  void stop();
+  void drain();
+  void adopt(int socket, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
+  void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
+  void body_wanted(std::shared_ptr<Exchange> exchange) override;
+  void flush() override;
+  std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
+
+  // ---- this thread
+  boost::asio::io_context& loop() { return loop_; }
+  const Options& options() const { return context_.options; }
+  const RequestLimits& limits() const { return limits_; }
+  const EngineContext& context() const { return context_; }
+  Deadlines& deadlines() { return deadlines_; }
+  const StandingFields& standing() const { return standing_; }
+  std::span<char> read_buffer() { return read_buffer_; }
+  std::string& spare_text() { return spare_text_; }
+  Exchange::Output& output() { return output_; }
+  bool draining() const { return draining_; }
+  SteadyTime now() const { return now_; }
+  /// Reads the clock; called once for each event that is handled.
+  void advance_clock() { now_ = std::chrono::steady_clock::now(); }
+  void forget(Connection& connection);
+  std::shared_ptr<Http1Exchange> make_exchange();
+  void recycle(std::shared_ptr<Http1Exchange> exchange);
+  void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
+  /// Empties the mailbox if it has gathered something: cheaper than a wake-up of its own.
+  void check_mailbox() {
+    if (mail_waits_.load(std::memory_order_relaxed)) deliver_mail();
+  }
+
+  std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }  // any thread
+
+ private:
+  enum class Subject : std::uint8_t { output, body };
+  struct Mail {
+    std::shared_ptr<Exchange> exchange;
+    Subject subject;
+  };
+
+  void post_mail(Mail mail, bool may_wait);
+  void wake();
+  void deliver_mail();
+  void tick();
+  void schedule_tick();
+
+  const EngineContext context_;
+  const RequestLimits limits_;
+  boost::asio::io_context loop_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::steady_timer tick_timer_;
+  const std::chrono::steady_clock::duration tick_interval_;
+  Deadlines deadlines_;
+  StandingFields standing_;
+  SteadyTime now_;
+  bool draining_ = false;
+  bool closed_ = false;
+  std::vector<std::shared_ptr<Connection>> connections_;
+  std::vector<std::shared_ptr<Http1Exchange>> spares_;
+  std::array<char, 64 * 1024> read_buffer_;
+  std::string spare_text_;
+  Exchange::Output output_;
+  std::vector<Mail> delivering_;
+  std::vector<std::shared_ptr<Connection>> ready_;
+
+  std::atomic<std::size_t> open_{0};
+  std::atomic<std::uint64_t> refused_{0};
+  std::mutex mailbox_mutex_;  // guards mailbox_ and wake_posted_
+  std::vector<Mail> mailbox_;
+  bool wake_posted_ = false;
+  std::atomic<bool> mail_waits_{false};
+
+  std::thread thread_;
+};
+
+}  // namespace prowingen::embedded

@@ -1,0 +1,145 @@
+#include "engine_embedded/listener.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+#include <numeric>
+#include <system_error>
+
+#include "engine_embedded/socket_ops.h"
+
+namespace prowingen::embedded {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Connections taken in one turn, so that a flood of them leaves time for the ones there are.
+constexpr int accepts_per_turn = 64;
+constexpr milliseconds exhausted_pause{100};
+constexpr milliseconds full_pause{20};
+
+void name_end(const sockaddr_storage& address, std::string& host, std::string& port) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_INET) {
+    sockaddr_in v4;
+    std::memcpy(&v4, &address, sizeof v4);
+    host = ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+    port = std::to_string(ntohs(v4.sin_port));
+  } else if (address.ss_family == AF_INET6) {
+    sockaddr_in6 v6;
+    std::memcpy(&v6, &address, sizeof v6);
+    host = ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+    port = std::to_string(ntohs(v6.sin6_port));
+  }  // a Unix socket's peer has no name
+}
+
+std::shared_ptr<const ConnectionInfo> describe_connection(int socket) {
+  auto info = std::make_shared<ConnectionInfo>();
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
+    name_end(address, info->remote_address, info->remote_port);
+  }
+  size = sizeof address;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
+    name_end(address, info->local_address, info->local_port);
+  }
+  return info;
+}
+
+}  // namespace
+
+Listener::Listener(const EngineContext& context, IoThreads& threads, ListenerSpec spec,
+                   unsigned index)
+    : context_(context),
+      threads_(threads),
+      descriptor_(threads.front()->loop(), spec.socket.release()),
+      retry_timer_(threads.front()->loop()),
+      description_(std::move(spec.description)),
+      index_(index) {}
+
+void Listener::start() { wait(); }
+
+void Listener::close() {
+  if (!descriptor_.is_open()) return;
+  while (accept_some()) {
+  }
+  retry_timer_.cancel();
+  boost::system::error_code ignored;
+  descriptor_.close(ignored);
+}
+
+void Listener::wait() {
+  descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                         [this](const boost::system::error_code& error) {
+                           if (error) return;
+                           threads_.front()->advance_clock();
+                           accept_some();
+                           if (retry_timer_.expiry() <= std::chrono::steady_clock::now()) wait();
+                           threads_.front()->check_mailbox();
+                         });
+}
+
+void Listener::pause(milliseconds time) {
+  retry_timer_.expires_after(time);
+  retry_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) wait();
+  });
+}
+
+// False: there is nothing more to accept now.
+bool Listener::accept_some() {
+  for (int i = 0; i < accepts_per_turn; ++i) {
+    const auto open = std::accumulate(
+        threads_.begin(), threads_.end(), std::size_t{0},
+        [](std::size_t sum, const auto& thread) { return sum + thread->open_connections(); });
+    if (open >= context_.options.max_connections) {
+      pause(full_pause);  // the kernel's backlog holds them meanwhile
+      return false;
+    }
+    const Accepted accepted = accept_connection(descriptor_.native_handle());
+    switch (accepted.error) {
+      case 0:
+        reported_exhaustion_ = false;
+        hand_over(accepted.socket);
+        break;
+      case ECONNABORTED:
+      case EINTR:
+      case EPROTO:
+        break;
+      case EMFILE:
+      case ENFILE:
+      case ENOBUFS:
+      case ENOMEM:
+        if (!std::exchange(reported_exhaustion_, true)) {
+          context_.report(Severity::error,
+                          description_ + ": cannot accept connections: " +
+                              std::generic_category().message(accepted.error) +
+                              "; they wait until others close (raise `ulimit -n` or lower "
+                              "max_connections)");
+        }
+        pause(exhausted_pause);
+        return false;
+      default:
+        if (accepted.error != EAGAIN && accepted.error != EWOULDBLOCK) {
+          context_.report(Severity::error, description_ + ": accept: " +
+                                               std::generic_category().message(accepted.error));
+          pause(exhausted_pause);
+        }
+        return false;
+    }
+  }
+  return true;
+}
+
+void Listener::hand_over(int socket) {
+  accepted_.fetch_add(1, std::memory_order_relaxed);
+  auto& thread = *threads_[next_thread_];
+  next_thread_ = (next_thread_ + 1) % threads_.size();
+  thread.adopt(socket, index_, describe_connection(socket));
+}
+
+}  // namespace prowingen::embedded

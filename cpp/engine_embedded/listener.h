@@ -1,0 +1,49 @@
+// A listening socket on the first I/O thread's loop: accepts connections and deals them out.
+#pragma once
+
+#include <utility>
+
+#include <atomic>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+#include "engine_embedded/io_thread.h"
+
+namespace prowingen::embedded {
+
+class Listener {
+ public:
+  using IoThreads = std::vector<std::unique_ptr<IoThread>>;
+
+  Listener(const EngineContext& context, IoThreads& threads, ListenerSpec spec, unsigned index);
+
+  // ---- the first I/O thread
+  void start();
+  /// Accepts what the kernel has already queued, then closes the socket: a connection whose
+  /// handshake is done has been accepted as far as its client can tell.
+  void close();
+
+  std::uint64_t accepted() const { return accepted_.load(std::memory_order_relaxed); }  // any
+
+ private:
+  void wait();
+  bool accept_some();
+  void pause(std::chrono::milliseconds time);
+  void hand_over(int socket);
+
+  const EngineContext& context_;
+  IoThreads& threads_;
+  boost::asio::posix::stream_descriptor descriptor_;
+  boost::asio::steady_timer retry_timer_;
+  const std::string description_;
+  const unsigned index_;
+  std::size_t next_thread_ = 0;
+  bool reported_exhaustion_ = false;
+  std::atomic<std::uint64_t> accepted_{0};
+};
+
+}  // namespace prowingen::embedded

@@ -1,0 +1,76 @@
+// HTTP/1.x requests from bytes: Beast's parser, strict where it is and the request policy where it
+// is not. One object parses one request.
+//
+// A head is parsed only from its first byte and in one go, so that where the network cut it can
+// make no difference; its body is parsed piece by piece.
+#pragma once
+
+#include <utility>  // Boost 1.74's Asio uses std::exchange without including it
+
+#include <boost/beast/http/basic_parser.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/message.h"
+#include "core/request_policy.h"
+
+namespace prowingen::embedded {
+
+/// Takes a request's body as it is parsed.
+class BodySink {
+ public:
+  virtual void on_body(std::string_view bytes) = 0;
+
+ protected:
+  ~BodySink() = default;
+};
+
+class RequestParser final : private boost::beast::http::basic_parser<true> {
+ public:
+  enum class Outcome : std::uint8_t { need_more, head_done, request_done, refused };
+  struct Progress {
+    Outcome outcome;
+    std::size_t consumed = 0;
+    Verdict verdict = nullptr;  // with `refused`
+  };
+
+  RequestParser(RequestHead& head, const RequestLimits& limits, BodySink& sink);
+
+  /// Parses a head that starts at `input`'s first byte. After need_more the parser is spent:
+  /// call again on a new one, with more input.
+  Progress parse_head(std::string_view input);
+  /// Parses the next piece of the body; call again while it consumes.
+  Progress parse_body(std::string_view input);
+
+ private:
+  using error_code = boost::beast::error_code;
+  using string_view = boost::beast::string_view;
+
+  Progress put_some(std::string_view input);
+  void refuse(Verdict verdict, error_code& ec);
+  RequestFault fault_of(const error_code& ec, std::string_view rest) const;
+
+  void on_request_impl(boost::beast::http::verb, string_view method, string_view target,
+                       int version, error_code& ec) override;
+  void on_response_impl(int, string_view, int, error_code&) override {}
+  void on_field_impl(boost::beast::http::field, string_view name, string_view value,
+                     error_code& ec) override;
+  void on_header_impl(error_code& ec) override;
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
+  std::size_t on_body_impl(string_view body, error_code& ec) override;
+  void on_chunk_header_impl(std::uint64_t size, string_view extension, error_code& ec) override;
+  std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code& ec) override;
+  void on_finish_impl(error_code&) override {}
+
+  RequestHead& head_;
+  const RequestLimits& limits_;
+  BodySink& sink_;
+  std::string_view input_;  // of the put() under way
+  Verdict verdict_ = nullptr;
+  std::uint64_t body_size_ = 0;
+  std::size_t trailer_size_ = 0;
+  bool in_body_ = false;
+};
+
+}  // namespace prowingen::embedded

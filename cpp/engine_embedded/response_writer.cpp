@@ -1,0 +1,100 @@
+#include "engine_embedded/response_writer.h"
+
+#include <array>
+#include <charconv>
+#include <ctime>
+
+namespace prowingen::embedded {
+namespace {
+
+template <class Integer>
+void append_number(std::string& out, Integer value, int base = 10) {
+  std::array<char, 24> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, base).ptr;
+  out.append(digits.data(), end);
+}
+
+void append_status_line(std::string& out, int status, std::string_view reason) {
+  if (status == 200 && reason == "OK") {
+    out.append("HTTP/1.1 200 OK\r\n");
+    return;
+  }
+  out.append("HTTP/1.1 ");
+  append_number(out, status);
+  out.push_back(' ');
+  out.append(reason).append("\r\n");
+}
+
+std::string refusal_page(const Refusal& refusal) {
+  std::string page;
+  append_number(page, refusal.status);
+  page.append(" ").append(refusal.title).append("\n");
+  page.append(refusal.detail);
+  if (!refusal.section.empty()) page.append(" (").append(refusal.section).append(")");
+  page.append("\n");
+  return page;
+}
+
+}  // namespace
+
+void StandingFields::refresh() {
+  const auto now = std::time(nullptr);
+  if (now == second_) return;
+  second_ = now;
+  if (server_line_.empty() && !server_.empty()) server_line_ = "Server: " + server_ + "\r\n";
+  if (!with_date_) return;
+  // IMF-fixdate (RFC 9110 section 5.6.7); strftime would use the locale's names.
+  static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  std::array<char, 64> line;
+  const int size =
+      std::snprintf(line.data(), line.size(), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                    days[utc.tm_wday], utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900,
+                    utc.tm_hour, utc.tm_min, utc.tm_sec);
+  date_line_.assign(line.data(), static_cast<std::size_t>(size));
+}
+
+void write_head(const Exchange& exchange, ResponseFraming framing, bool keep_alive,
+                const StandingFields& standing, std::string& out) {
+  const ResponseHead& head = exchange.response;
+  append_status_line(out, head.status, head.reason);
+  out.append(head.wire());
+  if (!head.has_date) out.append(standing.date_line());
+  if (!head.has_server) out.append(standing.server_line());
+  if (framing == ResponseFraming::chunked) {
+    out.append("Transfer-Encoding: chunked\r\n");
+  } else if (exchange.response_body.add_length_field) {
+    out.append("Content-Length: ");
+    append_number(out, exchange.response_body.length);
+    out.append("\r\n");
+  }
+  if (!keep_alive) {
+    out.append("Connection: close\r\n");
+  } else if (exchange.request.version == HttpVersion{1, 0}) {
+    out.append("Connection: keep-alive\r\n");
+  }
+  out.append("\r\n");
+}
+
+void write_chunk_header(std::uint64_t size, std::string& out) {
+  append_number(out, size, 16);
+  out.append("\r\n");
+}
+
+void write_refusal(const Refusal& refusal, bool with_body, std::string_view extra_field,
+                   const StandingFields& standing, std::string& out) {
+  const std::string page = refusal_page(refusal);
+  append_status_line(out, refusal.status, refusal.title);
+  out.append(standing.date_line()).append(standing.server_line()).append(extra_field);
+  out.append("Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+  append_number(out, page.size());
+  out.append("\r\nConnection: close\r\n\r\n");
+  if (with_body) out.append(page);
+}
+
+std::uint64_t refusal_body_size(const Refusal& refusal) { return refusal_page(refusal).size(); }
+
+}  // namespace prowingen::embedded

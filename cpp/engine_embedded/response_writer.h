@@ -1,0 +1,48 @@
+// HTTP/1.1 messages as bytes: response heads, chunked framing, the server's own refusals.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/exchange.h"
+#include "core/refusal.h"
+#include "core/response_policy.h"
+
+namespace prowingen::embedded {
+
+/// `Date` and `Server` as field lines, made once a second and not once a response.
+class StandingFields {
+ public:
+  StandingFields(std::string_view server, bool date) : server_(server), with_date_(date) {}
+  void refresh();
+  std::string_view server_line() const { return server_line_; }
+  std::string_view date_line() const { return date_line_; }
+
+ private:
+  std::string server_;
+  bool with_date_;
+  std::int64_t second_ = -1;
+  std::string server_line_;
+  std::string date_line_;
+};
+
+/// Appends the response head, empty line included.
+void write_head(const Exchange& exchange, ResponseFraming framing, bool keep_alive,
+                const StandingFields& standing, std::string& out);
+
+/// Opens a chunk of `size` bytes (RFC 9112 section 7.1); its data and CRLF follow.
+void write_chunk_header(std::uint64_t size, std::string& out);
+
+inline constexpr std::string_view last_chunk = "0\r\n\r\n";
+inline constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A whole answer with `Connection: close` and a plain text page.
+/// `extra_field`: a further field line with its CRLF, or empty.
+void write_refusal(const Refusal& refusal, bool with_body, std::string_view extra_field,
+                   const StandingFields& standing, std::string& out);
+
+/// Body size of what write_refusal() wrote, for the access log.
+std::uint64_t refusal_body_size(const Refusal& refusal);
+
+}  // namespace prowingen::embedded

@@ -1,0 +1,151 @@
+#include "wsgi/application.h"
+
+#include <stdexcept>
+
+#include "wsgi/file_wrapper.h"
+#include "wsgi/input.h"
+#include "wsgi/runtime.h"
+
+namespace prowingen::wsgi {
+namespace {
+
+constexpr std::string_view error_page = "Internal Server Error\n";
+
+std::string request_line(const Exchange& exchange) {
+  const RequestHead& head = exchange.request;
+  std::string line(head.method());
+  line.append(" ").append(head.target()).append(" HTTP/");
+  line.push_back(static_cast<char>('0' + head.version.major));
+  line.push_back('.');
+  line.push_back(static_cast<char>('0' + head.version.minor));
+  return line;
+}
+
+// Items of an exact list or tuple: nothing can change them, or be streamed, while they are sent.
+struct Items {
+  PyObject* const* first = nullptr;
+  Py_ssize_t count = 0;
+};
+
+bool exact_items(PyObject* result, Items& items) {
+  if (!PyList_CheckExact(result) && !PyTuple_CheckExact(result)) return false;
+  items = {PySequence_Fast_ITEMS(result), PySequence_Fast_GET_SIZE(result)};
+  return true;
+}
+
+}  // namespace
+
+Application::Application(PyRef callable, const Options& options, DropList& drop_list,
+                         ReportError report)
+    : callable_(std::move(callable)),
+      drop_list_(drop_list),
+      high_water_(options.write_high_water),
+      report_(std::move(report)) {
+  const auto& software = options.server_header;
+  if (!environ_.init(options.threads > 1, software.empty() ? "prowingen" : software)) {
+    throw std::runtime_error("cannot build the environ template");
+  }
+}
+
+void Application::run(const std::shared_ptr<Exchange>& exchange, Worker& worker,
+                      Scratch& scratch) {
+  Responder responder(*exchange, worker, drop_list_, high_water_);
+  PyObject* start_response = scratch.start_response.lend(responder);
+  PyRef input = make_input(exchange, worker);
+  PyRef environ = input ? environ_.build(*exchange, input.get()) : PyRef();
+  PyRef result;
+  if (start_response != nullptr && environ) {
+    PyObject* args[] = {nullptr, environ.get(), start_response};
+    result = PyRef::steal(PyObject_Vectorcall(callable_.get(), args + 1,
+                                              2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  }
+  if (!result || !send_body(result.get(), responder)) handle_failure(*exchange, responder);
+  if (result) close_result(result.get(), *exchange);
+  if (!responder.complaint().empty()) {
+    report_(Severity::error, request_line(*exchange) + ": " + responder.complaint());
+  }
+  scratch.start_response.take_back();
+  if (input) detach_input(input.get());
+}
+
+bool Application::send_body(PyObject* result, Responder& responder) {
+  if (is_file_wrapper(result) && responder.started() && !responder.head_sent()) {
+    if (auto range = file_range(result)) return responder.write_file(std::move(*range));
+  }
+  if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) {
+    return send_sequence(result, responder);
+  }
+  if (PyBytes_Check(result) || PyUnicode_Check(result)) {
+    PyErr_Format(PyExc_TypeError,
+                 "the application returned %.100s; it must return an iterable of bytes, such as a "
+                 "list with one item",
+                 Py_TYPE(result)->tp_name);
+    return false;
+  }
+  return send_iterable(result, responder);
+}
+
+// All of the body is there, so its length is known and it leaves with the head.
+bool Application::send_sequence(PyObject* result, Responder& responder) {
+  Items items;
+  exact_items(result, items);
+  std::uint64_t total = 0;
+  for (Py_ssize_t i = 0; i < items.count; ++i) {
+    if (!PyBytes_Check(items.first[i])) return responder.write(items.first[i], false);  // TypeError
+    total += static_cast<std::uint64_t>(PyBytes_GET_SIZE(items.first[i]));
+  }
+  if (!responder.head_sent()) responder.set_total(total);
+  for (Py_ssize_t i = 0; exact_items(result, items) && i < items.count; ++i) {
+    const PyRef item = PyRef::borrow(items.first[i]);  // write() may let other threads run
+    if (!responder.write(item.get(), i + 1 == items.count)) return false;
+  }
+  return responder.finish();
+}
+
+bool Application::send_iterable(PyObject* result, Responder& responder) {
+  const PyRef iterator = PyRef::steal(PyObject_GetIter(result));
+  if (!iterator) return false;
+  for (;;) {
+    const PyRef item = PyRef::steal(PyIter_Next(iterator.get()));
+    if (!item) {
+      if (PyErr_Occurred()) return false;
+      return responder.finish();
+    }
+    if (!responder.write(item.get(), false)) return false;
+    // The rest of a body that is not sent need not be made.
+    if (responder.started() && !responder.body_allowed()) return responder.finish();
+  }
+}
+
+void Application::close_result(PyObject* result, const Exchange& exchange) {
+  if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) return;
+  const PyRef close = PyRef::steal(PyObject_GetAttr(result, runtime().close));
+  if (!close) {
+    if (PyErr_ExceptionMatches(PyExc_AttributeError)) return PyErr_Clear();
+  } else if (PyRef::steal(PyObject_CallNoArgs(close.get()))) {
+    return;
+  }
+  report_(Severity::error, request_line(exchange) + ": the iterable's close() failed");
+}
+
+void Application::handle_failure(Exchange& exchange, Responder& responder) {
+  if (PyErr_ExceptionMatches(runtime().client_disconnected)) {
+    // Nobody's mistake; the iterable is still closed.
+    PyErr_Clear();
+    report_(Severity::debug, request_line(exchange) + ": " +
+                                 std::string(describe(exchange.departure())));
+    if (responder.finished()) return;
+    if (exchange.state() != ExchangeState::departed) exchange.abort();
+    return;
+  }
+  report_(Severity::error, request_line(exchange));
+  if (responder.finished()) return;
+  if (responder.head_sent()) {
+    exchange.finished_at = std::chrono::steady_clock::now();
+    exchange.abort();
+  } else {
+    responder.answer_plainly(500, error_page);
+  }
+}
+
+}  // namespace prowingen::wsgi

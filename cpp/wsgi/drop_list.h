@@ -1,0 +1,60 @@
+// Python objects that an I/O thread is done with. It has no GIL to drop them with, so the next
+// worker does.
+#pragma once
+
+#include <Python.h>
+
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+#include "core/chunk.h"
+
+namespace prowingen::wsgi {
+
+class DropList {
+ public:
+  ~DropList() { drop_all(); }
+
+  /// Lends the memory of `bytes`, an object of the type `bytes`, to the I/O threads. With the GIL.
+  BorrowedBytes lend(PyObject* bytes) {
+    auto* owner = new Loan{this, Py_NewRef(bytes)};
+    return BorrowedBytes({PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))},
+                         owner, [](void* loan) {
+                           static_cast<Loan*>(loan)->list->add(static_cast<Loan*>(loan));
+                         });
+  }
+
+  /// Drops what has gathered. With the GIL.
+  void drop_all() {
+    if (empty_.load(std::memory_order_relaxed)) return;
+    std::vector<Loan*> loans;
+    {
+      const std::lock_guard lock(mutex_);
+      loans.swap(loans_);
+      empty_.store(true, std::memory_order_relaxed);
+    }
+    for (Loan* loan : loans) {
+      Py_DECREF(loan->object);
+      delete loan;
+    }
+  }
+
+ private:
+  struct Loan {
+    DropList* list;
+    PyObject* object;
+  };
+
+  void add(Loan* loan) {  // any thread
+    const std::lock_guard lock(mutex_);
+    loans_.push_back(loan);
+    empty_.store(false, std::memory_order_relaxed);
+  }
+
+  std::mutex mutex_;
+  std::vector<Loan*> loans_;
+  std::atomic<bool> empty_{true};
+};
+
+}  // namespace prowingen::wsgi

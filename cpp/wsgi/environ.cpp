@@ -1,0 +1,160 @@
+#include "wsgi/environ.h"
+
+#include "core/request_target.h"
+#include "wsgi/runtime.h"
+
+namespace prowingen::wsgi {
+namespace {
+
+// Names a client makes up must not fill the memory.
+constexpr std::size_t max_cached_names = 1024;
+
+bool set(PyObject* dict, PyObject* key, PyRef value) {
+  return value && PyDict_SetItem(dict, key, value.get()) == 0;
+}
+
+PyRef method_text(std::string_view method) {
+  const Runtime& r = runtime();
+  if (method == "GET") return PyRef::borrow(r.get);
+  if (method == "POST") return PyRef::borrow(r.post);
+  if (method == "HEAD") return PyRef::borrow(r.head);
+  return PyRef::steal(latin1(method));
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c - 'A' + 10;  // the request policy let only hexadecimal digits through
+}
+
+// %XX to bytes (RFC 3986 section 2.1); the policy has checked that both digits are there.
+std::string_view percent_decode(std::string_view path, std::string& buffer) {
+  if (path.find('%') == std::string_view::npos) return path;
+  buffer.clear();
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%' && i + 2 < path.size()) {
+      buffer.push_back(static_cast<char>(hex_digit(path[i + 1]) * 16 + hex_digit(path[i + 2])));
+      i += 2;
+    } else {
+      buffer.push_back(path[i]);
+    }
+  }
+  return buffer;
+}
+
+// Joins the values of a repeated field (RFC 9110 section 5.3; Cookie: RFC 6265 section 5.4).
+bool join(PyObject* environ, PyObject* key, PyObject* value) {
+  PyObject* first = PyDict_GetItemWithError(environ, key);
+  if (first == nullptr) return false;
+  const char* format = key == runtime().http_cookie ? "%U; %U" : "%U,%U";
+  return set(environ, key, PyRef::steal(PyUnicode_FromFormat(format, first, value)));
+}
+
+}  // namespace
+
+PyObject* FieldNames::key(std::string_view name) {
+  if (const auto found = keys_.find(name); found != keys_.end()) return found->second.get();
+  PyRef key;
+  if (name.find('_') == std::string_view::npos) {
+    std::string text = "HTTP_";
+    for (const char c : name) {
+      text.push_back(c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);
+    }
+    const bool bare = text == "HTTP_CONTENT_TYPE" || text == "HTTP_CONTENT_LENGTH";
+    PyObject* made = PyUnicode_FromStringAndSize(text.data() + (bare ? 5 : 0),
+                                                 static_cast<Py_ssize_t>(text.size() - (bare ? 5 : 0)));
+    if (made == nullptr) return nullptr;
+    PyUnicode_InternInPlace(&made);
+    key = PyRef::steal(made);
+  }
+  PyObject* result = key.get();
+  if (keys_.size() < max_cached_names) {
+    keys_.emplace(std::string(name), std::move(key));
+  } else {
+    last_ = std::move(key);
+  }
+  return result;
+}
+
+bool EnvironBuilder::init(bool multithread, std::string_view software) {
+  const Runtime& r = runtime();
+  template_ = PyRef::steal(PyDict_New());
+  if (!template_) return false;
+  PyObject* dict = template_.get();
+  const auto put = [&](const char* name, PyObject* value) {
+    return set(dict, PyUnicode_InternFromString(name), PyRef::steal(value));
+  };
+  return put("wsgi.version", Py_BuildValue("(ii)", 1, 0)) &&
+         put("wsgi.url_scheme", PyUnicode_InternFromString("http")) &&
+         put("wsgi.multithread", PyBool_FromLong(multithread)) &&
+         put("wsgi.multiprocess", Py_NewRef(Py_False)) &&
+         put("wsgi.run_once", Py_NewRef(Py_False)) &&
+         put("wsgi.input_terminated", Py_NewRef(Py_True)) &&
+         put("wsgi.file_wrapper", Py_NewRef(reinterpret_cast<PyObject*>(r.file_wrapper_type))) &&
+         set(dict, r.server_software, PyRef::steal(latin1(software))) &&
+         PyDict_SetItem(dict, r.script_name, r.empty) == 0;
+}
+
+PyRef EnvironBuilder::build(const Exchange& exchange, PyObject* input) {
+  const Runtime& r = runtime();
+  const RequestHead& head = exchange.request;
+  const TargetParts target = split_target(head.target());
+  PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
+  if (!environ) return {};
+  PyObject* dict = environ.get();
+  PyRef raw = PyRef::steal(latin1(head.target()));
+  if (!raw || PyDict_SetItem(dict, r.request_uri, raw.get()) < 0 ||
+      PyDict_SetItem(dict, r.raw_uri, raw.get()) < 0) {
+    return {};
+  }
+  PyObject* errors = PySys_GetObject("stderr");
+  const bool done =
+      set(dict, r.request_method, method_text(head.method())) &&
+      set(dict, r.path_info, PyRef::steal(latin1(percent_decode(target.path, decoded_path_)))) &&
+      set(dict, r.query_string, PyRef::steal(latin1(target.query))) &&
+      PyDict_SetItem(dict, r.server_protocol,
+                     head.version == HttpVersion{1, 1} ? r.http_1_1 : r.http_1_0) == 0 &&
+      set_local_end(dict, *exchange.peer) &&
+      set(dict, r.remote_addr, PyRef::steal(latin1(exchange.peer->remote_address))) &&
+      set(dict, r.remote_port, PyRef::steal(latin1(exchange.peer->remote_port))) &&
+      PyDict_SetItem(dict, r.wsgi_input, input) == 0 &&
+      PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
+      set_fields(dict, exchange, target.authority);
+  return done ? std::move(environ) : PyRef();
+}
+
+bool EnvironBuilder::set_fields(PyObject* environ, const Exchange& exchange,
+                                std::string_view authority) {
+  const RequestHead& head = exchange.request;
+  for (const FieldLine& field : head.fields()) {
+    PyObject* key = names_.key(head.view(field.name));
+    if (key == nullptr) {
+      if (PyErr_Occurred()) return false;
+      continue;
+    }
+    const PyRef value = PyRef::steal(latin1(head.view(field.value)));
+    if (!value) return false;
+    const Py_ssize_t size = PyDict_GET_SIZE(environ);
+    if (PyDict_SetDefault(environ, key, value.get()) == nullptr) return false;
+    if (PyDict_GET_SIZE(environ) == size && !join(environ, key, value.get())) return false;
+  }
+  // An absolute-form target overrides Host (RFC 9112 section 3.2.2).
+  return authority.empty() ||
+         set(environ, runtime().http_host, PyRef::steal(latin1(authority)));
+}
+
+bool EnvironBuilder::set_local_end(PyObject* environ, const ConnectionInfo& peer) {
+  if (!local_.name || local_.address != peer.local_address || local_.port != peer.local_port) {
+    // A Unix socket has no name of its own; PEP 3333 wants non-empty strings.
+    const bool named = !peer.local_address.empty();
+    local_ = {peer.local_address, peer.local_port,
+              PyRef::steal(latin1(named ? peer.local_address : "localhost")),
+              PyRef::steal(latin1(named ? peer.local_port : "80"))};
+    if (!local_.name || !local_.number) return false;
+  }
+  const Runtime& r = runtime();
+  return PyDict_SetItem(environ, r.server_name, local_.name.get()) == 0 &&
+         PyDict_SetItem(environ, r.server_port, local_.number.get()) == 0;
+}
+
+}  // namespace prowingen::wsgi

@@ -1,0 +1,59 @@
+// The environ dict of a request (PEP 3333 "environ Variables"). With the GIL only.
+#pragma once
+
+#include <Python.h>
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/exchange.h"
+#include "wsgi/py_ref.h"
+
+namespace prowingen::wsgi {
+
+/// CGI names of request fields: "Accept-Language" → "HTTP_ACCEPT_LANGUAGE". Most requests use the
+/// same few dozen, so they are made once.
+class FieldNames {
+ public:
+  /// The key for a field, or null if the field is dropped: a name with an underscore would be
+  /// taken for the one with a hyphen, which a proxy in front may have checked.
+  PyObject* key(std::string_view name);
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
+  };
+  std::unordered_map<std::string, PyRef, Hash, std::equal_to<>> keys_;
+  PyRef last_;  // keeps the newest key alive once the table is full
+};
+
+class EnvironBuilder {
+ public:
+  /// `software`: SERVER_SOFTWARE. False with a Python error set.
+  bool init(bool multithread, std::string_view software);
+
+  /// A new dict, `input` included as wsgi.input; null with a Python error set.
+  PyRef build(const Exchange& exchange, PyObject* input);
+
+ private:
+  // SERVER_NAME and SERVER_PORT of the last connection: nearly always those of the next one.
+  struct LocalEnd {
+    std::string address, port;
+    PyRef name, number;
+  };
+
+  bool set_fields(PyObject* environ, const Exchange& exchange, std::string_view authority);
+  bool set_local_end(PyObject* environ, const ConnectionInfo& peer);
+
+  PyRef template_;
+  FieldNames names_;
+  LocalEnd local_;
+  std::string decoded_path_;
+};
+
+}  // namespace prowingen::wsgi

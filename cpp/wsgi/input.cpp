@@ -1,0 +1,236 @@
+#include "wsgi/input.h"
+
+#include <cstring>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "wsgi/runtime.h"
+
+namespace prowingen::wsgi {
+namespace {
+
+// The body is read in blocks that the I/O thread has gathered: `block_` is ours and is read
+// without a lock; when it is used up it is swapped for what has arrived meanwhile.
+class Stream {
+ public:
+  Stream(std::shared_ptr<Exchange> exchange, Worker* worker)
+      : exchange_(std::move(exchange)), worker_(worker) {}
+
+  void detach() {
+    exchange_.reset();
+    worker_ = nullptr;
+    block_ = {};
+    position_ = 0;
+    detached_ = true;
+  }
+
+  /// `limit` bytes, fewer only at the end of the body; null with an error set.
+  PyObject* read(std::optional<std::size_t> limit) {
+    if (!check_open()) return nullptr;
+    std::string gathered;
+    for (;;) {
+      const auto available = rest();
+      const std::size_t wanted = limit ? *limit - gathered.size() : available.size();
+      if (gathered.empty() && limit && available.size() >= wanted) {
+        return bytes(take(wanted));  // the common case: no copy but the one into `bytes`
+      }
+      const auto piece = take(std::min(wanted, available.size()));
+      if (!gathered.empty() || !block_is_last()) {
+        gathered.append(piece);
+      } else {
+        return bytes(piece);
+      }
+      if (limit && gathered.size() == *limit) return bytes(gathered);
+      switch (fill()) {
+        case Fill::error: return nullptr;
+        case Fill::end: return bytes(gathered);
+        case Fill::more: break;
+      }
+    }
+  }
+
+  /// Up to and with the next newline, `limit` bytes at most.
+  PyObject* read_line(std::optional<std::size_t> limit) {
+    if (!check_open()) return nullptr;
+    std::string gathered;
+    for (;;) {
+      auto available = rest();
+      if (limit) available = available.substr(0, *limit - gathered.size());
+      const auto newline = available.find('\n');
+      const bool complete = newline != std::string_view::npos;
+      const auto piece = take(complete ? newline + 1 : available.size());
+      if (complete && gathered.empty()) return bytes(piece);
+      gathered.append(piece);
+      if (complete || (limit && gathered.size() == *limit)) return bytes(gathered);
+      switch (fill()) {
+        case Fill::error: return nullptr;
+        case Fill::end: return bytes(gathered);
+        case Fill::more: break;
+      }
+    }
+  }
+
+ private:
+  enum class Fill : std::uint8_t { more, end, error };
+
+  static PyObject* bytes(std::string_view text) {
+    return PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+  }
+
+  std::string_view rest() const { return std::string_view(block_).substr(position_); }
+  bool block_is_last() const { return !exchange_; }
+
+  std::string_view take(std::size_t size) {
+    const auto piece = rest().substr(0, size);
+    position_ += size;
+    return piece;
+  }
+
+  bool check_open() {
+    if (detached_) {
+      PyErr_SetString(PyExc_ValueError, "wsgi.input: read after the request was answered");
+      return false;
+    }
+    if (filling_) {
+      PyErr_SetString(PyExc_RuntimeError, "wsgi.input: read by two threads at once");
+      return false;
+    }
+    return true;
+  }
+
+  Fill fill() {
+    block_.clear();
+    position_ = 0;
+    if (!exchange_) return Fill::end;
+    const auto exchange = exchange_;  // detach() may come while the GIL is away
+    std::string block;
+    Exchange::Read outcome;
+    filling_ = true;
+    if (exchange->body_ready()) {
+      outcome = exchange->read_body(block);
+    } else {
+      outcome = without_gil(worker_, [&] { return exchange->read_body(block); });
+    }
+    filling_ = false;
+    if (detached_ && !check_open()) return Fill::error;
+    switch (outcome) {
+      case Exchange::Read::departed: raise_departed(*exchange); return Fill::error;
+      case Exchange::Read::end: exchange_.reset(); return Fill::end;
+      case Exchange::Read::bytes: block_ = std::move(block); return Fill::more;
+    }
+    return Fill::end;
+  }
+
+  std::shared_ptr<Exchange> exchange_;  // null at the end of the body
+  Worker* worker_;
+  std::string block_;
+  std::size_t position_ = 0;
+  bool filling_ = false;
+  bool detached_ = false;
+};
+
+struct InputObject {
+  PyObject_HEAD
+  Stream stream;
+};
+
+Stream& stream_of(PyObject* self) { return reinterpret_cast<InputObject*>(self)->stream; }
+
+// The size arguments of io.BufferedIOBase: none, None and negative numbers mean "no limit".
+bool parse_limit(const char* method, PyObject* const* args, Py_ssize_t count,
+                 std::optional<std::size_t>& limit) {
+  if (count > 1) {
+    PyErr_Format(PyExc_TypeError, "%s() takes at most 1 argument (%zd given)", method, count);
+    return false;
+  }
+  if (count == 0 || args[0] == Py_None) return true;
+  const Py_ssize_t size = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+  if (size == -1 && PyErr_Occurred()) return false;
+  if (size >= 0) limit = static_cast<std::size_t>(size);
+  return true;
+}
+
+PyObject* input_read(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  std::optional<std::size_t> limit;
+  if (!parse_limit("read", args, count, limit)) return nullptr;
+  return stream_of(self).read(limit);
+}
+
+PyObject* input_readline(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  std::optional<std::size_t> limit;
+  if (!parse_limit("readline", args, count, limit)) return nullptr;
+  return stream_of(self).read_line(limit);
+}
+
+PyObject* input_readlines(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  std::optional<std::size_t> hint;
+  if (!parse_limit("readlines", args, count, hint)) return nullptr;
+  PyRef lines = PyRef::steal(PyList_New(0));
+  std::size_t total = 0;
+  while (lines) {
+    const PyRef line = PyRef::steal(stream_of(self).read_line(std::nullopt));
+    if (!line) return nullptr;
+    const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(line.get()));
+    if (size == 0) break;
+    if (PyList_Append(lines.get(), line.get()) < 0) return nullptr;
+    total += size;
+    if (hint && *hint != 0 && total >= *hint) break;
+  }
+  return lines.release();
+}
+
+PyObject* input_next(PyObject* self) {
+  PyRef line = PyRef::steal(stream_of(self).read_line(std::nullopt));
+  if (!line || PyBytes_GET_SIZE(line.get()) == 0) return nullptr;  // the end: StopIteration
+  return line.release();
+}
+
+void input_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  stream_of(self).~Stream();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMethodDef methods[] = {
+    {"read", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_read)),
+     METH_FASTCALL, "read(size=-1, /) -> bytes\n\nReads size bytes, fewer only at the body's end."},
+    {"readline", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_readline)),
+     METH_FASTCALL, "readline(size=-1, /) -> bytes\n\nReads a line, size bytes of it at most."},
+    {"readlines", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_readlines)),
+     METH_FASTCALL, "readlines(hint=-1, /) -> list[bytes]\n\nReads lines until hint bytes."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(input_dealloc)},
+    {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_tp_iternext, reinterpret_cast<void*>(input_next)},
+    {Py_tp_methods, methods},
+    {Py_tp_doc, const_cast<char*>("wsgi.input: the request body (PEP 3333)")},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"prowingen_wsgi._native.Input", sizeof(InputObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+
+}  // namespace
+
+PyTypeObject* make_input_type() {
+  return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+}
+
+PyRef make_input(const std::shared_ptr<Exchange>& exchange, Worker& worker) {
+  PyRef self = PyRef::steal(reinterpret_cast<PyObject*>(
+      PyObject_New(InputObject, runtime().input_type)));
+  if (self) {
+    new (&stream_of(self.get())) Stream(exchange->has_body ? exchange : nullptr, &worker);
+  }
+  return self;
+}
+
+void detach_input(PyObject* input) { stream_of(input).detach(); }
+
+}  // namespace prowingen::wsgi

@@ -1,0 +1,22 @@
+// wsgi.input: the request body as a file-like object (PEP 3333 "Input and Error Streams").
+#pragma once
+
+#include <Python.h>
+
+#include <memory>
+
+#include "core/exchange.h"
+#include "wsgi/py_ref.h"
+#include "wsgi/worker.h"
+
+namespace prowingen::wsgi {
+
+PyTypeObject* make_input_type();
+
+/// An input stream over the exchange's body; empty if it has none.
+PyRef make_input(const std::shared_ptr<Exchange>& exchange, Worker& worker);
+
+/// The request is over: reading from now on is an error (ValueError), as on a closed file.
+void detach_input(PyObject* input);
+
+}  // namespace prowingen::wsgi

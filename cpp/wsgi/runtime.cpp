@@ -1,0 +1,65 @@
+#include "wsgi/runtime.h"
+
+#include <string>
+#include <utility>
+
+#include "wsgi/file_wrapper.h"
+#include "wsgi/input.h"
+#include "wsgi/start_response.h"
+
+namespace prowingen::wsgi {
+namespace {
+
+// Lives until the process ends, like the extension module it belongs to: types and interned
+// strings cannot be freed while an object of an application may still refer to them.
+Runtime& instance() {
+  static Runtime runtime;
+  return runtime;
+}
+
+}  // namespace
+
+const Runtime& runtime() { return instance(); }
+
+bool init_runtime(PyObject* module) {
+  Runtime& r = instance();
+  const std::pair<PyObject**, const char*> names[] = {
+      {&r.request_method, "REQUEST_METHOD"}, {&r.script_name, "SCRIPT_NAME"},
+      {&r.path_info, "PATH_INFO"}, {&r.query_string, "QUERY_STRING"},
+      {&r.request_uri, "REQUEST_URI"}, {&r.raw_uri, "RAW_URI"},
+      {&r.server_name, "SERVER_NAME"}, {&r.server_port, "SERVER_PORT"},
+      {&r.server_protocol, "SERVER_PROTOCOL"}, {&r.server_software, "SERVER_SOFTWARE"},
+      {&r.remote_addr, "REMOTE_ADDR"}, {&r.remote_port, "REMOTE_PORT"},
+      {&r.http_host, "HTTP_HOST"}, {&r.http_cookie, "HTTP_COOKIE"},
+      {&r.wsgi_input, "wsgi.input"}, {&r.wsgi_errors, "wsgi.errors"}, {&r.empty, ""},
+      {&r.http_1_0, "HTTP/1.0"}, {&r.http_1_1, "HTTP/1.1"}, {&r.get, "GET"}, {&r.head, "HEAD"},
+      {&r.post, "POST"}, {&r.close, "close"}, {&r.read, "read"}, {&r.fileno, "fileno"},
+      {&r.tell, "tell"},
+  };
+  for (const auto& [place, text] : names) {
+    *place = PyUnicode_InternFromString(text);
+    if (*place == nullptr) return false;
+  }
+  r.client_disconnected = PyErr_NewExceptionWithDoc(
+      "prowingen_wsgi.ClientDisconnected",
+      "The client is gone: nothing more of its request can be read, nothing more of the answer\n"
+      "written. Raised by wsgi.input and by the write() callable of PEP 3333; need not be caught.",
+      PyExc_ConnectionAbortedError, nullptr);
+  if (r.client_disconnected == nullptr ||
+      PyModule_AddObjectRef(module, "ClientDisconnected", r.client_disconnected) < 0) {
+    return false;
+  }
+  r.input_type = make_input_type();
+  r.start_response_type = make_start_response_type();
+  r.write_type = make_write_type();
+  r.file_wrapper_type = make_file_wrapper_type();
+  return r.input_type != nullptr && r.start_response_type != nullptr && r.write_type != nullptr &&
+         r.file_wrapper_type != nullptr;
+}
+
+void raise_departed(const Exchange& exchange) {
+  const std::string message(describe(exchange.departure()));
+  PyErr_SetString(runtime().client_disconnected, message.c_str());
+}
+
+}  // namespace prowingen::wsgi

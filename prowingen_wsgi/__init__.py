@@ -1,0 +1,46 @@
+"""A WSGI server whose HTTP runs in native threads: see `serve` and `Server`.
+
+Importing this loads next to nothing: each name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .config import Config as Config
+    from .config import ConfigError as ConfigError
+    from .server import Server as Server
+    from .server import serve as serve
+
+    __version__: str
+
+__all__ = ["Config", "ConfigError", "Server", "__version__", "serve"]
+
+_HOMES = {"Config": "config", "ConfigError": "config", "Server": "server", "serve": "server"}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        value: object = _version()
+    elif name in _HOMES:
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("prowingen-wsgi")
+    except PackageNotFoundError:
+        return "0+unknown"  # run from a source tree that is not installed

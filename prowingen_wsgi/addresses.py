@@ -1,0 +1,99 @@
+"""What `--bind` accepts, as text and as a value. No socket is made here: see `listeners`.
+
+    host:port   [v6]:port   :port   host   unix:/path   fd://N
+
+A host alone gets port 8000, a port alone every interface, and port 0 a free port.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+DEFAULT_PORT = 8000
+
+_FORMS = "host:port, [v6]:port, :port, host, unix:/path or fd://N"
+
+
+@dataclass(frozen=True)
+class TcpAddress:
+    host: str
+    """A name or an address without brackets; empty for every interface."""
+    port: int
+
+
+@dataclass(frozen=True)
+class UnixAddress:
+    path: str
+
+
+@dataclass(frozen=True)
+class InheritedSocket:
+    fd: int
+    """A listening socket that another process opened, such as systemd."""
+
+
+Address = TcpAddress | UnixAddress | InheritedSocket
+
+
+def parse_address(text: str) -> Address:
+    """Reads one address. Raises ValueError that says what is allowed, without the text."""
+    if text.startswith("unix:"):
+        return _parse_unix(text)
+    if text.startswith("fd://"):
+        return _parse_fd(text)
+    if "://" in text:
+        raise ValueError(f"must be {_FORMS}, without a scheme")
+    return _parse_tcp(text)
+
+
+def _parse_unix(text: str) -> UnixAddress:
+    path = text.removeprefix("unix:")
+    # unix:///path is the form of curl's and nginx's relatives.
+    if path.startswith("//"):
+        path = path.removeprefix("//")
+    if not path or "\0" in path:
+        raise ValueError("a path must follow unix:, as in unix:/run/app.sock")
+    return UnixAddress(path)
+
+
+def _parse_fd(text: str) -> InheritedSocket:
+    number = text.removeprefix("fd://")
+    if not re.fullmatch(r"\d{1,9}", number, re.ASCII):
+        raise ValueError("a file descriptor's number must follow fd://, as in fd://3")
+    return InheritedSocket(int(number))
+
+
+def _parse_tcp(text: str) -> TcpAddress:
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError("an IPv6 address must be in brackets, as in [::1]:8000")
+        _check_ipv6(host)
+        return TcpAddress(host, _parse_port(rest[1:]) if rest else DEFAULT_PORT)
+    host, colon, port = text.partition(":")
+    if ":" in port:
+        raise ValueError("an IPv6 address must be in brackets, as in [::1]:8000")
+    if not colon:
+        if not host:
+            raise ValueError(f"must be {_FORMS}")
+        if host.isdecimal():
+            raise ValueError(f"a port alone is written :{host}")
+    if not re.fullmatch(r"[A-Za-z0-9._-]*", host):
+        raise ValueError(f"must be {_FORMS}")
+    return TcpAddress(host, _parse_port(port) if colon else DEFAULT_PORT)
+
+
+def _check_ipv6(host: str) -> None:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        raise ValueError("there must be an IPv6 address between the brackets") from None
+
+
+def _parse_port(text: str) -> int:
+    # int() would also take signs, underscores and other scripts' digits.
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > 65535:
+        raise ValueError("port must be 0–65535")
+    return int(text)

@@ -1,0 +1,255 @@
+"""The options of a server, each written once.
+
+A field of `Config` carries an `Option` in its metadata: what it means, its bounds and unit, and
+whether the native side reads it. The command line, the PROWINGEN_* variables, `--check`,
+docs/configuration.md and the C++ options struct are made from these, so that they cannot
+disagree. Whatever reads this runs on a bare Python: nothing native is imported, here or below.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from .addresses import parse_address
+from .values import BadValueError, Choice, Count, Kind, Many, Seconds, Size, Switch, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["OPTIONS", "Config", "ConfigError", "Option", "nearest"]
+
+KIB = 1024
+MIB = 1024 * 1024
+DAY = 86400.0
+
+
+class ConfigError(ValueError):
+    """An option that is wrong: names the option, the value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What one field of `Config` says about itself."""
+
+    kind: Kind
+    help: str
+    group: str
+    native: bool
+    short: str = ""
+    name: str = ""
+    default: Any = None
+
+    @property
+    def env(self) -> str:
+        """The environment variable that sets it."""
+        return f"PROWINGEN_{self.name.upper()}"
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What sets it on the command line; a switch has a second flag that turns it off."""
+        negative = (f"--no-{self.flag[2:]}",) if isinstance(self.kind, Switch) else ()
+        return (*filter(None, [self.short]), self.flag, *negative)
+
+    @property
+    def cpp_type(self) -> str:
+        """Its type in the C++ options struct; empty if it stays in Python."""
+        return self.kind.cpp_type if self.native else ""
+
+    def parse(self, text: str, label: str) -> object:
+        """Reads a user's text. Raises ConfigError that begins with `label`."""
+        try:
+            return self.kind.parse(text)
+        except BadValueError as error:
+            raise ConfigError(f"{label}: {error}") from None
+
+    def accept(self, value: object, label: str) -> object:
+        """Checks a value made in Python; a str is read as a user's text. Raises ConfigError."""
+        if isinstance(value, str):
+            return self.parse(value, label)
+        try:
+            return self.kind.check(value)
+        except BadValueError as error:
+            raise ConfigError(f"{label}: {error}") from None
+
+
+def _option(
+    default: Any, kind: Kind, meaning: str, *, group: str, native: bool = True, short: str = ""
+) -> Any:
+    return field(default=default, metadata={"option": Option(kind, meaning, group, native, short)})
+
+
+def _limit(default: int, kind: Kind, meaning: str) -> Any:
+    return _option(default, kind, meaning, group="Limits")
+
+
+def _timeout(default: float, minimum: float, meaning: str, native: bool = True) -> Any:
+    return _option(default, Seconds(minimum, DAY), meaning, group="Timeouts", native=native)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The options of one server, checked. Raises ConfigError (a ValueError) for a wrong value.
+
+    A field also accepts the text that its command-line option accepts: `Config(max_body="10MiB")`.
+    Sizes are bytes, durations are seconds.
+    """
+
+    bind: tuple[str, ...] = _option(
+        ("127.0.0.1:8000",),
+        Many(parse_address, metavar="ADDRESS"),
+        "where to listen: host:port, [v6]:port, :port, host, unix:/path or fd://N; may be given "
+        "several times",
+        group="Server",
+        native=False,
+        short="-b",
+    )
+    engine: str = _option(
+        "auto",
+        Choice(("auto", "embedded", "proxygen")),
+        "what speaks HTTP; auto takes proxygen where it is built in, else embedded",
+        group="Server",
+    )
+    threads: int = _option(
+        8,
+        Count(1, 4096),
+        "worker threads, which run the application",
+        group="Server",
+        short="-t",
+    )
+    io_threads: int = _option(
+        1, Count(1, 256), "native threads for the connections", group="Server"
+    )
+    backlog: int = _option(
+        2048,
+        Count(1, 2**16 - 1),
+        "connections that the kernel holds until they are accepted",
+        group="Server",
+        native=False,
+    )
+    max_connections: int = _option(
+        65536,
+        Count(1, 2**24),
+        "open connections; further ones wait in the backlog",
+        group="Server",
+    )
+    queue_size: int = _option(
+        4096,
+        Count(1, 2**20),
+        "requests that wait for a worker; further ones are answered 503",
+        group="Server",
+    )
+
+    max_request_line: int = _limit(8192, Size(64, MIB), "longest request line; beyond it 414")
+    max_header_bytes: int = _limit(
+        64 * KIB, Size(256, 16 * MIB), "longest header section; beyond it 431"
+    )
+    max_header_fields: int = _limit(100, Count(1, 65536), "most header fields; beyond it 431")
+    max_field_line: int = _limit(16384, Size(64, 16 * MIB), "longest field line; beyond it 431")
+    max_body: int = _limit(
+        0,
+        Size(0, 2**50, cpp_type="std::uint64_t"),
+        "longest request body; beyond it 413; 0: no limit",
+    )
+    max_chunk_extension: int = _limit(
+        256, Size(0, 64 * KIB), "longest extension of one chunk; beyond it 400"
+    )
+    max_trailer_bytes: int = _limit(
+        8192, Size(0, 16 * MIB), "longest trailer section; beyond it 431"
+    )
+    pipeline_depth: int = _limit(
+        16, Count(1, 1024), "pipelined requests that one connection may have under way"
+    )
+
+    body_buffer: int = _option(
+        MIB,
+        Size(0, 2**30),
+        "a request body up to this size arrives whole before a worker is taken; a longer one is "
+        "streamed",
+        group="Buffers",
+    )
+    write_high_water: int = _option(
+        MIB,
+        Size(1, 2**30),
+        "answer bytes handed to the engine before a worker waits for the client",
+        group="Buffers",
+    )
+    drain_limit: int = _option(
+        256 * KIB,
+        Size(0, 2**30),
+        "unread request body that is read and thrown away; beyond it the connection is closed",
+        group="Buffers",
+    )
+
+    header_timeout: float = _timeout(15.0, 0.001, "time for a whole request head to arrive")
+    keep_alive_timeout: float = _timeout(
+        75.0, 0.0, "time for the next request on an idle connection"
+    )
+    body_timeout: float = _timeout(30.0, 0.001, "time without a byte of a request body that is due")
+    write_timeout: float = _timeout(
+        30.0, 0.001, "time without the client taking a byte of an answer"
+    )
+    graceful_timeout: float = _timeout(
+        30.0, 0.0, "time for what runs to finish when the server stops", native=False
+    )
+
+    server_header: str = _option(
+        "prowingen", Text(), "value of the Server field; empty: no such field", group="Answers"
+    )
+    date_header: bool = _option(True, Switch(), "send a Date field", group="Answers")
+
+    access_log: str = _option(
+        "",
+        Text(metavar="PATH", ascii_only=False),
+        "where a line for each request goes: a path, or - for standard output; empty: nowhere",
+        group="Logs",
+    )
+    access_log_format: str = _option(
+        "combined",
+        Text(metavar="FORMAT"),
+        "common, combined, json, or a format with the usual % fields",
+        group="Logs",
+    )
+    log_level: str = _option(
+        "info",
+        Choice(("debug", "info", "warning", "error", "critical")),
+        "least severe messages that the command shows; a program that embeds a server sets up "
+        "logging itself",
+        group="Logs",
+        native=False,
+    )
+
+    def __post_init__(self) -> None:
+        for option in OPTIONS.values():
+            checked = option.accept(getattr(self, option.name), option.name)
+            object.__setattr__(self, option.name, checked)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object]) -> Config:
+        """Makes a Config of options by name. Raises TypeError for a name that is no option."""
+        for name in values:
+            if name not in OPTIONS:
+                raise TypeError(f'no option is called "{name}"{nearest(name, OPTIONS)}')
+        accepted: dict[str, Any] = dict(values)
+        return cls(**accepted)
+
+    def native_options(self) -> dict[str, object]:
+        """What the native side is given: every option of its own, by name."""
+        return {name: getattr(self, name) for name, option in OPTIONS.items() if option.native}
+
+
+OPTIONS: Mapping[str, Option] = {
+    entry.name: replace(entry.metadata["option"], name=entry.name, default=entry.default)
+    for entry in fields(Config)
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: `; did you mean "threads"?`, or nothing."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{found[0]}"?' if found else ""

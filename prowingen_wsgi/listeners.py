@@ -1,0 +1,246 @@
+r"""Listening sockets: opened from addresses, handed to the native side, cleaned up after.
+
+    open_listeners() --> Listener --hand_over()--> the native side owns the socket
+                              \--close()---------> closed, its socket file removed
+
+A Unix socket's file is removed while the socket is still open: its inode cannot be anybody else's
+as long as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .addresses import Address, InheritedSocket, TcpAddress, UnixAddress, parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# How often a port that one family has free is looked for in another, for "localhost:0".
+_FREE_PORT_ATTEMPTS = 16
+_FAMILY_MISSING = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+# A family and an address of it, as getaddrinfo gives them.
+_Target = tuple[int, tuple[Any, ...]]
+
+
+class ListenError(OSError):
+    """A socket that could not be opened; its text is one line that names the address."""
+
+    def __init__(self, number: int | None, message: str) -> None:
+        super().__init__(number, message)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class Listener:
+    """A listening, nonblocking socket with its description: `http://127.0.0.1:8000`, `unix:/path`.
+
+    The process that made it removes its socket file, and no other one does.
+    """
+
+    def __init__(self, sock: socket.socket, socket_file: str = "") -> None:
+        sock.setblocking(False)
+        self.description = describe(sock)
+        self._socket = sock
+        self._file = Path(socket_file).absolute() if socket_file else None
+        self._identity = _identity(self._file) if self._file else None
+        self._maker = os.getpid()
+
+    def hand_over(self) -> tuple[int, str]:
+        """The file descriptor, which becomes the caller's to close, and the description."""
+        return self._socket.detach(), self.description
+
+    def remove_file(self) -> None:
+        """Removes a Unix socket's file, so that nobody connects any more. Idempotent."""
+        if self._file and self._maker == os.getpid() and _identity(self._file) == self._identity:
+            self._file.unlink()
+        self._file = None
+
+    def close(self) -> None:
+        """Idempotent. A socket that was handed over stays open."""
+        self.remove_file()
+        self._socket.close()
+
+
+def open_listeners(addresses: Iterable[str], backlog: int) -> list[Listener]:
+    """Opens a socket for each address, or for each of a host name's addresses.
+
+    Raises ListenError, with no socket left open, when one cannot be had.
+    """
+    with ExitStack() as undo:
+        listeners: list[Listener] = []
+        for text in addresses:
+            try:
+                opened = _open(parse_address(text), backlog)
+            except OSError as error:
+                raise ListenError(error.errno, f"cannot listen on {text}: {_why(error)}") from error
+            for listener in opened:
+                undo.callback(listener.close)
+                listeners.append(listener)
+        undo.pop_all()
+        return listeners
+
+
+def describe(sock: socket.socket) -> str:
+    """What a user would write to reach a listening socket."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        # The kernel's names without a file begin with NUL, which is customarily written as @.
+        path = os.fsdecode(name)
+        return "unix:" + ("@" + path[1:] if path.startswith("\0") else path)
+    host, port = name[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"no such host ({(error.strerror or '').lower()})"
+    if isinstance(error, ListenError):
+        return str(error)
+    if error.errno == errno.EACCES:
+        return "permission denied"
+    return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
+def _open(address: Address, backlog: int) -> list[Listener]:
+    if isinstance(address, TcpAddress):
+        return [Listener(sock) for sock in _open_tcp(address, backlog)]
+    if isinstance(address, UnixAddress):
+        return [_open_unix(address.path, backlog)]
+    return [_adopt(address, backlog)]
+
+
+def _open_tcp(address: TcpAddress, backlog: int) -> list[socket.socket]:
+    found = socket.getaddrinfo(
+        address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    # A hosts file may name an address twice.
+    targets: list[_Target] = list(dict.fromkeys((entry[0], entry[4]) for entry in found))
+    attempts = _FREE_PORT_ATTEMPTS if address.port == 0 and len(targets) > 1 else 1
+    while True:
+        attempts -= 1
+        try:
+            return _bind_all(targets, address.port, backlog)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not attempts:
+                raise
+
+
+def _bind_all(targets: Sequence[_Target], port: int, backlog: int) -> list[socket.socket]:
+    """Binds all to one port; a family that this machine lacks is left out if another is there."""
+    with ExitStack() as undo:
+        sockets: list[socket.socket] = []
+        missing: OSError | None = None
+        for family, sockaddr in targets:
+            try:
+                sock = _bind(family, (sockaddr[0], port, *sockaddr[2:]), backlog)
+            except OSError as error:
+                if error.errno not in _FAMILY_MISSING:
+                    raise
+                missing = error
+                continue
+            undo.callback(sock.close)
+            sockets.append(sock)
+            port = sock.getsockname()[1]
+        if missing and not sockets:
+            raise missing
+        undo.pop_all()
+        return sockets
+
+
+def _bind(family: int, sockaddr: tuple[Any, ...] | str, backlog: int) -> socket.socket:
+    with ExitStack() as undo:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        undo.callback(sock.close)
+        if family != socket.AF_UNIX:
+            # A restart need not wait for the last connections' TIME_WAIT.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # So that 0.0.0.0 and [::] can be bound side by side, whatever the system's default.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(sockaddr)
+        sock.listen(backlog)
+        undo.pop_all()
+        return sock
+
+
+def _open_unix(path: str, backlog: int) -> Listener:
+    _remove_stale(Path(path))
+    try:
+        return Listener(_bind(socket.AF_UNIX, path, backlog), socket_file=path)
+    except OSError as error:
+        if error.errno is None:  # Python's own: the path does not fit the kernel's structure
+            raise ListenError(errno.ENAMETOOLONG, "the path is too long for a socket") from None
+        raise
+
+
+def _remove_stale(path: Path) -> None:
+    """Removes a socket file that nobody listens on any more, as after a crash."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ListenError(errno.EADDRINUSE, "a file that is not a socket is in the way")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        result = probe.connect_ex(str(path))
+    if result == errno.ECONNREFUSED:
+        path.unlink(missing_ok=True)
+    elif result in (0, errno.EAGAIN, errno.EINPROGRESS):  # EAGAIN: its backlog is full
+        raise ListenError(errno.EADDRINUSE, "another server listens on it")
+    elif result != errno.ENOENT:  # gone by now
+        raise OSError(result, os.strerror(result))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _adopt(address: InheritedSocket, backlog: int) -> Listener:
+    """Listens on a copy of an inherited descriptor: the original stays for who opens it again."""
+    with ExitStack() as undo:
+        copy = os.dup(address.fd)
+        try:
+            sock = socket.socket(fileno=copy)
+        except OSError:
+            os.close(copy)
+            raise ListenError(errno.ENOTSOCK, "not a socket") from None
+        undo.callback(sock.close)
+        if sock.type != socket.SOCK_STREAM or sock.family not in (
+            socket.AF_INET,
+            socket.AF_INET6,
+            socket.AF_UNIX,
+        ):
+            raise ListenError(errno.EPROTOTYPE, "not a TCP or Unix stream socket")
+        name = sock.getsockname()
+        if not (name if sock.family == socket.AF_UNIX else name[1]):
+            raise ListenError(errno.EINVAL, "the socket is not bound to an address")
+        try:
+            sock.getpeername()
+        except OSError:
+            if not _is_listening(sock):
+                sock.listen(backlog)
+        else:
+            raise ListenError(errno.EISCONN, "a connection, not a listening socket")
+        undo.pop_all()
+        return Listener(sock)
+
+
+def _is_listening(sock: socket.socket) -> bool:
+    try:
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:  # macOS cannot tell; listening twice does no harm
+        return False

@@ -1,0 +1,323 @@
+"""A server: sockets, the native side, and the threads that run the application.
+
+                 start()               stop()                 all threads gone, or given up
+    created ------------------> running --------> stopping ------------------------> stopped
+       '------------------------------- stop() --------------------------------------^
+
+The sockets are open from `created` on, so that errors come early and a process can fork between
+construction and start; everything that owns a thread begins in `running`. Worker threads are
+Python's own and daemons: an application that never returns cannot keep the process from ending.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from . import _native
+from .config import Config, ConfigError
+from .listeners import open_listeners
+from .logs import error_log, log_native_event
+from .signals import REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from signal import Signals
+    from types import TracebackType
+
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["Server", "serve"]
+
+# How long a wait goes on before signals are looked at: short to a human at a keyboard.
+_SLICE = 0.05
+# What threads get to end in once the native side has closed everything.
+_LAST_GRACE = 0.5
+
+
+class _State(Enum):
+    created = "created"
+    running = "running"
+    stopping = "stopping"
+    stopped = "stopped"
+
+
+class Server:
+    """Serves a WSGI application (PEP 3333) until it is stopped.
+
+    A context manager: it starts on entry, unless it runs already, and stops on exit. Any thread
+    may call any method. A process may have several.
+
+    app: the application; called by several threads at once unless `config.threads` is 1.
+    config: the options; the defaults without it.
+    access_log: called with each line of the access log, without its newline, on a thread of its
+        own; `config.access_log` is then without effect.
+
+    Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
+    engine is not built in, and TypeError if `app` or `access_log` cannot be called.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        config: Config | None = None,
+        *,
+        access_log: Callable[[str], None] | None = None,
+    ) -> None:
+        if not callable(app):
+            raise TypeError(f"a WSGI application must be callable, not {type(app).__name__}")
+        if access_log is not None and not callable(access_log):
+            raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
+        self.config = config or Config()
+        self.engine = choose_engine(self.config.engine)
+        self._app = app
+        self._access_log = access_log
+        self._listeners = open_listeners(self.config.bind, self.config.backlog)
+        self._addresses = [listener.description for listener in self._listeners]
+        self._native: _native.Server | None = None
+        self._threads: list[threading.Thread] = []
+        self._signals = SignalQueue()
+        self._state = _State.created
+        # Guards the state and who stops. Reentrant, as a signal handler may call stop().
+        self._lock = threading.RLock()
+        self._stopper: threading.Thread | None = None
+        self._deadline = float("inf")
+        self._stopped = threading.Event()
+        self._pid = 0
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens: URLs, and `unix:/path` for Unix sockets. Port 0 is resolved."""
+        return list(self._addresses)
+
+    @property
+    def abandoned(self) -> list[str]:
+        """Names of the threads that the application has kept although the server stopped."""
+        if self._state in (_State.created, _State.running):
+            return []
+        return [thread.name for thread in self._threads if thread.is_alive()]
+
+    def start(self) -> None:
+        """Starts threads and accepts connections; returns at once.
+
+        Raises ConfigError if the native side refuses an option, OSError if the access log cannot
+        be opened, RuntimeError if the server was started before.
+        """
+        with self._lock:
+            if self._state is not _State.created:
+                raise RuntimeError(f"a server starts once, and this one is {self._state.value}")
+            # Before anything is started, so that every failure below is cleaned up by stop().
+            self._state = _State.running
+            self._pid = os.getpid()
+            try:
+                self._start()
+            except BaseException:
+                self.stop(graceful=0)
+                raise
+            atexit.register(self._at_exit)
+        error_log.info(
+            "listening on %s (engine %s, %d threads, pid %d)",
+            ", ".join(self._addresses),
+            self.engine,
+            self.config.threads,
+            self._pid,
+        )
+
+    def _start(self) -> None:
+        listeners = [listener.hand_over() for listener in self._listeners]
+        try:
+            native = _native.Server(
+                self._app,
+                listeners,
+                {**self.config.native_options(), "engine": self.engine},
+                log=log_native_event,
+                access_log=self._access_log,
+            )
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        self._native = native
+        native.start()
+        self._add_thread("prowingen-log", native.pump_log)
+        for number in range(1, self.config.threads + 1):
+            self._add_thread(f"prowingen-worker-{number}", native.work)
+
+    def _add_thread(self, name: str, body: Callable[[], None]) -> None:
+        thread = threading.Thread(target=body, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def stop(self, graceful: float | None = None) -> None:
+        """Stops accepting, lets requests finish, then closes everything; returns when it is done.
+
+        graceful: seconds that requests get to finish in; `config.graceful_timeout` without it.
+        Idempotent. A call while another thread's is under way can shorten that one's time.
+        """
+        seconds = self.config.graceful_timeout if graceful is None else graceful
+        me = threading.current_thread()
+        with self._lock:
+            self._deadline = min(self._deadline, time.monotonic() + seconds)
+            mine = self._stopper is None
+            if mine:
+                self._stopper = me
+                self._state = _State.stopping
+        if mine:
+            try:
+                self._stop()
+            finally:
+                self._state = _State.stopped
+                self._stopped.set()
+                self._signals.wake()
+        elif self._stopper is not me:  # a signal handler must not wait for what it interrupted
+            self._stopped.wait()
+
+    def _stop(self) -> None:
+        atexit.unregister(self._at_exit)
+        for listener in self._listeners:
+            listener.close()
+        native = self._native
+        if native is None:
+            return
+        try:
+            native.begin_drain()
+            if not self._patiently(native.wait_drained):
+                error_log.warning("closing connections whose requests have not finished")
+        finally:
+            native.stop()
+            self._deadline = max(self._deadline, time.monotonic() + _LAST_GRACE)
+            self._patiently(self._join)
+        if self.abandoned:
+            error_log.warning("the application still runs on %s", ", ".join(self.abandoned))
+
+    def _patiently(self, done: Callable[[float], bool]) -> bool:
+        """Calls `done(seconds)` until it is true, time is up, or a signal says to hurry."""
+        while True:
+            left = self._deadline - time.monotonic()
+            if done(max(0.0, min(_SLICE, left))):
+                return True
+            if left <= 0:
+                return False
+            if any(self._obey(number) for number in self._signals.pending()):
+                self._deadline = time.monotonic()
+
+    def _join(self, seconds: float) -> bool:
+        """Waits for one thread. True when none is left to wait for."""
+        waiting = [
+            thread
+            for thread in self._threads
+            if thread.is_alive() and thread is not threading.current_thread()
+        ]
+        if waiting:
+            waiting[0].join(seconds)
+        return not waiting
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the server has stopped, for at most so many seconds. False: it has not."""
+        return self._stopped.wait(timeout)
+
+    def run(self) -> Signals | None:
+        """Serves until SIGINT, SIGTERM or `stop`; starts the server if need be.
+
+        Returns the signal that ended it, when everything is closed. A second signal closes what
+        still runs at once. SIGUSR1, where there is one, reopens the logs. Signals are handled in
+        the main thread only, and the handlers before are put back; in another thread this waits
+        for `stop`.
+        """
+        with self._signals.installed():
+            if self._state is _State.created:
+                self.start()
+            ended_by = self._signals.next()
+            while ended_by and not self._obey(ended_by):
+                ended_by = self._signals.next()
+            if ended_by is None:
+                self.wait()
+                return None
+            error_log.info(
+                "%s: finishing what runs, for at most %g s; a second signal closes it at once",
+                ended_by.name,
+                self.config.graceful_timeout,
+            )
+            self.stop(graceful=0 if self._state is _State.stopping else None)
+            return ended_by
+
+    def _obey(self, number: Signals) -> bool:
+        """Does what a signal says. True if that is to stop."""
+        if number == REOPEN_SIGNAL:
+            self.reopen_logs()
+        return number in STOP_SIGNALS
+
+    def reopen_logs(self) -> None:
+        """Opens the access log's file anew, after a rotation."""
+        if self._native is not None:
+            self._native.reopen_logs()
+
+    def stats(self) -> dict[str, int]:
+        """Counters since the start; empty before it."""
+        return {} if self._native is None else self._native.stats()
+
+    def __enter__(self) -> Server:
+        if self._state is not _State.running:
+            self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _at_exit(self) -> None:
+        # Threads in native code must not outlive the interpreter. A child that was forked off a
+        # running server has none of its threads, and nothing to stop.
+        if os.getpid() == self._pid:
+            self.stop(graceful=0)
+
+
+def serve(
+    app: WSGIApplication,
+    bind: str | Sequence[str] | None = None,
+    threads: int | None = None,
+    *,
+    access_log: str | os.PathLike[str] | Callable[[str], None] | None = None,
+    **options: object,
+) -> Server:
+    """Starts a server for a WSGI application; to be used in a `with` statement, or stopped.
+
+        with prowingen_wsgi.serve(app, bind="127.0.0.1:0", threads=4) as server:
+            print(server.addresses)
+
+    bind: one address or several, as in `Config.bind`; port 0 takes a free one.
+    threads: worker threads.
+    access_log: a path, "-" for standard output, or a callable that takes each line.
+    options: any other field of `Config`, as its value or as the text of its command-line option.
+
+    Reads no environment variables and installs no signal handlers. Raises what `Server`,
+    `Server.start` and `Config` raise, and TypeError for an option that does not exist.
+    """
+    if bind is not None:
+        options["bind"] = bind
+    if threads is not None:
+        options["threads"] = threads
+    line_taker = None
+    if callable(access_log):
+        line_taker = access_log
+    elif access_log is not None:
+        options["access_log"] = os.fspath(access_log)
+    server = Server(app, Config.from_values(options), access_log=line_taker)
+    server.start()
+    return server
+
+
+def choose_engine(name: str) -> str:
+    """The engine that an `engine` option means. Raises ConfigError if it is not built in."""
+    built = _native.engines()
+    if name == "auto":
+        return "proxygen" if "proxygen" in built else "embedded"
+    if name not in built:
+        raise ConfigError(f'engine: "{name}": this build has only {", ".join(sorted(built))}')
+    return name

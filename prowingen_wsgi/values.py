@@ -1,0 +1,315 @@
+"""The kinds of value an option can have: how each is read, checked and written.
+
+A kind turns a user's text into a value (`parse`), refuses values out of bounds (`check`), and
+writes a value so that `parse` reads it back (`format`). All three say what is allowed when they
+refuse. Nothing here knows where a text came from: see `sources`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+
+_SIZE_UNITS = {
+    "": 1,
+    "b": 1,
+    **{letter: 1024**power for power, letter in enumerate("kmgtp", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgtp", 1)},
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgtp", 1)},
+}
+_DURATION_UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class BadValueError(ValueError):
+    """A value that its kind refuses; `reason` says what is allowed."""
+
+    def __init__(self, value: object, reason: str) -> None:
+        super().__init__(value, reason)
+        self.value = value
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'"{self.value}": {self.reason}'
+
+
+class Kind(ABC):
+    """What every kind of value can do. Raises `BadValueError` for what it refuses."""
+
+    metavar: str
+    unit: str = ""
+    cpp_type: str = ""
+    """The C++ type of an option of this kind, if it goes to the native side."""
+
+    @abstractmethod
+    def parse(self, text: str) -> object:
+        """Reads what a user wrote on a command line or in a variable."""
+
+    @abstractmethod
+    def check(self, value: object) -> object:
+        """Accepts a value made in Python, perhaps as a close type such as an int for seconds."""
+
+    @abstractmethod
+    def format(self, value: object) -> str:
+        """Writes a value as a user would."""
+
+    @property
+    @abstractmethod
+    def allowed(self) -> str:
+        """What is allowed, to go after "must be"."""
+
+    @property
+    def bounds(self) -> str:
+        """The bounds or choices alone, for a table; empty if there are none."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Count(Kind):
+    """A whole number."""
+
+    minimum: int
+    maximum: int
+    metavar = "N"
+    cpp_type = "std::size_t"
+
+    def parse(self, text: str) -> int:
+        if not re.fullmatch(r"[+-]?\d+", text.strip(), re.ASCII):
+            raise BadValueError(text, f"must be {self.allowed}")
+        return self.check(int(text))
+
+    def check(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadValueError(value, f"must be {self.allowed}")
+        if not self.minimum <= value <= self.maximum:
+            raise BadValueError(value, f"must be {self.allowed}")
+        return value
+
+    def format(self, value: object) -> str:
+        return str(value)
+
+    @property
+    def allowed(self) -> str:
+        return f"a whole number, {self.bounds}"
+
+    @property
+    def bounds(self) -> str:
+        return f"{self.minimum}–{self.maximum}"
+
+
+@dataclass(frozen=True)
+class Size(Kind):
+    """A number of bytes. Letters alone (`k`) and `KiB` mean 1024, `kB` means 1000."""
+
+    minimum: int
+    maximum: int
+    cpp_type: str = "std::size_t"
+    metavar = "SIZE"
+    unit = "bytes"
+
+    def parse(self, text: str) -> int:
+        match = _SIZE.fullmatch(text.strip())
+        scale = _SIZE_UNITS.get(match[2].lower()) if match else None
+        if match is None or scale is None:
+            raise BadValueError(text, f"must be {self.allowed}")
+        size = float(match[1]) * scale if "." in match[1] else int(match[1]) * scale
+        if not self.minimum <= size <= self.maximum:
+            raise BadValueError(text, f"must be {self.allowed}")
+        return int(size)
+
+    def check(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise BadValueError(value, f"must be {self.allowed}")
+        if not self.minimum <= value <= self.maximum:
+            raise BadValueError(value, f"must be {self.allowed}")
+        return value
+
+    def format(self, value: object) -> str:
+        assert isinstance(value, int)
+        for power, letter in reversed([*enumerate("KMGTP", 1)]):
+            if value >= 1024**power and value % 1024**power == 0:
+                return f"{value // 1024**power}{letter}iB"
+        return str(value)
+
+    @property
+    def allowed(self) -> str:
+        return f"a number of bytes such as 512, 64KiB, 10k or 1MiB, {self.bounds}"
+
+    @property
+    def bounds(self) -> str:
+        return f"{self.format(self.minimum)}–{self.format(self.maximum)}"
+
+
+@dataclass(frozen=True)
+class Seconds(Kind):
+    """A duration, in seconds unless the text names another unit."""
+
+    minimum: float
+    maximum: float
+    metavar = "SECONDS"
+    unit = "seconds"
+    cpp_type = "double"
+
+    def parse(self, text: str) -> float:
+        match = _DURATION.fullmatch(text.strip())
+        scale = _DURATION_UNITS.get(match[2].lower()) if match else None
+        if match is None or scale is None:
+            raise BadValueError(text, f"must be {self.allowed}")
+        return self._within(float(match[1]) * scale, text)
+
+    def check(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BadValueError(value, f"must be {self.allowed}")
+        return self._within(float(value), value)
+
+    def _within(self, seconds: float, given: object) -> float:
+        if not math.isfinite(seconds) or not self.minimum <= seconds <= self.maximum:
+            raise BadValueError(given, f"must be {self.allowed}")
+        return seconds
+
+    def format(self, value: object) -> str:
+        assert isinstance(value, float)
+        milliseconds = value * 1000
+        if value and value < 1 and milliseconds.is_integer():
+            return f"{int(milliseconds)}ms"
+        for unit, scale in (("d", 86400), ("h", 3600)):
+            if value >= scale and value % scale == 0:
+                return f"{int(value // scale)}{unit}"
+        return f"{int(value)}s" if value.is_integer() else f"{value!r}s"
+
+    @property
+    def allowed(self) -> str:
+        return f"a duration such as 30, 500ms or 2m, {self.bounds}"
+
+    @property
+    def bounds(self) -> str:
+        return f"{self.format(float(self.minimum))}–{self.format(float(self.maximum))}"
+
+
+@dataclass(frozen=True)
+class Switch(Kind):
+    """On or off."""
+
+    metavar = ""
+    cpp_type = "bool"
+    _WORDS: ClassVar[dict[str, bool]] = {
+        **dict.fromkeys(("1", "true", "yes", "on"), True),
+        **dict.fromkeys(("0", "false", "no", "off"), False),
+    }
+
+    def parse(self, text: str) -> bool:
+        value = self._WORDS.get(text.strip().lower())
+        if value is None:
+            raise BadValueError(text, f"must be {self.allowed}")
+        return value
+
+    def check(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise BadValueError(value, f"must be {self.allowed}")
+        return value
+
+    def format(self, value: object) -> str:
+        return "on" if value else "off"
+
+    @property
+    def allowed(self) -> str:
+        return "on or off (also yes/no, true/false, 1/0)"
+
+    @property
+    def bounds(self) -> str:
+        return "on, off"
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of a few words."""
+
+    choices: tuple[str, ...]
+    metavar = "NAME"
+    cpp_type = "std::string"
+
+    def parse(self, text: str) -> str:
+        return self.check(text.strip().lower())
+
+    def check(self, value: object) -> str:
+        if not isinstance(value, str) or value not in self.choices:
+            raise BadValueError(value, f"must be {self.allowed}")
+        return value
+
+    def format(self, value: object) -> str:
+        return str(value)
+
+    @property
+    def allowed(self) -> str:
+        return f"one of {self.bounds}"
+
+    @property
+    def bounds(self) -> str:
+        return ", ".join(self.choices)
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Printable ASCII: such a text may end up in a header field or a log line."""
+
+    metavar: str = "TEXT"
+    ascii_only: bool = True
+    cpp_type = "std::string"
+
+    def parse(self, text: str) -> str:
+        return self.check(text)
+
+    def check(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise BadValueError(value, f"must be {self.allowed}")
+        printable = re.fullmatch(r"[ -~]*", value) if self.ascii_only else "\0" not in value
+        if not printable:
+            raise BadValueError(value, f"must be {self.allowed}")
+        return value
+
+    def format(self, value: object) -> str:
+        return str(value)
+
+    @property
+    def allowed(self) -> str:
+        return "printable ASCII" if self.ascii_only else "text without NUL"
+
+
+@dataclass(frozen=True)
+class Many(Kind):
+    """At least one text, each of which `check_one` accepts; separated by commas in one text."""
+
+    check_one: Callable[[str], object]
+    """Raises ValueError with what is allowed."""
+    metavar: str = "TEXT"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        return self.check(tuple(part.strip() for part in text.split(",") if part.strip()))
+
+    def check(self, value: object) -> tuple[str, ...]:
+        if not isinstance(value, (tuple, list)) or not value:
+            raise BadValueError(value, f"must be {self.allowed}")
+        for part in value:
+            if not isinstance(part, str):
+                raise BadValueError(part, f"must be {self.allowed}")
+            try:
+                self.check_one(part)
+            except ValueError as error:
+                raise BadValueError(part, str(error)) from None
+        return tuple(value)
+
+    def format(self, value: object) -> str:
+        assert isinstance(value, tuple)
+        return ",".join(value)
+
+    @property
+    def allowed(self) -> str:
+        return "one or more, separated by commas"

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the package as users do, into an environment of its own for every Python 3.10 or newer
+# on this machine beside the one in .venv, and runs scripts/smoke.py there.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# One line an interpreter: version, real path of its executable.
+describe='import os, platform, sys
+if sys.version_info >= (3, 10) and platform.python_implementation() == "CPython":
+    print(platform.python_version(), os.path.realpath(getattr(sys, "_base_executable", sys.executable)))'
+
+interpreters() {
+  local candidate
+  {
+    IFS=:
+    for folder in $PATH; do
+      ls "$folder"/python3 "$folder"/python3.[0-9] "$folder"/python3.[0-9][0-9] 2>/dev/null || true
+    done
+    ls "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3 2>/dev/null || true
+  } | while read -r candidate; do
+    "$candidate" -c "$describe" 2>/dev/null || true
+  done | sort -u
+}
+
+default="$(.venv/bin/python -c "$describe")"
+interpreters | while read -r version executable; do
+  if [ "$version $executable" = "$default" ]; then
+    continue
+  fi
+  folder="build/interpreters/$version-$(printf '%s' "$executable" | cksum | cut -d ' ' -f 1)"
+  echo "Python $version ($executable)"
+  if ! "$executable" -c 'import ensurepip, venv' 2>/dev/null; then
+    echo "  skipped: it cannot make virtual environments"
+    continue
+  fi
+  if [ ! -f "$folder/made" ]; then
+    rm -rf "$folder"
+    "$executable" -m venv "$folder/venv"
+    touch "$folder/made"
+  fi
+  "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall \
+    --no-deps "--config-settings=build-dir=$folder/tree" .
+  "$folder/venv/bin/python" -I scripts/smoke.py
+done

@@ -1,0 +1,77 @@
+"""One behaviour suite over every engine built into the native module.
+
+A test that takes the fixture `engine`, or `serve` which uses it, runs once for each engine. Every
+test has a time limit and must leave no thread behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+# Explicit, so that the suite runs under any pytest import mode and against an installed package.
+for folder in (HERE, HERE / "engines"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+from harness.logwatch import LogWatch  # noqa: E402
+from harness.site import ServeFixture, Site, start_site  # noqa: E402
+
+DEFAULT_TIMEOUT = 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        from prowingen_wsgi import _native
+
+        metafunc.parametrize("engine", sorted(_native.engines()), scope="session")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_behind() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=5)
+        assert not thread.is_alive(), f"{thread!r} outlived its test"
+
+
+@pytest.fixture
+def serve(engine: str) -> Iterator[ServeFixture]:
+    """Starts servers that stop when the test ends: `site = serve(app, threads=1)`."""
+    with ExitStack() as stack:
+
+        def start(app: object, **options: object) -> Site:
+            return stack.enter_context(start_site(app, engine, **options))
+
+        yield start
+
+
+@pytest.fixture
+def error_log() -> Iterator[LogWatch]:
+    """Everything that Python's logging carries while the test runs."""
+    watch = LogWatch()
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    root.addHandler(watch)
+    yield watch
+    root.removeHandler(watch)
+    root.setLevel(level)

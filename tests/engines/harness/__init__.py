@@ -1,0 +1,1 @@
+"""What the behaviour tests share: a raw client, servers in and out of process, small apps."""

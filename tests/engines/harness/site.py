@@ -1,0 +1,81 @@
+"""A server in this process, with the clients that a test opened to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import prowingen_wsgi
+from harness.wire import Address, Response, Wire
+
+
+class ServeFixture(Protocol):
+    def __call__(self, app: object, **options: object) -> Site: ...
+
+
+def address_of(url: str) -> Address:
+    if url.startswith("unix:"):
+        return url.removeprefix("unix:").removeprefix("//")
+    parts = urlsplit(url)
+    assert parts.hostname is not None and parts.port is not None, url
+    return parts.hostname, parts.port
+
+
+class Site:
+    """One running server; wires opened through it are closed with it."""
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self._wires: list[Wire] = []
+
+    @property
+    def url(self) -> str:
+        return str(self.server.addresses[0])
+
+    @property
+    def address(self) -> Address:
+        return address_of(self.url)
+
+    @property
+    def port(self) -> int:
+        address = self.address
+        assert isinstance(address, tuple)
+        return address[1]
+
+    def connect(self, **options: Any) -> Wire:
+        wire = Wire(self.address, **options)
+        self._wires.append(wire)
+        return wire
+
+    def ask(self, target: str = "/", *fields: str, method: str = "GET") -> Response:
+        """One request on a connection of its own."""
+        with self.connect() as wire:
+            return wire.ask(target, "Connection: close", *fields, method=method)
+
+    def post(self, body: bytes, target: str = "/", *fields: str) -> Response:
+        with self.connect() as wire:
+            wire.post(target, body, "Connection: close", *fields)
+            return wire.response()
+
+    def close_wires(self) -> None:
+        for wire in self._wires:
+            wire.close()
+
+
+@contextmanager
+def start_site(app: object, engine: str, **options: Any) -> Iterator[Site]:
+    settings: dict[str, Any] = {
+        "bind": "127.0.0.1:0",
+        "threads": 4,
+        # A test that leaves a request running should fail soon, not hold up the suite.
+        "graceful_timeout": 5,
+        **options,
+    }
+    with prowingen_wsgi.serve(app, engine=engine, **settings) as server:
+        site = Site(server)
+        try:
+            yield site
+        finally:
+            site.close_wires()

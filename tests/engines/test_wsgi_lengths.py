@@ -1,0 +1,124 @@
+"""Content-Length: filled in where it is known, held to where the app declared it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from harness.apps import PLAIN, Environ, StartResponse, answering, hello
+from harness.logwatch import LogWatch
+from harness.site import ServeFixture
+from harness.wire import Truncated
+
+
+def generated(*chunks: bytes) -> Iterator[bytes]:
+    yield from chunks
+
+
+@pytest.mark.parametrize("body", [[b"hello"], (b"hello",)], ids=["list", "tuple"])
+def test_single_chunk_gets_a_content_length(serve: ServeFixture, body: list[bytes]) -> None:
+    response = serve(answering(body)).ask()
+    assert response.get("Content-Length") == "5"
+    assert response.get("Transfer-Encoding") is None
+
+
+def test_empty_answer_gets_length_zero(serve: ServeFixture) -> None:
+    assert serve(answering([])).ask().get("Content-Length") == "0"
+
+
+def test_generator_is_chunked_for_http_1_1(serve: ServeFixture) -> None:
+    response = serve(answering(generated(b"a", b"b"))).ask()
+    assert response.get("Transfer-Encoding") == "chunked"
+    assert response.get("Content-Length") is None
+    assert response.body == b"ab"
+
+
+def test_declared_length_is_sent_as_given(serve: ServeFixture) -> None:
+    response = serve(answering(generated(b"ab", b"c"), headers=[("content-length", "3")])).ask()
+    assert response.get("Content-Length") == "3"
+    assert response.get("Transfer-Encoding") is None
+    assert response.body == b"abc"
+
+
+@pytest.mark.parametrize("chunks", [[b"123456789"], [b"1234", b"56789"], [b"12345", b"6789"]])
+def test_body_beyond_the_declared_length_is_cut_and_logged(
+    serve: ServeFixture, error_log: LogWatch, chunks: list[bytes]
+) -> None:
+    app = answering(chunks, headers=[("Content-Length", "5")])
+    with serve(app).connect() as wire:
+        wire.get()
+        assert wire.response().body == b"12345"
+        if wire.send_leniently(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"):
+            rest = wire.read_to_end()
+            assert rest == b"" or rest.startswith(b"HTTP/1.1 200 "), "surplus bytes leaked out"
+    error_log.wait_for("Content-Length")
+
+
+def test_writing_beyond_the_declared_length_is_cut_too(serve: ServeFixture) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        write = start_response("200 OK", [*PLAIN, ("Content-Length", "3")])
+        write(b"12")
+        write(b"345")
+        return [b"678"]
+
+    with serve(app).connect() as wire:
+        wire.get("/", "Connection: close")
+        assert wire.read_to_end().partition(b"\r\n\r\n")[2] == b"123"
+
+
+@pytest.mark.parametrize("chunks", [[], [b"123"], [b"1", b"2"], [b""]])
+def test_body_short_of_the_declared_length_is_seen_as_incomplete(
+    serve: ServeFixture, error_log: LogWatch, chunks: list[bytes]
+) -> None:
+    with serve(answering(chunks, headers=[("Content-Length", "5")])).connect() as wire:
+        wire.get()
+        try:
+            response = wire.response()
+        except Truncated:
+            wire.expect_closed()
+        else:
+            # Known before the head went out, the mistake may become an error page instead.
+            assert response.status == 500
+    error_log.wait_for("Content-Length")
+
+
+@pytest.mark.parametrize("value", ["", "abc", "-1", "+5", "5.0", "0x5", "5, 5", " ", "9" * 30, "٣"])
+def test_invalid_declared_length_gives_500(serve: ServeFixture, value: str) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", value)])
+        return [b"hello"]
+
+    assert serve(app).ask().status == 500
+
+
+def test_two_declared_lengths_give_500(serve: ServeFixture) -> None:
+    lengths = [("Content-Length", "5"), ("Content-Length", "6")]
+    assert serve(answering([b"hello"], headers=lengths)).ask().status == 500
+
+
+def test_head_keeps_the_length_of_get(serve: ServeFixture) -> None:
+    site = serve(answering([b"hello"], headers=[("Content-Length", "5")]))
+    response = site.ask(method="HEAD")
+    assert (response.get("Content-Length"), response.body) == ("5", b"")
+
+
+def test_head_may_declare_a_length_it_does_not_produce(
+    serve: ServeFixture, error_log: LogWatch
+) -> None:
+    """Frameworks answer HEAD with an empty iterable and GET's length: no error to report."""
+    with serve(answering([], headers=[("Content-Length", "5000")])).connect() as wire:
+        assert wire.ask(method="HEAD").get("Content-Length") == "5000"
+        assert wire.ask(method="HEAD").get("Content-Length") == "5000"
+    assert "ERROR" not in error_log.text
+
+
+def test_head_without_length_never_invents_a_wrong_one(serve: ServeFixture) -> None:
+    response = serve(hello).ask(method="HEAD")
+    assert response.get("Content-Length") in (None, "5")
+
+
+def test_length_zero_with_body_sends_no_body(serve: ServeFixture, error_log: LogWatch) -> None:
+    with serve(answering([b"surplus"], headers=[("Content-Length", "0")])).connect() as wire:
+        wire.get("/", "Connection: close")
+        assert wire.read_to_end().partition(b"\r\n\r\n")[2] == b""
+    error_log.wait_for("Content-Length")

@@ -1,0 +1,113 @@
+"""Writes what is made from the options: the C++ options struct's fields, or the documentation.
+
+    python tools/generate_options.py build/options.inc
+    python tools/generate_options.py docs/configuration.md
+
+The file's ending says which. A file that is up to date is left alone, so that nothing that
+depends on it is built again. Needs no installed package: only the Python that runs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import sys
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load_config() -> ModuleType:
+    """`prowingen_wsgi.config` as it is beside this tool, without running the package.
+
+    An editable install would build the native module on import, which needs this tool's output:
+    so the finders that such an install adds are left out.
+    """
+    package = ModuleType("prowingen_wsgi")
+    package.__path__ = [str(ROOT / "prowingen_wsgi")]
+    sys.modules["prowingen_wsgi"] = package
+    sys.meta_path[:] = [
+        importlib.machinery.BuiltinImporter,
+        importlib.machinery.FrozenImporter,
+        importlib.machinery.PathFinder,
+    ]
+    sys.dont_write_bytecode = True  # a build leaves nothing in the source tree
+    return importlib.import_module("prowingen_wsgi.config")
+
+
+def cpp_literal(value: object) -> str:
+    """A C++ initializer of the value, as an options struct's field has it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return repr(value)
+
+
+def options_inc(options: Mapping[str, Any]) -> Iterator[str]:
+    yield "// Made by tools/generate_options.py from prowingen_wsgi/config.py; edit that."
+    for option in options.values():
+        if option.native:
+            default = cpp_literal(option.default)
+            yield f"PROWINGEN_OPTION({option.cpp_type}, {option.name}, {default})"
+
+
+INTRODUCTION = """\
+<!-- Made by tools/generate_options.py from prowingen_wsgi/config.py; edit that. -->
+# Configuration
+
+An option has one name everywhere: `max_body` is `--max-body` on the command line,
+`PROWINGEN_MAX_BODY` in the environment, and `max_body=` in `prowingen_wsgi.serve()` and
+`prowingen_wsgi.Config`. The command line wins over the environment, and both win over the
+defaults. `prowingen --check module:app` shows every value with where it came from.
+
+- Sizes are bytes, or carry a unit: `k`, `m`, `g` and `KiB`, `MiB`, `GiB` are powers of 1024;
+  `kB`, `MB`, `GB` are powers of 1000. Case makes no difference.
+- Durations are seconds, or carry a unit: `500ms`, `30s`, `2m`, `1h`, `1d`.
+- Switches have a second flag that turns them off; a variable says `on` or `off`.
+- A variable gives several values with commas between them; on the command line the option is
+  repeated.
+- A variable whose name begins with `PROWINGEN_` but is no option is reported at the start.
+  `PROWINGEN_SERVER` is reserved.
+- `prowingen_wsgi.serve()` reads no variables: a program passes what it wants.
+"""
+
+
+def configuration_md(options: Mapping[str, Any]) -> Iterator[str]:
+    yield from INTRODUCTION.splitlines()
+    for group, members in groupby(options.values(), key=lambda option: option.group):
+        yield from ("", f"## {group}", "")
+        yield "| option | default | bounds | meaning |"
+        yield "|---|---|---|---|"
+        for option in members:
+            flags = ", ".join(f"`{flag}`" for flag in option.flags)
+            default = option.kind.format(option.default)
+            cells = (flags, f"`{default}`" if default else "", option.kind.bounds, option.help)
+            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def write_if_changed(path: Path, lines: Iterable[str]) -> None:
+    content = "".join(f"{line}\n" for line in lines).encode()
+    if not path.exists() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def main(arguments: list[str]) -> int:
+    writers = {".inc": options_inc, ".md": configuration_md}
+    if len(arguments) != 1 or Path(arguments[0]).suffix not in writers:
+        print("usage: generate_options.py FILE.inc | FILE.md", file=sys.stderr)
+        return 2
+    out = Path(arguments[0])
+    write_if_changed(out, writers[out.suffix](load_config().OPTIONS))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
