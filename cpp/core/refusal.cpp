@@ -33,8 +33,7 @@ using enum RequestFault;
 // In the order of RequestFault, checked below.
 constexpr std::array rows{
     // request line
-    Row(bad_request_line, 400, "the request line is not method, target and version",
-        "RFC 9112 3"),
+    Row(bad_request_line, 400, "the request line is not method, target and version", "RFC 9112 3"),
     Row(bad_line_ending, 400, "a line ends otherwise than with CR LF", "RFC 9112 2.2"),
     Row(bad_method, 400, "the method is not a token", "RFC 9112 3.1"),
     Row(method_too_long, 501, "the method is longer than any known one", "RFC 9112 3"),
@@ -43,17 +42,14 @@ constexpr std::array rows{
         "RFC 9112 3.2"),
     Row(bad_target_form, 400, "the request target's form does not go with the method",
         "RFC 9112 3.2"),
-    Row(bad_target_authority, 400, "the request target's host or port is invalid",
-        "RFC 9110 4.2"),
+    Row(bad_target_authority, 400, "the request target's host or port is invalid", "RFC 9110 4.2"),
     Row(bad_target_encoding, 400, "the request target's path has an invalid percent-encoding",
         "RFC 3986 2.1"),
     Row(bad_version, 400, "the HTTP version is malformed or missing", "RFC 9112 2.3"),
-    Row(unsupported_version, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here",
-        "RFC 9110 15.6.6"),
+    Row(unsupported_version, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here", "RFC 9110 15.6.6"),
     Row(request_line_too_long, 414, "the request line is too long", "RFC 9112 3"),
     // field lines
-    Row(bad_field_name, 400, "a field name is not a token, or a space follows it",
-        "RFC 9112 5.1"),
+    Row(bad_field_name, 400, "a field name is not a token, or a space follows it", "RFC 9112 5.1"),
     Row(bad_field_value, 400, "a field value has a control character", "RFC 9110 5.5"),
     Row(obs_fold, 400, "a field line is folded", "RFC 9112 5.2"),
     Row(field_line_too_long, 431, "a field line is too long", "RFC 6585 5"),
@@ -102,8 +98,6 @@ static_assert(is_complete());
 
 }  // namespace
 
-const Refusal& refusal(RequestFault fault) {
-  return rows[static_cast<std::size_t>(fault)].refusal;
-}
+const Refusal& refusal(RequestFault fault) { return rows[static_cast<std::size_t>(fault)].refusal; }
 
 }  // namespace prowingen

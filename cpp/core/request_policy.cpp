@@ -34,15 +34,13 @@ class HeaderSection {
   Verdict add(std::string_view name, std::string_view value) {
     // By length first: most fields are none of these, and few share a length with one.
     switch (name.size()) {
-      case 4: return equals_ignoring_case(name, "Host") ? add_host(value) : nullptr;
-      case 6: return equals_ignoring_case(name, "Expect") ? add_expect(value) : nullptr;
-      case 7:
-        if (equals_ignoring_case(name, "Upgrade") && !trim(value).empty()) has_upgrade_ = true;
-        return nullptr;
-      case 10: return equals_ignoring_case(name, "Connection") ? add_connection(value) : nullptr;
-      case 14: return equals_ignoring_case(name, "Content-Length") ? add_length(value) : nullptr;
-      case 17: return equals_ignoring_case(name, "Transfer-Encoding") ? add_codings(value) : nullptr;
-      default: return nullptr;
+      case 4: return is_word(name, "host") ? add_host(value) : accepted;
+      case 6: return is_word(name, "expect") ? add_expect(value) : accepted;
+      case 7: return is_word(name, "upgrade") ? add_upgrade(value) : accepted;
+      case 10: return is_word(name, "connection") ? add_connection(value) : accepted;
+      case 14: return is_word(name, "content-length") ? add_length(value) : accepted;
+      case 17: return is_word(name, "transfer-encoding") ? add_codings(value) : accepted;
+      default: return accepted;
     }
   }
 
@@ -94,7 +92,7 @@ class HeaderSection {
       // Refuses empty members too. RFC 9110 5.6.1.2 would have them ignored, but whether
       // ", chunked" is chunked is just what recipients disagree on.
       if (!is_token(name)) return refuse(RequestFault::bad_transfer_encoding);
-      if (!equals_ignoring_case(name, "chunked")) {
+      if (!is_word(name, "chunked")) {
         if (chunked_) return refuse(RequestFault::chunked_not_final);
         unknown_coding_ = true;
         return accepted;
@@ -111,19 +109,24 @@ class HeaderSection {
     return for_each_member(value, [this](std::string_view option) {
       if (!all_are(option, Octet::tchar)) return refuse(RequestFault::bad_connection);
       switch (option.size()) {
-        case 5: close_ |= equals_ignoring_case(option, "close"); break;
-        case 7: upgrade_option_ |= equals_ignoring_case(option, "upgrade"); break;
-        case 10: keep_alive_ |= equals_ignoring_case(option, "keep-alive"); break;
+        case 5: close_ |= is_word(option, "close"); break;
+        case 7: upgrade_option_ |= is_word(option, "upgrade"); break;
+        case 10: keep_alive_ |= is_word(option, "keep-alive"); break;
         default: break;
       }
       return accepted;
     });
   }
 
+  Verdict add_upgrade(std::string_view value) {
+    has_upgrade_ |= !trim(value).empty();
+    return accepted;
+  }
+
   Verdict add_expect(std::string_view value) {
     return for_each_member(value, [this](std::string_view expectation) {
       if (expectation.empty()) return accepted;
-      expects_continue_ = equals_ignoring_case(expectation, "100-continue");
+      expects_continue_ = is_word(expectation, "100-continue");
       return expects_continue_ ? accepted : refuse(RequestFault::unknown_expectation);
     });
   }
@@ -203,7 +206,8 @@ bool skip_quoted_string(std::string_view& text) {
     }
     const bool is_pair = text[i] == '\\';
     if (is_pair) ++i;
-    if (i == text.size() || !is(text[i], is_pair ? Octet::field_octet : Octet::qdtext)) return false;
+    if (i == text.size() || !is(text[i], is_pair ? Octet::field_octet : Octet::qdtext))
+      return false;
   }
   return false;
 }

@@ -127,8 +127,8 @@ bool same_authority(std::string_view scheme, std::string_view a, std::string_vie
 Verdict check_target(std::string_view method, std::string_view target) {
   if (method == "CONNECT") {
     Authority parts;
-    const bool is_authority_form = is_valid_authority(target) && split_authority(target, parts) &&
-                                   !parts.port.empty();
+    const bool is_authority_form =
+        is_valid_authority(target) && split_authority(target, parts) && !parts.port.empty();
     return is_authority_form ? nullptr : &refusal(RequestFault::bad_target_form);
   }
   if (target.starts_with('/')) return check_path_and_query(target);

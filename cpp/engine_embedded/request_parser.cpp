@@ -23,8 +23,9 @@ bool is_well_formed_version(std::string_view text) {
 
 RequestParser::RequestParser(RequestHead& head, const RequestLimits& limits, BodySink& sink)
     : head_(head), limits_(limits), sink_(sink) {
-  // The limits are the policy's; Beast's own would count differently.
-  body_limit(boost::none);
+  // The limits are the policy's; Beast's own would count differently. (No limit at all would
+  // refuse every body: Boost 1.74 compares a length with an empty optional.)
+  body_limit(UINT64_MAX);
   header_limit(static_cast<std::uint32_t>(limits.max_request_line + limits.max_header_bytes + 4));
   eager(false);
 }
