@@ -37,8 +37,8 @@ def answer_1mib(
 
 
 def echo(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-    return _answer(start_response, body)
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    return _answer(start_response, environ["wsgi.input"].read(length) if length else b"")
 
 
 def stream_100(

@@ -56,7 +56,7 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
         port=free_port(),
         threads=case.threads,
         connections=case.connections,
-        pipelined=case.row.name.startswith("pipelined"),
+        pipelined=case.row.pipelined,
         access_log=access_log,
     )
     command = server.command(launch)
@@ -119,8 +119,8 @@ def _wrk(server: Running, case: Case, window: Window) -> Measurement:
     return Measurement(
         requests=result.requests,
         requests_per_second=result.requests_per_second,
-        p50_ms=result.p50_ms,
-        p99_ms=result.p99_ms,
+        p50_ms=None if case.row.pipelined else result.p50_ms,
+        p99_ms=None if case.row.pipelined else result.p99_ms,
         cpu_us=1e6 * after.cpu_since(before) / result.requests,
         peak_rss_mib=after.peak_rss_kib / 1024,
         non_2xx=result.non_2xx,

@@ -91,6 +91,9 @@ def closes(port: int) -> list[str]:
     received = _exchange(port, request, until=None)
     if apps.HELLO not in received:
         raise WrongAnswer("no answer to a request with Connection: close")
+    if b"connection: close" not in received.lower():
+        # wrk then asks once more on the connection and counts a read error.
+        return ["does not announce the close, so wrk counts read errors"]
     return []
 
 

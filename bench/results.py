@@ -24,8 +24,9 @@ class Measurement:
 
     requests: int
     requests_per_second: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
+    """None where wrk has no percentile that means anything."""
     cpu_us: float
     """CPU of the server's whole process tree for each request, in microseconds."""
     peak_rss_mib: float
@@ -83,9 +84,12 @@ class Outcome:
 
 
 def _value(measurement: Measurement, metric: str) -> float | None:
+    value: float | None
     if metric in METRICS:
-        return float(getattr(measurement, metric))
-    return measurement.extra.get(metric)
+        value = getattr(measurement, metric)
+    else:
+        value = measurement.extra.get(metric)
+    return value
 
 
 @dataclass

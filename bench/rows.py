@@ -35,6 +35,7 @@ class Row:
     """The row means this number of threads alone: `--threads` does not touch it."""
     connections: int = 64
     fixed_connections: bool = False
+    pipelined: bool = False
     kind: Kind = Kind.WRK
     ours_only: bool = False
     """Peers are measured only if they are named on the command line."""
@@ -110,9 +111,10 @@ ROWS: dict[str, Row] = {
         Row(
             "pipelined-16",
             "bench.apps:hello",
-            "hello, sixteen requests in one write; latency is that of a batch",
+            "hello, sixteen requests in one write",
             probe.pipelines,
             options=["-s", str(LUA / "pipelined.lua")],
+            pipelined=True,
         ),
         Row(
             "hello-log",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bench.measurement import Window, measure
 from bench.paths import shown, tidy
 from bench.process import ServerError
-from bench.results import CaseResult, Outcome, Run
+from bench.results import CaseResult, Measurement, Outcome, Run
 from bench.rows import Case, Kind
 from bench.servers import Server
 
@@ -103,14 +103,15 @@ class Runner:
         outcome.command = shown(found.command)
         outcome.notes += [note for note in found.notes if note not in outcome.notes]
         outcome.rounds.append(found.measurement)
-        one = found.measurement
-        _say(
-            case,
-            outcome,
-            number,
-            f"{one.requests_per_second:9,.0f} req/s  p99 {one.p99_ms:8.2f} ms  "
-            f"{one.cpu_us:7.1f} µs CPU" + (f"  {one.errors} errors" * bool(one.errors)),
-        )
+        _say(case, outcome, number, _figures(found.measurement))
+
+
+def _figures(one: Measurement) -> str:
+    p99 = one.extra.get("fast_p99_ms", one.p99_ms)
+    words = [f"{one.requests_per_second:9,.0f} req/s", f"{one.cpu_us:7.1f} µs CPU"]
+    words += [f"p99 {p99:8.2f} ms"] if p99 is not None else []
+    words += [f"{one.errors} errors"] if one.errors else []
+    return "  ".join(words)
 
 
 def _say(case: Case, outcome: Outcome, number: int, what: str) -> None:

@@ -1,4 +1,10 @@
-"""Runs wrk and reads what it prints."""
+"""Runs wrk and reads what it prints.
+
+wrk corrects its percentiles for coordinated omission: a latency beyond twice the mean
+adds the samples that its connection missed meanwhile. With pipelining it mistakes the
+time of a batch for that of a request there, and the percentiles mean nothing; they may
+also come out as zero, which `parse` reads as none.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +33,8 @@ class WrkError(Exception):
 class WrkResult:
     requests: int
     requests_per_second: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
     non_2xx: int
     socket_errors: dict[str, int]
 
@@ -53,8 +59,8 @@ def parse(output: str) -> WrkResult:
     return WrkResult(
         requests=int(summary[1]),
         requests_per_second=float(rate[1]),
-        p50_ms=percentiles[50],
-        p99_ms=percentiles[99],
+        p50_ms=percentiles[50] or None,
+        p99_ms=percentiles[99] or None,
         non_2xx=int(non_2xx[1]) if non_2xx else 0,
         socket_errors={
             kind: int(count)

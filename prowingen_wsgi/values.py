@@ -26,7 +26,10 @@ _SIZE_UNITS = {
     **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgtp", 1)},
     **{f"{letter}b": 1000**power for power, letter in enumerate("kmgtp", 1)},
 }
-_DURATION_UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# How many of a unit are a second, or how many seconds a unit is: 51 / 1000 is the float that 0.051
+# is, and 51 * 0.001 is not.
+_FRACTIONS = {"ms": 1000}
+_MULTIPLES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class BadValueError(ValueError):
@@ -160,10 +163,12 @@ class Seconds(Kind):
 
     def parse(self, text: str) -> float:
         match = _DURATION.fullmatch(text.strip())
-        scale = _DURATION_UNITS.get(match[2].lower()) if match else None
-        if match is None or scale is None:
-            raise BadValueError(text, f"must be {self.allowed}")
-        return self._within(float(match[1]) * scale, text)
+        unit = match[2].lower() if match else None
+        if match and unit in _MULTIPLES:
+            return self._within(float(match[1]) * _MULTIPLES[unit], text)
+        if match and unit in _FRACTIONS:
+            return self._within(float(match[1]) / _FRACTIONS[unit], text)
+        raise BadValueError(text, f"must be {self.allowed}")
 
     def check(self, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):

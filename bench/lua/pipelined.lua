@@ -1,5 +1,4 @@
--- Sixteen requests in one write. wrk counts every answer; its latency is that of
--- the whole batch of sixteen.
+-- Sixteen requests in one write. wrk counts every answer.
 local batch
 
 init = function(args)

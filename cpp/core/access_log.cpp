@@ -1,14 +1,14 @@
 #include "core/access_log.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <csignal>
 #include <utility>
 
 #include "core/chunk.h"
@@ -176,7 +176,7 @@ AccessLog::AccessLog(AccessLogFormat format, std::shared_ptr<LogSink> sink, Repo
                      AccessLogLimits limits)
     : format_(std::move(format)),
       sink_(std::move(sink)),
-      report_(std::move(report)),
+      report_(report ? std::move(report) : [](const std::string&) {}),
       limits_(limits) {
   // All of it at once: growing would copy megabytes under the lock. Untouched pages cost nothing.
   pending_.reserve(limits_.buffer_limit);

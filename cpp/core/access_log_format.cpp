@@ -121,8 +121,7 @@ constexpr std::string_view json_format =
 // No value may put these into a line as they are: `"`, `\`, and all bytes outside the range from
 // `lowest` to 0x7E. They could leave a quoted field, end the line, or steer a reader's terminal.
 constexpr unsigned char above_controls = 0x20;
-// For `%u`, which stands unquoted: a user called `x [10/Oct/2000…` would forge the columns after
-// it.
+// For `%u`, which stands unquoted: a user called `x [10/Oct/2000…` would forge the time column.
 constexpr unsigned char above_space = 0x21;
 
 /// The next unsafe byte of `text` from `from` on, or its end. Eight bytes at a time, as this scan
@@ -139,10 +138,10 @@ std::size_t find_unsafe(std::string_view text, std::size_t from, unsigned char l
     const std::uint64_t below = (word - ones * lowest) & ~word;
     if (((below | word | has(word, '"') | has(word, '\\') | has(word, 0x7F)) & tops) != 0) break;
   }
-  const auto unsafe = [&](unsigned char c) {
-    return c < lowest || c >= 0x7F || c == '"' || c == '\\';
-  };
-  while (from < text.size() && !unsafe(static_cast<unsigned char>(text[from]))) ++from;
+  for (; from < text.size(); ++from) {
+    const auto c = static_cast<unsigned char>(text[from]);
+    if (c < lowest || c >= 0x7F || c == '"' || c == '\\') break;
+  }
   return from;
 }
 
@@ -214,7 +213,7 @@ void append_json_string(std::string_view text, std::string& out) {
 // --- Values --------------------------------------------------------------------------------------
 
 void append_number(std::uint64_t value, std::string& out) {
-  std::array<char, 20> digits;
+  std::array<char, 20> digits{};
   const auto end = std::to_chars(digits.begin(), digits.end(), value).ptr;
   out.append(digits.begin(), end);
 }
@@ -252,21 +251,21 @@ struct SecondText {
     second = wanted;
     ::localtime_r(&wanted, &local);
     // Not by strftime(): its month names follow the locale, which an application may set.
-    constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    const int month = local.tm_mon;
+    constexpr std::array months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const int year = local.tm_year + 1900;
     const long minutes = std::abs(local.tm_gmtoff) / 60;
     const char sign = local.tm_gmtoff < 0 ? '-' : '+';
-    std::array<char, 128> text;
+    std::array<char, 128> text{};
     const auto print = [&](std::string& out, const char* format, auto... values) {
       std::snprintf(text.data(), text.size(), format, values...);
       out = text.data();
     };
-    print(clf, "[%02d/%.3s/%04d:%02d:%02d:%02d %c%02ld%02ld]", local.tm_mday,
-          months.data() + 3 * month, year, local.tm_hour, local.tm_min, local.tm_sec, sign,
-          minutes / 60, minutes % 60);
-    print(iso_time, "%04d-%02d-%02dT%02d:%02d:%02d", year, month + 1, local.tm_mday, local.tm_hour,
-          local.tm_min, local.tm_sec);
+    print(clf, "[%02d/%s/%04d:%02d:%02d:%02d %c%02ld%02ld]", local.tm_mday,
+          months[static_cast<std::size_t>(local.tm_mon)], year, local.tm_hour, local.tm_min,
+          local.tm_sec, sign, minutes / 60, minutes % 60);
+    print(iso_time, "%04d-%02d-%02dT%02d:%02d:%02d", year, local.tm_mon + 1, local.tm_mday,
+          local.tm_hour, local.tm_min, local.tm_sec);
     print(iso_offset, "%c%02ld:%02ld", sign, minutes / 60, minutes % 60);
   }
 };
@@ -274,8 +273,7 @@ struct SecondText {
 /// One cache a thread, so that no I/O thread waits for another.
 const SecondText& second_text(system_clock::time_point time) {
   thread_local SecondText text;
-  const std::time_t second = system_clock::to_time_t(
-      std::chrono::time_point_cast<system_clock::duration>(std::chrono::floor<seconds>(time)));
+  const std::time_t second = system_clock::to_time_t(std::chrono::floor<seconds>(time));
   if (text.second != second) text.set(second);
   return text;
 }
@@ -284,9 +282,7 @@ const SecondText& second_text(system_clock::time_point time) {
 /// where there are none.
 std::optional<std::string_view> basic_user(std::string_view authorization,
                                            std::span<char> scratch) {
-  if (authorization.size() < 6 || !equals_ignoring_case(authorization.substr(0, 6), "basic ")) {
-    return std::nullopt;
-  }
+  if (!equals_ignoring_case(authorization.substr(0, 6), "basic ")) return std::nullopt;
   constexpr std::string_view alphabet =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::uint32_t bits = 0;
@@ -317,7 +313,7 @@ std::string_view path_of(std::string_view request_target) {
   return start == std::string_view::npos ? std::string_view("/") : path.substr(start);
 }
 
-std::string_view response_field_value(const ResponseHead* head, std::string_view name) {
+std::string_view field_of(const ResponseHead* head, std::string_view name) {
   if (head == nullptr) return {};
   const auto found = std::ranges::find_if(head->fields(), [&](const FieldLine& line) {
     return equals_ignoring_case(head->view(line.name), name);
@@ -332,11 +328,7 @@ class LineWriter {
 
   void missing() { out_ += json_ ? "null" : "-"; }
   void text(std::string_view value, unsigned char lowest = above_controls) {
-    if (json_) {
-      append_json_string(value, out_);
-    } else {
-      append_escaped(value, lowest, out_);
-    }
+    json_ ? append_json_string(value, out_) : append_escaped(value, lowest, out_);
   }
   void text_or_missing(std::string_view value) { value.empty() ? missing() : text(value); }
   void number(std::uint64_t value) { append_number(value, out_); }
@@ -345,8 +337,10 @@ class LineWriter {
   void complete(bool yes) { out_ += json_ ? (yes ? "true" : "false") : (yes ? "complete" : "cut"); }
 
   void user(const RequestHead& request) {
-    std::array<char, 256> scratch;
-    const auto name = basic_user(request.first("Authorization"), scratch);
+    const std::string_view authorization = request.first("Authorization");
+    if (authorization.empty()) return missing();
+    std::array<char, 256> scratch{};
+    const auto name = basic_user(authorization, scratch);
     if (!name) return missing();
     if (name->empty() && !json_) {
       out_ += R"("")";  // as Apache: there, but without a name
@@ -393,11 +387,10 @@ void AccessLogFormat::render(const AccessRecord& record, std::string& out) const
     if (mark != std::string_view::npos) return line.text(sent_target.substr(mark + skip));
     if (json_) line.missing();  // in text formats Apache and gunicorn both leave it empty
   };
-  const auto strftime_value = [&](const std::string& format) {
-    std::array<char, 256> text;
-    const std::tm& local = second_text(record.received).local;
-    line.text_or_missing(
-        {text.data(), std::strftime(text.data(), text.size(), format.c_str(), &local)});
+  const auto strftime_value = [&](const char* format) {
+    std::array<char, 256> text{};
+    const std::tm* local = &second_text(record.received).local;
+    line.text_or_missing({text.data(), std::strftime(text.data(), text.size(), format, local)});
   };
   const auto iso_value = [&] {
     const SecondText& second = second_text(record.received);
@@ -417,7 +410,7 @@ void AccessLogFormat::render(const AccessRecord& record, std::string& out) const
       case scheme: line.text_or_missing(record.scheme); break;
       case clf_time: out += second_text(record.received).clf; break;
       case iso_time: iso_value(); break;
-      case strftime_text: strftime_value(step.argument); break;
+      case strftime_text: strftime_value(step.argument.c_str()); break;
       case epoch_s: line.number(count<seconds>(since_epoch)); break;
       case epoch_ms: line.number(count<milliseconds>(since_epoch)); break;
       case epoch_us: line.number(count<microseconds>(since_epoch)); break;
@@ -431,9 +424,7 @@ void AccessLogFormat::render(const AccessRecord& record, std::string& out) const
       case query_with_mark: query_text(0); break;
       case protocol: line.protocol(request); break;
       case request_field: line.text_or_missing(request.first(step.argument)); break;
-      case response_field:
-        line.text_or_missing(response_field_value(record.response, step.argument));
-        break;
+      case response_field: line.text_or_missing(field_of(record.response, step.argument)); break;
       case status: line.number_or_missing(static_cast<unsigned>(record.status)); break;
       case body_bytes: line.number(record.body_bytes_sent); break;
       case body_bytes_or_dash: line.number_or_missing(record.body_bytes_sent); break;

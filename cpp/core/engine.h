@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,10 @@ struct Options;
 class RequestSink {
  public:
   virtual ~RequestSink() = default;
-  /// Queues an exchange. False when the queue is full: the engine answers 503 itself.
-  virtual bool submit(const std::shared_ptr<Exchange>& exchange) = 0;
+  /// Queues exchanges, in this order, and returns how many: fewer when the queue is full, and the
+  /// engine answers 503 to the others. All requests that one look at the sockets brought belong
+  /// into one call, since each call may wake a worker.
+  virtual std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) = 0;
 };
 
 /// The way back from a worker to the I/O thread that owns the exchange's connection. Any thread.

@@ -27,7 +27,7 @@ constexpr std::array<std::array<ExchangeState, events>, states> table{{
     /* finished   */ {illegal, illegal, illegal,    illegal,  completed, illegal,   departed},
     /* completed  */ {illegal, illegal, illegal,    illegal,  illegal,   illegal,   completed},
     /* aborted    */ {illegal, illegal, illegal,    illegal,  illegal,   illegal,   aborted},
-    /* departed   */ {illegal, departed, departed,  departed, departed,  departed,  departed},
+    /* departed   */ {departed, departed, departed,  departed, departed,  departed,  departed},
 }};
 // clang-format on
 

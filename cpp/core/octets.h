@@ -67,46 +67,36 @@ constexpr bool is(char c, Octet octet) {
 
 /// True for the empty text too.
 constexpr bool all_are(std::string_view text, Octet octet) {
-  // No early exit, and two look-ups that do not wait for each other: what is accepted is what has
-  // to be fast.
-  const auto class_at = [text](std::size_t i) {
-    return unsigned{detail::octet_classes[static_cast<unsigned char>(text[i])]};
-  };
-  unsigned even = static_cast<unsigned>(octet);
-  unsigned odd = even;
-  std::size_t i = 0;
-  for (; i + 1 < text.size(); i += 2) {
-    even &= class_at(i);
-    odd &= class_at(i + 1);
+  for (const char c : text) {
+    if (!is(c, octet)) return false;
   }
-  if (i < text.size()) even &= class_at(i);
-  return (even & odd) != 0;
+  return true;
 }
 
 constexpr bool is_token(std::string_view text) {
   return !text.empty() && all_are(text, Octet::tchar);
 }
 
-/// all_are(text, Octet::field_octet), in blocks that compilers turn into vector instructions: field
-/// values are most of a request. Takes 3 ns for 40 octets, where the table takes 9.
+/// all_are(text, Octet::field_octet), eight octets at a time: field values are most of a request.
+/// Takes 10 ns for 150 octets, where the table takes 60. Left to the compiler's vectorizer the gain
+/// comes and goes with its version and level.
 inline bool is_field_value(std::string_view text) {
-  constexpr std::size_t block = 16;
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::size_t block = sizeof ones;
   if (text.size() < block) return all_are(text, Octet::field_octet);
-  std::array<unsigned char, block> bad{};
-  const auto scan = [&bad](const char* at) {
-    for (std::size_t i = 0; i < block; ++i) {
-      const auto c = static_cast<unsigned char>(at[i]);
-      const unsigned is_bad = unsigned{c < 0x20} & unsigned{c != '\t'};
-      bad[i] = static_cast<unsigned char>(bad[i] | is_bad | unsigned{c == 0x7F});
-    }
+  std::uint64_t suspects = 0;
+  const auto scan = [&suspects](const char* at) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, block);
+    // Sets the high bit of an octet below 0x20 or equal to 0x7F; a borrow may set that of its
+    // neighbour as well, a tab sets its own, hence the second look below.
+    const std::uint64_t flipped = word ^ (0x7F * ones);
+    suspects |= ((word - 0x20 * ones) & ~word) | ((flipped - ones) & ~flipped);
   };
   const char* const last = text.data() + text.size() - block;
   for (const char* at = text.data(); at < last; at += block) scan(at);
   scan(last);
-  std::array<std::uint64_t, 2> words;
-  static_assert(sizeof words == sizeof bad);
-  std::memcpy(words.data(), bad.data(), sizeof words);
-  return (words[0] | words[1]) == 0;
+  return (suspects & (0x80 * ones)) == 0 || all_are(text, Octet::field_octet);
 }
 
 /// ASCII case-insensitive comparison of checked text with a literal of small letters, digits and

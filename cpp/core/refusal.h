@@ -46,7 +46,6 @@ enum class RequestFault : std::uint8_t {
   missing_host,
   repeated_host,
   bad_host,
-  host_mismatch,
   // framing
   bad_content_length,
   repeated_content_length,

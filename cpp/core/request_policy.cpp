@@ -146,26 +146,21 @@ class HeaderSection {
       out.framing = BodyFraming::content_length;
       out.content_length = length_;
     }
-    // Neither: no body (RFC 9112 6.3), whatever the method. A guess for 411 is not needed.
+    // Neither: no body, whatever the method (RFC 9112 6.3), so there is nothing to ask 411 for.
     return nullptr;
   }
 
   Verdict conclude_host(const RequestHead& head, RequestSemantics& out) const {
-    // An empty Host stands for a URI without an authority, which no http(s) URI is (RFC 9110
-    // 4.2.1); to put a default in its place would be a guess (RFC 9112 3.3 allows either).
-    if (host_.empty() && head.version != http_1_0) return refuse(RequestFault::missing_host);
-    out.host = host_;
+    const bool is_1_0 = head.version == http_1_0;
+    if (!has_host_ && !is_1_0) return refuse(RequestFault::missing_host);
+    // RFC 9112 3.2.2: an absolute-form target overrides Host, which has to be valid all the same.
     const auto target = head.target();
-    if (target.starts_with('/')) return nullptr;
-    const auto parts = split_target(target);
-    if (parts.form != TargetForm::absolute) return nullptr;
-    // RFC 9112 3.2.2 has an origin server prefer the target, 3.2 has the client send the same in
-    // both. Refusing what differs leaves nobody in the chain a choice.
-    if (!host_.empty() && !same_authority(parts.scheme, parts.authority, host_)) {
-      return refuse(RequestFault::host_mismatch);
-    }
-    out.host = parts.authority;
-    return nullptr;
+    const auto authority =
+        target.starts_with('/') ? std::string_view() : split_target(target).authority;
+    out.host = authority.empty() ? host_ : authority;
+    // No http(s) URI is without an authority (RFC 9110 4.2.1). RFC 9112 3.3 lets a server put a
+    // default in its place; that would be a guess.
+    return out.host.empty() && !is_1_0 ? refuse(RequestFault::missing_host) : nullptr;
   }
 
   static constexpr Verdict accepted = nullptr;
@@ -184,8 +179,8 @@ class HeaderSection {
   bool expects_continue_ = false;
 };
 
-/// Takes OWS, octets of one class, or a quoted-string off the front. The latter two return false if
-/// there is none.
+// Each of these takes what it is called after off the front of `text`; false if it is not there.
+
 void skip_space(std::string_view& text) {
   while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
 }
@@ -206,8 +201,8 @@ bool skip_quoted_string(std::string_view& text) {
     }
     const bool is_pair = text[i] == '\\';
     if (is_pair) ++i;
-    if (i == text.size() || !is(text[i], is_pair ? Octet::field_octet : Octet::qdtext))
-      return false;
+    const auto allowed = is_pair ? Octet::field_octet : Octet::qdtext;
+    if (i == text.size() || !is(text[i], allowed)) return false;
   }
   return false;
 }

@@ -1,6 +1,7 @@
 #include "core/request_target.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
@@ -16,7 +17,6 @@ constexpr unsigned max_port = 65535;
 struct Authority {
   std::string_view host;
   std::string_view port;  // digits, or empty
-  bool has_port = false;  // "host:" has one that is empty
 };
 
 /// Splits without checking either part, except that brackets have to be where they belong.
@@ -31,8 +31,7 @@ bool split_authority(std::string_view text, Authority& out) {
     host_end = std::min(text.find(':'), text.size());
   }
   out.host = text.substr(0, host_end);
-  out.has_port = host_end < text.size();
-  if (out.has_port) out.port = text.substr(host_end + 1);
+  if (host_end < text.size()) out.port = text.substr(host_end + 1);
   return true;
 }
 
@@ -78,11 +77,7 @@ Verdict check_path_and_query(std::string_view text) {
   for (; i < text.size(); ++i) {
     if (is(text[i], Octet::path_octet)) continue;
     if (text[i] != '%') break;
-    const auto rest = text.substr(i);
-    // RFC 3986 7.3: NUL where no raw data is expected.
-    if (!starts_with_escape(rest) || rest.starts_with("%00")) {
-      return &refusal(RequestFault::bad_target_encoding);
-    }
+    if (!starts_with_escape(text.substr(i))) return &refusal(RequestFault::bad_target_encoding);
     i += 2;
   }
   if (i == text.size()) return nullptr;
@@ -113,17 +108,6 @@ bool is_valid_authority(std::string_view authority) {
   return parts.host.starts_with('[') ? is_ip_literal(parts.host) : is_registered_name(parts.host);
 }
 
-bool same_authority(std::string_view scheme, std::string_view a, std::string_view b) {
-  const unsigned default_port = equals_ignoring_case(scheme, "https") ? 443 : 80;
-  const auto port_of = [&](const Authority& authority) {
-    return authority.port.empty() ? default_port : port_number(authority.port);
-  };
-  Authority one;
-  Authority other;
-  return split_authority(a, one) && split_authority(b, other) &&
-         equals_ignoring_case(one.host, other.host) && port_of(one) == port_of(other);
-}
-
 Verdict check_target(std::string_view method, std::string_view target) {
   if (method == "CONNECT") {
     Authority parts;
@@ -135,7 +119,6 @@ Verdict check_target(std::string_view method, std::string_view target) {
   if (target == "*") {
     return method == "OPTIONS" ? nullptr : &refusal(RequestFault::bad_target_form);
   }
-  // '%' and '\' are no path octets but query octets.
   if (target.empty() || !all_are(target, Octet::query_octet)) {
     return &refusal(RequestFault::bad_target);
   }

@@ -29,7 +29,4 @@ TargetParts split_target(std::string_view target);
 /// True for `uri-host [":" port]`, the grammar of Host, with a host that is not empty.
 bool is_valid_authority(std::string_view authority);
 
-/// True if two valid authorities name the same host and port under `scheme`.
-bool same_authority(std::string_view scheme, std::string_view a, std::string_view b);
-
 }  // namespace prowingen

@@ -1,5 +1,7 @@
 #include "core/work_queue.h"
 
+#include <algorithm>
+
 #include "core/signals.h"
 
 namespace prowingen {
@@ -15,31 +17,43 @@ WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function
 
 WorkQueue::~WorkQueue() { stop(); }
 
-bool WorkQueue::submit(const std::shared_ptr<Exchange>& exchange) {
+std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   const auto now = steady_clock::now();
-  const std::lock_guard lock(mutex_);
-  if (stopped_ || queue_.size() >= capacity_) {
-    ++counters_.requests_rejected;
-    return false;
+  Lock lock(mutex_);
+  const std::size_t room = stopped_ ? 0 : capacity_ - std::min(capacity_, queue_.size());
+  const auto accepted = exchanges.first(std::min(room, exchanges.size()));
+  for (const auto& exchange : accepted) {
+    exchange->queued_at = now;
+    exchange->submit();
+    queue_.push_back(exchange);
   }
-  exchange->queued_at = now;
-  exchange->submit();
-  queue_.push_back(exchange);
   length_.store(queue_.size(), std::memory_order_relaxed);
-  ++counters_.requests_queued;
-  wake_one(now);
-  if (tick_sleeps_) {
-    tick_sleeps_ = false;
-    tick_needed_.notify_one();
+  counters_.requests_queued += accepted.size();
+  counters_.requests_rejected += exchanges.size() - accepted.size();
+  if (!wake_one(std::move(lock), now) && tick_sleeps_.load(std::memory_order_relaxed)) {
+    start_ticking();
   }
+  return accepted.size();
+}
+
+bool WorkQueue::wake_one(Lock lock, Scheduler::Time now) {
+  const auto worker = scheduler_.wake(now, queue_.size());
+  if (!worker) return false;
+  ++counters_.wakes;
+  Sleeper& sleeper = sleepers_[*worker];
+  lock.unlock();
+  sleeper.wake.notify_one();
   return true;
 }
 
-void WorkQueue::wake_one(Scheduler::Time now) {
-  if (const auto worker = scheduler_.wake(now, queue_.size())) {
-    ++counters_.wakes;
-    sleepers_[*worker].wake.notify_one();
+void WorkQueue::start_ticking() {
+  {
+    const Lock lock(mutex_);
+    // With nobody to wake a tick would be for nothing.
+    if (queue_.empty() || !scheduler_.anybody_parked() || !tick_sleeps_) return;
+    tick_sleeps_ = false;
   }
+  tick_needed_.notify_one();
 }
 
 WorkQueue::Worker WorkQueue::enrol() {
@@ -50,7 +64,7 @@ WorkQueue::Worker WorkQueue::enrol() {
 
 std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   const auto now = steady_clock::now();
-  const std::lock_guard lock(mutex_);
+  Lock lock(mutex_);
   Sleeper& self = sleepers_[worker];
   if (self.running) {
     self.running = false;
@@ -65,14 +79,14 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   self.running = true;
   // In an application that blocks, one worker is due for each request, also for those that came
   // in while this one was on its way.
-  if (scheduler_.application_blocks()) wake_one(now);
+  if (scheduler_.application_blocks()) wake_one(std::move(lock), now);
   return exchange;
 }
 
 void WorkQueue::wait_begins(Worker worker) {
-  const std::lock_guard lock(mutex_);
+  Lock lock(mutex_);
   scheduler_.wait_begins(worker);
-  wake_one(steady_clock::now());
+  wake_one(std::move(lock), steady_clock::now());
 }
 
 void WorkQueue::wait_ends(Worker worker) {
@@ -87,11 +101,14 @@ void WorkQueue::got_gil(Worker worker, std::chrono::nanoseconds waited) {
 }
 
 bool WorkQueue::park(Worker worker) {
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   scheduler_.parked(worker);
   // A request may have come in after next() found none, when nobody was woken because this worker
   // was about to take it.
-  wake_one(steady_clock::now());
+  if (!queue_.empty()) {
+    wake_one(std::move(lock), steady_clock::now());
+    lock = Lock(mutex_);
+  }
   sleepers_[worker].wake.wait(lock, [&] {
     return stopped_ || scheduler_.state(worker) != Scheduler::State::parked;
   });
@@ -123,24 +140,27 @@ WorkQueue::Counters WorkQueue::counters() const {
 
 void WorkQueue::tick() {
   const BlockedSignals no_signals;
-  std::unique_lock lock(mutex_);
+  // Under load it goes on for a while after the queue has run empty: starting it costs as much as
+  // several ticks.
+  constexpr int patience = 10;
+  int idle_ticks = 0;
+  Lock lock(mutex_);
   while (!stopped_) {
-    if (queue_.empty()) {
+    if (idle_ticks == patience) {
+      idle_ticks = 0;
       tick_sleeps_ = true;
-      call_on_tick(lock);
+      lock.unlock();
+      on_tick_();
+      lock.lock();
       tick_needed_.wait(lock, [this] { return stopped_ || !tick_sleeps_; });
       continue;
     }
     tick_needed_.wait_for(lock, tick_interval_, [this] { return stopped_; });
-    wake_one(steady_clock::now());
-    call_on_tick(lock);
+    idle_ticks = queue_.empty() ? idle_ticks + 1 : 0;
+    wake_one(std::move(lock), steady_clock::now());
+    on_tick_();
+    lock = Lock(mutex_);
   }
-}
-
-void WorkQueue::call_on_tick(std::unique_lock<std::mutex>& lock) {
-  lock.unlock();
-  on_tick_();
-  lock.lock();
 }
 
 }  // namespace prowingen

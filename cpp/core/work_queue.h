@@ -36,7 +36,7 @@ class WorkQueue final : public RequestSink {
   ~WorkQueue() override;
 
   // ---- I/O threads
-  bool submit(const std::shared_ptr<Exchange>& exchange) override;
+  std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) override;
 
   // ---- worker threads that hold the GIL; none of these blocks
   Worker enrol();
@@ -68,9 +68,13 @@ class WorkQueue final : public RequestSink {
     bool running = false;  // between next() and the following next()
   };
 
-  void wake_one(Scheduler::Time now);  // with the mutex held
+  using Lock = std::unique_lock<std::mutex>;
+
+  /// Wakes a worker if the rules want one, and lets go of the lock first: the woken thread would
+  /// only run into it. True if somebody was woken.
+  bool wake_one(Lock lock, Scheduler::Time now);
+  void start_ticking();
   void tick();
-  void call_on_tick(std::unique_lock<std::mutex>& lock);
 
   mutable std::mutex mutex_;
   Scheduler scheduler_;
@@ -82,7 +86,7 @@ class WorkQueue final : public RequestSink {
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
   bool stopped_ = false;
   Counters counters_;
-  // The tick's thread sleeps on this while the queue is empty.
+  // The tick's thread sleeps on this until requests wait that nobody was woken for.
   std::condition_variable tick_needed_;
   std::atomic<bool> tick_sleeps_{true};
   std::thread ticker_;

@@ -307,11 +307,28 @@ void Connection::dispatch(ExchangePtr exchange) {
 void Connection::submit(const ExchangePtr& exchange) {
   pipeline_.push_back(exchange);
   exchange->submitted = true;
-  if (!io_.context().sink.submit(exchange)) {
-    pipeline_.pop_back();
-    incoming_ = exchange;
-    refuse(queue_full);
-  }
+  io_.submit(exchange);
+}
+
+void Connection::reject(Http1Exchange& exchange) {
+  const auto found = std::ranges::find_if(
+      pipeline_, [&](const auto& other) { return other.get() == &exchange; });
+  if (found == pipeline_.end()) return;
+  // Those behind it are not answered either: the connection closes after the 503.
+  auto rejected = *found;
+  for (auto later = found; later != pipeline_.end(); ++later) abandon(**later, Departure::none);
+  pipeline_.erase(found, pipeline_.end());
+  if (held_) abandon(*std::exchange(held_, nullptr), Departure::none);
+  if (incoming_) abandon(*incoming_, Departure::none);
+  incoming_ = std::move(rejected);
+  incoming_->submitted = false;
+  refuse(queue_full);
+}
+
+// The exchange's answer is not wanted any more.
+void Connection::abandon(Http1Exchange& exchange, Departure why) {
+  exchange.depart(why);
+  exchange.connection = nullptr;
 }
 
 void Connection::refuse(const Refusal& refusal) {
@@ -369,6 +386,7 @@ void Connection::flush() {
     if (result == OutQueue::Result::would_block) return wait_writable();
     io_.deadlines().disarm(write_deadline_);
     if (taken_ != 0) complete_taken();
+    if (answers_over_) break;
     if (written >= write_turn && !pipeline_.empty()) return wait_writable();
   }
   if (out_.empty()) after_answer();
@@ -469,6 +487,7 @@ void Connection::complete_taken() {
     if (!aborted) exchange->written();
     log(*exchange, exchange->response.status, !aborted);
     exchange->connection = nullptr;
+    if (!exchange->keep_alive) answers_over_ = true;
     if (incoming_ == exchange) {
       // Answered before its body was read: the rest is thrown away, up to a bound.
       incoming_.reset();
@@ -485,6 +504,7 @@ void Connection::complete_taken() {
 // Everything that could be written is: what comes next on this connection?
 void Connection::after_answer() {
   if (reading_ == Reading::closed || reading_ == Reading::linger || !out_.empty()) return;
+  if (answers_over_) return shut_down_gracefully();
   if (pipeline_.empty()) {
     if (held_) {
       submit(std::exchange(held_, nullptr));
@@ -508,6 +528,9 @@ void Connection::after_answer() {
 // Closes so that the client gets everything: data that is unread at close makes the kernel send
 // a reset, which can overtake the answer (RFC 9112 section 9.6).
 void Connection::shut_down_gracefully() {
+  for (const auto& exchange : pipeline_) abandon(*exchange, Departure::client_closed);
+  pipeline_.clear();
+  if (held_) abandon(*std::exchange(held_, nullptr), Departure::client_closed);
   if (reset_on_close_) return close(Departure::client_closed);
   const bool all_read = reading_ == Reading::done && carried_.empty() && !unread_input_;
   if (all_read || peer_finished_) return close(Departure::client_closed);
@@ -558,19 +581,13 @@ void Connection::close(Departure why) {
   reading_ = Reading::closed;
   io_.deadlines().disarm(read_deadline_);
   io_.deadlines().disarm(write_deadline_);
-  const auto end = [&](ExchangePtr& exchange) {
-    if (!exchange) return;
-    exchange->depart(why);
-    exchange->connection = nullptr;
-    exchange.reset();
-  };
-  for (auto& exchange : pipeline_) {
+  for (const auto& exchange : pipeline_) {
     log(*exchange, exchange->head_written ? exchange->response.status : 0, false);
-    end(exchange);
+    abandon(*exchange, why);
   }
   pipeline_.clear();
-  end(held_);
-  end(incoming_);
+  if (held_) abandon(*std::exchange(held_, nullptr), why);
+  if (incoming_) abandon(*std::exchange(incoming_, nullptr), why);
   out_.clear();
   if (reset_on_close_) {
     const linger abortive{1, 0};

@@ -71,6 +71,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void output_ready() { flush(); }
   /// A worker waits for the exchange's body.
   void body_wanted(Http1Exchange& exchange);
+  /// The queue of requests is full.
+  void reject(Http1Exchange& exchange);
   void on_timeout(Timeout kind);
   /// The server drains: answer what is under way, then close.
   void drain();
@@ -100,6 +102,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
 
   void dispatch(ExchangePtr exchange);
   void submit(const ExchangePtr& exchange);
+  void abandon(Http1Exchange& exchange, Departure why);
   void refuse(const Refusal& refusal);
   void send_refusal();
   void shut_down_gracefully();
@@ -138,6 +141,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::size_t taken_ = 0;
   OutQueue out_;
   bool waiting_writable_ = false;
+  bool answers_over_ = false;       // an answer said, or meant by ending early, that it is the last
   bool unread_input_ = false;       // input may follow that nobody will read
   bool last_answer_ = false;        // the connection closes after what is in the pipeline
   bool reset_on_close_ = false;     // closing cleanly would make a cut answer look whole

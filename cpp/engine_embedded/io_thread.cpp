@@ -18,6 +18,9 @@ constexpr std::size_t max_spares = 256;
 // Answers that may wait for a sleeping I/O thread before it is woken: a wake-up costs two context
 // switches, an answer in a larger batch costs only the delay.
 constexpr std::size_t mail_batch = 8;
+// Requests submitted at once: so many that the wake-up of a worker is shared, so few that it has
+// not to wait for the rest of a large batch.
+constexpr std::size_t submit_batch = 16;
 
 std::array<Deadlines::Clock::duration, timeout_kinds> lengths(const Options& options) {
   return {to_duration(options.header_timeout), to_duration(options.keep_alive_timeout),
@@ -115,6 +118,26 @@ void IoThread::recycle(std::shared_ptr<Http1Exchange> exchange) {
   std::atomic_thread_fence(std::memory_order_acquire);
   exchange->renew();
   spares_.push_back(std::move(exchange));
+}
+
+// ---------------------------------------------------------------------------- submitting
+
+void IoThread::submit(std::shared_ptr<Http1Exchange> exchange) {
+  gathered_.push_back(std::move(exchange));
+  if (gathered_.size() == submit_batch) return submit_gathered();
+  // Runs behind the handlers of the sockets that are ready now.
+  if (gathered_.size() == 1) boost::asio::post(loop_, [this] { submit_gathered(); });
+}
+
+void IoThread::submit_gathered() {
+  if (gathered_.empty()) return;
+  submitting_.swap(gathered_);
+  const std::size_t accepted = context_.sink.submit(submitting_);
+  for (std::size_t i = accepted; i < submitting_.size(); ++i) {
+    auto& exchange = static_cast<Http1Exchange&>(*submitting_[i]);
+    if (exchange.connection != nullptr) exchange.connection->shared_from_this()->reject(exchange);
+  }
+  submitting_.clear();
 }
 
 // ---------------------------------------------------------------------------- mailbox

@@ -54,6 +54,8 @@ class IoThread final : public Transport {
   void forget(Connection& connection);
   std::shared_ptr<Http1Exchange> make_exchange();
   void recycle(std::shared_ptr<Http1Exchange> exchange);
+  /// Queues an exchange for the workers, together with those of the other sockets that are ready.
+  void submit(std::shared_ptr<Http1Exchange> exchange);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   /// Empties the mailbox if it has gathered something: cheaper than a wake-up of its own.
   void check_mailbox() {
@@ -72,6 +74,7 @@ class IoThread final : public Transport {
   void post_mail(Mail mail, bool may_wait);
   void wake();
   void deliver_mail();
+  void submit_gathered();
   void tick();
   void schedule_tick();
 
@@ -91,6 +94,8 @@ class IoThread final : public Transport {
   std::array<char, 64 * 1024> read_buffer_;
   std::string spare_text_;
   Exchange::Output output_;
+  std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted
+  std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;
   std::vector<std::shared_ptr<Connection>> ready_;
 

@@ -107,7 +107,22 @@ std::optional<long long> number_from(PyObject* object, PyObject* method) {
   return value;
 }
 
+bool is_exactly(PyObject* object, PyObject* type) {
+  return reinterpret_cast<PyObject*>(Py_TYPE(object)) == type;
+}
+
+// Many objects have a fileno() whose file holds something else: a GzipFile's is the compressed
+// one. What open() returns is known to be the file itself.
+bool is_plain_file(PyObject* file) {
+  const Runtime& r = runtime();
+  if (is_exactly(file, r.file_io)) return true;
+  if (!is_exactly(file, r.buffered_reader) && !is_exactly(file, r.buffered_random)) return false;
+  const PyRef raw = PyRef::steal(PyObject_GetAttr(file, r.raw));
+  return raw && is_exactly(raw.get(), r.file_io);
+}
+
 std::optional<FileRange> open_range(PyObject* file) {
+  if (!is_plain_file(file)) return std::nullopt;
   const auto descriptor = number_from(file, runtime().fileno);
   const auto position = descriptor ? number_from(file, runtime().tell) : std::nullopt;
   struct stat status;

@@ -5,6 +5,7 @@
 
 #include "wsgi/file_wrapper.h"
 #include "wsgi/input.h"
+#include "wsgi/py_ref.h"
 #include "wsgi/start_response.h"
 
 namespace prowingen::wsgi {
@@ -34,10 +35,21 @@ bool init_runtime(PyObject* module) {
       {&r.wsgi_input, "wsgi.input"}, {&r.wsgi_errors, "wsgi.errors"}, {&r.empty, ""},
       {&r.http_1_0, "HTTP/1.0"}, {&r.http_1_1, "HTTP/1.1"}, {&r.get, "GET"}, {&r.head, "HEAD"},
       {&r.post, "POST"}, {&r.close, "close"}, {&r.read, "read"}, {&r.fileno, "fileno"},
-      {&r.tell, "tell"},
+      {&r.tell, "tell"}, {&r.raw, "raw"},
   };
   for (const auto& [place, text] : names) {
     *place = PyUnicode_InternFromString(text);
+    if (*place == nullptr) return false;
+  }
+  const PyRef io = PyRef::steal(PyImport_ImportModule("io"));
+  if (!io) return false;
+  const std::pair<PyObject**, const char*> io_types[] = {
+      {&r.file_io, "FileIO"},
+      {&r.buffered_reader, "BufferedReader"},
+      {&r.buffered_random, "BufferedRandom"},
+  };
+  for (const auto& [place, name] : io_types) {
+    *place = PyObject_GetAttrString(io.get(), name);
     if (*place == nullptr) return false;
   }
   r.client_disconnected = PyErr_NewExceptionWithDoc(
