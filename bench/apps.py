@@ -7,10 +7,11 @@ Names are lower case because socketify lower-cases its `module:attribute` argume
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 HELLO = b"Hello, World!"
@@ -26,24 +27,20 @@ def _answer(start_response: StartResponse, body: bytes) -> list[bytes]:
     return [body]
 
 
-def hello(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+def hello(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, HELLO)
 
 
-def answer_1mib(
-    environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
+def answer_1mib(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, ANSWER)
 
 
 def echo(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    return _answer(start_response, environ["wsgi.input"].read(length) if length else b"")
+    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    return _answer(start_response, body)
 
 
-def stream_100(
-    environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
+def stream_100(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """No Content-Length: the server frames each chunk, as it would for a template."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     return _chunks()
@@ -54,9 +51,7 @@ def _chunks() -> Iterator[bytes]:
         yield CHUNK
 
 
-def sleep_10ms(
-    environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
+def sleep_10ms(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     time.sleep(0.010)
     return _answer(start_response, HELLO)
 

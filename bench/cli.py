@@ -9,7 +9,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from bench import environment, machine, report, results
 from bench.limits import raise_open_files
@@ -18,6 +18,9 @@ from bench.paths import OUT, PEER_PYTHON, ROOT, shown
 from bench.rows import ROWS, cases
 from bench.runner import Plan, Runner
 from bench.servers import choose
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 COMMANDS = ("run", "setup", "report", "plot")
 QUICK_ROWS = ["hello", "flask-json", "echo-64k", "mixed", "pipelined-16"]
@@ -73,18 +76,14 @@ def _run_options(run: argparse.ArgumentParser) -> None:
         help="'ours' stands for every engine; peers named here also take part in "
         "idle-10k; default: ours and all peers",
     )
-    run.add_argument(
-        "--engines", type=_names, default=["embedded"], metavar="ENGINE,..."
-    )
+    run.add_argument("--engines", type=_names, default=["embedded"], metavar="ENGINE,...")
     run.add_argument(
         "--python",
         default=sys.executable,
         help="interpreter that has prowingen_wsgi; default: this one",
     )
     run.add_argument("--rounds", type=_positive, default=None, help="default: 3")
-    run.add_argument(
-        "--seconds", type=_positive, default=None, help="of one round; default: 4"
-    )
+    run.add_argument("--seconds", type=_positive, default=None, help="of one round; default: 4")
     run.add_argument(
         "--threads",
         type=_numbers,
@@ -105,9 +104,7 @@ def _run_options(run: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"a smoke test: one round of 1 s, 8 threads, {', '.join(QUICK_ROWS)}",
     )
-    run.add_argument(
-        "--output", type=Path, default=None, help="default: bench/out/DATE.json"
-    )
+    run.add_argument("--output", type=Path, default=None, help="default: bench/out/DATE.json")
 
 
 def _names(text: str) -> list[str]:
@@ -133,21 +130,17 @@ def _run(options: argparse.Namespace) -> None:
     rows = options.rows or (QUICK_ROWS if quick else list(ROWS))
     unknown = [name for name in rows if name not in ROWS]
     if unknown:
-        raise ValueError(
-            f"--rows: no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}"
-        )
+        raise ValueError(f"--rows: no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
     window = Window(options.seconds or (1 if quick else 4), 0 if quick else 1)
     plan = Plan(
-        cases=cases(
-            rows, options.threads or ((8,) if quick else None), options.connections
-        ),
+        cases=cases(rows, options.threads or ((8,) if quick else None), options.connections),
         servers=choose(options.servers, options.engines, options.python),
         rounds=options.rounds or (1 if quick else 3),
         window=window,
         deadline=time.monotonic() + options.time_limit,
         named=options.servers is not None,
     )
-    stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
     output = options.output or OUT / f"{stamp}.json"
     command = shown(["python", "-m", "bench", *sys.argv[1:]])
     found = results.Run(machine.about(command))
@@ -159,7 +152,7 @@ def _run(options: argparse.Namespace) -> None:
         print(f"bench: {shown([str(output.resolve())])}", file=sys.stderr)
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
+def _terminate(signum: int, _frame: FrameType | None) -> None:
     """Unwinds, so that the server being measured is ended and results are written."""
     raise SystemExit(128 + signum)
 
@@ -168,6 +161,4 @@ def _plot(file: Path, stem: Path) -> None:
     if not PEER_PYTHON.exists():
         raise environment.SetupError("no matplotlib: run `python -m bench setup`")
     command = [str(PEER_PYTHON), "-m", "bench.plot"]
-    subprocess.run(
-        [*command, str(file.resolve()), str(stem.resolve())], check=True, cwd=ROOT
-    )
+    subprocess.run([*command, str(file.resolve()), str(stem.resolve())], check=True, cwd=ROOT)

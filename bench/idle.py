@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from socket import create_connection, socket
+from typing import TYPE_CHECKING
 
 from bench.limits import raise_open_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PROCESSES = 2

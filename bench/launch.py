@@ -9,20 +9,22 @@ environment has them and none of them is typed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOST = "127.0.0.1"
 BACKLOG = 2048
 
 
-def bjoern(app: Any, port: int, threads: int) -> None:
-    """Has no command line. One thread by design, so `threads` is not used."""
+def bjoern(app: Any, port: int, _threads: int) -> None:
+    """Has no command line. One thread by design, so the number is not used."""
     import_module("bjoern").run(app, HOST, port, listen_backlog=BACKLOG)
 
 
-def fastwsgi(app: Any, port: int, threads: int) -> None:
+def fastwsgi(app: Any, port: int, _threads: int) -> None:
     """Its command line cannot turn Nagle's algorithm off. One thread by design."""
     server = import_module("fastwsgi").server
     server.tcp_nodelay = 1

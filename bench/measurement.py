@@ -10,10 +10,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import idle, probe, wrk
 from bench.limits import raise_open_files
@@ -22,6 +22,9 @@ from bench.process import Running, ServerError, free_port, running
 from bench.results import Measurement
 from bench.rows import Case, Kind
 from bench.servers import Launch, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 IDLE_CONNECTIONS = 10_000
 SPARE_FILES = 500
@@ -44,7 +47,7 @@ class Found:
 
 
 def measure(server: Server, case: Case, window: Window, *, log: bool = False) -> Found:
-    """Raises ServerError or WrongAnswer where there is nothing to measure."""
+    """Raises ServerError or WrongAnswerError where there is nothing to measure."""
     if case.row.kind is Kind.IDLE:
         _require_files()
     load = os.getloadavg()[0]
@@ -62,9 +65,8 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
     command = server.command(launch)
     with _started(server, command, launch.port) as running_server:
         try:
-            probe.await_answer(launch.port, case.row.path)
-            notes = case.row.probe(launch.port)
-        except probe.WrongAnswer as error:
+            notes = probe.until_answered(case.row.probe, launch.port)
+        except probe.WrongAnswerError as error:
             running_server.check()
             raise ServerError(str(error)) from None
         if window.warm_up:
@@ -167,8 +169,7 @@ def _idle(server: Running, case: Case, window: Window) -> Measurement:
         loaded,
         extra={
             "without_requests_per_second": without.requests_per_second,
-            "throughput_ratio": loaded.requests_per_second
-            / without.requests_per_second,
+            "throughput_ratio": loaded.requests_per_second / without.requests_per_second,
             "rss_before_mib": before / 1024,
             "rss_after_mib": after / 1024,
             "kib_per_connection": (after - before) / IDLE_CONNECTIONS,

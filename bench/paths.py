@@ -16,10 +16,7 @@ PEER_PYTHON = VENV / "bin" / "python"
 """The interpreter that has every peer installed."""
 
 SITE_PACKAGES = (
-    VENV
-    / "lib"
-    / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    / "site-packages"
+    VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 )
 
 
@@ -29,15 +26,10 @@ def shown(command: list[str]) -> str:
     Results are meant to be committed, and this machine's folders mean nothing
     elsewhere; an interpreter from outside the repository is shown by its name.
     """
-    words = []
-    for word in command:
-        if word.startswith(f"{ROOT}/"):
-            words.append(word.removeprefix(f"{ROOT}/"))
-        elif word.startswith("/") and Path(word).exists():
-            words.append(Path(word).name)
-        else:
-            words.append(word)
-    return " ".join(words)
+    program = command[0]
+    if program.startswith("/") and not program.startswith(f"{ROOT}/"):
+        program = Path(program).name
+    return " ".join(word.removeprefix(f"{ROOT}/") for word in [program, *command[1:]])
 
 
 def tidy(text: str) -> str:

@@ -38,9 +38,7 @@ def shown(run: Run) -> list[CaseResult]:
 def ranked(case: CaseResult) -> list[tuple[Outcome, float]]:
     """Fastest last, since a horizontal bar chart is drawn from the bottom up."""
     pairs = [
-        (outcome, outcome.median(RATE) or 0.0)
-        for outcome in case.outcomes
-        if outcome.comparable
+        (outcome, outcome.median(RATE) or 0.0) for outcome in case.outcomes if outcome.comparable
     ]
     return sorted(pairs, key=lambda pair: pair[1])
 
@@ -84,9 +82,7 @@ def draw(run: Run, stem: Path) -> None:
         axis.set_visible(False)
     figure.supxlabel(_caption(run), x=0.01, ha="left", fontsize=8, color=FAINT)
     figure.savefig(stem.with_suffix(".png"), dpi=150, facecolor="white")
-    figure.savefig(
-        stem.with_suffix(".svg"), facecolor="white", metadata={"Date": None}
-    )
+    figure.savefig(stem.with_suffix(".svg"), facecolor="white", metadata={"Date": None})
     plt.close(figure)
 
 

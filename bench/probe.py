@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from bench import apps
@@ -19,11 +20,18 @@ PIPELINED = 16
 UPLOAD = b"u" * 65536
 
 Probe = Callable[[int], list[str]]
-"""Takes the port, returns notes, raises WrongAnswer."""
+"""Takes the port, returns notes, raises WrongAnswerError."""
 
 
-class WrongAnswer(Exception):
+class WrongAnswerError(Exception):
     """The server's answer is not what the application said."""
+
+
+class NoAnswerError(WrongAnswerError):
+    """None at all, or that of a proxy whose application is not there yet."""
+
+
+NOT_YET = (502, 503, 504)
 
 
 def _ask(
@@ -39,26 +47,22 @@ def _ask(
         response = connection.getresponse()
         content = response.read()
     except (OSError, HTTPException) as error:
-        raise WrongAnswer(f"{method} {path}: {type(error).__name__}: {error}") from None
+        raise NoAnswerError(f"{method} {path}: {type(error).__name__}: {error}") from None
+    if response.status in NOT_YET:
+        raise NoAnswerError(f"{method} {path}: status {response.status}")
     if response.status != 200:
-        raise WrongAnswer(f"{method} {path}: status {response.status}")
+        raise WrongAnswerError(f"{method} {path}: status {response.status}")
     return response, content
 
 
-def await_answer(port: int, path: str, seconds: float = 10.0) -> None:
-    """Some servers accept before the application is loaded: ask until it answers."""
+def until_answered(probe: Probe, port: int, seconds: float = 10.0) -> list[str]:
+    """Some servers accept before the application is loaded: asks until it answers."""
     deadline = time.monotonic() + seconds
-    while True:
-        connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-        try:
-            _ask(connection, path)
-            return
-        except WrongAnswer:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        finally:
-            connection.close()
+    while time.monotonic() < deadline:
+        with suppress(NoAnswerError):
+            return probe(port)
+        time.sleep(0.05)
+    return probe(port)
 
 
 def expects(
@@ -73,7 +77,7 @@ def expects(
             for _ in range(2):
                 response, content = _ask(connection, path, body=upload)
                 if content != body and not (contains and body in content):
-                    raise WrongAnswer(
+                    raise WrongAnswerError(
                         f"{path}: {len(content)} bytes that are not the expected ones"
                     )
                 if response.will_close:
@@ -85,12 +89,16 @@ def expects(
     return probe
 
 
+HELLO = expects(apps.HELLO)
+
+
 def closes(port: int) -> list[str]:
     """`Connection: close` is honoured: the answer is followed by the end of stream."""
+    HELLO(port)
     request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     received = _exchange(port, request, until=None)
     if apps.HELLO not in received:
-        raise WrongAnswer("no answer to a request with Connection: close")
+        raise WrongAnswerError("no answer to a request with Connection: close")
     if b"connection: close" not in received.lower():
         # wrk then asks once more on the connection and counts a read error.
         return ["does not announce the close, so wrk counts read errors"]
@@ -99,11 +107,12 @@ def closes(port: int) -> list[str]:
 
 def pipelines(port: int) -> list[str]:
     """Sixteen requests in one write get sixteen answers."""
+    HELLO(port)
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * PIPELINED
     received = _exchange(port, request, until=PIPELINED)
     answers = received.count(apps.HELLO)
     if answers != PIPELINED:
-        raise WrongAnswer(f"{answers} answers to {PIPELINED} pipelined requests")
+        raise WrongAnswerError(f"{answers} answers to {PIPELINED} pipelined requests")
     return []
 
 
@@ -120,7 +129,7 @@ def _exchange(port: int, request: bytes, *, until: int | None) -> bytes:
                 received += piece
         except TimeoutError:
             if until is None:
-                raise WrongAnswer("leaves the connection open, unasked") from None
+                raise WrongAnswerError("leaves the connection open, unasked") from None
         except OSError as error:
-            raise WrongAnswer(f"connection: {error.strerror}") from None
+            raise WrongAnswerError(f"connection: {error.strerror}") from None
     return received

@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import accounting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 START_SECONDS = 15.0
 STOP_SECONDS = 3.0
@@ -93,8 +96,7 @@ def _await_connect(server: Running) -> None:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Asks the first process to end, then ends whatever is left of its tree."""
     members = {
-        (stat.pid, stat.started)
-        for stat in accounting.tree(process.pid, accounting.all_stats())
+        (stat.pid, stat.started) for stat in accounting.tree(process.pid, accounting.all_stats())
     }
     with suppress(ProcessLookupError):
         process.terminate()

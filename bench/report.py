@@ -6,12 +6,17 @@ did that best in the same run.
 
 from __future__ import annotations
 
-from bench.results import CaseResult, Outcome, Run, Spread
-from bench.runner import WITH_LOG
+from typing import TYPE_CHECKING
+
+from bench.results import WITH_LOG
+
+if TYPE_CHECKING:
+    from bench.results import CaseResult, Outcome, Run, Spread
 
 RATE = "requests_per_second"
 CPU = "cpu_us"
 MARK = "†"
+NONE = "\N{EN DASH}"
 
 
 def latency_metric(case: CaseResult) -> str:
@@ -39,7 +44,7 @@ def _summary(run: Run) -> str:
     engines = {outcome.server for _, outcome in compared}
     lines = _table_head(
         ["Row", "Threads"],
-        ["Requests/s", "Best peer", "×", "p99 ms", "Best peer", "CPU µs", "Best peer"],
+        ["Requests/s", "Best peer", "Ratio", "p99 ms", "Best peer", "CPU µs", "Best peer"],
     )
     for case, outcome in compared:
         name = case.row if len(engines) == 1 else f"{case.row} ({outcome.server})"
@@ -62,18 +67,18 @@ def _summary(run: Run) -> str:
 def _own(outcome: Outcome, metric: str) -> str:
     spread = outcome.spread(metric)
     if spread is None:
-        return "–"
+        return NONE
     mark = "" if outcome.comparable else f" {MARK}"
     return f"**{number(spread.median)}**{mark}"
 
 
 def _peer(case: CaseResult, metric: str) -> str:
     best = case.best_peer(metric)
-    return f"{number(best[1])} ({best[0].server})" if best else "–"
+    return f"{number(best[1])} ({best[0].server})" if best else NONE
 
 
 def _ratio(ratio: float | None) -> str:
-    return "–" if ratio is None else f"{ratio:.2f}"
+    return NONE if ratio is None else f"{ratio:.2f}"
 
 
 def number(value: float) -> str:
@@ -122,11 +127,9 @@ def _details(case: CaseResult) -> str:
     lines = [
         f"### {case.row}, {case.threads} threads, {case.connections} connections",
         "",
-        f"{case.says}. Median (lowest–highest round).",
+        f"{case.says}. Median (lowest to highest round).",
         "",
-        *_table_head(
-            ["Server"], ["Requests/s", "p50 ms", "p99 ms", "CPU µs", "Peak MiB"]
-        ),
+        *_table_head(["Server"], ["Requests/s", "p50 ms", "p99 ms", "CPU µs", "Peak MiB"]),
     ]
     metrics = [RATE, "p50_ms", latency_metric(case), CPU, "peak_rss_mib"]
     if case.row == "mixed":
@@ -144,8 +147,8 @@ def _details(case: CaseResult) -> str:
 
 def _spread(spread: Spread | None) -> str:
     if spread is None:
-        return "–"
-    return f"{number(spread.median)} ({number(spread.low)}–{number(spread.high)})"
+        return NONE
+    return f"{number(spread.median)} ({number(spread.low)}{NONE}{number(spread.high)})"
 
 
 def _absent(run: Run) -> str:
@@ -158,8 +161,7 @@ def _absent(run: Run) -> str:
                 remarks.append(f"not measured: {_first_line(outcome.failure)}")
             if outcome.errors:
                 remarks.append(
-                    f"{MARK} answers with errors or none, not compared "
-                    f"({_error_kinds(outcome)})"
+                    f"{MARK} answers with errors or none, not compared ({_error_kinds(outcome)})"
                 )
             for remark in remarks:
                 seen.setdefault((outcome.server, remark), []).append(case.label)

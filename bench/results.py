@@ -9,11 +9,16 @@ in no comparison.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+WITH_LOG = "+log"
+"""Ends the name of a server that writes an access log, in the row that compares them."""
 
 METRICS = ("requests_per_second", "p50_ms", "p99_ms", "cpu_us", "peak_rss_mib")
 
@@ -85,10 +90,7 @@ class Outcome:
 
 def _value(measurement: Measurement, metric: str) -> float | None:
     value: float | None
-    if metric in METRICS:
-        value = getattr(measurement, metric)
-    else:
-        value = measurement.extra.get(metric)
+    value = getattr(measurement, metric) if metric in METRICS else measurement.extra.get(metric)
     return value
 
 

@@ -41,8 +41,6 @@ class Row:
     """Peers are measured only if they are named on the command line."""
 
 
-HELLO_PROBE = probe.expects(apps.HELLO)
-
 ROWS: dict[str, Row] = {
     row.name: row
     for row in (
@@ -50,7 +48,7 @@ ROWS: dict[str, Row] = {
             "hello",
             "bench.apps:hello",
             "13-byte answer from a raw WSGI callable",
-            HELLO_PROBE,
+            probe.HELLO,
             threads=(1, 8, 64),
         ),
         Row(
@@ -84,7 +82,7 @@ ROWS: dict[str, Row] = {
             "sleep-10ms",
             "bench.apps:sleep_10ms",
             "application that blocks for 10 ms; 6,400 requests/s are possible",
-            HELLO_PROBE,
+            probe.HELLO,
             threads=(64,),
             fixed_threads=True,
             fixed_connections=True,
@@ -94,7 +92,7 @@ ROWS: dict[str, Row] = {
             "bench.apps:mixed",
             "nine fast requests to one that blocks for 50 ms; 3,200 requests/s are "
             "possible; latency of the fast ones at 1,500 arrivals/s",
-            HELLO_PROBE,
+            probe.HELLO,
             options=["-s", str(LUA / "mixed.lua")],
             threads=(16,),
             fixed_threads=True,
@@ -120,7 +118,7 @@ ROWS: dict[str, Row] = {
             "hello-log",
             "bench.apps:hello",
             "hello with an access log written to a file, against none",
-            HELLO_PROBE,
+            probe.HELLO,
             kind=Kind.LOG,
             ours_only=True,
         ),
@@ -128,7 +126,7 @@ ROWS: dict[str, Row] = {
             "idle-10k",
             "bench.apps:hello",
             "hello while 10,000 idle keep-alive connections are open, against without",
-            HELLO_PROBE,
+            probe.HELLO,
             kind=Kind.IDLE,
             ours_only=True,
         ),
@@ -149,9 +147,7 @@ class Case:
         return f"{self.row.name} @{self.threads}"
 
 
-def cases(
-    names: list[str], threads: tuple[int, ...] | None, connections: int | None
-) -> list[Case]:
+def cases(names: list[str], threads: tuple[int, ...] | None, connections: int | None) -> list[Case]:
     """The named rows at their own or the given threads and connections."""
     found = []
     for name in names:

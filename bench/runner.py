@@ -10,15 +10,16 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bench.measurement import Window, measure
 from bench.paths import shown, tidy
 from bench.process import ServerError
-from bench.results import CaseResult, Measurement, Outcome, Run
+from bench.results import WITH_LOG, CaseResult, Measurement, Outcome, Run
 from bench.rows import Case, Kind
-from bench.servers import Server
 
-WITH_LOG = "+log"
+if TYPE_CHECKING:
+    from bench.servers import Server
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,7 @@ class Runner:
 
     def carry_out(self) -> None:
         for case in self.plan.cases:
-            result = CaseResult(
-                case.row.name, case.row.says, case.threads, case.connections
-            )
+            result = CaseResult(case.row.name, case.row.says, case.threads, case.connections)
             self.run.cases.append(result)
             entrants = self._entrants(case)
             result.outcomes = [entrant.outcome for entrant in entrants]
@@ -66,9 +65,7 @@ class Runner:
         taking_part = [
             server
             for server in self.plan.servers
-            if server.ours
-            or not case.row.ours_only
-            or (self.plan.named and kind is not Kind.LOG)
+            if server.ours or not case.row.ours_only or (self.plan.named and kind is not Kind.LOG)
         ]
         variants = (False, True) if kind is Kind.LOG else (False,)
         return [
@@ -82,7 +79,8 @@ class Runner:
             self.versions[server.name] = server.version()
         return Outcome(
             server=server.name + (WITH_LOG if log else ""),
-            version=self.versions[server.name],
+            # Ours may be built in place, without a version: the commit says which it is.
+            version=self.versions[server.name] or str(self.run.about["commit"]),
             ours=server.ours,
             notes=[server.note] if server.note else [],
         )

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.paths import PEER_PYTHON, ROOT, SITE_PACKAGES, VENV
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 MANY = "16384"
 """More connections than any row opens."""
@@ -195,7 +198,6 @@ def choose(names: list[str] | None, engines: list[str], python: str) -> list[Ser
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(
-            f"--servers: no such server: {', '.join(unknown)}; there are "
-            f"{', '.join(known)}"
+            f"--servers: no such server: {', '.join(unknown)}; there are {', '.join(known)}"
         )
     return list({s.name: s for name in names for s in known[name]}.values())

@@ -20,9 +20,7 @@ SUMMARY = re.compile(r"(\d+) requests in ([\d.]+)(us|ms|s|m|h), ")
 RATE = re.compile(r"^Requests/sec:\s+([\d.]+)", re.MULTILINE)
 PERCENTILE = re.compile(r"^\s+(50|75|90|99)%\s+([\d.]+)(us|ms|s|m|h)\s*$", re.MULTILINE)
 NON_2XX = re.compile(r"Non-2xx or 3xx responses: (\d+)")
-SOCKETS = re.compile(
-    r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)"
-)
+SOCKETS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
 
 
 class WrkError(Exception):
@@ -62,10 +60,7 @@ def parse(output: str) -> WrkResult:
         p50_ms=percentiles[50] or None,
         p99_ms=percentiles[99] or None,
         non_2xx=int(non_2xx[1]) if non_2xx else 0,
-        socket_errors={
-            kind: int(count)
-            for kind, count in zip(SOCKET_ERRORS, counts, strict=True)
-        },
+        socket_errors={kind: int(count) for kind, count in zip(SOCKET_ERRORS, counts, strict=True)},
     )
 
 
@@ -92,8 +87,6 @@ def version() -> str:
     """wrk's own first line; it exits with 1 after `--version`."""
     if shutil.which("wrk") is None:
         return "not installed"
-    done = subprocess.run(
-        ["wrk", "--version"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
     words = (done.stdout or done.stderr).split()
     return words[1] if len(words) > 1 else "unknown"

@@ -65,7 +65,7 @@ bool is_ip_literal(std::string_view host) {
   const auto inner = host.substr(1, host.size() - 2);
   if (inner.find('\0') != std::string_view::npos) return false;
   std::ranges::copy(inner, address.begin());
-  in6_addr ignored;
+  in6_addr ignored{};
   return inet_pton(AF_INET6, address.data(), &ignored) == 1;
 }
 

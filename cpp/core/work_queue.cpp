@@ -28,6 +28,7 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
     queue_.push_back(exchange);
   }
   length_.store(queue_.size(), std::memory_order_relaxed);
+  submitted_ = true;
   counters_.requests_queued += accepted.size();
   counters_.requests_rejected += exchanges.size() - accepted.size();
   if (!wake_one(std::move(lock), now) && tick_sleeps_.load(std::memory_order_relaxed)) {
@@ -143,6 +144,8 @@ void WorkQueue::tick() {
   // Under load it goes on for a while after the queue has run empty: starting it costs as much as
   // several ticks.
   constexpr int patience = 10;
+  // Measured with hello world at 50,000 requests/s: a tick every 200 µs took 6 % of the CPU.
+  constexpr std::chrono::milliseconds busy_interval{1};
   int idle_ticks = 0;
   Lock lock(mutex_);
   while (!stopped_) {
@@ -155,7 +158,10 @@ void WorkQueue::tick() {
       tick_needed_.wait(lock, [this] { return stopped_ || !tick_sleeps_; });
       continue;
     }
-    tick_needed_.wait_for(lock, tick_interval_, [this] { return stopped_; });
+    // Each submission looks for itself, so that ticks are needed only when none come: then every
+    // client waits, and a worker may be stuck.
+    const auto interval = std::exchange(submitted_, false) ? busy_interval : tick_interval_;
+    tick_needed_.wait_for(lock, interval, [this] { return stopped_; });
     idle_ticks = queue_.empty() ? idle_ticks + 1 : 0;
     wake_one(std::move(lock), steady_clock::now());
     on_tick_();

@@ -31,7 +31,8 @@ class WorkQueue final : public RequestSink {
   };
 
   /// `capacity`: requests that may wait for a worker. `on_tick` is called by the tick's thread
-  /// while requests wait, every `Rules::fresh`.
+  /// while requests wait: every
+  /// `Rules::fresh`, or less often while new requests come in.
   WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick);
   ~WorkQueue() override;
 
@@ -85,6 +86,7 @@ class WorkQueue final : public RequestSink {
   std::deque<Sleeper> sleepers_;  // a deque: elements never move
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
   bool stopped_ = false;
+  bool submitted_ = false;  // since the last tick
   Counters counters_;
   // The tick's thread sleeps on this until requests wait that nobody was woken for.
   std::condition_variable tick_needed_;

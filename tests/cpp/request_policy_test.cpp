@@ -6,8 +6,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <utility>
 
 #include "verdicts.h"
 
@@ -17,31 +15,7 @@ namespace {
 using namespace std::literals;
 using enum RequestFault;
 
-constexpr HttpVersion http_1_0{1, 0};
-constexpr HttpVersion http_1_1{1, 1};
 const RequestLimits default_limits;
-
-using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
-
-RequestHead head_of(std::string_view target, HttpVersion version, Fields fields) {
-  RequestHead head;
-  head.set_request_line("POST", target, version);
-  for (const auto& [name, value] : fields) head.add_field(name, value);
-  return head;
-}
-
-/// A header section after the line `Host: a`, or one of HTTP/1.0 as it is.
-struct Checked {
-  Checked(HttpVersion version, Fields fields, const RequestLimits& limits = default_limits)
-      : head(head_of("/", version, {})) {
-    if (version == http_1_1) head.add_field("Host", "a");
-    for (const auto& [name, value] : fields) head.add_field(name, value);
-    verdict = check_header_section(head, limits, semantics);
-  }
-  RequestHead head;
-  RequestSemantics semantics;
-  Verdict verdict;
-};
 
 Verdict line(std::string_view method, std::string_view target, HttpVersion version = http_1_1) {
   return check_request_line(method, target, version, default_limits);
@@ -64,7 +38,8 @@ TEST(Refusal, EveryFaultHasAStatusATitleADetailAndASection) {
 // ---- request line
 
 TEST(RequestLine, MethodIsAToken) {
-  for (const auto method : {"GET"sv, "get"sv, "M-SEARCH"sv, "UPDATEREDIRECTREF"sv, "X!#$%&'*+-."sv}) {
+  for (const auto method :
+       {"GET"sv, "get"sv, "M-SEARCH"sv, "UPDATEREDIRECTREF"sv, "X!#$%&'*+-."sv}) {
     EXPECT_TRUE(accepts(line(method, "/"))) << method;
   }
   for (const auto method : {""sv, "GE T"sv, "GET "sv, " GET"sv, "\r\nGET"sv, "GET:"sv, "G\0T"sv,
@@ -101,8 +76,10 @@ TEST(RequestLine, IsBoundedAsAWhole) {
   RequestLimits limits;
   limits.max_request_line = "GET /12345 HTTP/1.1"sv.size();
   EXPECT_TRUE(accepts(check_request_line("GET", "/12345", http_1_1, limits)));
-  EXPECT_TRUE(refuses(check_request_line("GET", "/123456", http_1_1, limits), request_line_too_long));
-  EXPECT_TRUE(refuses(check_request_line("HEAD", "/12345", http_1_1, limits), request_line_too_long));
+  EXPECT_TRUE(
+      refuses(check_request_line("GET", "/123456", http_1_1, limits), request_line_too_long));
+  EXPECT_TRUE(
+      refuses(check_request_line("HEAD", "/12345", http_1_1, limits), request_line_too_long));
   EXPECT_EQ(refusal(request_line_too_long).status, 414);
   // RFC 9112 section 3: 8000 octets at least.
   EXPECT_TRUE(accepts(line("GET", "/" + std::string(8000, 'a'))));
@@ -120,7 +97,8 @@ TEST(HeaderLimits, FieldsAreCounted) {
   RequestLimits limits;
   limits.max_header_fields = 2;
   EXPECT_TRUE(accepts(Checked(http_1_1, {{"A", "1"}}, limits).verdict));
-  EXPECT_TRUE(refuses(Checked(http_1_1, {{"A", "1"}, {"B", "2"}}, limits).verdict, too_many_fields));
+  EXPECT_TRUE(
+      refuses(Checked(http_1_1, {{"A", "1"}, {"B", "2"}}, limits).verdict, too_many_fields));
   EXPECT_EQ(refusal(too_many_fields).status, 431);
 }
 
@@ -141,66 +119,6 @@ TEST(HeaderLimits, SectionIsMeasured) {
   EXPECT_TRUE(accepts(Checked(http_1_1, {{"Name", "value"}}, limits).verdict));
   EXPECT_TRUE(refuses(Checked(http_1_1, {{"Name", "value1"}}, limits).verdict, header_too_large));
   EXPECT_EQ(refusal(header_too_large).status, 431);
-}
-
-// ---- Host
-
-Verdict with_hosts(HttpVersion version, std::initializer_list<std::string_view> hosts,
-                   std::string_view target = "/") {
-  RequestHead head = head_of(target, version, {});
-  for (const auto host : hosts) head.add_field("hOST", host);
-  RequestSemantics semantics;
-  return check_header_section(head, default_limits, semantics);
-}
-
-TEST(Host, IsThereOnceOnHttp11) {
-  EXPECT_TRUE(accepts(with_hosts(http_1_1, {"example.com:8000"})));
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {}), missing_host));
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {}, "http://a/"), missing_host));
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {}, "*"), missing_host));
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {"a", "b"}), repeated_host));
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {"a", "a"}), repeated_host));
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {"", ""}), repeated_host));
-}
-
-TEST(Host, MayBeMissingButNotRepeatedOnHttp10) {
-  EXPECT_TRUE(accepts(with_hosts(http_1_0, {})));
-  EXPECT_TRUE(accepts(with_hosts(http_1_0, {""})));
-  EXPECT_TRUE(accepts(with_hosts(http_1_0, {"a"})));
-  EXPECT_TRUE(refuses(with_hosts(http_1_0, {"a", "a"}), repeated_host));
-}
-
-TEST(Host, EmptyIsRefusedUnlessTheTargetNamesTheHost) {
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {""}), missing_host));
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {" \t"}), missing_host));
-  EXPECT_TRUE(refuses(with_hosts(http_1_1, {""}, "*"), missing_host));
-  EXPECT_TRUE(accepts(with_hosts(http_1_1, {""}, "http://a/")));
-}
-
-TEST(Host, IsAHostWithAnOptionalPort) {
-  for (const auto host : {"a"sv, " a "sv, "[::1]:8000"sv, "127.0.0.1"sv, "a:"sv}) {
-    EXPECT_TRUE(accepts(with_hosts(http_1_1, {host}))) << host;
-  }
-  for (const auto host : {"a b"sv, "a, b"sv, "a,b"sv, "a/b"sv, "user@a"sv, "http://a"sv, ":80"sv,
-                          "a:x"sv, "a:65536"sv, "[::1"sv, "::1"sv}) {
-    EXPECT_TRUE(refuses(with_hosts(http_1_1, {host}), bad_host)) << host;
-    EXPECT_TRUE(refuses(with_hosts(http_1_0, {host}), bad_host)) << host;
-    EXPECT_TRUE(refuses(with_hosts(http_1_1, {host}, "http://a/"), bad_host)) << host;
-  }
-}
-
-TEST(Host, IsOverriddenByAnAbsoluteForm) {
-  for (const auto& [target, host, expected] : {
-           std::tuple{"/"sv, "h:1"sv, "h:1"sv},
-           {"*"sv, "h"sv, "h"sv},
-           {"http://t:2/"sv, "h:1"sv, "t:2"sv},
-           {"http://t?q"sv, ""sv, "t"sv},
-       }) {
-    const auto head = head_of(target, http_1_1, {{"Host", host}});
-    RequestSemantics semantics;
-    EXPECT_TRUE(accepts(check_header_section(head, default_limits, semantics))) << target;
-    EXPECT_EQ(semantics.host, expected) << target;
-  }
 }
 
 }  // namespace

@@ -196,8 +196,6 @@ def test_sigterm_lets_a_request_finish_and_exits_with_0(command: Start) -> None:
     with Request(port) as request:
         running.process.send_signal(signal.SIGTERM)
         running.wait_for("SIGTERM: finishing what runs")
-        with pytest.raises(ConnectionError):
-            socket.create_connection(("127.0.0.1", port))
         assert request.finish() == b"done"
     code, _, errors = running.result()
     assert code == 0

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import prowingen_wsgi
 from harness.wire import Address, Response, Wire
 
 
@@ -73,6 +72,9 @@ def start_site(app: object, engine: str, **options: Any) -> Iterator[Site]:
         "graceful_timeout": 5,
         **options,
     }
+    # Late, as this module is also loaded for tests that need no native module.
+    import prowingen_wsgi
+
     with prowingen_wsgi.serve(app, engine=engine, **settings) as server:
         site = Site(server)
         try:

@@ -1,0 +1,75 @@
+"""One command per job: `nox -s lint|tests|cpp|asan|tsan|bench|docs`.
+
+Each is the same script that bootstrap.sh and CI run, in the same .venv, so that no job passes in
+one place and fails in another. bootstrap.sh makes what is missing and skips what is there.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2024.4"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "cpp", "tests"]
+
+PYTHON = ".venv/bin/python"
+
+
+def set_up(session: nox.Session) -> None:
+    session.run("./bootstrap.sh", "build", "--dev", external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Reads the code: ruff, mypy, stubtest, clang-format, clang-tidy. `-- --fix` repairs first."""
+    set_up(session)
+    session.run("scripts/lint.sh", *session.posargs, external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The Python tests; what follows `--` goes to pytest."""
+    set_up(session)
+    session.run(PYTHON, "-m", "pytest", *session.posargs, external=True)
+
+
+@nox.session
+def cpp(session: nox.Session) -> None:
+    """The C++ unit tests; `-- release` builds them with that preset."""
+    set_up(session)
+    session.run("scripts/cpp_tests.sh", *session.posargs, external=True)
+
+
+@nox.session
+def interpreters(session: nox.Session) -> None:
+    """Installs and smoke-tests the package on every other Python on this machine."""
+    set_up(session)
+    session.run("scripts/interpreters.sh", external=True)
+
+
+@nox.session
+def asan(session: nox.Session) -> None:
+    """All tests under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    set_up(session)
+    session.run("scripts/sanitized.sh", "asan", *session.posargs, external=True)
+
+
+@nox.session
+def tsan(session: nox.Session) -> None:
+    """All tests under ThreadSanitizer."""
+    set_up(session)
+    session.run("scripts/sanitized.sh", "tsan", *session.posargs, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """This server and its peers side by side; what follows `--` goes to `python -m bench`."""
+    set_up(session)
+    session.run(PYTHON, "-m", "bench", *session.posargs, external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Writes the pages that are made from the code."""
+    set_up(session)
+    session.run(PYTHON, "tools/generate_options.py", "docs/configuration.md", external=True)

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs the C++ and the Python tests under a sanitizer: sanitized.sh asan|tsan [pytest argument...]
+#
+# The module is built with the preset of that name into an environment of its own. The interpreter
+# itself is not sanitized, so the sanitizer's runtime has to be loaded before it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+sanitizer="${1:-}"
+case "$sanitizer" in
+  asan | tsan) shift ;;
+  *)
+    echo "usage: scripts/sanitized.sh asan|tsan [pytest argument...]" >&2
+    exit 2
+    ;;
+esac
+folder="$PWD/build/sanitized/$sanitizer"
+python="$folder/venv/bin/python"
+compiler="${CXX:-c++}"
+
+if [ ! -f "$folder/made" ]; then
+  rm -rf "$folder"
+  "$(.venv/bin/python -c 'import sys; print(sys._base_executable)')" -m venv "$folder/venv"
+  # The rest comes from .venv; what is installed here is found first.
+  .venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+    >"$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dev_venv.pth"
+  touch "$folder/made"
+fi
+"$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+  --force-reinstall --config-settings=cmake.args="--preset=$sanitizer" \
+  --config-settings=cmake.build-type=RelWithDebInfo --config-settings=install.strip=false \
+  --config-settings=build-dir="$folder/tree" --config-settings=editable.rebuild=false --editable .
+
+# Stop at the first report, with a status that no test runner takes for a pass.
+export ASAN_OPTIONS="abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1"
+export LSAN_OPTIONS="suppressions=$PWD/scripts/lsan.supp:print_suppressions=0"
+export UBSAN_OPTIONS="print_stacktrace=1"
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/scripts/tsan.supp"
+# Python's own allocator would hide from the sanitizer which object a byte belongs to.
+export PYTHONMALLOC=malloc
+
+# ThreadSanitizer cannot place its shadow memory under every kernel's address randomisation.
+launch=()
+if [ "$sanitizer" = tsan ] && command -v setarch >/dev/null; then
+  launch=(setarch "$(uname -m)" -R)
+fi
+
+${launch[@]+"${launch[@]}"} ctest --test-dir "$folder/tree" --output-on-failure --no-tests=error
+
+# The C++ runtime too, or the sanitizer finds no exceptions to intercept.
+preload="$("$compiler" "-print-file-name=lib$sanitizer.so"):$("$compiler" -print-file-name=libstdc++.so)"
+${launch[@]+"${launch[@]}"} env LD_PRELOAD="$preload" "$python" -m pytest "$@"

@@ -1,0 +1,83 @@
+"""The corpus of valid and invalid requests: sent whole, byte by byte, and cut at random."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from harness.apps import Echo
+from harness.corpus import Case, cases
+from harness.pacing import send_in_pieces
+from harness.site import Site, start_site
+from harness.verdicts import Send, expect_accepted, expect_refused
+from harness.wire import Wire
+
+
+class Servers:
+    """One server for each set of options the corpus asks for, on Unix sockets."""
+
+    def __init__(self, engine: str, folder: Path) -> None:
+        self.app = Echo()
+        self._engine = engine
+        self._folder = folder
+        self._sites: dict[str, Site] = {}
+        self.stack = ExitStack()
+
+    def connect(self, case: Case) -> Wire:
+        key = repr(sorted(case.options.items()))
+        if key not in self._sites:
+            bind = f"unix:{self._folder}/{len(self._sites)}"
+            site = start_site(self.app, self._engine, bind=bind, **case.options)
+            self._sites[key] = self.stack.enter_context(site)
+        return self._sites[key].connect()
+
+
+@pytest.fixture(scope="module")
+def servers(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    servers = Servers(engine, tmp_path_factory.mktemp("corpus"))
+    with servers.stack:
+        yield servers
+
+
+def whole(wire: Wire, data: bytes) -> None:
+    wire.send_leniently(data)
+
+
+def byte_by_byte(wire: Wire, data: bytes) -> None:
+    send_in_pieces(wire, data, range(len(data)))
+
+
+def randomly_cut(wire: Wire, data: bytes) -> None:
+    dice = random.Random(data)
+    send_in_pieces(wire, data, [dice.randrange(len(data)) for _ in range(dice.randrange(1, 12))])
+
+
+def _name(value: object) -> str | None:
+    return value.name if isinstance(value, Case) else None
+
+
+WAYS: list[Send] = [whole, byte_by_byte, randomly_cut]
+
+
+@pytest.mark.parametrize("send", WAYS)
+@pytest.mark.parametrize("case", cases("valid"), ids=_name)
+def test_valid_request_reaches_the_app_as_sent(servers: Servers, case: Case, send: Send) -> None:
+    with servers.connect(case) as wire:
+        expect_accepted(case, wire, send)
+
+
+@pytest.mark.parametrize("send", WAYS)
+@pytest.mark.parametrize("case", cases("invalid"), ids=_name)
+def test_invalid_request_is_refused_and_the_connection_closed(
+    servers: Servers, case: Case, send: Send
+) -> None:
+    with servers.connect(case) as wire:
+        expect_refused(case, wire, send, servers.app)
+
+
+def test_corpus_is_as_large_as_it_should_be() -> None:
+    assert len(cases("valid")) >= 40
+    assert len(cases("invalid")) >= 60
