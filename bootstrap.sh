@@ -214,7 +214,7 @@ is_stamped() { [ -f "$stamps/$1" ] && [ "$(cat "$stamps/$1")" = "$2" ]; }
 stamp() { printf '%s\n' "$2" >"$stamps/$1"; }
 
 pip_install() {
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ||
+  "$venv/bin/python" -m pip install -qq --disable-pip-version-check "$@" ||
     die "pip could not install: $*. The first start needs a package index; later ones do not"
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
         port=free_port(),
         threads=case.threads,
         connections=case.connections,
-        pipelined=case.row.pipelined,
+        row=case.row.name,
         access_log=access_log,
     )
     command = server.command(launch)
@@ -78,9 +79,10 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
 
 @contextmanager
 def _started(server: Server, command: list[str], port: int) -> Iterator[Running]:
-    if not Path(command[0]).exists():
-        raise ServerError("is not installed: `python -m bench setup` says why")
-    environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    if shutil.which(command[0]) is None:
+        advice = "see --python" if server.ours else "`python -m bench setup` says why"
+        raise ServerError(f"{Path(command[0]).name} is not installed: {advice}")
+    environment = {"PYTHONPATH": str(ROOT)}
     with running(
         command,
         port=port,

@@ -1,20 +1,25 @@
-"""Requests per second as small multiples: one panel a case, servers sorted.
+"""Requests per second and p99 as small multiples: one panel a case, servers sorted.
 
     bench/.venv/bin/python -m bench.plot RESULTS.json STEM
 
 Runs in the peers' environment, which alone has matplotlib; the import by name keeps
-type checking independent of it. Writes STEM.png and STEM.svg.
+type checking independent of it. Writes STEM and STEM-p99, each as .png and .svg.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
-from bench.report import RATE
+from bench.report import RATE, latency_metric, number
 from bench.results import CaseResult, Outcome, Run, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OURS = "#1b6ca8"
 PEER = "#c3cad3"
@@ -23,27 +28,45 @@ FAINT = "#6e7781"
 COLUMNS = 3
 PANEL_WIDTH = 4.4
 BAR_HEIGHT = 0.27
+OUTLIER = 8.0
+"""Times the median beyond which a latency is cut off."""
 
 
-def shown(run: Run) -> list[CaseResult]:
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    suffix: str
+    metric: Callable[[CaseResult], str]
+    higher_is_better: bool
+
+
+CHARTS = (
+    Chart("Requests per second, one process; higher is better", "", lambda _: RATE, True),
+    Chart("99th percentile of latency in ms; lower is better", "-p99", latency_metric, False),
+)
+
+
+def shown(run: Run, chart: Chart) -> list[CaseResult]:
     """The cases with somebody to compare: ours alone needs no picture."""
     return [
         case
         for case in run.cases
-        if len({o.server for o in case.outcomes if o.comparable}) > 1
-        and any(not o.ours for o in case.outcomes)
+        if any(not outcome.ours for outcome in case.outcomes)
+        and any(value is not None for _, value in ranked(case, chart))
     ]
 
 
-def ranked(case: CaseResult) -> list[tuple[Outcome, float]]:
-    """Fastest last, since a horizontal bar chart is drawn from the bottom up."""
+def ranked(case: CaseResult, chart: Chart) -> list[tuple[Outcome, float | None]]:
+    """The best last, since a bar chart grows upwards; those without a value first."""
     pairs = [
-        (outcome, outcome.median(RATE) or 0.0) for outcome in case.outcomes if outcome.comparable
+        (one, one.median(chart.metric(case)) if one.comparable else None) for one in case.outcomes
     ]
-    return sorted(pairs, key=lambda pair: pair[1])
+    valued = [(outcome, value) for outcome, value in pairs if value is not None]
+    valued.sort(key=lambda pair: pair[1], reverse=not chart.higher_is_better)
+    return [*((outcome, None) for outcome, value in pairs if value is None), *valued]
 
 
-def draw(run: Run, stem: Path) -> None:
+def draw(run: Run, chart: Chart, stem: Path) -> None:
     matplotlib: Any = import_module("matplotlib")
     matplotlib.use("Agg")
     plt: Any = import_module("matplotlib.pyplot")
@@ -51,13 +74,14 @@ def draw(run: Run, stem: Path) -> None:
         "font.family": "DejaVu Sans",
         "font.size": 8.5,
         "text.color": TEXT,
-        "svg.fonttype": "none",
+        # Outlines rather than text: a reader without the font sees the same.
+        "svg.fonttype": "path",
         "svg.hashsalt": "bench",
     }
-    cases = shown(run)
+    cases = shown(run, chart)
     if not cases:
-        raise SystemExit("plot: the results hold no case with servers to compare")
-    most = max(len(ranked(case)) for case in cases)
+        return
+    most = max(len(case.outcomes) for case in cases)
     columns = min(COLUMNS, len(cases))
     rows = -(-len(cases) // columns)
     height = most * BAR_HEIGHT + 0.75
@@ -69,45 +93,25 @@ def draw(run: Run, stem: Path) -> None:
         layout="constrained",
     )
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, wspace=0.02, hspace=0.03)
-    figure.suptitle(
-        "Requests per second, one process, higher is better",
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-    )
+    figure.suptitle(chart.title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     for axis, case in zip(axes.flat, cases, strict=False):
-        _panel(axis, case, most)
+        _panel(axis, case, chart, most)
     for axis in axes.flat[len(cases) :]:
         axis.set_visible(False)
     figure.supxlabel(_caption(run), x=0.01, ha="left", fontsize=8, color=FAINT)
-    figure.savefig(stem.with_suffix(".png"), dpi=150, facecolor="white")
-    figure.savefig(stem.with_suffix(".svg"), facecolor="white", metadata={"Date": None})
+    figure.savefig(f"{stem}{chart.suffix}.png", dpi=150, facecolor="white")
+    # Without the date the same results give the same file.
+    figure.savefig(f"{stem}{chart.suffix}.svg", facecolor="white", metadata={"Date": None})
     plt.close(figure)
 
 
-def _panel(axis: Any, case: CaseResult, most: int) -> None:
-    pairs = ranked(case)
-    top = max(value for _, value in pairs)
-    # Panels with fewer servers keep the same bar height: missing bars are left blank.
+def _panel(axis: Any, case: CaseResult, chart: Chart, most: int) -> None:
+    pairs = ranked(case, chart)
+    top = _reach([value for _, value in pairs if value is not None], chart)
+    # A panel with fewer servers keeps the height of its bars and leaves the rest blank.
     places = range(most - len(pairs), most)
     for place, (outcome, value) in zip(places, pairs, strict=True):
-        spread = outcome.spread(RATE)
-        axis.barh(place, value, height=0.72, color=OURS if outcome.ours else PEER)
-        weight = "bold" if outcome.ours else "normal"
-        colour = OURS if outcome.ours else TEXT
-        low, high = (spread.low, spread.high) if spread else (value, value)
-        if high > low:
-            axis.plot([low, high], [place, place], color=TEXT, linewidth=0.9, alpha=0.6)
-        axis.text(
-            max(value, high) + top * 0.015,
-            place,
-            f"{value:,.0f}",
-            va="center",
-            fontsize=8,
-            fontweight=weight,
-            color=colour,
-        )
+        _bar(axis, place, outcome, value, outcome.spread(chart.metric(case)), top)
     axis.set_yticks(list(places), [outcome.server for outcome, _ in pairs])
     for label, (outcome, _) in zip(axis.get_yticklabels(), pairs, strict=True):
         label.set_color(OURS if outcome.ours else TEXT)
@@ -119,12 +123,47 @@ def _panel(axis: Any, case: CaseResult, most: int) -> None:
     for side in ("top", "right", "bottom"):
         axis.spines[side].set_visible(False)
     axis.spines["left"].set_color(PEER)
+    axis.spines["left"].set_bounds(places[0] - 0.5, most - 0.5)
     plural = "thread" if case.threads == 1 else "threads"
-    axis.set_title(
-        f"{case.row} · {case.threads} {plural}",
-        loc="left",
-        fontsize=10,
-        fontweight="bold",
+    title = f"{case.row} · {case.threads} {plural}"
+    if chart.metric(case) == "fast_p99_ms":
+        title += " · fast requests"
+    axis.set_title(title, loc="left", fontsize=10, fontweight="bold")
+
+
+def _reach(values: list[float], chart: Chart) -> float:
+    """Where the axis ends. A server that cannot cope at all has latencies beside which
+    all others would vanish: its bar is cut off and says so by a gap.
+    """
+    if chart.higher_is_better:
+        return max(values)
+    return min(max(values), OUTLIER * median(values))
+
+
+def _bar(
+    axis: Any, place: int, outcome: Outcome, value: float | None, spread: Any, top: float
+) -> None:
+    gap = top * 0.015
+    if value is None:
+        reason = "errors" if outcome.errors else "no result"
+        axis.text(gap, place, reason, va="center", fontsize=8, fontstyle="italic", color=FAINT)
+        return
+    drawn = min(value, top)
+    axis.barh(place, drawn, height=0.72, color=OURS if outcome.ours else PEER)
+    if value > top:
+        axis.barh(place, top * 0.015, left=top * 0.94, height=0.8, color="white")
+    elif spread.high > spread.low:
+        # Cut short, so that one bad round does not push the figure out of the panel.
+        ends = [spread.low, min(spread.high, top * 1.1)]
+        axis.plot(ends, [place, place], color=TEXT, linewidth=0.9, alpha=0.6)
+    axis.text(
+        max(drawn, min(spread.high, top * (1.1 if value <= top else 1.0))) + gap,
+        place,
+        number(value),
+        va="center",
+        fontsize=8,
+        fontweight="bold" if outcome.ours else "normal",
+        color=OURS if outcome.ours else TEXT,
     )
 
 
@@ -133,9 +172,11 @@ def _caption(run: Run) -> str:
     return (
         f"Median over rounds; the line spans lowest to highest. wrk on loopback, "
         f"{about['cores']} cores ({about['cpu']}), Python {about['python']}, "
-        f"{about['date'][:10]}. Results with errors are left out."
+        f"{about['date'][:10]}."
     )
 
 
 if __name__ == "__main__":
-    draw(read(Path(sys.argv[1])), Path(sys.argv[2]))
+    results = read(Path(sys.argv[1]))
+    for one in CHARTS:
+        draw(results, one, Path(sys.argv[2]))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 15.0
 STOP_SECONDS = 3.0
-LOG_TAIL = 400
+LOG_LINE = 300
 
 
 class ServerError(Exception):
@@ -37,8 +37,9 @@ class Running:
         return accounting.usage(self.process.pid)
 
     def failed(self, what: str) -> ServerError:
-        tail = self.log.read_text(errors="replace").strip()[-LOG_TAIL:]
-        return ServerError(f"{what}: {tail}" if tail else what)
+        """With the last line that the server logged, mostly the reason."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return ServerError(f"{what}: {lines[-1][:LOG_LINE]}" if lines else what)
 
     def check(self) -> None:
         code = self.process.poll()

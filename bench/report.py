@@ -159,6 +159,8 @@ def _absent(run: Run) -> str:
             remarks = list(outcome.notes)
             if outcome.failure:
                 remarks.append(f"not measured: {_first_line(outcome.failure)}")
+            elif not outcome.rounds:
+                remarks.append("not measured: the run ended before")
             if outcome.errors:
                 remarks.append(
                     f"{MARK} answers with errors or none, not compared ({_error_kinds(outcome)})"

@@ -45,7 +45,7 @@ HOME = """\
   <tr><td><a href="{{ url_for('clock') }}">/clock</a></td>
       <td>an answer that is streamed: one line a second, for five seconds</td></tr>
   <tr><td><a href="{{ url_for('download') }}">/download</a></td>
-      <td>a file of 8 MiB; browsers can resume it</td></tr>
+      <td>a file of 8 MiB, or any range of it</td></tr>
   <tr><td>/upload</td><td>
     <form action="{{ url_for('upload') }}" method="post" enctype="multipart/form-data">
       <input type="file" name="file" required> <button>Upload</button>

@@ -5,8 +5,11 @@ from typing import final
 
 from _typeshed.wsgi import WSGIApplication
 
+# What pybind11 makes its classes with; under this name it is not to be had at run time.
+class _Pybind11Type(type): ...
+
 @final
-class Server:
+class Server(metaclass=_Pybind11Type):
     def __init__(
         self,
         app: WSGIApplication,
@@ -16,7 +19,10 @@ class Server:
         log: Callable[[int, str, BaseException | None], None],
         access_log: Callable[[str], None] | None,
     ) -> None:
-        """Takes over listening sockets; starts nothing. Raises ValueError for a bad option."""
+        """Takes over the listening sockets, and starts nothing.
+
+        Raises ValueError for a bad option; the sockets are then still the caller's.
+        """
 
     def start(self) -> None:
         """Starts the native threads and accepts connections. Call it after the last fork."""

@@ -188,7 +188,7 @@ class Config:
 
     header_timeout: float = _timeout(15.0, 0.001, "time for a whole request head to arrive")
     keep_alive_timeout: float = _timeout(
-        75.0, 0.0, "time for the next request on an idle connection"
+        75.0, 0.0, "time for the next request on an idle connection; 0: none is waited for"
     )
     body_timeout: float = _timeout(30.0, 0.001, "time without a byte of a request body that is due")
     write_timeout: float = _timeout(

@@ -54,9 +54,12 @@ class Listener:
         self._identity = _identity(self._file) if self._file else None
         self._maker = os.getpid()
 
-    def hand_over(self) -> tuple[int, str]:
-        """The file descriptor, which becomes the caller's to close, and the description."""
-        return self._socket.detach(), self.description
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def hand_over(self) -> int:
+        """The file descriptor, which from now on is the caller's to close."""
+        return self._socket.detach()
 
     def remove_file(self) -> None:
         """Removes a Unix socket's file, so that nobody connects any more. Idempotent."""

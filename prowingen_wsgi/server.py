@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from . import _native
 from .config import Config, ConfigError
 from .listeners import open_listeners
-from .logs import error_log, log_native_event
+from .logs import GuardedAccessLog, error_log, log_native_event
 from .signals import REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Server:
     app: the application; called by several threads at once unless `config.threads` is 1.
     config: the options; the defaults without it.
     access_log: called with each line of the access log, without its newline, on a thread of its
-        own; `config.access_log` is then without effect.
+        own; what it raises is logged. `config.access_log` is then without effect.
 
     Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
     engine is not built in, and TypeError if `app` or `access_log` cannot be called.
@@ -66,7 +66,7 @@ class Server:
         app: WSGIApplication,
         config: Config | None = None,
         *,
-        access_log: Callable[[str], None] | None = None,
+        access_log: Callable[[str], object] | None = None,
     ) -> None:
         if not callable(app):
             raise TypeError(f"a WSGI application must be callable, not {type(app).__name__}")
@@ -75,7 +75,7 @@ class Server:
         self.config = config or Config()
         self.engine = choose_engine(self.config.engine)
         self._app = app
-        self._access_log = access_log
+        self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._listeners = open_listeners(self.config.bind, self.config.backlog)
         self._addresses = [listener.description for listener in self._listeners]
         self._native: _native.Server | None = None
@@ -128,17 +128,18 @@ class Server:
         )
 
     def _start(self) -> None:
-        listeners = [listener.hand_over() for listener in self._listeners]
         try:
             native = _native.Server(
                 self._app,
-                listeners,
+                [(listener.fileno(), listener.description) for listener in self._listeners],
                 {**self.config.native_options(), "engine": self.engine},
                 log=log_native_event,
                 access_log=self._access_log,
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
+        for listener in self._listeners:
+            listener.hand_over()
         self._native = native
         native.start()
         self._add_thread("prowingen-log", native.pump_log)
@@ -283,7 +284,7 @@ def serve(
     bind: str | Sequence[str] | None = None,
     threads: int | None = None,
     *,
-    access_log: str | os.PathLike[str] | Callable[[str], None] | None = None,
+    access_log: str | os.PathLike[str] | Callable[[str], object] | None = None,
     **options: object,
 ) -> Server:
     """Starts a server for a WSGI application; to be used in a `with` statement, or stopped.

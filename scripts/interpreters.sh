@@ -38,7 +38,7 @@ interpreters | while read -r version executable; do
     "$executable" -m venv "$folder/venv"
     touch "$folder/made"
   fi
-  "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall \
+  "$folder/venv/bin/python" -m pip install -qq --disable-pip-version-check --force-reinstall \
     --no-deps "--config-settings=build-dir=$folder/tree" .
   "$folder/venv/bin/python" -I scripts/smoke.py
 done

@@ -25,7 +25,7 @@ if [ ! -f "$folder/made" ]; then
     >"$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dev_venv.pth"
   touch "$folder/made"
 fi
-"$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+"$python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation \
   --force-reinstall --config-settings=cmake.args="--preset=$sanitizer" \
   --config-settings=cmake.build-type=RelWithDebInfo --config-settings=install.strip=false \
   --config-settings=build-dir="$folder/tree" --config-settings=editable.rebuild=false --editable .

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +23,9 @@ for folder in (HERE, HERE / "engines"):
 
 from harness.logwatch import LogWatch  # noqa: E402
 from harness.site import ServeFixture, Site, start_site  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEFAULT_TIMEOUT = 30
 

@@ -2,10 +2,12 @@
 
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
+#include <unistd.h>
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -87,6 +89,7 @@ class Server {
     engine_ = engine_entry_.make(EngineContext{options_, *queue_, access_log_.get(), report},
                                  std::move(listeners_));
     running_engine_ = engine_.get();
+    started_by_ = ::getpid();
     engine_->start();
   }
 
@@ -149,6 +152,13 @@ class Server {
   void stop() {
     if (stopped_) return;
     stopped_ = true;
+    if (engine_ && started_by_ != ::getpid()) {
+      // A fork of a running server: its threads are in the parent, and cannot be joined here.
+      static_cast<void>(engine_.release());
+      static_cast<void>(queue_.release());
+      static_cast<void>(access_log_.release());
+      return;
+    }
     without_gil([&] {
       if (engine_) engine_->stop();
       if (queue_) queue_->stop();
@@ -223,6 +233,7 @@ class Server {
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
   std::vector<ListenerSpec> listeners_;
   bool stopped_ = false;
+  ::pid_t started_by_ = 0;
 
   // In the order in which they must outlive each other.
   wsgi::DropList drop_list_;
@@ -249,6 +260,14 @@ void bind_engines(py::module_& m) {
 }
 
 void bind_server(py::module_& m) {
+  // The operating system's errors are Python's OSError, with the errno and the message.
+  py::register_local_exception_translator([](std::exception_ptr thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::system_error& error) {
+      PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code().value(), error.what()).ptr());
+    }
+  });
   py::class_<Server>(m, "Server", py::is_final(),
                      "An engine, a work queue and a WSGI application.")
       .def(py::init<const py::object&, const std::vector<std::pair<int, std::string>>&,

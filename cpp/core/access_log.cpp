@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <utility>
 
 #include "core/chunk.h"
+#include "core/signals.h"
 
 namespace prowingen {
 namespace {
@@ -101,17 +101,6 @@ class DescriptorSink final : public LogSink {
   bool regular_file_ = false;
 };
 
-/// Signals are for the threads of Python, which waits for them in system calls of its own. SIGPIPE
-/// is so turned into EPIPE here. Those that mean a crash stay, for faulthandler's sake.
-void block_signals() {
-  sigset_t signals;
-  ::sigfillset(&signals);
-  for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
-    ::sigdelset(&signals, crash);
-  }
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-}
-
 }  // namespace
 
 std::shared_ptr<LogSink> log_to_file(std::string path) {
@@ -180,6 +169,7 @@ AccessLog::AccessLog(AccessLogFormat format, std::shared_ptr<LogSink> sink, Repo
       limits_(limits) {
   // All of it at once: growing would copy megabytes under the lock. Untouched pages cost nothing.
   pending_.reserve(limits_.buffer_limit);
+  const BlockedSignals blocked;  // SIGPIPE among them: a reader that left is EPIPE in the writer
   writer_ = std::thread(&AccessLog::run, this);
 }
 
@@ -233,7 +223,6 @@ std::uint64_t AccessLog::lines_lost() const {
 // --- The writer thread ---------------------------------------------------------------------------
 
 void AccessLog::run() {
-  block_signals();
   std::string batch;
   batch.reserve(limits_.buffer_limit);
   bool last = false;

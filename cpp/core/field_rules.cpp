@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 42> forbidden_trailers{
     // routing
     "host", "forwarded", "via", "max-forwards", "x-forwarded-for", "x-forwarded-host",
     "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-proto", "x-real-ip",
-    // authentication; Authentication-Info may stand in a trailer (RFC 7615 section 3)
+    // authentication
     "authorization", "proxy-authorization", "cookie", "set-cookie", "www-authenticate",
     "proxy-authenticate",
     // request modifiers: controls and conditionals

@@ -260,6 +260,9 @@ void Connection::on_body_end() {
 void Connection::on_end_of_stream() {
   peer_finished_ = true;
   if (reading_ == Reading::linger) return close(Departure::client_closed);
+  if (reading_ == Reading::body && incoming_ && !incoming_->submitted) {
+    return refuse(refusal(RequestFault::truncated));
+  }
   if (reading_ == Reading::body || reading_ == Reading::discard) {
     return close(Departure::client_closed);  // the body can no longer be completed
   }
@@ -394,6 +397,7 @@ void Connection::flush() {
 
 void Connection::wait_writable() {
   waiting_writable_ = true;
+  unacknowledged_ = unacknowledged_bytes(descriptor_.native_handle());
   io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
   descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
                          [self = shared_from_this()](const boost::system::error_code& error) {
@@ -515,7 +519,8 @@ void Connection::after_answer() {
       return shut_down_gracefully();
     } else if (reading_ == Reading::head && carried_.empty() && !read_deadline_.armed()) {
       idle_since_ = io_.now();
-      io_.deadlines().arm(read_deadline_, Timeout::keep_alive, io_.now());
+      io_.deadlines().arm(read_deadline_, io_.draining() ? Timeout::drain : Timeout::keep_alive,
+                          io_.now());
     }
   }
   if (pause_ == Pause::pipeline && !held_ && pipeline_.size() < io_.options().pipeline_depth) {
@@ -558,7 +563,14 @@ void Connection::on_timeout(Timeout kind) {
         return close(Departure::body_timeout);
       }
       return close(Departure::client_closed);
-    case Timeout::write: return close(Departure::write_timeout);
+    case Timeout::write: {
+      // A socket is writable again only when a good part of its buffer is free. A client that
+      // reads slowly may need longer for that than write_timeout, but is not idle.
+      const auto left = unacknowledged_bytes(descriptor_.native_handle());
+      if (left >= unacknowledged_) return close(Departure::write_timeout);
+      unacknowledged_ = left;
+      return io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
+    }
     case Timeout::keep_alive:
     case Timeout::linger:
     case Timeout::drain: return close(Departure::client_closed);

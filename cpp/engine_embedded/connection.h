@@ -141,6 +141,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::size_t taken_ = 0;
   OutQueue out_;
   bool waiting_writable_ = false;
+  std::size_t unacknowledged_ = 0;  // when the wait for writability began
   bool answers_over_ = false;       // an answer said, or meant by ending early, that it is the last
   bool unread_input_ = false;       // input may follow that nobody will read
   bool last_answer_ = false;        // the connection closes after what is in the pipeline

@@ -30,6 +30,9 @@ Transfer send_vector(int socket, std::span<iovec> pieces, bool more);
 /// shorter than `length` gives end_of_stream.
 Transfer send_file(int socket, int file, std::uint64_t offset, std::uint64_t length);
 
+/// Bytes written that the peer has not acknowledged; 0 where the platform cannot tell.
+std::size_t unacknowledged_bytes(int socket);
+
 struct Accepted {
   int socket = -1;  // -1: see `error`
   int error = 0;

@@ -7,7 +7,6 @@ import pytest
 
 from bench.accounting import Stat, Usage, cpu_seconds, parse_memory, parse_stat, tree, usage
 
-
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
 

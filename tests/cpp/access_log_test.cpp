@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +11,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
-#include <map>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 
@@ -87,58 +86,28 @@ using Expectations = std::vector<std::pair<std::string, std::string>>;
 TEST_F(AccessLogFormatTest, FieldsOfApacheAndOurs) {
   const std::string pid = std::to_string(::getpid());
   const Expectations expectations = {
-      {"%h", "192.0.2.7"},
-      {"%{remote}p", "50123"},
-      {"%l", "-"},
-      {"%u", "Aladdin"},
+      {"%h %{remote}p %l %u", "192.0.2.7 50123 - Aladdin"},
       {"%t", "[10/Oct/2000:13:55:36 -0700]"},
-      {"%{%Y-%m-%d %H:%M}t", "2000-10-10 13:55"},
-      {"%{begin:%S}t", "36"},
-      {"%{sec}t", "971211336"},
-      {"%{msec}t", "971211336045"},
-      {"%{usec}t", "971211336045678"},
-      {"%{msec_frac}t", "045"},
-      {"%{usec_frac}t", "045678"},
-      {"%r", "GET /a/b?x=1&y=2 HTTP/1.1"},
-      {"%m", "GET"},
-      {"%U", "/a/b"},
-      {"%q", "?x=1&y=2"},
-      {"%H", "HTTP/1.1"},
-      {"%s", "200"},
-      {"%>s", "200"},
-      {"%<s", "200"},
-      {"%b", "2326"},
-      {"%B", "2326"},
-      {"%O", "2500"},
-      {"%I", "180"},
-      {"%D", "1234567"},
-      {"%T", "1"},
-      {"%{s}T", "1"},
-      {"%{ms}T", "1234"},
-      {"%{us}T", "1234567"},
-      {"%M", "1234"},
-      {"%L", "1.234567"},
-      {"%f", "http://example.org/start"},
-      {"%a", "curl/8.0"},
-      {"%{Host}i", "example.org"},
-      {"%{user-agent}i", "curl/8.0"},
-      {"%{content-type}o", "text/plain"},
-      {"%p", pid},
-      {"%P", pid},
-      {"%{pid}P", pid},
-      {"%k", "2"},
-      {"%{queue}x", "250"},
-      {"%{queue}L", "0.000250"},
-      {"%{app}x", "1200000"},
-      {"%{app}L", "1.200000"},
-      {"%{complete}x", "complete"},
-      {"%{scheme}x", "https"},
-      {"%{requests}x", "3"},
+      {"%{%Y-%m-%d %H:%M}t %{begin:%S}t", "2000-10-10 13:55 36"},
+      {"%{sec}t %{msec}t %{usec}t", "971211336 971211336045 971211336045678"},
+      {"%{msec_frac}t %{usec_frac}t", "045 045678"},
+      {"%r|%m|%U|%q|%H", "GET /a/b?x=1&y=2 HTTP/1.1|GET|/a/b|?x=1&y=2|HTTP/1.1"},
+      {"%s %>s %<s", "200 200 200"},
+      {"%b %B %O %I", "2326 2326 2500 180"},
+      {"%D %T %M %L", "1234567 1 1234 1.234567"},
+      {"%{s}T %{ms}T %{us}T", "1 1234 1234567"},
+      {"%f %a", "http://example.org/start curl/8.0"},
+      {"%{Host}i %{user-agent}i %{content-type}o", "example.org curl/8.0 text/plain"},
+      {"%p %P %{pid}P", pid + " " + pid + " " + pid},
+      {"%k %{requests}x", "2 3"},
+      {"%{queue}x %{queue}L %{app}x %{app}L", "250 0.000250 1200000 1.200000"},
+      {"%{complete}x %{scheme}x %{target}x", "complete https /a/b?x=1&y=2"},
       {"%{time}x", "2000-10-10T13:55:36.045678-07:00"},
-      {"%{target}x", "/a/b?x=1&y=2"},
       {"100%% of %m\t", "100% of GET\t"},
   };
   for (const auto& [spec, expected] : expectations) EXPECT_EQ(line(spec), expected) << spec;
+  record.complete = false;
+  EXPECT_EQ(line("%{complete}x"), "cut");
 }
 
 TEST_F(AccessLogFormatTest, FieldsOfGunicorn) {
@@ -287,162 +256,53 @@ TEST_F(AccessLogFormatTest, ErrorsNameFieldColumnAndRemedy) {
   }
 }
 
-// --- JSON ----------------------------------------------------------------------------------------
-
-/// Reads one flat object as strictly as RFC 8259 is. Strings come back decoded after a `=`, other
-/// values as written.
-class JsonReader {
- public:
-  static std::map<std::string, std::string> read(std::string_view text) {
-    JsonReader reader(text);
-    std::map<std::string, std::string> object;
-    reader.expect('{');
-    do {
-      const std::string key = reader.string();
-      reader.expect(':');
-      if (!object.emplace(key, reader.value()).second) throw std::runtime_error("twice: " + key);
-    } while (reader.skip(','));
-    reader.expect('}');
-    if (reader.at_ != text.size()) throw std::runtime_error("text after the object");
-    return object;
-  }
-
- private:
-  explicit JsonReader(std::string_view text) : text_(text) {}
-
-  char next() { return at_ < text_.size() ? text_[at_++] : throw std::runtime_error("cut short"); }
-  bool skip(char c) { return at_ < text_.size() && text_[at_] == c && ++at_ > 0; }
-  void expect(char c) {
-    if (next() != c) throw std::runtime_error(std::string("no ") + c);
-  }
-
-  std::string value() {
-    if (text_.substr(at_).starts_with('"')) return "=" + string();
-    const std::size_t end = text_.find_first_of(",}", at_);
-    const std::string word(text_.substr(at_, end - at_));
-    at_ = end;
-    if (word == "null" || word == "true" || word == "false") return word;
-    const std::size_t dot = std::min(word.find('.'), word.size());
-    const auto digits = [](std::string_view s) {
-      return !s.empty() && s.find_first_not_of("0123456789") == std::string_view::npos;
-    };
-    const std::string_view whole = std::string_view(word).substr(0, dot);
-    if (!digits(whole) || (whole.size() > 1 && whole[0] == '0') ||
-        (dot < word.size() && !digits(std::string_view(word).substr(dot + 1)))) {
-      throw std::runtime_error("no number: " + word);
-    }
-    return word;
-  }
-
-  char32_t unit() {
-    const std::string hex(text_.substr(at_, 4));
-    if (hex.size() != 4 || hex.find_first_not_of("0123456789abcdef") != std::string::npos) {
-      throw std::runtime_error("no \\u escape: " + hex);
-    }
-    at_ += 4;
-    return static_cast<char32_t>(std::stoul(hex, nullptr, 16));
-  }
-
-  std::string string() {
-    std::string out;
-    expect('"');
-    for (char c = next(); c != '"'; c = next()) {
-      if (c < 0x20 || c > 0x7E) throw std::runtime_error("bare control or non-ASCII byte");
-      if (c != '\\') {
-        out += c;
-      } else if (const char kind = next(); kind == '"' || kind == '\\') {
-        out += kind;
-      } else if (kind != 'u') {
-        throw std::runtime_error(std::string("escape ") + kind);
-      } else {
-        char32_t code = unit();
-        if (code >= 0xD800 && code < 0xDC00) {
-          expect('\\');
-          expect('u');
-          code = 0x10000 + ((code - 0xD800) << 10) + (unit() - 0xDC00);
-        }
-        append_utf8(code, out);
-      }
-    }
-    return out;
-  }
-
-  static void append_utf8(char32_t code, std::string& out) {
-    if (code < 0x80) {
-      out += static_cast<char>(code);
-      return;
-    }
-    const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    out += static_cast<char>((0xF0 << (3 - more) & 0xFF) | static_cast<int>(code >> 6 * more));
-    for (int i = more; i-- > 0;) out += static_cast<char>(0x80 | (code >> 6 * i & 0x3F));
-  }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-};
-
 TEST_F(AccessLogFormatTest, JsonHasAFixedSetOfKeys) {
-  const std::map<std::string, std::string> expected = {
-      {"time", "=2000-10-10T13:55:36.045678-07:00"},
-      {"remote_address", "=192.0.2.7"},
-      {"remote_port", "=50123"},
-      {"user", "=Aladdin"},
-      {"scheme", "=https"},
-      {"host", "=example.org"},
-      {"method", "=GET"},
-      {"target", "=/a/b?x=1&y=2"},
-      {"path", "=/a/b"},
-      {"query", "=x=1&y=2"},
-      {"protocol", "=HTTP/1.1"},
-      {"status", "200"},
-      {"body_bytes_sent", "2326"},
-      {"bytes_sent", "2500"},
-      {"bytes_received", "180"},
-      {"total_time", "1.234567"},
-      {"queue_time", "0.000250"},
-      {"app_time", "1.200000"},
-      {"complete", "true"},
-      {"connection_requests", "3"},
-      {"referer", "=http://example.org/start"},
-      {"user_agent", "=curl/8.0"},
-      {"pid", std::to_string(::getpid())},
-  };
-  EXPECT_EQ(JsonReader::read(line("json")), expected);
-
+  const std::string pid = std::to_string(::getpid());
+  EXPECT_EQ(line("json"),
+            R"({"time":"2000-10-10T13:55:36.045678-07:00","remote_address":"192.0.2.7",)"
+            R"("remote_port":"50123","user":"Aladdin","scheme":"https","host":"example.org",)"
+            R"("method":"GET","target":"/a/b?x=1&y=2","path":"/a/b","query":"x=1&y=2",)"
+            R"("protocol":"HTTP/1.1","status":200,"body_bytes_sent":2326,"bytes_sent":2500,)"
+            R"("bytes_received":180,"total_time":1.234567,"queue_time":0.000250,)"
+            R"("app_time":1.200000,"complete":true,"connection_requests":3,)"
+            R"("referer":"http://example.org/start","user_agent":"curl/8.0","pid":)" +
+                pid + "}");
+  const auto received = record.received;
   record = AccessRecord{};
+  record.received = received;
   record.complete = false;
-  const auto bare = JsonReader::read(line("json"));
-  EXPECT_EQ(bare.size(), expected.size());
-  for (const char* key : {"remote_address", "user", "method", "target", "path", "query", "protocol",
-                          "status", "referer", "user_agent", "host", "scheme"}) {
-    EXPECT_EQ(bare.at(key), "null") << key;
-  }
-  EXPECT_EQ(bare.at("complete"), "false");
+  EXPECT_EQ(line("json"),
+            R"({"time":"2000-10-10T13:55:36.045678-07:00","remote_address":null,)"
+            R"("remote_port":null,"user":null,"scheme":null,"host":null,"method":null,)"
+            R"("target":null,"path":null,"query":null,"protocol":null,"status":null,)"
+            R"("body_bytes_sent":0,"bytes_sent":0,"bytes_received":0,"total_time":0.000000,)"
+            R"("queue_time":0.000000,"app_time":0.000000,"complete":false,)"
+            R"("connection_requests":1,"referer":null,"user_agent":null,"pid":)" +
+                pid + "}");
 }
 
-TEST_F(AccessLogFormatTest, JsonIsValidWhateverTheClientSent) {
-  const std::string bad = "\xEF\xBF\xBD";  // U+FFFD, a replaced byte
+TEST_F(AccessLogFormatTest, JsonIsValidAsciiWhateverTheClientSent) {
+  const std::string bad = R"(\ufffd)";  // a replaced byte
   const Expectations expectations = {
-      {"plain", "plain"},
-      {"\"\\/\b\n\x01\x7f", "\"\\/\b\n\x01\x7f"},
-      {"caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80", "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80"},
-      {"\xE2\x80\xA8\xC2\x85", "\xE2\x80\xA8\xC2\x85"},  // line ends to lenient readers
-      {"\xFF\x80z", bad + bad + "z"},                    // never UTF-8
-      {"\xC3", bad},                                     // cut short
-      {"\xC3(", bad + "("},                              // no continuation
-      {"\xC0\xAF", bad + bad},                           // overlong
-      {"\xE0\x80\xAF", bad + bad + bad},                 // overlong
-      {"\xED\xA0\x80", bad + bad + bad},                 // a surrogate
-      {"\xF4\x90\x80\x80", bad + bad + bad + bad},       // above U+10FFFF
-      {"\xF4\x8F\xBF\xBF", "\xF4\x8F\xBF\xBF"},          // U+10FFFF
+      {"plain/", "plain/"},
+      {"\"\\\b\n\x01\x7f", R"(\"\\\u0008\u000a\u0001\u007f)"},
+      {"caf\xC3\xA9 \xE2\x82\xAC", R"(caf\u00e9 \u20ac)"},
+      {"\xF0\x9F\x98\x80 \xF4\x8F\xBF\xBF", R"(\ud83d\ude00 \udbff\udfff)"},
+      {"\xE2\x80\xA8\xC2\x85", R"(\u2028\u0085)"},  // line ends to lenient readers
+      {"\xFF\x80z", bad + bad + "z"},               // never UTF-8
+      {"\xC3", bad},                                // cut short
+      {"\xC3(", bad + "("},                         // no continuation
+      {"\xC0\xAF", bad + bad},                      // overlong
+      {"\xE0\x80\xAF", bad + bad + bad},            // overlong
+      {"\xED\xA0\x80", bad + bad + bad},            // a surrogate
+      {"\xF4\x90\x80\x80", bad + bad + bad + bad},  // above U+10FFFF
   };
   for (const auto& [sent, expected] : expectations) {
     request.clear();
     request.set_request_line("GET", "/?" + sent, {1, 1});
     request.add_field("User-Agent", sent);
-    const auto object = JsonReader::read(line("json"));
-    EXPECT_EQ(object.at("user_agent"), "=" + expected);
-    EXPECT_EQ(object.at("query"), "=" + expected);
+    EXPECT_NE(line("json").find("\"user_agent\":\"" + expected + "\","), std::string::npos);
+    EXPECT_NE(line("json").find("\"query\":\"" + expected + "\","), std::string::npos);
   }
 }
 
@@ -561,21 +421,14 @@ class GatedSink final : public LogSink {
   bool open_ = false;
 };
 
-/// Writes lines that are the texts given here.
-class Scribe {
- public:
-  explicit Scribe(AccessLog& log) : log_(log) {}
-  void write(const std::string& text) {
-    AccessRecord record;
-    record.scheme = text;
-    log_.write(record);
-  }
+/// Logs a line that is `text`.
+void write_line(AccessLog& log, const std::string& text) {
+  AccessRecord record;
+  record.scheme = text;
+  log.write(record);
+}
 
- private:
-  AccessLog& log_;
-};
-
-const auto text_only = [] { return AccessLogFormat::compile("%{scheme}x"); };
+AccessLogFormat text_only() { return AccessLogFormat::compile("%{scheme}x"); }
 
 AccessLogLimits limits_with(std::size_t buffer, milliseconds grace) {
   AccessLogLimits limits;
@@ -591,11 +444,11 @@ TEST(AccessLogTest, StopDeliversEverythingThatConcurrentWritersWrote) {
   {
     AccessLog log(text_only(), log_to_file(folder / "log"), {});
     std::vector<std::thread> threads;
+    threads.reserve(writers);
     for (int writer = 0; writer < writers; ++writer) {
       threads.emplace_back([&log, writer] {
-        Scribe scribe(log);
         for (int i = 0; i < each; ++i) {
-          scribe.write(std::to_string(writer) + ":" + std::to_string(i));
+          write_line(log, std::to_string(writer) + ":" + std::to_string(i));
         }
       });
     }
@@ -616,7 +469,7 @@ TEST(AccessLogTest, ALineArrivesWithoutAnotherToPushIt) {
   const auto gate = std::make_shared<GatedSink>();
   gate->open();
   AccessLog log(text_only(), gate, {});
-  Scribe(log).write("alone");
+  write_line(log, "alone");
   gate->await_text("alone\n");
 }
 
@@ -629,7 +482,7 @@ TEST(AccessLogTest, TheThresholdWakesTheWriterBeforeTheDelay) {
   AccessLog log(text_only(), gate, {}, limits);
   std::string expected;
   for (int i = 0; i < 8; ++i) {
-    Scribe(log).write("1234567");
+    write_line(log, "1234567");
     expected += "1234567\n";
   }
   gate->await_text(expected);
@@ -640,7 +493,7 @@ TEST(AccessLogTest, AppendsToWhatIsThere) {
   std::ofstream(folder / "log") << "before\n";
   {
     AccessLog log(text_only(), log_to_file(folder / "log"), {});
-    Scribe(log).write("after");
+    write_line(log, "after");
     EXPECT_TRUE(log.flush());
     EXPECT_EQ(content(folder / "log"), "before\nafter\n");
   }
@@ -660,10 +513,10 @@ TEST(AccessLogTest, AFileThatCannotBeOpenedIsNamed) {
 TEST(AccessLogTest, ReopenSplitsTheLinesAtTheCall) {
   const TemporaryFolder folder;
   AccessLog log(text_only(), log_to_file(folder / "log"), {});
-  Scribe(log).write("old");
+  write_line(log, "old");
   std::filesystem::rename(folder / "log", folder / "log.1");
   EXPECT_TRUE(log.reopen());
-  Scribe(log).write("new");
+  write_line(log, "new");
   EXPECT_TRUE(log.flush());
   EXPECT_EQ(content(folder / "log.1"), "old\n");
   EXPECT_EQ(content(folder / "log"), "new\n");
@@ -676,7 +529,7 @@ TEST(AccessLogTest, AFailedReopenIsReportedAndLosesNothing) {
   AccessLog log(text_only(), log_to_file(folder / "a/log"), reports.taker());
   std::filesystem::rename(folder / "a", folder / "b");
   EXPECT_TRUE(log.reopen());
-  Scribe(log).write("kept");
+  write_line(log, "kept");
   EXPECT_TRUE(log.flush());
   EXPECT_EQ(content(folder / "b/log"), "kept\n");
   EXPECT_NE(reports.first().find("cannot reopen it: No such file"), std::string::npos);
@@ -687,10 +540,9 @@ TEST(AccessLogTest, ASlowSinkCostsLinesBeyondTheBoundWhichAreCountedAndReported)
   Reports reports;
   {
     AccessLog log(text_only(), gate, reports.taker(), limits_with(80, 60s));
-    Scribe scribe(log);
-    scribe.write("taken in delivery");
+    write_line(log, "taken in delivery");
     gate->await_call();
-    for (int i = 0; i < 30; ++i) scribe.write("1234567");
+    for (int i = 0; i < 30; ++i) write_line(log, "1234567");
     EXPECT_EQ(log.lines_lost(), 20u);
     // The writer waits for the sink meanwhile, and says so all the same.
     EXPECT_EQ(reports.first(), "access log gate: 20 lines dropped: it takes them too slowly");
@@ -708,7 +560,7 @@ TEST(AccessLogTest, AFailingSinkIsReportedOnceInAnIntervalAndAtTheEnd) {
   {
     AccessLog log(text_only(), gate, reports.taker());
     for (int i = 0; i < 5; ++i) {
-      Scribe(log).write("lost");
+      write_line(log, "lost");
       EXPECT_TRUE(log.flush());
     }
     EXPECT_EQ(log.lines_lost(), 5u);
@@ -729,7 +581,7 @@ TEST(AccessLogTest, LossesAreReportedWhenTheIntervalEndsThoughNothingElseHappens
   limits.report_interval = 50ms;
   AccessLog log(text_only(), gate, reports.taker(), limits);
   for (int i = 0; i < 2; ++i) {
-    Scribe(log).write("lost");
+    write_line(log, "lost");
     log.flush();
   }
   while (reports.all().size() < 2) std::this_thread::yield();
@@ -741,10 +593,10 @@ TEST(AccessLogTest, ALineTornByAFullDiskIsNotContinuedByTheNext) {
   gate->open();
   gate->fail(std::errc::no_space_on_device, 3);
   AccessLog log(text_only(), gate, {});
-  Scribe(log).write("broken");
+  write_line(log, "broken");
   log.flush();
   gate->recover();
-  Scribe(log).write("whole");
+  write_line(log, "whole");
   log.flush();
   EXPECT_EQ(gate->text(), "bro\nwhole\n");
   EXPECT_EQ(log.lines_lost(), 1u);
@@ -755,7 +607,7 @@ TEST(AccessLogTest, AStoppedReaderDoesNotHoldTheStop) {
   Reports reports;
   {
     AccessLog log(text_only(), gate, reports.taker(), limits_with(1024, 50ms));
-    Scribe(log).write("never");
+    write_line(log, "never");
     EXPECT_FALSE(log.flush());
   }
   EXPECT_NE(reports.first().find("1 lines lost: its reader"), std::string::npos);
@@ -763,36 +615,41 @@ TEST(AccessLogTest, AStoppedReaderDoesNotHoldTheStop) {
 
 // --- Pipes ---------------------------------------------------------------------------------------
 
-TEST(AccessLogTest, StdoutGetsWholeLines) {
+TEST(AccessLogTest, TwoLogsShareAPipedStdoutWithoutMixingTheirLines) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   UniqueFd reader(ends[0]);
   UniqueFd writer(ends[1]);
   UniqueFd saved(::dup(STDOUT_FILENO));
   ::dup2(writer.get(), STDOUT_FILENO);
-  std::shared_ptr<LogSink> sink = log_to_stdout();
+  std::vector<std::shared_ptr<LogSink>> sinks{log_to_stdout(), log_to_stdout()};
   ::dup2(saved.get(), STDOUT_FILENO);
   writer.reset();
 
-  // Well past the pipe's capacity: delivered in pieces while it is read.
-  constexpr int count = 30'000;
   std::string received;
   std::thread reading([&] {
-    char piece[PIPE_BUF];
+    char piece[1000];
     for (ssize_t n; (n = ::read(reader.get(), piece, sizeof piece)) > 0;) {
-      EXPECT_EQ(piece[n - 1], '\n');  // a write of whole lines is what a read of its size returns
       received.append(piece, static_cast<std::size_t>(n));
     }
   });
+  constexpr int count = 20'000;  // several times what the pipe holds
   {
-    AccessLog log(text_only(), std::move(sink), {});
-    for (int i = 0; i < count; ++i) Scribe(log).write("line " + std::to_string(i));
+    AccessLog first(text_only(), std::move(sinks[0]), {});
+    AccessLog second(text_only(), std::move(sinks[1]), {});
+    for (int i = 0; i < count; ++i) {
+      write_line(first, "1:" + std::to_string(i));
+      write_line(second, "2:" + std::to_string(i));
+    }
   }
+  sinks.clear();
   reading.join();
-  const auto lines = lines_of(received);
-  ASSERT_EQ(lines.size(), static_cast<std::size_t>(count));
-  for (int i = 0; i < count; ++i)
-    EXPECT_EQ(lines[static_cast<std::size_t>(i)], "line " + std::to_string(i));
+  int next[] = {0, 0};
+  for (const std::string& line : lines_of(received)) {
+    ASSERT_EQ(line.substr(2), std::to_string(next[line[0] - '1']++));
+  }
+  EXPECT_EQ(next[0], count);
+  EXPECT_EQ(next[1], count);
 }
 
 TEST(AccessLogTest, ANamedPipeWhoseReaderLeftIsAnErrorAndNoSignal) {
@@ -804,7 +661,7 @@ TEST(AccessLogTest, ANamedPipeWhoseReaderLeftIsAnErrorAndNoSignal) {
   Reports reports;
   AccessLog log(text_only(), log_to_file(path), reports.taker());
   reader.reset();
-  Scribe(log).write("to nobody");
+  write_line(log, "to nobody");
   EXPECT_EQ(reports.first(), "access log \"" + path + "\": 1 lines lost: Broken pipe");
 }
 
@@ -816,7 +673,7 @@ TEST(AccessLogTest, AFullPipeIsWaitedForUntilTheGraceIsOver) {
   Reports reports;
   {
     AccessLog log(text_only(), log_to_file(path), reports.taker(), limits_with(1 << 20, 50ms));
-    for (int i = 0; i < 5000; ++i) Scribe(log).write(std::string(99, 'x'));
+    for (int i = 0; i < 5000; ++i) write_line(log, std::string(99, 'x'));
   }
   EXPECT_NE(reports.first().find("its reader did not read them"), std::string::npos);
 }
@@ -828,7 +685,7 @@ TEST(PullSinkTest, ATakerGetsEveryLineAlsoAfterTheLogHasStopped) {
   constexpr int count = 10'000;
   {
     AccessLog log(text_only(), sink, {});
-    for (int i = 0; i < count; ++i) Scribe(log).write(std::to_string(i));
+    for (int i = 0; i < count; ++i) write_line(log, std::to_string(i));
   }
   int next = 0;
   std::vector<std::string> lines{"replaced"};
@@ -851,7 +708,7 @@ TEST(PullSinkTest, ATakerThatWaitsIsWoken) {
   {
     AccessLog log(text_only(), sink, {});
     for (int i = 0; i < 20; ++i) {
-      Scribe(log).write("line");
+      write_line(log, "line");
       EXPECT_TRUE(log.flush());
     }
   }
@@ -874,7 +731,7 @@ TEST(PullSinkTest, ATakerThatWantsNoMoreTurnsLinesAway) {
   Reports reports;
   AccessLog log(text_only(), sink, reports.taker());
   sink->close();
-  Scribe(log).write("unwanted");
+  write_line(log, "unwanted");
   EXPECT_EQ(reports.first(), "access log callable: 1 lines lost: Broken pipe");
   EXPECT_EQ(log.lines_lost(), 1u);
 }

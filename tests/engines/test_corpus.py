@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.apps import Echo
 from harness.corpus import Case, cases
 from harness.pacing import send_in_pieces
 from harness.site import Site, start_site
 from harness.verdicts import Send, expect_accepted, expect_refused
-from harness.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.wire import Wire
 
 
 class Servers:
@@ -21,18 +26,16 @@ class Servers:
 
     def __init__(self, engine: str, folder: Path) -> None:
         self.app = Echo()
-        self._engine = engine
-        self._folder = folder
-        self._sites: dict[str, Site] = {}
         self.stack = ExitStack()
+        self._sites: dict[str, Site] = {}
+        for case in cases("valid") + cases("invalid"):
+            if repr(case.options) not in self._sites:
+                bind = f"unix:{folder}/{len(self._sites)}"
+                site = start_site(self.app, engine, bind=bind, **case.options)
+                self._sites[repr(case.options)] = self.stack.enter_context(site)
 
     def connect(self, case: Case) -> Wire:
-        key = repr(sorted(case.options.items()))
-        if key not in self._sites:
-            bind = f"unix:{self._folder}/{len(self._sites)}"
-            site = start_site(self.app, self._engine, bind=bind, **case.options)
-            self._sites[key] = self.stack.enter_context(site)
-        return self._sites[key].connect()
+        return self._sites[repr(case.options)].connect()
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from harness.apps import Echo
-from harness.site import ServeFixture
-from harness.wire import Wire
+
+if TYPE_CHECKING:
+    from harness.site import ServeFixture
+    from harness.wire import Wire
 
 
 def environ_of(wire: Wire, raw: bytes) -> dict[str, str]:
@@ -121,7 +124,9 @@ def test_asterisk_form_of_options(serve: ServeFixture) -> None:
     assert environ["RAW_URI"] == "*"
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "M-SEARCH"])
+@pytest.mark.parametrize(
+    "method", ["GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "M-SEARCH"]
+)
 def test_method_is_passed_as_sent(serve: ServeFixture, method: str) -> None:
     with serve(Echo()).connect() as wire:
         raw = f"{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"

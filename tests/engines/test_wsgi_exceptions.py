@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.apps import PLAIN, Environ, Gate, StartResponse, answering, hello
-from harness.logwatch import LogWatch
-from harness.site import ServeFixture
 from harness.wire import Truncated, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture
 
 
 def raising(error: BaseException) -> object:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import io
 import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from harness.apps import Closable, Environ, StartResponse
-from harness.logwatch import LogWatch
-from harness.site import ServeFixture
 from harness.wire import Truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture
 
 CONTENT = b"".join(b"line %06d\n" % number for number in range(100_000))
 
@@ -150,12 +156,11 @@ def test_fileno_that_lies_is_not_trusted_with_wrapped_content(
     serve: ServeFixture, path: Path
 ) -> None:
     """gzip's file object has a fileno(), but of the compressed bytes; read() is what it means."""
-    import gzip
-
     packed = path.with_suffix(".gz")
     with gzip.open(packed, "wb", compresslevel=1) as file:
         file.write(CONTENT[:10_000])
-    assert serve(wrapping(lambda: gzip.open(packed, "rb"))).ask().body == CONTENT[:10_000]
+    app = wrapping(lambda: gzip.GzipFile(packed))
+    assert serve(app).ask().body == CONTENT[:10_000]
 
 
 def test_text_file_gives_an_error_not_text(serve: ServeFixture, path: Path) -> None:
@@ -164,10 +169,8 @@ def test_text_file_gives_an_error_not_text(serve: ServeFixture, path: Path) -> N
 
     with serve(wrapping(text)).connect() as wire:
         wire.get("/", "Connection: close")
-        try:
-            assert wire.response().status in (200, 500)
-        except Truncated:
-            pass
+        with contextlib.suppress(Truncated):
+            assert wire.response().status == 500
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -224,8 +227,9 @@ def test_wrapper_yields_blocks_of_the_size_given(serve: ServeFixture, path: Path
     inner = wrapping(lambda: path.open("rb"), block=1000)
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        wrapped = iter(inner(environ, start_response))
-        sizes.append(len(next(wrapped)))
+        wrapped = inner(environ, start_response)
+        sizes.append(len(next(iter(wrapped))))
+        wrapped.close()  # type: ignore[attr-defined]
         return [b"x"]
 
     serve(app).ask()

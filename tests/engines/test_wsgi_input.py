@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from harness.apps import Environ, Gate, StartResponse
-from harness.site import ServeFixture, Site
+
+if TYPE_CHECKING:
+    from harness.site import ServeFixture, Site
 
 BODY = b"first line\nsecond line\n\nlast without end"
 Read = Callable[[Any], Any]
@@ -46,7 +49,10 @@ READS: dict[str, tuple[Read, Any]] = {
     "read(5) twice": (lambda i: (i.read(5), i.read(5)), (BODY[:5], BODY[5:10])),
     "read beyond the end": (lambda i: i.read(10_000), BODY),
     "read at the end": (lambda i: (i.read(), i.read(), i.read(1)), (BODY, b"", b"")),
-    "one byte at a time": (lambda i: list(iter(lambda: i.read(1), b"")), [bytes([b]) for b in BODY]),
+    "one byte at a time": (
+        lambda i: list(iter(lambda: i.read(1), b"")),
+        [bytes([b]) for b in BODY],
+    ),
     "readline()": (lambda i: i.readline(), b"first line\n"),
     "readline until empty": (lambda i: list(iter(i.readline, b"")), BODY.splitlines(keepends=True)),
     "readline(4)": (lambda i: (i.readline(4), i.readline()), (b"firs", b"t line\n")),
@@ -99,7 +105,9 @@ def test_request_without_body_reads_as_empty(serve: ServeFixture, read: Read) ->
     assert log in ([b""], [[]])
 
 
-@pytest.mark.parametrize("argument", ["5", 1.5, b"5", object()], ids=["str", "float", "bytes", "object"])
+@pytest.mark.parametrize(
+    "argument", ["5", 1.5, b"5", object()], ids=["str", "float", "bytes", "object"]
+)
 def test_size_of_another_type_raises_type_error(serve: ServeFixture, argument: Any) -> None:
     def read(stream: Any) -> str:
         names = []

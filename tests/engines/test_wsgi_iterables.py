@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from harness.apps import PLAIN, App, Environ, Gate, StartResponse, answering
-from harness.logwatch import LogWatch
-from harness.site import ServeFixture
 from harness.wire import Truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture
 
 
 class OldStyleSequence:
@@ -39,7 +43,10 @@ BODIES: dict[str, tuple[Any, bytes]] = {
     "dict of bytes": ({b"k": 1}, b"k"),
     "old-style sequence": (OldStyleSequence(), b"old style"),
     "list subclass": (Sized([b"stored"]), b"iterated"),
-    "thousand chunks": ([b"%d," % n for n in range(1000)], b"".join(b"%d," % n for n in range(1000))),
+    "thousand chunks": (
+        [b"%d," % n for n in range(1000)],
+        b"".join(b"%d," % n for n in range(1000)),
+    ),
     "one large chunk": ([b"x" * 3_000_000], b"x" * 3_000_000),
 }
 
@@ -58,7 +65,8 @@ def test_iterable_is_sent_whole_and_in_order(
 
 def test_bytes_returned_directly_are_sent_or_refused_but_never_mangled(serve: ServeFixture) -> None:
     """Iterating bytes gives ints; PEP 3333 calls that an app error, some servers are kind."""
-    response = serve(answering(b"direct")).ask()
+    direct: Any = b"direct"
+    response = serve(answering(direct)).ask()
     assert response.status == 500 or response.body == b"direct"
 
 

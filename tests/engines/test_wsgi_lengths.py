@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.apps import PLAIN, Environ, StartResponse, answering, hello
-from harness.logwatch import LogWatch
-from harness.site import ServeFixture
 from harness.wire import Truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture
 
 
 def generated(*chunks: bytes) -> Iterator[bytes]:

@@ -4,13 +4,18 @@ write() Callable" say."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.apps import PLAIN, Environ, Gate, StartResponse, answering
-from harness.logwatch import LogWatch
-from harness.site import ServeFixture
 from harness.wire import Truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture
 
 
 def test_status_reason_and_fields_arrive_as_given(serve: ServeFixture) -> None:

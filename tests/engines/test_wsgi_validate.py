@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import wsgiref.validate
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
 from harness.apps import PLAIN, App, Environ, Routes, StartResponse, hello
-from harness.logwatch import LogWatch
-from harness.site import ServeFixture, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture, Site
 
 
 def echo(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +17,10 @@ if str(HERE) not in sys.path:
 
 import fake_native  # noqa: E402
 from command import Command, start_command  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def server_module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     # What the import left behind goes before monkeypatch puts the originals back.
     sys.modules.pop("prowingen_wsgi.server", None)
     for name in ("server", "_native"):
-        prowingen_wsgi.__dict__.pop(name, None)
+        vars(prowingen_wsgi).pop(name, None)
 
 
 @pytest.fixture

@@ -33,10 +33,9 @@ class Server:
         self._app = app
         self._log = log
         self._access_log = access_log
-        self._sockets = [socket.socket(fileno=fd) for fd, _ in listeners]
         if options["access_log_format"] == "%refused":
-            self._close_listeners()
             raise ValueError("access_log_format: refused")
+        self._sockets = [socket.socket(fileno=fd) for fd, _ in listeners]
         self._requests: queue.SimpleQueue[socket.socket | None] = queue.SimpleQueue()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._changed = threading.Condition()  # guards the next
@@ -68,7 +67,7 @@ class Server:
                 try:
                     body = b"".join(self._app({"connection": connection}, lambda *_: None))
                     connection.sendall(body)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # whatever the application raises
                     self._log(40, "GET / HTTP/1.1", error)
             self._lines.put("a line")
             with self._changed:

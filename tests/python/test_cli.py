@@ -6,10 +6,13 @@ import re
 import signal
 import socket
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from command import Command
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Start = Callable[..., Command]
 
@@ -155,7 +158,10 @@ def test_check_shows_every_value_with_its_source(command: Start) -> None:
     assert ["max_header_bytes", "64KiB", "default"] in rows
     assert ["access_log", '""', "default"] in rows
     # Aligned: every row's source begins in the same column.
-    assert len({line.rindex(row[-1]) for line, row in zip(output.splitlines(), rows)}) == 1
+    assert (
+        len({line.rindex(row[-1]) for line, row in zip(output.splitlines(), rows, strict=True)})
+        == 1
+    )
     assert 'PROWINGEN_THRADS is no option; did you mean "PROWINGEN_THREADS"?' in errors
 
 
@@ -277,9 +283,7 @@ def test_a_log_level_hides_what_is_less_severe(command: Start) -> None:
     assert (code, errors) == (0, "")
 
 
-def test_a_missing_native_module_is_said_in_one_line(
-    command: Start, hello: Path, tmp_path: Path
-) -> None:
+def test_a_missing_native_module_is_said_in_one_line(command: Start, hello: Path) -> None:
     hello.write_text("import sys\nsys.modules['prowingen_wsgi._native'] = None\n" + APP)
     code, _, errors = command("hello:app").result()
     assert code == 1

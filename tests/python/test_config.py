@@ -71,7 +71,7 @@ def test_a_wrong_value_is_named_with_its_option(values: dict[str, object], messa
 
 
 def test_an_unknown_option_is_refused_with_the_nearest() -> None:
-    with pytest.raises(TypeError, match='no option is called "thread"; did you mean "threads"?'):
+    with pytest.raises(TypeError, match=r'no option is called "thread"; did you mean "threads"'):
         Config.from_values({"thread": 4})
 
 

@@ -5,12 +5,14 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from prowingen_wsgi import listeners
 from prowingen_wsgi.listeners import Listener, ListenError, open_listeners
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Open = Callable[..., list[Listener]]
 
@@ -60,9 +62,8 @@ def test_a_free_port_is_reported(open_all: Open) -> None:
 def test_a_handed_over_socket_is_the_takers_to_close(open_all: Open) -> None:
     (listener,) = open_all("127.0.0.1:0")
     port = port_of(listener)
-    fd, description = listener.hand_over()
+    fd = listener.hand_over()
     listener.close()
-    assert description == listener.description
     assert not os.get_blocking(fd)
     assert not os.get_inheritable(fd)
     assert connects(socket.AF_INET, ("127.0.0.1", port))
@@ -92,7 +93,7 @@ def fake_hosts(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, str]) -> 
     def getaddrinfo(_host: str, port: int, **_: object) -> list[object]:
         return [(family, socket.SOCK_STREAM, 0, "", (host, port)) for family, host in addresses]
 
-    monkeypatch.setattr(listeners.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 def test_a_name_opens_each_of_its_addresses_once_on_one_port(
@@ -159,7 +160,7 @@ def test_a_stale_socket_file_is_replaced(open_all: Open, tmp_path: Path) -> None
 def test_a_socket_file_that_is_listened_on_is_left_alone(open_all: Open, tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
     open_all(f"unix:{path}")
-    with pytest.raises(ListenError, match="another server listens on it$"):
+    with pytest.raises(ListenError, match=r"another server listens on it$"):
         open_all(f"unix:{path}")
     assert connects(socket.AF_UNIX, str(path))
 
@@ -175,7 +176,7 @@ def test_a_busy_socket_file_is_left_alone(open_all: Open, tmp_path: Path) -> Non
             client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             client.setblocking(False)
             full = client.connect_ex(str(path)) != 0
-        with pytest.raises(ListenError, match="another server listens on it$"):
+        with pytest.raises(ListenError, match=r"another server listens on it$"):
             open_all(f"unix:{path}")
     assert path.exists()
 
@@ -183,7 +184,7 @@ def test_a_busy_socket_file_is_left_alone(open_all: Open, tmp_path: Path) -> Non
 def test_a_file_that_is_no_socket_is_left_alone(open_all: Open, tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
     path.write_text("precious")
-    with pytest.raises(ListenError, match="a file that is not a socket is in the way$"):
+    with pytest.raises(ListenError, match=r"a file that is not a socket is in the way$"):
         open_all(f"unix:{path}")
     assert path.read_text() == "precious"
 
@@ -209,7 +210,7 @@ def test_a_forked_child_leaves_the_socket_file(
 
 
 def test_a_path_that_is_too_long_is_refused(open_all: Open, tmp_path: Path) -> None:
-    with pytest.raises(ListenError, match="the path is too long for a socket$"):
+    with pytest.raises(ListenError, match=r"the path is too long for a socket$"):
         open_all(f"unix:{tmp_path}/{'x' * 120}")
 
 
@@ -258,6 +259,7 @@ def test_a_descriptor_that_cannot_listen_is_refused(open_all: Open, tmp_path: Pa
 
 def test_an_inherited_connection_is_refused(open_all: Open) -> None:
     (listener,) = open_all("127.0.0.1:0")
-    with socket.create_connection(("127.0.0.1", port_of(listener))) as connection:
-        with pytest.raises(ListenError, match="a connection, not a listening socket$"):
-            open_all(f"fd://{connection.fileno()}")
+    connection = socket.create_connection(("127.0.0.1", port_of(listener)))
+    refusal = pytest.raises(ListenError, match=r"a connection, not a listening socket$")
+    with connection, refusal:
+        open_all(f"fd://{connection.fileno()}")

@@ -8,15 +8,17 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from prowingen_wsgi.config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+    from types import ModuleType
 
 LOCAL = Config(bind=("127.0.0.1:0",), threads=2)
 
@@ -98,6 +100,23 @@ def test_serve_takes_a_callable_for_the_access_log(server_module: ModuleType) ->
         assert lines.get(timeout=10) == "a line"
 
 
+def test_a_callable_that_fails_is_reported_once_and_called_again(
+    server_module: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def failing(line: str) -> None:
+        lines.put(line)
+        raise RuntimeError("log is full")
+
+    with server_module.serve(hello, "127.0.0.1:0", access_log=failing) as server:
+        for _ in range(3):
+            ask(server)
+            lines.get(timeout=10)
+    assert caplog.text.count("RuntimeError: log is full") == 1
+    assert "lines lost so far: 1" in caplog.text
+
+
 def test_serve_takes_a_path_for_the_access_log(server_module: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     with server_module.serve(hello, "127.0.0.1:0", access_log=path) as server:
@@ -107,7 +126,7 @@ def test_serve_takes_a_path_for_the_access_log(server_module: ModuleType, tmp_pa
 def test_serve_refuses_what_it_does_not_know(server_module: ModuleType) -> None:
     with pytest.raises(TypeError, match='did you mean "threads"'):
         server_module.serve(hello, thread=4)
-    with pytest.raises(ConfigError, match='^engine: "proxygen": this build has only embedded$'):
+    with pytest.raises(ConfigError, match=r'^engine: "proxygen": this build has only embedded$'):
         server_module.serve(hello, engine="proxygen")
     with pytest.raises(TypeError, match="a WSGI application must be callable, not str"):
         server_module.serve("hello:app")
@@ -131,21 +150,26 @@ def test_sockets_are_open_before_the_start_and_nothing_else_runs(make: Callable[
 
 
 def test_a_server_can_be_started_after_a_fork(make: Callable[..., Any]) -> None:
-    server = make()
+    served = threading.Event()
+
+    def app(_environ: object, _start_response: object) -> Iterable[bytes]:
+        served.set()
+        return [b"from the child"]
+
+    server = make(app)
     child = os.fork()
     if child == 0:
         code = 1
         try:
             server.start()
-            # One request, served by the child's own threads.
-            while not server._native.stats()["exchanges_open"]:
-                server.wait(0.01)
+            code = 0 if served.wait(10) else 2
             server.stop()
-            code = 0
         finally:
             os._exit(code)
-    assert ask(server) == b"hello"
-    assert os.waitpid(child, 0)[1] == 0
+    try:
+        assert ask(server) == b"from the child"
+    finally:
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_server_that_never_started_can_be_stopped(
@@ -170,11 +194,14 @@ def test_a_server_starts_once(make: Callable[..., Any]) -> None:
 
 def test_a_failed_start_leaves_nothing_behind(make: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "app.sock"
-    server = make(config=Config(bind=(f"unix:{path}",), access_log_format="%refused"))
-    with pytest.raises(ConfigError, match="^access_log_format: refused$"):
+    config = Config(bind=("127.0.0.1:0", f"unix:{path}"), access_log_format="%refused")
+    server = make(config=config)
+    with pytest.raises(ConfigError, match=r"^access_log_format: refused$"):
         server.start()
     assert server.wait(0)
     assert not path.exists()
+    with pytest.raises(ConnectionError):
+        connect(server)
 
 
 def test_stop_lets_a_request_finish(make: Callable[..., Any], held: Held) -> None:

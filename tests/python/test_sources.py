@@ -60,9 +60,9 @@ def test_an_empty_variable_turns_a_text_off() -> None:
 
 
 def test_a_wrong_value_is_named_with_its_variable_or_flag() -> None:
-    with pytest.raises(ConfigError, match='^PROWINGEN_THREADS: "x": must be a whole number'):
+    with pytest.raises(ConfigError, match=r'^PROWINGEN_THREADS: "x": must be a whole number'):
         environment_layer({"PROWINGEN_THREADS": "x"})
-    with pytest.raises(ConfigError, match='^--bind: "localhost:99999": port must be 0–65535$'):
+    with pytest.raises(ConfigError, match=r'^--bind: "localhost:99999": port must be 0–65535$'):
         arguments_layer({"bind": [("--bind", "localhost:99999")]})
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,9 @@ from prowingen_wsgi.values import (
     Switch,
     Text,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COUNT = Count(1, 4096)
 SIZE = Size(0, 2**50)
@@ -158,5 +161,5 @@ def test_the_wrong_one_of_several_is_named() -> None:
             raise ValueError("must not be b")
 
     check_one: Callable[[str], object] = check
-    with pytest.raises(BadValueError, match='^"b": must not be b$'):
+    with pytest.raises(BadValueError, match=r'^"b": must not be b$'):
         Many(check_one).parse("a,b")

@@ -61,7 +61,8 @@ def _read(path: Path) -> list[Case]:
             assert colon, f"{path.name}: what is {line!r}?"
             cases[-1].keys[key] = unescape(value.strip(" "))
     for case in cases:
-        assert case.raw and "rfc" in case.keys, f"{case.name} is incomplete"
+        assert case.raw, f"{case.name} sends nothing"
+        assert "rfc" in case.keys, f"{case.name} names no section"
     return cases
 
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import array
 import fcntl
+import itertools
 import select
 import socket
 import termios
 import time
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from harness.wire import Wire
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.wire import Wire
 
 PATIENCE = 5.0
 
@@ -33,7 +37,7 @@ def send_in_pieces(wire: Wire, data: bytes, cuts: Iterable[int]) -> None:
     """Sends `data` cut before each index; stops early once the server has answered or left."""
     assert wire.socket.family == socket.AF_UNIX
     edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         if not wire.send_leniently(data[start:end]):
             return
         deadline = time.monotonic() + PATIENCE

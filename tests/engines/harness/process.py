@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.site import address_of
 from harness.wire import Address, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TESTS = Path(__file__).resolve().parents[2]
 URL = re.compile(r"(https?://[^\s,]+:\d+|unix:[^\s,]+)")
@@ -97,6 +100,10 @@ class ServerProcess:
         assert found is not None
         return int(found.group(1))
 
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
@@ -108,7 +115,11 @@ class ServerProcess:
 
 @contextmanager
 def run_server(
-    app: str, engine: str, *arguments: str, max_files: int | None = None
+    app: str,
+    engine: str,
+    *arguments: str,
+    max_files: int | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Iterator[ServerProcess]:
     """`python -m prowingen_wsgi app` on a free port, ready to be asked; killed at the end."""
     command = [sys.executable, "-m", "prowingen_wsgi", app, "--engine", engine]
@@ -119,7 +130,7 @@ def run_server(
         # A shell sets the limit: preexec_fn is unsafe in a process that runs threads.
         command = ["sh", "-c", f'ulimit -n {max_files} && exec "$0" "$@"', *command]
     path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")]))
-    env = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **(environment or {})}
     server = ServerProcess(command, env)
     try:
         server.url = server.wait_for_line(URL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from harness.wire import Address, Response, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class ServeFixture(Protocol):
@@ -18,7 +20,8 @@ def address_of(url: str) -> Address:
     if url.startswith("unix:"):
         return url.removeprefix("unix:").removeprefix("//")
     parts = urlsplit(url)
-    assert parts.hostname is not None and parts.port is not None, url
+    assert parts.hostname is not None, url
+    assert parts.port is not None, url
     return parts.hostname, parts.port
 
 
@@ -64,7 +67,7 @@ class Site:
 
 
 @contextmanager
-def start_site(app: object, engine: str, **options: Any) -> Iterator[Site]:
+def start_site(app: Any, engine: str, **options: Any) -> Iterator[Site]:
     settings: dict[str, Any] = {
         "bind": "127.0.0.1:0",
         "threads": 4,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from harness.apps import Echo
-from harness.corpus import Case
 from harness.wire import Wire
+
+if TYPE_CHECKING:
+    from harness.apps import Echo
+    from harness.corpus import Case
 
 FOLLOW_UP = b"GET /follow-up HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 Send = Callable[[Wire, bytes], object]

@@ -21,7 +21,7 @@ TIMEOUT = 10.0
 MAX_HEAD = 1 << 20
 
 
-class Truncated(AssertionError):
+class Truncated(AssertionError):  # noqa: N818 - a state of the answer, as tests tell it
     """The server closed before the answer was whole."""
 
     def __init__(self, partial: Response | None) -> None:
@@ -35,7 +35,7 @@ class Response:
     reason: str
     version: str
     fields: list[tuple[str, str]]
-    body: bytes = b""
+    pieces: list[bytes] = field(default_factory=list)
     trailers: list[tuple[str, str]] = field(default_factory=list)
     informational: list[int] = field(default_factory=list)
 
@@ -46,6 +46,10 @@ class Response:
         values = self.all(name)
         assert len(values) <= 1, f"{name} sent {len(values)} times: {values}"
         return values[0] if values else None
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
 
     @property
     def text(self) -> str:
@@ -120,8 +124,8 @@ class Reply:
             return b""
         event = self._next_event()
         if isinstance(event, h11.Data):
-            response.body += bytes(event.data)
-            return bytes(event.data)
+            response.pieces.append(bytes(event.data))
+            return response.pieces[-1]
         assert isinstance(event, h11.EndOfMessage), event
         response.trailers = _text(event.headers)
         self.complete = True
@@ -182,7 +186,9 @@ class Wire:
             return False
         return True
 
-    def get(self, target: str = "/", *fields: str, method: str = "GET", version: str = "1.1") -> None:
+    def get(
+        self, target: str = "/", *fields: str, method: str = "GET", version: str = "1.1"
+    ) -> None:
         lines = [f"{method} {target} HTTP/{version}", "Host: test", *fields, "", ""]
         self.send("\r\n".join(lines).encode("latin-1"))
 

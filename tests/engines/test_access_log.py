@@ -1,0 +1,249 @@
+"""One line for each request, right and harmless, to a file, standard output or a callable."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.apps import PLAIN, Environ, Routes, StartResponse, answering, hello
+from harness.process import run_server
+from harness.site import ServeFixture, start_site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.logwatch import LogWatch
+
+COMMON = re.compile(r'^(\S+) (\S+) (\S+) \[([^\]]+)\] "([^"]*)" (\d{3}) (\d+|-)$')
+
+
+class Lines:
+    """Takes the lines, and lets a test wait for as many as it expects."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, line: str) -> None:
+        with self._changed:
+            self._lines.append(line)
+            self._changed.notify_all()
+
+    def wait(self, count: int) -> list[str]:
+        with self._changed:
+            enough = self._changed.wait_for(lambda: len(self._lines) >= count, 10)
+            assert enough, f"{len(self._lines)} lines instead of {count}: {self._lines}"
+            return [line.rstrip("\n") for line in self._lines]
+
+
+def test_callable_gets_one_line_for_each_request(serve: ServeFixture) -> None:
+    lines = Lines()
+    with serve(hello, access_log=lines, access_log_format="common").connect() as wire:
+        for number in range(10):
+            wire.ask(f"/{number}?q")
+    taken = lines.wait(10)
+    assert len(taken) == 10
+    for number, line in enumerate(taken):
+        match = COMMON.match(line)
+        assert match, line
+        assert match[1] == "127.0.0.1"
+        assert match[5] == f"GET /{number}?q HTTP/1.1"
+        assert (match[6], match[7]) == ("200", "5")
+
+
+def test_line_follows_its_answer_without_further_requests(serve: ServeFixture) -> None:
+    lines = Lines()
+    with serve(hello, access_log=lines).connect() as wire:
+        wire.ask()
+        assert len(lines.wait(1)) == 1
+
+
+def test_file_holds_every_line_once_the_server_stopped(engine: str, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_text("what was there before\n")
+    options = {"access_log": str(path), "access_log_format": "common"}
+    with start_site(hello, engine, **options) as site, site.connect() as wire:
+        for number in range(500):
+            wire.ask(f"/{number}")
+    lines = path.read_text().splitlines()
+    assert lines[0] == "what was there before", "a log is appended to"
+    targets = [line.split('"')[1] for line in lines[1:]]
+    assert targets == [f"GET /{number} HTTP/1.1" for number in range(500)]
+
+
+def test_standard_output(engine: str) -> None:
+    arguments = ["--access-log", "-", "--access-log-format", "common"]
+    with run_server("apps.plain:app", engine, *arguments) as server:
+        with server.connect() as wire:
+            wire.ask("/?to-stdout")
+        server.wait_for_line(r'"GET /\?to-stdout HTTP/1.1" 200 5', timeout=10)
+
+
+def test_log_that_cannot_be_opened_is_an_error_at_start(engine: str, tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "access.log"
+    with (
+        pytest.raises(OSError, match=r"access\.log"),
+        start_site(hello, engine, access_log=str(path)),
+    ):
+        pass
+
+
+def streamed(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("201 Created", PLAIN)
+    yield b"x" * 1000
+    yield b"y" * 234
+
+
+def broken(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", PLAIN)
+    yield b"half"
+    raise RuntimeError("midway")
+
+
+def failing(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    raise RuntimeError("at once")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        ("GET", "/hello", "200 5"),
+        ("HEAD", "/hello", "200 -"),
+        ("GET", "/empty", "204 -"),
+        ("GET", "/streamed", "201 1234"),
+        ("GET", "/missing", "404 12"),
+        ("GET", "/failing", "500 "),
+    ],
+)
+def test_status_and_body_size_are_those_sent(
+    serve: ServeFixture, method: str, target: str, expected: str
+) -> None:
+    lines = Lines()
+    app = Routes(
+        hello=hello, streamed=streamed, failing=failing, empty=answering([], "204 No Content")
+    )
+    serve(app, access_log=lines, access_log_format="%m %U %s %b").ask(target, method=method)
+    assert lines.wait(1)[0].startswith(f"{method} {target} {expected}")
+
+
+def test_cut_answer_is_logged_as_incomplete(serve: ServeFixture) -> None:
+    lines = Lines()
+    with serve(broken, access_log=lines, access_log_format="json").connect() as wire:
+        wire.get()
+        wire.read_to_end()
+    record = json.loads(lines.wait(1)[0])
+    assert record["complete"] is False
+    assert record["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"rubbish\r\n\r\n", "400"),
+        (b"GET / HTTP/1.1\r\n\r\n", "400"),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505"),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "501"),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", "414"),
+    ],
+)
+def test_refused_request_is_logged_too(serve: ServeFixture, raw: bytes, status: str) -> None:
+    lines = Lines()
+    with serve(hello, access_log=lines, access_log_format="%h %s").connect() as wire:
+        wire.send_leniently(raw)
+        wire.read_to_end()
+    assert lines.wait(1) == [f"127.0.0.1 {status}"]
+
+
+def test_json_lines_can_be_parsed_and_tell_times(serve: ServeFixture) -> None:
+    lines = Lines()
+    site = serve(hello, access_log=lines, access_log_format="json")
+    site.ask('/p%22?q="x"'.replace('"', "%22"), 'User-Agent: "quoted" \\ \t \xe9', "Referer: r")
+    record = json.loads(lines.wait(1)[0])
+    assert record["status"] == 200
+    assert record["method"] == "GET"
+    assert record["body_bytes_sent"] == 5
+    assert record["remote_address"] == "127.0.0.1"
+    assert record["referer"] == "r"
+    assert record["user_agent"].startswith('"quoted" \\')
+    assert 0 <= record["queue_time"] < 5
+    assert 0 <= record["app_time"] <= record["total_time"] < 5
+
+
+HOSTILE = '\x01\x1b[31m"; DROP\\ \x7f\x9b\xff'
+
+
+@pytest.mark.parametrize("style", ["common", "combined", "json", '%h "%{User-Agent}i" "%r"'])
+def test_hostile_input_stays_inside_its_field(serve: ServeFixture, style: str) -> None:
+    """Quotes, escapes and terminal controls as far as the parser lets them through."""
+    lines = Lines()
+    site = serve(hello, access_log=lines, access_log_format=style)
+    agent = HOSTILE.replace("\x01", "\t").replace("\x1b", "").replace("\x7f", "")
+    site.ask("/%0d%0aforged", f"User-Agent: {agent}", f'Referer: x" 200 "{agent}')
+    with site.connect() as wire:
+        wire.send_leniently(f"GET /{HOSTILE} HTTP/1.1\r\nX: {HOSTILE}\r\n\r\n".encode("latin-1"))
+        wire.read_to_end()
+    for line in lines.wait(2):
+        assert re.fullmatch(r"[\x20-\x7e]*", line), line
+        if style == "json":
+            json.loads(line)
+        elif style == "combined":
+            fields = (
+                r'\S+ \S+ \S+ \[[^\]]*\] "([^"\\]|\\.)*" \d+ \S+ "([^"\\]|\\.)*" "([^"\\]|\\.)*"'
+            )
+            assert re.fullmatch(fields, line), line
+
+
+def test_own_format_with_fields_and_cookies(serve: ServeFixture) -> None:
+    lines = Lines()
+    app = answering([b"x"], headers=[("X-Out", "out")])
+    style = "%% %{X-In}i %{X-Out}o %{Nothing}i %q %H"
+    serve(app, access_log=lines, access_log_format=style).ask("/a?b=c", "X-In: in")
+    assert lines.wait(1) == ["% in out - ?b=c HTTP/1.1"]
+
+
+def test_unknown_field_in_a_format_is_an_error_at_start(engine: str) -> None:
+    options = {"access_log": lambda line: None, "access_log_format": "%h %y"}
+    with pytest.raises(ValueError, match="%y"), start_site(hello, engine, **options):
+        pass
+
+
+def test_failing_callable_is_reported_and_called_again(
+    serve: ServeFixture, error_log: LogWatch
+) -> None:
+    lines = Lines()
+
+    def failing_once(line: str) -> None:
+        lines(line)
+        if len(lines.wait(1)) == 1:
+            raise RuntimeError("log is full")
+
+    with serve(hello, access_log=failing_once).connect() as wire:
+        assert wire.ask("/first").body == b"hello"
+        lines.wait(1)
+        assert wire.ask("/second").body == b"hello"
+        assert "/second" in lines.wait(2)[1]
+    error_log.wait_for("log is full")
+
+
+def test_lines_of_many_clients_stay_whole(serve: ServeFixture) -> None:
+    lines = Lines()
+    site = serve(hello, access_log=lines, access_log_format="common")
+
+    def client() -> None:
+        with site.connect() as wire:
+            for _ in range(50):
+                wire.ask("/" + "x" * 100)
+
+    threads = [threading.Thread(target=client) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = lines.wait(400)
+    assert len(taken) == 400
+    assert all(COMMON.match(line) for line in taken)
