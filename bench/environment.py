@@ -41,8 +41,6 @@ def setup() -> None:
 
 
 def _pip(pins: list[str]) -> bool:
-    # Without build isolation uWSGI and bjoern would still be built by setuptools; with
-    # it the pinned setuptools stays a run-time matter of fastwsgi alone.
     command = [str(PEER_PYTHON), "-m", "pip", "install", "--quiet", *pins]
     return subprocess.run(command, check=False).returncode == 0
 

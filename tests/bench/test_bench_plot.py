@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from bench_samples import case, measurement, outcome, run
-
 from bench.plot import CHARTS, ranked, shown
+from bench.samples import case, measurement, outcome, run
 
 RATES, P99 = CHARTS
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from bench_samples import case, measurement, outcome, run
-
 from bench.report import markdown, number
+from bench.samples import case, measurement, outcome, run
 
 
 def test_a_row_names_ours_and_the_best_peer_of_each_figure() -> None:

@@ -4,9 +4,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from bench_samples import case, measurement, outcome, run
 
 from bench.results import Spread, read
+from bench.samples import case, measurement, outcome, run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small results to test the reports with."""
+"""Small made-up results, to see and test reports and plots without a run."""
 
 from __future__ import annotations
 
