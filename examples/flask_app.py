@@ -2,6 +2,8 @@
 
     ./bootstrap.sh serve                     from the repository
     prowingen flask_app:app                  from this folder, with the package installed
+
+Then open http://127.0.0.1:8000.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title>
 <style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto }
   code { background: #8882; padding: .1em .3em; border-radius: .2em }
   td { padding-right: 1.5rem; vertical-align: top }
 </style>

@@ -35,8 +35,8 @@ clang_tidy() {
     echo "clang-tidy: not installed, skipped"
     return
   fi
-  cmake --preset debug "-DPython_EXECUTABLE=$PWD/.venv/bin/python" >/dev/null
-  cmake --build build/debug --target prowingen_generated >/dev/null
+  cmake --preset debug "-DPython_EXECUTABLE=$PWD/.venv/bin/python" >/dev/null || return
+  cmake --build build/debug --target prowingen_generated >/dev/null || return
   sum="$(find cpp .clang-tidy CMakeLists.txt cmake -type f -exec cksum {} + | LC_ALL=C sort | cksum)"
   if [ "$(cat build/debug/clang-tidy.stamp 2>/dev/null)" = "$sum" ]; then
     return

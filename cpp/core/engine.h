@@ -32,6 +32,9 @@ class RequestSink {
   /// engine answers 503 to the others. All requests that one look at the sockets brought belong
   /// into one call, since each call may wake a worker.
   virtual std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) = 0;
+  /// About how long the workers need for what is queued. As long as that is, more requests are in
+  /// no hurry: an I/O thread may let them gather.
+  virtual std::chrono::nanoseconds backlog() const = 0;
 };
 
 /// The way back from a worker to the I/O thread that owns the exchange's connection. Any thread.

@@ -10,13 +10,12 @@ namespace prowingen {
 
 enum class Octet : std::uint8_t {
   tchar = 1,        // of a token: RFC 9110 5.6.2
-  field_octet = 2,  // of a field value or after a backslash: HTAB, SP, VCHAR, obs-text
-  qdtext = 4,       // of a quoted-string, neither quote nor backslash: RFC 9110 5.6.4
-  path_octet = 8,   // of a path, but for '%', which wants two hexadecimal digits
-  query_octet = 16,
-  host_octet = 32,  // of a registered name, but for '%'
-  digit = 64,
-  hex_digit = 128,
+  field_octet = 2,  // of a field value or a quoted-string: HTAB, SP, VCHAR, obs-text
+  path_octet = 4,   // of a path, but for '%', which wants two hexadecimal digits
+  query_octet = 8,
+  host_octet = 16,  // of a registered name, but for '%'
+  digit = 32,
+  hex_digit = 64,
 };
 
 namespace detail {
@@ -35,10 +34,7 @@ constexpr std::array<std::uint8_t, 256> classify_octets() {
     const bool is_vchar = c > 0x20 && c < 0x7F;
     const bool is_obs_text = c > 0x7F;
     if (is_digit || is_alpha || (is_vchar && contains("!#$%&'*+-.^_`|~", c))) add(c, Octet::tchar);
-    if (c == '\t' || c == ' ' || is_vchar || is_obs_text) {
-      add(c, Octet::field_octet);
-      if (c != '"' && c != '\\') add(c, Octet::qdtext);
-    }
+    if (c == '\t' || c == ' ' || is_vchar || is_obs_text) add(c, Octet::field_octet);
     // Laxer than RFC 3986: browsers leave '|', '^', '[' and others unencoded. None of them
     // delimits anything here. '#' would: a fragment is never sent. Nor has '\' a place in a path:
     // recipients disagree on whether it separates segments.

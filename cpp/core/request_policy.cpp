@@ -199,10 +199,8 @@ bool skip_quoted_string(std::string_view& text) {
       text.remove_prefix(i + 1);
       return true;
     }
-    const bool is_pair = text[i] == '\\';
-    if (is_pair) ++i;
-    const auto allowed = is_pair ? Octet::field_octet : Octet::qdtext;
-    if (i == text.size() || !is(text[i], allowed)) return false;
+    if (text[i] == '\\') ++i;
+    if (i == text.size() || !is(text[i], Octet::field_octet)) return false;
   }
   return false;
 }

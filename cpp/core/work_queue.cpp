@@ -37,6 +37,18 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
   return accepted.size();
 }
 
+std::chrono::nanoseconds WorkQueue::backlog() const {
+  return std::chrono::nanoseconds(pace_.load(std::memory_order_relaxed) *
+                                  static_cast<std::int64_t>(length_.load(std::memory_order_relaxed)));
+}
+
+void WorkQueue::measure_pace(const Sleeper& worker, Scheduler::Time now) {
+  const auto took = std::chrono::nanoseconds(now - worker.started).count() /
+                    static_cast<std::int64_t>(scheduler_.running());
+  const auto before = pace_.load(std::memory_order_relaxed);
+  pace_.store(before + (took - before) / 16, std::memory_order_relaxed);
+}
+
 bool WorkQueue::wake_one(Lock lock, Scheduler::Time now) {
   const auto worker = scheduler_.wake(now, queue_.size());
   if (!worker) return false;
@@ -69,6 +81,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   Sleeper& self = sleepers_[worker];
   if (self.running) {
     self.running = false;
+    measure_pace(self, now);
     scheduler_.finished(worker);
   }
   if (stopped_ || queue_.empty() || !scheduler_.may_take(worker, now)) return nullptr;
@@ -78,6 +91,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   exchange->taken_at = now;
   scheduler_.started(worker, now);
   self.running = true;
+  self.started = now;
   // In an application that blocks, one worker is due for each request, also for those that came
   // in while this one was on its way.
   if (scheduler_.application_blocks()) wake_one(std::move(lock), now);
@@ -107,7 +121,7 @@ bool WorkQueue::park(Worker worker) {
   // A request may have come in after next() found none, when nobody was woken because this worker
   // was about to take it.
   if (!queue_.empty()) {
-    wake_one(std::move(lock), steady_clock::now());
+    if (!wake_one(std::move(lock), steady_clock::now())) start_ticking();
     lock = Lock(mutex_);
   }
   sleepers_[worker].wake.wait(lock, [&] {

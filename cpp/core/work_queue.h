@@ -38,6 +38,7 @@ class WorkQueue final : public RequestSink {
 
   // ---- I/O threads
   std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) override;
+  std::chrono::nanoseconds backlog() const override;
 
   // ---- worker threads that hold the GIL; none of these blocks
   Worker enrol();
@@ -67,13 +68,17 @@ class WorkQueue final : public RequestSink {
   struct Sleeper {
     std::condition_variable wake;
     bool running = false;  // between next() and the following next()
+    Scheduler::Time started;
   };
 
   using Lock = std::unique_lock<std::mutex>;
 
+  // Invariant: while requests wait and a worker is parked, somebody was woken or the tick runs.
+
   /// Wakes a worker if the rules want one, and lets go of the lock first: the woken thread would
   /// only run into it. True if somebody was woken.
   bool wake_one(Lock lock, Scheduler::Time now);
+  void measure_pace(const Sleeper& worker, Scheduler::Time now);
   void start_ticking();
   void tick();
 
@@ -85,6 +90,8 @@ class WorkQueue final : public RequestSink {
   std::deque<std::shared_ptr<Exchange>> queue_;
   std::deque<Sleeper> sleepers_;  // a deque: elements never move
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
+  // Average time between two requests being done, over all workers; readable without the lock.
+  std::atomic<std::chrono::nanoseconds::rep> pace_{0};
   bool stopped_ = false;
   bool submitted_ = false;  // since the last tick
   Counters counters_;

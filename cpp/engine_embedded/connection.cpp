@@ -128,16 +128,17 @@ std::size_t Connection::consume_head(std::string_view input) {
     pause_ = Pause::pipeline;
     return 0;
   }
+  // Looked at before the line is parsed: the same line gets the same answer however it came.
+  const auto first_line = input.substr(0, input.find('\n'));
+  if (first_line.size() > io_.limits().max_request_line + 1) {
+    incoming_ = io_.make_exchange();
+    refuse(refusal(RequestFault::request_line_too_long));
+    return input.size();
+  }
   // A head is tried again when a further line has come in: a parser that starts over each time
   // cannot care where the input was cut.
   if (std::memchr(input.data() + scanned_, '\n', input.size() - scanned_) == nullptr) {
     scanned_ = input.size();
-    const bool first_line = std::memchr(input.data(), '\n', input.size()) == nullptr;
-    if (first_line && input.size() > io_.limits().max_request_line + 2) {
-      incoming_ = io_.make_exchange();
-      refuse(refusal(RequestFault::request_line_too_long));
-      return input.size();
-    }
     if (input.size() > io_.limits().max_request_line + io_.limits().max_header_bytes) {
       incoming_ = io_.make_exchange();
       refuse(refusal(RequestFault::header_too_large));

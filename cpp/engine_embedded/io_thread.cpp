@@ -21,6 +21,8 @@ constexpr std::size_t mail_batch = 8;
 // Requests submitted at once: so many that the wake-up of a worker is shared, so few that it has
 // not to wait for the rest of a large batch.
 constexpr std::size_t submit_batch = 16;
+// Short against what a client notices, long against a request's arrival.
+constexpr std::chrono::microseconds gather_time{150};
 
 std::array<Deadlines::Clock::duration, timeout_kinds> lengths(const Options& options) {
   return {to_duration(options.header_timeout), to_duration(options.keep_alive_timeout),
@@ -138,6 +140,18 @@ void IoThread::submit_gathered() {
     if (exchange.connection != nullptr) exchange.connection->shared_from_this()->reject(exchange);
   }
   submitting_.clear();
+  let_requests_gather();
+}
+
+// While the workers are busy with what they have, reading further requests one by one gains
+// nothing, and each costs the wake-up of this thread: with a Flask application that was 60 µs of
+// CPU for a request of 100 µs. Answers that are ready meanwhile leave together afterwards.
+void IoThread::let_requests_gather() {
+  const auto backlog = context_.sink.backlog();
+  if (backlog < 2 * gather_time) return;
+  std::this_thread::sleep_for(gather_time);
+  advance_clock();
+  deliver_mail();
 }
 
 // ---------------------------------------------------------------------------- mailbox

@@ -75,6 +75,7 @@ class IoThread final : public Transport {
   void wake();
   void deliver_mail();
   void submit_gathered();
+  void let_requests_gather();
   void tick();
   void schedule_tick();
 

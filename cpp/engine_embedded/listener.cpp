@@ -36,18 +36,12 @@ void name_end(const sockaddr_storage& address, std::string& host, std::string& p
   }  // a Unix socket's peer has no name
 }
 
-std::shared_ptr<const ConnectionInfo> describe_connection(int socket) {
-  auto info = std::make_shared<ConnectionInfo>();
+void name_own_end(int socket, std::string& host, std::string& port) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
-    name_end(address, info->remote_address, info->remote_port);
-  }
-  size = sizeof address;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
-    name_end(address, info->local_address, info->local_port);
+    name_end(address, host, port);
   }
-  return info;
 }
 
 }  // namespace
@@ -59,7 +53,10 @@ Listener::Listener(const EngineContext& context, IoThreads& threads, ListenerSpe
       descriptor_(threads.front()->loop(), spec.socket.release()),
       retry_timer_(threads.front()->loop()),
       description_(std::move(spec.description)),
-      index_(index) {}
+      index_(index) {
+  prepare_listener(descriptor_.native_handle());
+  name_own_end(descriptor_.native_handle(), local_address_, local_port_);
+}
 
 void Listener::start() { wait(); }
 
@@ -104,7 +101,7 @@ bool Listener::accept_some() {
     switch (accepted.error) {
       case 0:
         reported_exhaustion_ = false;
-        hand_over(accepted.socket);
+        hand_over(accepted);
         break;
       case ECONNABORTED:
       case EINTR:
@@ -135,11 +132,20 @@ bool Listener::accept_some() {
   return true;
 }
 
-void Listener::hand_over(int socket) {
+void Listener::hand_over(const Accepted& connection) {
   accepted_.fetch_add(1, std::memory_order_relaxed);
+  auto info = std::make_shared<ConnectionInfo>();
+  name_end(connection.peer, info->remote_address, info->remote_port);
+  if (local_address_ == "0.0.0.0" || local_address_ == "::") {
+    // Bound to every address: which one it was, only the connection knows.
+    name_own_end(connection.socket, info->local_address, info->local_port);
+  } else {
+    info->local_address = local_address_;
+    info->local_port = local_port_;
+  }
   auto& thread = *threads_[next_thread_];
   next_thread_ = (next_thread_ + 1) % threads_.size();
-  thread.adopt(socket, index_, describe_connection(socket));
+  thread.adopt(connection.socket, index_, std::move(info));
 }
 
 }  // namespace prowingen::embedded

@@ -12,6 +12,7 @@
 
 #include "core/engine.h"
 #include "engine_embedded/io_thread.h"
+#include "engine_embedded/socket_ops.h"
 
 namespace prowingen::embedded {
 
@@ -33,7 +34,7 @@ class Listener {
   void wait();
   bool accept_some();
   void pause(std::chrono::milliseconds time);
-  void hand_over(int socket);
+  void hand_over(const Accepted& connection);
 
   const EngineContext& context_;
   IoThreads& threads_;
@@ -41,6 +42,8 @@ class Listener {
   boost::asio::steady_timer retry_timer_;
   const std::string description_;
   const unsigned index_;
+  std::string local_address_;
+  std::string local_port_;
   std::size_t next_thread_ = 0;
   bool reported_exhaustion_ = false;
   std::atomic<std::uint64_t> accepted_{0};

@@ -55,11 +55,16 @@ RequestParser::Progress RequestParser::parse_body(std::string_view input) {
   if (is_done()) {
     progress.outcome = Outcome::request_done;
   } else if (progress.consumed == 0) {
-    // An unfinished chunk header or trailer section; neither may grow without bound.
-    const auto bound =
-        max_chunk_size_digits + 4 + std::max(limits_.max_chunk_extension, limits_.max_trailer_bytes);
+    // An unfinished chunk header, or with its line complete a trailer section; neither may grow
+    // without bound.
+    const auto line = input.starts_with("\r\n") ? input.substr(2) : input;
+    const bool trailers = line.find('\n') != std::string_view::npos;
+    const auto bound = max_chunk_size_digits + limits_.max_chunk_extension + 4 +
+                       (trailers ? limits_.max_trailer_bytes : 0);
     if (input.size() > bound) {
-      return {Outcome::refused, 0, &refusal(RequestFault::bad_chunk)};
+      return {Outcome::refused, 0,
+              &refusal(trailers ? RequestFault::trailers_too_large
+                                : RequestFault::chunk_extension_too_long)};
     }
   }
   return progress;

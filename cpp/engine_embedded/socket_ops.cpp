@@ -95,23 +95,34 @@ std::size_t unacknowledged_bytes(int socket) {
   return static_cast<std::size_t>(bytes);
 }
 
-Accepted accept_connection(int listener) {
-#if defined(__linux__)
-  const int socket = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (socket < 0) return {-1, errno};
-#else
-  const int socket = ::accept(listener, nullptr, nullptr);
-  if (socket < 0) return {-1, errno};
-  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-  ::fcntl(socket, F_SETFD, FD_CLOEXEC);
-#endif
+void prepare_listener(int listener) {
+  ::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK);
   const int on = 1;
-  // Fails on a Unix socket, which has no such delay.
-  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // Inherited by what is accepted. Fails on a Unix socket, which has no such delay.
+  ::setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+Accepted accept_connection(int listener) {
+  Accepted accepted{};
+  socklen_t size = sizeof accepted.peer;
+  auto* address = reinterpret_cast<sockaddr*>(&accepted.peer);
+#if defined(__linux__)
+  accepted.socket = ::accept4(listener, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (accepted.socket < 0) accepted.error = errno;
+#else
+  accepted.socket = ::accept(listener, address, &size);
+  if (accepted.socket < 0) {
+    accepted.error = errno;
+    return accepted;
+  }
+  ::fcntl(accepted.socket, F_SETFL, ::fcntl(accepted.socket, F_GETFL) | O_NONBLOCK);
+  ::fcntl(accepted.socket, F_SETFD, FD_CLOEXEC);
 #if defined(SO_NOSIGPIPE)
-  ::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+  const int on = 1;
+  ::setsockopt(accepted.socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
-  return {socket, 0};
+#endif
+  return accepted;
 }
 
 }  // namespace prowingen::embedded

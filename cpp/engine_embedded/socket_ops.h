@@ -33,9 +33,13 @@ Transfer send_file(int socket, int file, std::uint64_t offset, std::uint64_t len
 /// Bytes written that the peer has not acknowledged; 0 where the platform cannot tell.
 std::size_t unacknowledged_bytes(int socket);
 
+/// Prepares a listening socket: non-blocking, and Nagle's algorithm off for what it accepts.
+void prepare_listener(int listener);
+
 struct Accepted {
   int socket = -1;  // -1: see `error`
   int error = 0;
+  sockaddr_storage peer;
 };
 /// Accepts a connection as a non-blocking, close-on-exec socket with Nagle's algorithm off.
 Accepted accept_connection(int listener);

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.apps import PLAIN, Echo, Environ, Gate, StartResponse, answering, hello
+from harness.site import start_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -173,15 +174,19 @@ def test_connection_that_sends_nothing_and_leaves_is_harmless(serve: ServeFixtur
     assert site.ask().body == b"hello"
 
 
-def test_requests_run_at_once_on_the_threads_given(serve: ServeFixture) -> None:
+@pytest.mark.parametrize("servers", [1, 40], ids=["one server", "each time anew"])
+def test_requests_run_at_once_on_the_threads_given(engine: str, servers: int) -> None:
+    """Often, as a wake-up of a worker that gets lost is lost in one time of many."""
     together = threading.Barrier(3)
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        together.wait(timeout=10)
+        together.wait(timeout=5)
         return hello(environ, start_response)
 
-    site = serve(app, threads=3)
-    wires = [site.connect() for _ in range(3)]
-    for wire in wires:
-        wire.get()
-    assert [wire.response().body for wire in wires] == [b"hello"] * 3
+    for _ in range(servers):
+        with start_site(app, engine, threads=3) as site:
+            wires = [site.connect() for _ in range(3)]
+            for _ in range(200 // servers):
+                for wire in wires:
+                    wire.get()
+                assert [wire.response().body for wire in wires] == [b"hello"] * 3
