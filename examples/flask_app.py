@@ -93,14 +93,13 @@ def about() -> dict[str, Any]:
 
 @app.get("/clock")
 def clock() -> Response:
-    @stream_with_context
     def lines() -> Iterator[str]:
         for second in range(5):
             if second:
                 time.sleep(1)
             yield time.strftime("%H:%M:%S\n")
 
-    return Response(lines(), mimetype="text/plain")
+    return Response(stream_with_context(lines()), mimetype="text/plain")
 
 
 @app.get("/download")

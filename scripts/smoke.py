@@ -7,12 +7,13 @@ import http.client
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import prowingen_wsgi
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 UPLOAD = bytes(range(256)) * 16_384  # 4 MiB: more than is buffered before the app runs

@@ -31,9 +31,9 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
   submitted_ = true;
   counters_.requests_queued += accepted.size();
   counters_.requests_rejected += exchanges.size() - accepted.size();
-  if (!wake_one(std::move(lock), now) && tick_sleeps_.load(std::memory_order_relaxed)) {
-    start_ticking();
-  }
+  const bool several = queue_.size() > 1;
+  const bool woken = wake_one(std::move(lock), now);
+  if ((!woken || several) && tick_sleeps_.load(std::memory_order_relaxed)) start_ticking();
   return accepted.size();
 }
 
@@ -121,7 +121,8 @@ bool WorkQueue::park(Worker worker) {
   // A request may have come in after next() found none, when nobody was woken because this worker
   // was about to take it.
   if (!queue_.empty()) {
-    if (!wake_one(std::move(lock), steady_clock::now())) start_ticking();
+    wake_one(std::move(lock), steady_clock::now());
+    start_ticking();
     lock = Lock(mutex_);
   }
   sleepers_[worker].wake.wait(lock, [&] {

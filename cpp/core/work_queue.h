@@ -73,7 +73,8 @@ class WorkQueue final : public RequestSink {
 
   using Lock = std::unique_lock<std::mutex>;
 
-  // Invariant: while requests wait and a worker is parked, somebody was woken or the tick runs.
+  // Invariant: while a worker is parked and more requests wait than one that somebody was just
+  // woken for, the tick runs. Without it a request could wait for one that never ends.
 
   /// Wakes a worker if the rules want one, and lets go of the lock first: the woken thread would
   /// only run into it. True if somebody was woken.
