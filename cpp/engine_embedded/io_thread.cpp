@@ -17,12 +17,12 @@ constexpr auto drain_time = std::chrono::seconds(1);
 constexpr std::size_t max_spares = 256;
 // Answers that may wait for a sleeping I/O thread before it is woken: a wake-up costs two context
 // switches, an answer in a larger batch costs only the delay.
-constexpr std::size_t mail_batch = 8;
+constexpr std::size_t mail_batch = 16;
 // Requests submitted at once: so many that the wake-up of a worker is shared, so few that it has
 // not to wait for the rest of a large batch.
-constexpr std::size_t submit_batch = 16;
+constexpr std::size_t submit_batch = 32;
 // Short against what a client notices, long against a request's arrival.
-constexpr std::chrono::microseconds gather_time{150};
+constexpr std::chrono::microseconds gather_time{250};
 
 std::array<Deadlines::Clock::duration, timeout_kinds> lengths(const Options& options) {
   return {to_duration(options.header_timeout), to_duration(options.keep_alive_timeout),
