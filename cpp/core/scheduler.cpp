@@ -32,7 +32,10 @@ std::optional<Scheduler::Worker> Scheduler::wake(Time now, std::size_t queued) {
   } else if (blocking_) {
     needed = standby_count_ + ready_count_ < queued;
   } else {
-    needed = standby_count_ + ready_count_ == 0 && !fresh_request_runs(now);
+    // The stand-in may block in turn: after two intervals it is no stand-in any more.
+    const bool stood_in =
+        interrupted_ != nobody && now - interrupted_at_ < 2 * rules_.switch_interval;
+    needed = standby_count_ + ready_count_ == 0 && !stood_in && !fresh_request_runs(now);
   }
   if (!needed) return std::nullopt;
   const Worker worker = parked_.back();
@@ -41,8 +44,12 @@ std::optional<Scheduler::Worker> Scheduler::wake(Time now, std::size_t queued) {
   return worker;
 }
 
-bool Scheduler::may_take(Worker /*worker*/, Time now) const {
-  return !rules_.has_gil || blocking_ || !fresh_request_runs(now);
+bool Scheduler::may_take(Worker worker, Time now) const {
+  if (!rules_.has_gil || blocking_) return true;
+  if (interrupted_ != nobody && interrupted_ != worker) {
+    return now - interrupted_at_ < rules_.stand_in;
+  }
+  return !fresh_request_runs(now);
 }
 
 void Scheduler::started(Worker worker, Time now) {
@@ -53,18 +60,25 @@ void Scheduler::started(Worker worker, Time now) {
 void Scheduler::finished(Worker worker) {
   set_state(worker, State::running, State::ready);
   unlink(worker);
+  if (interrupted_ == worker) interrupted_ = nobody;
 }
 
 void Scheduler::parked(Worker worker) {
+  interrupted_ = nobody;  // the GIL is free for it now
   set_state(worker, State::ready, State::parked);
   parked_.push_back(worker);
 }
 
-void Scheduler::got_gil(Worker worker, Duration waited) {
+void Scheduler::got_gil(Worker worker, Time now, Duration waited) {
   set_state(worker, State::standby, State::ready);
   // With nobody else running, a free GIL proves nothing.
   if (running_count_ == 0) return;
-  const double proof = waited < rules_.switch_interval ? 1.0 : 0.0;
+  const bool forced = waited >= rules_.switch_interval;
+  if (forced) {
+    interrupted_ = newest_;
+    interrupted_at_ = now;
+  }
+  const double proof = forced ? 0.0 : 1.0;
   proofs_ += (proof - proofs_) * rules_.proof_weight;
   blocking_ = proofs_ > (blocking_ ? rules_.blocking_below : rules_.blocking_above);
 }

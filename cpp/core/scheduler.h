@@ -13,6 +13,10 @@
 //   5. Getting the GIL in less than the switch interval while another worker runs proves that the
 //      other one blocked. An average of such proofs turns rules 3 and 4 off for applications that
 //      block (a worker is then woken for each request), and on again when the proofs stop.
+//   6. A worker that got the GIL by force interrupted another in the middle of its request. It
+//      stands in for that one for most of a switch interval, then parks at the end of a request,
+//      so that the other can go on; until then nobody else is woken. Requests that compute for
+//      long are so shared by two workers, and not by the whole pool in slices of 5 ms.
 //
 //            submit, tick               has the GIL               next()
 //   parked ----------------> standby ------------------> ready ------------> running
@@ -22,7 +26,7 @@
 //                               |             (body, write)                       |
 //                               +--- has the GIL again: back to running ----------+
 //
-// Without a GIL (free-threaded Python) rules 1 to 5 fall away: a worker is woken for each request,
+// Without a GIL (free-threaded Python) rules 1 to 6 fall away: a worker is woken for each request,
 // up to the number of cores.
 #pragma once
 
@@ -51,6 +55,9 @@ class Scheduler {
     double proof_weight = 1.0 / 16;
     double blocking_above = 0.6;
     double blocking_below = 0.3;
+    /// How long a worker stands in for one that it interrupted: shorter than the switch interval,
+    /// after which that one would interrupt it in turn.
+    Duration stand_in = std::chrono::milliseconds(4);
     bool has_gil = true;
     std::size_t cores = 1;  // only without a GIL
   };
@@ -65,12 +72,12 @@ class Scheduler {
   /// A request was queued, or the tick fired: whom to wake, if anybody. `queued` requests wait.
   std::optional<Worker> wake(Time now, std::size_t queued);
 
-  /// May this worker, which is ready, take a request (true), or should it park (rule 4)?
+  /// May this worker, which is ready, take a request (true), or should it park (rules 4 and 6)?
   bool may_take(Worker worker, Time now) const;
   void started(Worker worker, Time now);   // ready → running
   void finished(Worker worker);            // running → ready
   void parked(Worker worker);              // ready → parked
-  void got_gil(Worker worker, Duration waited);  // standby → ready
+  void got_gil(Worker worker, Time now, Duration waited);  // standby → ready
   void wait_begins(Worker worker);         // running → waiting: it gave the GIL up knowingly
   void wait_ends(Worker worker, Time now); // waiting → running
 
@@ -105,6 +112,8 @@ class Scheduler {
   std::size_t running_count_ = 0;
   std::size_t standby_count_ = 0;
   std::size_t ready_count_ = 0;
+  Worker interrupted_ = nobody;  // rule 6: it waits for the GIL in the middle of a request
+  Time interrupted_at_{};
   double proofs_ = 0;
   bool blocking_ = false;
 };

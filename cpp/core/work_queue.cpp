@@ -111,8 +111,9 @@ void WorkQueue::wait_ends(Worker worker) {
 }
 
 void WorkQueue::got_gil(Worker worker, std::chrono::nanoseconds waited) {
+  const auto now = steady_clock::now();
   const std::lock_guard lock(mutex_);
-  scheduler_.got_gil(worker, waited);
+  scheduler_.got_gil(worker, now, waited);
 }
 
 bool WorkQueue::park(Worker worker) {
