@@ -20,7 +20,17 @@ run() {
   "$@" || failed="$failed $name"
 }
 
-clang_format() { cpp_files | tr '\n' '\0' | xargs -0 clang-format --dry-run --Werror; }
+# Names the files alone: clang-format itself would show every line of them.
+clang_format() {
+  local file found=0
+  while read -r file; do
+    if ! clang-format --dry-run --Werror "$file" 2>/dev/null; then
+      echo "$file: not formatted; scripts/lint.sh --fix does it"
+      found=1
+    fi
+  done < <(cpp_files)
+  return "$found"
+}
 
 # A clean run is remembered by what it read, since it takes most of the time that lint takes.
 clang_tidy() {

@@ -49,11 +49,12 @@ bool Scheduler::may_take(Worker worker, Time now) const {
   if (interrupted_ != nobody && interrupted_ != worker) {
     return now - interrupted_at_ < rules_.stand_in;
   }
-  return !fresh_request_runs(now);
+  return standby_count_ == 0 && !fresh_request_runs(now);
 }
 
 void Scheduler::started(Worker worker, Time now) {
   set_state(worker, State::ready, State::running);
+  holds_gil(worker, now);
   link(worker, now);
 }
 
@@ -64,6 +65,7 @@ void Scheduler::finished(Worker worker) {
 }
 
 void Scheduler::parked(Worker worker) {
+  holder_ = nobody;
   interrupted_ = nobody;  // the GIL is free for it now
   set_state(worker, State::ready, State::parked);
   parked_.push_back(worker);
@@ -71,25 +73,37 @@ void Scheduler::parked(Worker worker) {
 
 void Scheduler::got_gil(Worker worker, Time now, Duration waited) {
   set_state(worker, State::standby, State::ready);
-  // With nobody else running, a free GIL proves nothing.
-  if (running_count_ == 0) return;
-  const bool forced = waited >= rules_.switch_interval;
-  if (forced) {
-    interrupted_ = newest_;
+  const bool holder_runs = holder_ != nobody && slots_[holder_].state == State::running;
+  if (holder_runs && waited >= rules_.switch_interval) {
+    interrupted_ = holder_;
     interrupted_at_ = now;
+    average(0.0);
+  } else if (holder_runs && now - held_since_ < rules_.switch_interval) {
+    average(1.0);
   }
-  const double proof = forced ? 0.0 : 1.0;
+  holds_gil(worker, now);
+}
+
+void Scheduler::average(double proof) {
   proofs_ += (proof - proofs_) * rules_.proof_weight;
   blocking_ = proofs_ > (blocking_ ? rules_.blocking_below : rules_.blocking_above);
+}
+
+void Scheduler::holds_gil(Worker worker, Time now) {
+  if (holder_ == worker) return;
+  holder_ = worker;
+  held_since_ = now;
 }
 
 void Scheduler::wait_begins(Worker worker) {
   set_state(worker, State::running, State::waiting);
   unlink(worker);
+  holder_ = nobody;
 }
 
 void Scheduler::wait_ends(Worker worker, Time now) {
   set_state(worker, State::waiting, State::running);
+  holds_gil(worker, now);
   link(worker, now);
 }
 

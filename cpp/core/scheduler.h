@@ -9,10 +9,14 @@
 //   3. Idle workers are parked, last in first out. One is woken only if nobody stands by for the
 //      GIL and every running worker has been on its request for longer than `fresh`: then the
 //      application probably blocks, and the GIL is probably free.
-//   4. A worker that finishes a request parks when another one is running a fresh request.
-//   5. Getting the GIL in less than the switch interval while another worker runs proves that the
-//      other one blocked. An average of such proofs turns rules 3 and 4 off for applications that
-//      block (a worker is then woken for each request), and on again when the proofs stop.
+//   4. A worker that finishes a request parks when another one is running a fresh request, or
+//      stands by for the GIL: handing it over now costs less than being interrupted later.
+//   5. A worker that had the GIL for less than the switch interval and lost it in the middle of a
+//      request was not interrupted: it blocked. An average of such proofs turns rules 3 and 4 off
+//      for applications that block (a worker is then woken for each request), and on again when
+//      the proofs stop. Who gets the GIL because another parked, or could have been interrupted
+//      on behalf of a third, proves nothing: counting that, a pool that fights over the GIL takes
+//      its own fight for blocking and fights on.
 //   6. A worker that got the GIL by force interrupted another in the middle of its request. It
 //      stands in for that one for most of a switch interval, then parks at the end of a request,
 //      so that the other can go on; until then nobody else is woken. Requests that compute for
@@ -101,6 +105,8 @@ class Scheduler {
   bool fresh_request_runs(Time now) const {
     return newest_ != nobody && now - slots_[newest_].started < rules_.fresh;
   }
+  void holds_gil(Worker worker, Time now);
+  void average(double proof);
   void link(Worker worker, Time now);
   void unlink(Worker worker);
   void set_state(Worker worker, State from, State to);
@@ -112,6 +118,8 @@ class Scheduler {
   std::size_t running_count_ = 0;
   std::size_t standby_count_ = 0;
   std::size_t ready_count_ = 0;
+  Worker holder_ = nobody;  // who was last known to have the GIL, and since when at least
+  Time held_since_{};
   Worker interrupted_ = nobody;  // rule 6: it waits for the GIL in the middle of a request
   Time interrupted_at_{};
   double proofs_ = 0;
