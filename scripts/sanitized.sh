@@ -32,9 +32,9 @@ fi
 
 # Stop at the first report, with a status that no test runner takes for a pass.
 export ASAN_OPTIONS="abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1"
-export LSAN_OPTIONS="suppressions=$PWD/scripts/lsan.supp:print_suppressions=0"
+export LSAN_OPTIONS="suppressions='$PWD/scripts/lsan.supp':print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1"
-export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/scripts/tsan.supp"
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions='$PWD/scripts/tsan.supp'"
 # Python's own allocator would hide from the sanitizer which object a byte belongs to.
 export PYTHONMALLOC=malloc
 

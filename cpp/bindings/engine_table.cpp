@@ -22,8 +22,8 @@ const EngineEntry& find_engine(std::string_view name) {
     if (name == "auto" || name == entry.name) return entry;
     known.append(", ").append(entry.name);
   }
-  throw std::invalid_argument("engine: \"" + std::string(name) + "\" is not built in; choose from " +
-                              known);
+  throw std::invalid_argument("engine: \"" + std::string(name) +
+                              "\" is not built in; choose from " + known);
 }
 
 }  // namespace prowingen::bindings

@@ -32,15 +32,15 @@ constexpr std::chrono::milliseconds drain_poll{2};
 Options read_options(const py::dict& values) {
   Options options;
   std::size_t known = 0;
-#define PROWINGEN_OPTION(type, name, default_value)                                      \
-  if (values.contains(#name)) {                                                          \
-    ++known;                                                                             \
-    try {                                                                                \
-      options.name = values[#name].cast<type>();                                         \
-    } catch (const py::cast_error&) {                                                    \
-      throw py::value_error(#name ": " + py::repr(values[#name]).cast<std::string>() +   \
-                            " is not a " #type);                                         \
-    }                                                                                    \
+#define PROWINGEN_OPTION(type, name, default_value)                                    \
+  if (values.contains(#name)) {                                                        \
+    ++known;                                                                           \
+    try {                                                                              \
+      options.name = values[#name].cast<type>();                                       \
+    } catch (const py::cast_error&) {                                                  \
+      throw py::value_error(#name ": " + py::repr(values[#name]).cast<std::string>() + \
+                            " is not a " #type);                                       \
+    }                                                                                  \
   }
 #include "options.inc"
 #undef PROWINGEN_OPTION
@@ -51,7 +51,7 @@ Options read_options(const py::dict& values) {
 class Server {
  public:
   Server(const py::object& app, const std::vector<std::pair<int, std::string>>& listeners,
-         const py::dict& options, py::object log, std::optional<py::object> access_log)
+         const py::dict& options, py::object log, const std::optional<py::object>& access_log)
       : options_(read_options(options)),
         engine_entry_(find_engine(options_.engine)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
@@ -196,9 +196,8 @@ class Server {
  private:
   void open_access_log(std::shared_ptr<LogSink> sink) {
     access_log_ = std::make_unique<AccessLog>(
-        access_log_format_, std::move(sink), [channel = channel_](std::string text) {
-          channel->add(Severity::error, std::move(text));
-        });
+        access_log_format_, std::move(sink),
+        [channel = channel_](std::string text) { channel->add(Severity::error, std::move(text)); });
   }
 
   // On a worker thread, with the GIL; the Python error that is set becomes the event's exception.
@@ -215,8 +214,8 @@ class Server {
       Py_XDECREF(traceback);
       exception = py::reinterpret_steal<py::object>(value);
     }
-    PyObject* text = PyUnicode_DecodeLatin1(message.data(), static_cast<Py_ssize_t>(message.size()),
-                                            nullptr);
+    PyObject* text =
+        PyUnicode_DecodeLatin1(message.data(), static_cast<Py_ssize_t>(message.size()), nullptr);
     PyObject* done = text == nullptr
                          ? nullptr
                          : PyObject_CallFunction(log_.ptr(), "iNO", static_cast<int>(severity),
@@ -263,15 +262,14 @@ void bind_server(py::module_& m) {
   // The operating system's errors are Python's OSError, with the errno and the message.
   py::register_local_exception_translator([](std::exception_ptr thrown) {
     try {
-      std::rethrow_exception(thrown);
+      std::rethrow_exception(std::move(thrown));
     } catch (const std::system_error& error) {
       PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code().value(), error.what()).ptr());
     }
   });
-  py::class_<Server>(m, "Server", py::is_final(),
-                     "An engine, a work queue and a WSGI application.")
+  py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and a WSGI application.")
       .def(py::init<const py::object&, const std::vector<std::pair<int, std::string>>&,
-                    const py::dict&, py::object, std::optional<py::object>>(),
+                    const py::dict&, py::object, const std::optional<py::object>&>(),
            py::arg("app"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")

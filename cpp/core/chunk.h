@@ -45,7 +45,8 @@ class BorrowedBytes {
   BorrowedBytes(std::string_view bytes, void* owner, Release release)
       : bytes_(bytes), owner_(owner), release_(release) {}
   BorrowedBytes(BorrowedBytes&& other) noexcept
-      : bytes_(other.bytes_), owner_(std::exchange(other.owner_, nullptr)),
+      : bytes_(other.bytes_),
+        owner_(std::exchange(other.owner_, nullptr)),
         release_(other.release_) {}
   BorrowedBytes& operator=(BorrowedBytes&& other) noexcept {
     std::swap(bytes_, other.bytes_);

@@ -92,9 +92,7 @@ bool Exchange::body_ready() const {
 Exchange::Read Exchange::read_body(std::string& buffer) {
   buffer.clear();
   std::unique_lock lock(mutex_);
-  const auto ready = [this] {
-    return !incoming_.empty() || body_finished_ || state_ == departed;
-  };
+  const auto ready = [this] { return !incoming_.empty() || body_finished_ || state_ == departed; };
   if (!ready() && !body_asked_for_) {
     // The first wait of a request may have to send `100 Continue`; later ones only ever wait.
     body_asked_for_ = true;

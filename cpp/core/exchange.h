@@ -103,7 +103,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // ---- times, for logs and metrics
   SteadyTime received_at;
   SteadyTime queued_at;
-  SteadyTime taken_at;    // by the worker
+  SteadyTime taken_at;     // by the worker
   SteadyTime finished_at;  // by the worker
 
   // ---- request body, I/O thread

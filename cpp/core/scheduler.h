@@ -78,12 +78,12 @@ class Scheduler {
 
   /// May this worker, which is ready, take a request (true), or should it park (rules 4 and 6)?
   bool may_take(Worker worker, Time now) const;
-  void started(Worker worker, Time now);   // ready → running
-  void finished(Worker worker);            // running → ready
-  void parked(Worker worker);              // ready → parked
+  void started(Worker worker, Time now);                   // ready → running
+  void finished(Worker worker);                            // running → ready
+  void parked(Worker worker);                              // ready → parked
   void got_gil(Worker worker, Time now, Duration waited);  // standby → ready
-  void wait_begins(Worker worker);         // running → waiting: it gave the GIL up knowingly
-  void wait_ends(Worker worker, Time now); // waiting → running
+  void wait_begins(Worker worker);          // running → waiting: it gave the GIL up knowingly
+  void wait_ends(Worker worker, Time now);  // waiting → running
 
   State state(Worker worker) const { return slots_[worker].state; }
   bool application_blocks() const { return blocking_; }

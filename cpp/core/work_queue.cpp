@@ -38,8 +38,9 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
 }
 
 std::chrono::nanoseconds WorkQueue::backlog() const {
-  return std::chrono::nanoseconds(pace_.load(std::memory_order_relaxed) *
-                                  static_cast<std::int64_t>(length_.load(std::memory_order_relaxed)));
+  return std::chrono::nanoseconds(
+      pace_.load(std::memory_order_relaxed) *
+      static_cast<std::int64_t>(length_.load(std::memory_order_relaxed)));
 }
 
 void WorkQueue::measure_pace(const Sleeper& worker, Scheduler::Time now) {
@@ -126,9 +127,8 @@ bool WorkQueue::park(Worker worker) {
     start_ticking();
     lock = Lock(mutex_);
   }
-  sleepers_[worker].wake.wait(lock, [&] {
-    return stopped_ || scheduler_.state(worker) != Scheduler::State::parked;
-  });
+  sleepers_[worker].wake.wait(
+      lock, [&] { return stopped_ || scheduler_.state(worker) != Scheduler::State::parked; });
   return !stopped_;
 }
 

@@ -89,7 +89,7 @@ class WorkQueue final : public RequestSink {
   const std::chrono::nanoseconds tick_interval_;
   const std::function<void()> on_tick_;
   std::deque<std::shared_ptr<Exchange>> queue_;
-  std::deque<Sleeper> sleepers_;  // a deque: elements never move
+  std::deque<Sleeper> sleepers_;        // a deque: elements never move
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
   // Average time between two requests being done, over all workers; readable without the lock.
   std::atomic<std::chrono::nanoseconds::rep> pace_{0};

@@ -20,8 +20,8 @@ constexpr std::uint64_t out_queue_limit = 256 * 1024;
 // An idle connection that was used this recently may have a request on its way.
 constexpr auto drain_grace = std::chrono::seconds(1);
 
-constexpr Refusal queue_full{503, "Service Unavailable", "every worker is busy and the queue is full",
-                             ""};
+constexpr Refusal queue_full{503, "Service Unavailable",
+                             "every worker is busy and the queue is full", ""};
 
 bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
@@ -149,9 +149,7 @@ std::size_t Connection::consume_head(std::string_view input) {
     parser_.emplace(incoming_->request, io_.limits(), static_cast<BodySink&>(*this));
     const auto progress = parser_->parse_head(input);
     switch (progress.outcome) {
-      case RequestParser::Outcome::refused:
-        refuse(*progress.verdict);
-        return input.size();
+      case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
       case RequestParser::Outcome::need_more:
         io_.recycle(std::move(incoming_));
         scanned_ = input.size();
@@ -209,12 +207,8 @@ std::size_t Connection::consume_body(std::string_view input) {
   const auto progress = parser_->parse_body(input);
   if (incoming_) incoming_->bytes_in += progress.consumed;
   switch (progress.outcome) {
-    case RequestParser::Outcome::refused:
-      refuse(*progress.verdict);
-      return input.size();
-    case RequestParser::Outcome::request_done:
-      on_body_end();
-      break;
+    case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
+    case RequestParser::Outcome::request_done: on_body_end(); break;
     case RequestParser::Outcome::need_more:
     case RequestParser::Outcome::head_done:
       if (progress.consumed != 0 && reading_ == Reading::body && pause_ == Pause::none) {
@@ -298,8 +292,8 @@ void Connection::body_wanted(Http1Exchange& exchange) {
 // ---------------------------------------------------------------------------- handing over
 
 void Connection::dispatch(ExchangePtr exchange) {
-  const bool ahead = exchange->safe && std::ranges::all_of(
-                                           pipeline_, [](const auto& other) { return other->safe; });
+  const bool ahead = exchange->safe &&
+                     std::ranges::all_of(pipeline_, [](const auto& other) { return other->safe; });
   if (!pipeline_.empty() && !ahead) {
     held_ = std::move(exchange);
     if (pause_ == Pause::none && reading_ == Reading::head) pause_ = Pause::pipeline;
@@ -315,8 +309,8 @@ void Connection::submit(const ExchangePtr& exchange) {
 }
 
 void Connection::reject(Http1Exchange& exchange) {
-  const auto found = std::ranges::find_if(
-      pipeline_, [&](const auto& other) { return other.get() == &exchange; });
+  const auto found =
+      std::ranges::find_if(pipeline_, [&](const auto& other) { return other.get() == &exchange; });
   if (found == pipeline_.end()) return;
   // Those behind it are not answered either: the connection closes after the 503.
   auto rejected = *found;
@@ -625,9 +619,9 @@ void Connection::log(const Http1Exchange& exchange, int status, bool complete) {
   record.bytes_sent = exchange.bytes_out;
   record.bytes_received = exchange.bytes_in;
   record.total_time = now - exchange.received_at;
-  record.received = std::chrono::system_clock::now() -
-                    std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                        record.total_time);
+  record.received =
+      std::chrono::system_clock::now() -
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(record.total_time);
   if (exchange.head_written) {
     record.queue_time = exchange.taken_at - exchange.queued_at;
     record.app_time = exchange.finished_at - exchange.taken_at;

@@ -55,7 +55,7 @@ class Http1Exchange final : public Exchange {
   ResponseFraming framing = ResponseFraming::none;
   std::uint64_t head_size = 0;
   std::uint64_t bytes_in = 0;
-  std::uint64_t bytes_out = 0;       // as framed for the wire
+  std::uint64_t bytes_out = 0;  // as framed for the wire
   std::uint64_t body_bytes_out = 0;
   std::optional<std::uint64_t> body_left;  // of a body of known length
 };
@@ -126,16 +126,16 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   Reading reading_ = Reading::head;
   Pause pause_ = Pause::none;
   bool waiting_readable_ = false;
-  bool peer_finished_ = false;      // its FIN was read
-  std::string carried_;             // input not consumed yet
-  std::size_t scanned_ = 0;         // of carried_: no line ends there that was not tried
+  bool peer_finished_ = false;  // its FIN was read
+  std::string carried_;         // input not consumed yet
+  std::size_t scanned_ = 0;     // of carried_: no line ends there that was not tried
   std::optional<RequestParser> parser_;
-  ExchangePtr incoming_;            // whose head or body is being received
+  ExchangePtr incoming_;  // whose head or body is being received
   std::vector<ExchangePtr> pipeline_;
-  ExchangePtr held_;                // parsed, waits for the pipeline to empty
+  ExchangePtr held_;                  // parsed, waits for the pipeline to empty
   const Refusal* refusal_ = nullptr;  // answered when the pipeline is empty
-  ExchangePtr refused_;             // for the access log
-  bool continue_due_ = false;       // 100 Continue is due when incoming_'s body is first read
+  ExchangePtr refused_;               // for the access log
+  bool continue_due_ = false;         // 100 Continue is due when incoming_'s body is first read
   std::uint64_t discard_left_ = 0;
 
   std::size_t taken_ = 0;

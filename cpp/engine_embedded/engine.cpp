@@ -16,8 +16,8 @@ class EmbeddedEngine final : public Engine {
       threads_.push_back(std::make_unique<IoThread>(context_));
     }
     for (auto& spec : listeners) {
-      listeners_.push_back(std::make_unique<Listener>(
-          context_, threads_, std::move(spec), static_cast<unsigned>(listeners_.size())));
+      listeners_.push_back(std::make_unique<Listener>(context_, threads_, std::move(spec),
+                                                      static_cast<unsigned>(listeners_.size())));
     }
   }
 

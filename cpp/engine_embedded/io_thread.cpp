@@ -1,8 +1,8 @@
 #include "engine_embedded/io_thread.h"
 
+#include <algorithm>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
-#include <algorithm>
 
 #include "core/signals.h"
 
@@ -25,9 +25,12 @@ constexpr std::size_t submit_batch = 32;
 constexpr std::chrono::microseconds gather_time{250};
 
 std::array<Deadlines::Clock::duration, timeout_kinds> lengths(const Options& options) {
-  return {to_duration(options.header_timeout), to_duration(options.keep_alive_timeout),
-          to_duration(options.body_timeout),   to_duration(options.write_timeout),
-          linger_time,                         drain_time};
+  return {to_duration(options.header_timeout),
+          to_duration(options.keep_alive_timeout),
+          to_duration(options.body_timeout),
+          to_duration(options.write_timeout),
+          linger_time,
+          drain_time};
 }
 
 // Often enough that a deadline is late by an eighth of the shortest limit at most.

@@ -105,8 +105,7 @@ bool Listener::accept_some() {
         break;
       case ECONNABORTED:
       case EINTR:
-      case EPROTO:
-        break;
+      case EPROTO: break;
       case EMFILE:
       case ENFILE:
       case ENOBUFS:

@@ -108,8 +108,8 @@ RequestFault RequestParser::fault_of(const error_code& ec, std::string_view rest
   }
 }
 
-void RequestParser::on_request_impl(http::verb, string_view method, string_view target,
-                                    int version, error_code& ec) {
+void RequestParser::on_request_impl(http::verb, string_view method, string_view target, int version,
+                                    error_code& ec) {
   const HttpVersion parsed{static_cast<std::uint8_t>(version / 10),
                            static_cast<std::uint8_t>(version % 10)};
   head_.set_request_line(std_view(method), std_view(target), parsed);

@@ -50,10 +50,9 @@ void StandingFields::refresh() {
   std::tm utc{};
   ::gmtime_r(&now, &utc);
   std::array<char, 64> line;
-  const int size =
-      std::snprintf(line.data(), line.size(), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-                    days[utc.tm_wday], utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900,
-                    utc.tm_hour, utc.tm_min, utc.tm_sec);
+  const int size = std::snprintf(
+      line.data(), line.size(), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[utc.tm_wday],
+      utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
   date_line_.assign(line.data(), static_cast<std::size_t>(size));
 }
 

@@ -47,8 +47,7 @@ Application::Application(PyRef callable, const Options& options, DropList& drop_
   }
 }
 
-void Application::run(const std::shared_ptr<Exchange>& exchange, Worker& worker,
-                      Scratch& scratch) {
+void Application::run(const std::shared_ptr<Exchange>& exchange, Worker& worker, Scratch& scratch) {
   Responder responder(*exchange, worker, drop_list_, high_water_);
   PyObject* start_response = scratch.start_response.lend(responder);
   PyRef input = make_input(exchange, worker);
@@ -132,8 +131,8 @@ void Application::handle_failure(Exchange& exchange, Responder& responder) {
   if (PyErr_ExceptionMatches(runtime().client_disconnected)) {
     // Nobody's mistake; the iterable is still closed.
     PyErr_Clear();
-    report_(Severity::debug, request_line(exchange) + ": " +
-                                 std::string(describe(exchange.departure())));
+    report_(Severity::debug,
+            request_line(exchange) + ": " + std::string(describe(exchange.departure())));
     if (responder.finished()) return;
     if (exchange.state() != ExchangeState::departed) exchange.abort();
     return;

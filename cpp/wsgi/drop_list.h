@@ -19,10 +19,9 @@ class DropList {
   /// Lends the memory of `bytes`, an object of the type `bytes`, to the I/O threads. With the GIL.
   BorrowedBytes lend(PyObject* bytes) {
     auto* owner = new Loan{this, Py_NewRef(bytes)};
-    return BorrowedBytes({PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))},
-                         owner, [](void* loan) {
-                           static_cast<Loan*>(loan)->list->add(static_cast<Loan*>(loan));
-                         });
+    return BorrowedBytes(
+        {PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))}, owner,
+        [](void* loan) { static_cast<Loan*>(loan)->list->add(static_cast<Loan*>(loan)); });
   }
 
   /// Drops what has gathered. With the GIL.

@@ -61,8 +61,8 @@ PyObject* FieldNames::key(std::string_view name) {
       text.push_back(c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);
     }
     const bool bare = text == "HTTP_CONTENT_TYPE" || text == "HTTP_CONTENT_LENGTH";
-    PyObject* made = PyUnicode_FromStringAndSize(text.data() + (bare ? 5 : 0),
-                                                 static_cast<Py_ssize_t>(text.size() - (bare ? 5 : 0)));
+    PyObject* made = PyUnicode_FromStringAndSize(
+        text.data() + (bare ? 5 : 0), static_cast<Py_ssize_t>(text.size() - (bare ? 5 : 0)));
     if (made == nullptr) return nullptr;
     PyUnicode_InternInPlace(&made);
     key = PyRef::steal(made);
@@ -139,8 +139,7 @@ bool EnvironBuilder::set_fields(PyObject* environ, const Exchange& exchange,
     if (PyDict_GET_SIZE(environ) == size && !join(environ, key, value.get())) return false;
   }
   // An absolute-form target overrides Host (RFC 9112 section 3.2.2).
-  return authority.empty() ||
-         set(environ, runtime().http_host, PyRef::steal(latin1(authority)));
+  return authority.empty() || set(environ, runtime().http_host, PyRef::steal(latin1(authority)));
 }
 
 bool EnvironBuilder::set_local_end(PyObject* environ, const ConnectionInfo& peer) {

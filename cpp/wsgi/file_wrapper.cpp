@@ -14,8 +14,7 @@ namespace {
 constexpr Py_ssize_t default_block_size = 64 * 1024;
 
 struct FileWrapperObject {
-  PyObject_HEAD
-  PyObject* file;
+  PyObject_HEAD PyObject* file;
   Py_ssize_t block_size;
 };
 
@@ -61,8 +60,8 @@ void file_wrapper_dealloc(PyObject* self) {
 }
 
 PyObject* file_wrapper_next(PyObject* self) {
-  PyRef block = PyRef::steal(
-      PyObject_CallMethod(cast(self)->file, "read", "n", cast(self)->block_size));
+  PyRef block =
+      PyRef::steal(PyObject_CallMethod(cast(self)->file, "read", "n", cast(self)->block_size));
   if (!block) return nullptr;
   const int more = PyObject_IsTrue(block.get());
   return more == 1 ? block.release() : nullptr;  // an empty block: StopIteration
@@ -146,9 +145,7 @@ PyTypeObject* make_file_wrapper_type() {
   return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
 }
 
-bool is_file_wrapper(PyObject* object) {
-  return Py_TYPE(object) == runtime().file_wrapper_type;
-}
+bool is_file_wrapper(PyObject* object) { return Py_TYPE(object) == runtime().file_wrapper_type; }
 
 std::optional<FileRange> file_range(PyObject* file_wrapper) {
   auto range = open_range(cast(file_wrapper)->file);

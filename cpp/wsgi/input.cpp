@@ -132,8 +132,7 @@ class Stream {
 };
 
 struct InputObject {
-  PyObject_HEAD
-  Stream stream;
+  PyObject_HEAD Stream stream;
 };
 
 Stream& stream_of(PyObject* self) { return reinterpret_cast<InputObject*>(self)->stream; }
@@ -195,8 +194,8 @@ void input_dealloc(PyObject* self) {
 }
 
 PyMethodDef methods[] = {
-    {"read", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_read)),
-     METH_FASTCALL, "read(size=-1, /) -> bytes\n\nReads size bytes, fewer only at the body's end."},
+    {"read", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_read)), METH_FASTCALL,
+     "read(size=-1, /) -> bytes\n\nReads size bytes, fewer only at the body's end."},
     {"readline", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_readline)),
      METH_FASTCALL, "readline(size=-1, /) -> bytes\n\nReads a line, size bytes of it at most."},
     {"readlines", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_readlines)),
@@ -218,13 +217,11 @@ PyType_Spec spec = {"prowingen_wsgi._native.Input", sizeof(InputObject), 0,
 
 }  // namespace
 
-PyTypeObject* make_input_type() {
-  return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-}
+PyTypeObject* make_input_type() { return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec)); }
 
 PyRef make_input(const std::shared_ptr<Exchange>& exchange, Worker& worker) {
-  PyRef self = PyRef::steal(reinterpret_cast<PyObject*>(
-      PyObject_New(InputObject, runtime().input_type)));
+  PyRef self =
+      PyRef::steal(reinterpret_cast<PyObject*>(PyObject_New(InputObject, runtime().input_type)));
   if (self) {
     new (&stream_of(self.get())) Stream(exchange->has_body ? exchange : nullptr, &worker);
   }

@@ -14,9 +14,7 @@ namespace {
 // Below this a copy is cheaper than keeping the object alive until it is sent.
 constexpr Py_ssize_t lend_from = 16 * 1024;
 
-std::string shown(std::string_view text) {
-  return "\"" + std::string(text.substr(0, 100)) + "\"";
-}
+std::string shown(std::string_view text) { return "\"" + std::string(text.substr(0, 100)) + "\""; }
 
 bool fail(PyObject* type, const std::string& message) {
   PyRef text = PyRef::steal(
@@ -112,8 +110,8 @@ bool Responder::add_field(PyObject* item) {
     return false;
   }
   if (!is_field_name(name)) {
-    return fail(PyExc_ValueError, "start_response: header name " + shown(name) +
-                                      " is not a token (RFC 9110 5.1)");
+    return fail(PyExc_ValueError,
+                "start_response: header name " + shown(name) + " is not a token (RFC 9110 5.1)");
   }
   if (!is_field_value(value)) {
     return fail(PyExc_ValueError, "start_response: the value of header " + shown(name) +
@@ -121,14 +119,15 @@ bool Responder::add_field(PyObject* item) {
   }
   switch (classify_response_field(name)) {
     case ResponseField::hop_by_hop:
-      return fail(PyExc_AssertionError, "start_response: header " + shown(name) +
-                                            " is hop-by-hop: only the server may set it (PEP 3333)");
+      return fail(PyExc_AssertionError,
+                  "start_response: header " + shown(name) +
+                      " is hop-by-hop: only the server may set it (PEP 3333)");
     case ResponseField::content_length: {
       const auto length = parse_content_length(value);
       if (!length || (declared_ && *declared_ != *length)) {
-        return fail(PyExc_ValueError, "start_response: Content-Length " + shown(value) +
-                                          (length ? " contradicts an earlier one"
-                                                  : " is not a decimal number"));
+        return fail(PyExc_ValueError,
+                    "start_response: Content-Length " + shown(value) +
+                        (length ? " contradicts an earlier one" : " is not a decimal number"));
       }
       if (declared_) return true;  // the same again: once is enough
       declared_ = length;
@@ -166,7 +165,8 @@ bool Responder::write(PyObject* bytes, bool last) {
     return false;
   }
   if (!started_) {
-    return fail(PyExc_AssertionError, "the application gave a body before it called start_response");
+    return fail(PyExc_AssertionError,
+                "the application gave a body before it called start_response");
   }
   auto size = static_cast<std::uint64_t>(PyBytes_GET_SIZE(bytes));
   if (size == 0 && !last) return true;  // headers wait for the first byte (PEP 3333)
@@ -186,7 +186,8 @@ bool Responder::write(PyObject* bytes, bool last) {
   sent_ += size;
   const std::string_view view(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(size));
   // A subclass could have given its memory a life of its own.
-  if (view.size() < lend_from || !PyBytes_CheckExact(bytes)) return push(Chunk(std::string(view)), last);
+  if (view.size() < lend_from || !PyBytes_CheckExact(bytes))
+    return push(Chunk(std::string(view)), last);
   BorrowedBytes lent = drop_list_.lend(bytes);
   lent.remove_suffix(lent.view().size() - view.size());
   return push(Chunk(std::move(lent)), last);

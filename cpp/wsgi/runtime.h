@@ -16,9 +16,9 @@ struct Runtime {
   PyTypeObject* start_response_type = nullptr;
   PyTypeObject* write_type = nullptr;
   PyTypeObject* file_wrapper_type = nullptr;
-  PyObject* file_io = nullptr;           // io.FileIO
-  PyObject* buffered_reader = nullptr;   // io.BufferedReader
-  PyObject* buffered_random = nullptr;   // io.BufferedRandom
+  PyObject* file_io = nullptr;              // io.FileIO
+  PyObject* buffered_reader = nullptr;      // io.BufferedReader
+  PyObject* buffered_random = nullptr;      // io.BufferedRandom
   PyObject* client_disconnected = nullptr;  // prowingen_wsgi.ClientDisconnected
 
   // environ keys and other interned strings

@@ -11,14 +11,12 @@ namespace prowingen::wsgi {
 namespace {
 
 struct WriteObject {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   Responder* responder;  // null: the answer is over
 };
 
 struct StartResponseObject {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   Responder* responder;
   PyObject* write;
 };

@@ -8,8 +8,8 @@
 #include <map>
 #include <optional>
 #include <queue>
-#include <set>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -236,7 +236,8 @@ class Simulation {
   void step() {
     now_ += tick;
     for (Worker worker = 0; worker < threads_.size(); ++worker) {
-      if (threads_[worker].phase == Phase::sleeps && now_ >= threads_[worker].sleeps_to) ask(worker);
+      if (threads_[worker].phase == Phase::sleeps && now_ >= threads_[worker].sleeps_to)
+        ask(worker);
     }
     // By force: the waiter that has waited for the switch interval.
     if (holder_ && !waiting_.empty() &&
