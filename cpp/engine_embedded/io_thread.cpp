@@ -18,9 +18,6 @@ constexpr std::size_t max_spares = 256;
 // Answers that may wait for a sleeping I/O thread before it is woken: a wake-up costs two context
 // switches, an answer in a larger batch costs only the delay.
 constexpr std::size_t mail_batch = 16;
-// Requests submitted at once: so many that the wake-up of a worker is shared, so few that it has
-// not to wait for the rest of a large batch.
-constexpr std::size_t submit_batch = 32;
 // Short against what a client notices, long against a request's arrival.
 constexpr std::chrono::microseconds gather_time{250};
 
@@ -129,8 +126,8 @@ void IoThread::recycle(std::shared_ptr<Http1Exchange> exchange) {
 
 void IoThread::submit(std::shared_ptr<Http1Exchange> exchange) {
   gathered_.push_back(std::move(exchange));
-  if (gathered_.size() == submit_batch) return submit_gathered();
-  // Runs behind the handlers of the sockets that are ready now.
+  // Runs behind the handlers of the sockets that are ready now. Never from here: submitting may
+  // reject an exchange and deliver mail, and the caller is in the middle of a connection's input.
   if (gathered_.size() == 1) boost::asio::post(loop_, [this] { submit_gathered(); });
 }
 
