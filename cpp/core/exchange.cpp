@@ -222,6 +222,7 @@ void Exchange::recycle() {
   response.clear();
   response_body = {};
   has_body = expects_continue = false;
+  received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
   departure_ = Departure::none;
   incoming_.clear();

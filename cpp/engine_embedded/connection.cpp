@@ -205,6 +205,7 @@ void Connection::on_head(bool request_done) {
 
 std::size_t Connection::consume_body(std::string_view input) {
   const auto progress = parser_->parse_body(input);
+  if (reading_ == Reading::linger || reading_ == Reading::closed) return progress.consumed;
   if (incoming_) incoming_->bytes_in += progress.consumed;
   switch (progress.outcome) {
     case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
@@ -334,6 +335,7 @@ void Connection::refuse(const Refusal& refusal) {
   refusal_ = &refusal;
   refused_ = std::move(incoming_);
   incoming_.reset();
+  if (held_ == refused_) held_.reset();  // its body never came to its end
   const bool body_failed = reading_ == Reading::body;
   reading_ = Reading::done;
   last_answer_ = unread_input_ = true;

@@ -45,6 +45,7 @@ class Http1Exchange final : public Exchange {
     safe = submitted = head_written = false;
     framing = ResponseFraming::none;
     head_size = bytes_in = bytes_out = body_bytes_out = 0;
+    body_left.reset();
   }
 
   Connection* connection = nullptr;  // null once the connection is gone
