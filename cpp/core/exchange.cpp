@@ -72,7 +72,7 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
       intake = Intake::pause;
     }
   }
-  if (was_empty) changed_.notify_one();
+  if (was_empty) changed_.notify_all();
   return intake;
 }
 
@@ -81,7 +81,7 @@ void Exchange::finish_body() {
     const std::lock_guard lock(mutex_);
     body_finished_ = true;
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 bool Exchange::body_ready() const {
@@ -174,7 +174,7 @@ void Exchange::take_output(Output& out) {
     wake = outgoing_bytes_ >= high_water_ && outgoing_bytes_ != 0;
     outgoing_bytes_ = 0;
   }
-  if (wake) changed_.notify_one();
+  if (wake) changed_.notify_all();
 }
 
 void Exchange::written() {

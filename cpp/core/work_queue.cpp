@@ -165,7 +165,7 @@ void WorkQueue::tick() {
   int idle_ticks = 0;
   Lock lock(mutex_);
   while (!stopped_) {
-    if (idle_ticks == patience) {
+    if (idle_ticks >= patience && queue_.empty()) {
       idle_ticks = 0;
       tick_sleeps_ = true;
       lock.unlock();

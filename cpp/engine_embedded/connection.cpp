@@ -250,7 +250,11 @@ void Connection::on_body_end() {
   }
   exchange->body_left = 0;
   exchange->finish_body();
-  if (!exchange->submitted && held_ != exchange) dispatch(exchange);
+  if (held_ == exchange) {
+    if (reading_ == Reading::head) pause_ = Pause::pipeline;
+  } else if (!exchange->submitted) {
+    dispatch(exchange);
+  }
 }
 
 void Connection::on_end_of_stream() {
@@ -276,7 +280,7 @@ void Connection::on_end_of_stream() {
 
 void Connection::body_wanted(Http1Exchange& exchange) {
   if (incoming_.get() != &exchange || reading_ != Reading::body) return;
-  if (continue_due_) {
+  if (continue_due_ && !exchange.head_written) {  // an interim answer comes before the final one
     continue_due_ = false;
     out_.text().append(continue_response);
     flush();
@@ -346,8 +350,10 @@ void Connection::refuse(const Refusal& refusal) {
     refused_->depart(&refusal == &prowingen::refusal(RequestFault::body_too_large)
                          ? Departure::body_too_large
                          : Departure::malformed_body);
+    refused_->connection = nullptr;
     const bool begun = refused_->head_written;
-    std::erase(pipeline_, refused_);
+    std::erase(pipeline_, refused_);  // it was alone in it, as every request with a body
+    taken_ = 0;
     if (begun) {
       log(*refused_, refused_->response.status, false);
       refused_.reset();
@@ -389,7 +395,10 @@ void Connection::flush() {
     if (answers_over_) break;
     if (written >= write_turn && !pipeline_.empty()) return wait_writable();
   }
-  if (out_.empty()) after_answer();
+  if (out_.empty()) {
+    io_.deadlines().disarm(write_deadline_);
+    after_answer();
+  }
 }
 
 void Connection::wait_writable() {
@@ -408,6 +417,7 @@ void Connection::wait_writable() {
 
 // Moves output of the exchanges whose turn it is into out_. False: there is nothing to write.
 bool Connection::collect() {
+  if (taken_ != 0 && !pipeline_[taken_ - 1]->keep_alive) return true;  // nothing follows that one
   while (taken_ < pipeline_.size() && out_.size() < out_queue_limit) {
     Http1Exchange& exchange = *pipeline_[taken_];
     auto& output = io_.output();

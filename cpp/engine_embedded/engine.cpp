@@ -49,7 +49,6 @@ class EmbeddedEngine final : public Engine {
       for (auto& listener : listeners_) listener->close();
     });
     for (auto& thread : threads_) thread->stop();
-    listeners_.clear();
   }
 
   void flush() override {

@@ -136,6 +136,10 @@ void RequestParser::on_field_impl(http::field, string_view name, string_view val
     return refuse(verdict, ec);
   }
   head_.add_field(std_view(name), std_view(value));
+  // Here too, and not at the end alone: it bounds how often an unfinished head is parsed again.
+  if (head_.fields().size() > limits_.max_header_fields) {
+    refuse(&refusal(RequestFault::too_many_fields), ec);
+  }
 }
 
 void RequestParser::on_header_impl(error_code&) {}

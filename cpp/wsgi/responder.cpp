@@ -168,18 +168,19 @@ bool Responder::write(PyObject* bytes, bool last) {
     return fail(PyExc_AssertionError,
                 "the application gave a body before it called start_response");
   }
+  if (finished_) return fail(PyExc_ValueError, "write() called after the end of the body");
   auto size = static_cast<std::uint64_t>(PyBytes_GET_SIZE(bytes));
   if (size == 0 && !last) return true;  // headers wait for the first byte (PEP 3333)
   if (!body_allowed_) {
     sent_ += size;
     return last ? push({}, true) : true;
   }
-  if (declared_ && sent_ + size > *declared_) {
+  if (bound() && sent_ + size > *bound()) {
     if (complaint_.empty()) {
-      complaint_ = "the body is longer than its Content-Length of " + std::to_string(*declared_) +
+      complaint_ = "the body is longer than its Content-Length of " + std::to_string(*bound()) +
                    " bytes; the rest was cut off";
     }
-    size = *declared_ - sent_;
+    size = *bound() - sent_;
     if (size == 0 && !last) return true;
   }
   if (last && declared_ && sent_ + size < *declared_) return write(bytes, false) && finish();
@@ -209,9 +210,9 @@ bool Responder::finish() {
   if (!started_) {
     return fail(PyExc_AssertionError, "the application returned without calling start_response");
   }
-  if (body_allowed_ && declared_ && sent_ < *declared_) {
-    complaint_ = "the body is " + std::to_string(*declared_ - sent_) +
-                 " bytes shorter than its Content-Length of " + std::to_string(*declared_) +
+  if (body_allowed_ && bound() && sent_ < *bound()) {
+    complaint_ = "the body is " + std::to_string(*bound() - sent_) +
+                 " bytes shorter than its Content-Length of " + std::to_string(*bound()) +
                  "; the connection was closed";
     if (!head_sent_ && !push({}, false)) return false;
     exchange_.finished_at = std::chrono::steady_clock::now();
@@ -224,6 +225,9 @@ bool Responder::finish() {
 }
 
 bool Responder::push(Chunk chunk, bool last) {
+  // The application may call write() on a thread of its own and return meanwhile: then this object
+  // is gone when the wait is over.
+  const auto exchange = exchange_.shared_from_this();
   if (!head_sent_) settle_head();
   bool more_soon = false;
   if (last) {
@@ -237,11 +241,11 @@ bool Responder::push(Chunk chunk, bool last) {
   switch (outcome) {
     case Exchange::Push::ok: return true;
     case Exchange::Push::full:
-      if (without_gil(&worker_, [this] { return exchange_.wait_writable(); })) return true;
+      if (without_gil(&worker_, [&] { return exchange->wait_writable(); })) return true;
       break;
     case Exchange::Push::departed: break;
   }
-  raise_departed(exchange_);
+  raise_departed(*exchange);
   return false;
 }
 

@@ -50,6 +50,10 @@ class Responder {
   bool add_field(PyObject* item);
   void settle_head();
   bool push(Chunk chunk, bool last);
+  /// What the client was or will be told that the body's length is.
+  std::optional<std::uint64_t> bound() const {
+    return declared_ || !head_sent_ ? declared_ : total_;
+  }
 
   Exchange& exchange_;
   Worker& worker_;

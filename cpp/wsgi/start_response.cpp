@@ -32,7 +32,8 @@ PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     return nullptr;
   }
   if (!responder->write(args[0], false)) return nullptr;
-  if (!responder->complaint().empty()) {
+  responder = reinterpret_cast<WriteObject*>(self)->responder;  // it may have gone meanwhile
+  if (responder != nullptr && !responder->complaint().empty()) {
     // PEP 3333 "Handling the Content-Length Header": writing too much is an error.
     PyErr_SetString(PyExc_AssertionError, responder->complaint().c_str());
     return nullptr;
