@@ -27,26 +27,6 @@ constexpr std::array<NamedField, 12> special_fields{{
     {"upgrade", ResponseField::hop_by_hop},
 }};
 
-constexpr std::array<bool, 256> token_characters = [] {
-  std::array<bool, 256> table{};
-  for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
-    table[static_cast<unsigned char>(c)] = true;
-  return table;
-}();
-
-constexpr std::array<bool, 256> value_characters = [] {
-  std::array<bool, 256> table{};
-  for (std::size_t c = 0; c < table.size(); ++c) table[c] = (c >= 0x20 && c != 0x7F) || c == '\t';
-  return table;
-}();
-
-bool all_in(const std::array<bool, 256>& table, std::string_view text) {
-  return std::ranges::all_of(text, [&](char c) { return table[static_cast<unsigned char>(c)]; });
-}
-
 struct NamedStatus {
   int status;
   std::string_view phrase;
@@ -106,12 +86,6 @@ ResponseField classify_response_field(std::string_view name) {
   }
   return ResponseField::other;
 }
-
-bool is_field_name(std::string_view name) {
-  return !name.empty() && all_in(token_characters, name);
-}
-
-bool is_field_value(std::string_view value) { return all_in(value_characters, value); }
 
 std::optional<std::uint64_t> parse_content_length(std::string_view value) {
   std::uint64_t length = 0;

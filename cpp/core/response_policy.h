@@ -8,6 +8,7 @@
 
 #include "core/exchange.h"
 #include "core/message.h"
+#include "core/octets.h"  // is_token, is_field_value: a field's name and its value
 
 namespace prowingen {
 
@@ -18,10 +19,6 @@ enum class ResponseField : std::uint8_t { other, content_length, date, server, h
 /// Features", RFC 9110 section 7.6.1).
 ResponseField classify_response_field(std::string_view name);
 
-/// A token (RFC 9110 section 5.1).
-bool is_field_name(std::string_view name);
-/// Free of control characters other than HTAB (RFC 9110 section 5.5).
-bool is_field_value(std::string_view value);
 /// The decimal length, or nothing if `value` is no length.
 std::optional<std::uint64_t> parse_content_length(std::string_view value);
 

@@ -109,7 +109,7 @@ bool Responder::add_field(PyObject* item) {
       !text_of(PyTuple_GET_ITEM(item, 1), "header value", value)) {
     return false;
   }
-  if (!is_field_name(name)) {
+  if (!is_token(name)) {
     return fail(PyExc_ValueError,
                 "start_response: header name " + shown(name) + " is not a token (RFC 9110 5.1)");
   }
