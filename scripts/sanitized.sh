@@ -35,11 +35,16 @@ fi
   --config-settings=cmake.build-type=RelWithDebInfo --config-settings=install.strip=false \
   --config-settings=build-dir="$folder/tree" --config-settings=editable.rebuild=false --editable .
 
-# Stop at the first report, with a status that no test runner takes for a pass.
-export ASAN_OPTIONS="abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1"
+# Stop at the first report, with a status that no test runner takes for a pass. Reports go to files,
+# since pytest captures what a test writes and cannot show it once the process is gone.
+reports="$folder/reports"
+rm -rf "$reports"
+mkdir "$reports"
+common="abort_on_error=1:log_path='$reports/report'"
+export ASAN_OPTIONS="$common:detect_stack_use_after_return=1:strict_string_checks=1"
 export LSAN_OPTIONS="suppressions='$PWD/scripts/lsan.supp':print_suppressions=0"
-export UBSAN_OPTIONS="print_stacktrace=1"
-export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions='$PWD/scripts/tsan.supp'"
+export UBSAN_OPTIONS="$common:print_stacktrace=1"
+export TSAN_OPTIONS="$common:halt_on_error=1:suppressions='$PWD/scripts/tsan.supp'"
 # Python's own allocator would hide from the sanitizer which object a byte belongs to.
 export PYTHONMALLOC=malloc
 
@@ -48,6 +53,17 @@ launch=()
 if [ "$sanitizer" = tsan ] && command -v setarch >/dev/null; then
   launch=(setarch "$(uname -m)" -R)
 fi
+
+show_reports() {
+  local status=$?
+  if [ -n "$(ls -A "$reports")" ]; then
+    cat "$reports"/*
+    echo "$sanitizer: reports in $reports" >&2
+    [ "$status" -ne 0 ] || status=1
+  fi
+  exit "$status"
+}
+trap show_reports EXIT
 
 ${launch[@]+"${launch[@]}"} ctest --test-dir "$folder/tree" --output-on-failure --no-tests=error
 
