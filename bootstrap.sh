@@ -76,14 +76,20 @@ compiler() {
   return 1
 }
 
-# Whether C++ code that is read from standard input passes the preprocessor.
-preprocesses() {
+# Whether there is a header ($1) after which the preprocessor condition ($2) holds.
+has_header() {
   local prefix=""
+  if ! compiler >/dev/null; then
+    # It can only be looked for then, which is enough to name what is missing.
+    [ -f "/usr/include/$1" ] || [ -f "/usr/local/include/$1" ]
+    return
+  fi
   if have brew; then
     prefix="-I$(brew --prefix)/include"
   fi
   # shellcheck disable=SC2086 # CPPFLAGS are words
-  "$(compiler)" ${CPPFLAGS:-} $prefix -x c++ -E - -o /dev/null >/dev/null 2>&1
+  printf '#include <%s>\n#if !(%s)\n#error old\n#endif\n' "$1" "$2" |
+    "$(compiler)" ${CPPFLAGS:-} $prefix -x c++ -E - -o /dev/null >/dev/null 2>&1
 }
 
 is_present() {
@@ -91,9 +97,8 @@ is_present() {
     compiler) compiler >/dev/null ;;
     cmake) have cmake && ! cmake --version | grep -qE 'version ([0-2]\.|3\.([0-9]|1[0-9]|2[01])\.)' ;;
     ninja) have ninja || have ninja-build ;;
-    boost) printf '#include <boost/version.hpp>\n#if BOOST_VERSION < 107400\n#error old\n#endif\n' |
-      preprocesses ;;
-    googletest) echo '#include <gtest/gtest.h>' | preprocesses ;;
+    boost) has_header boost/version.hpp 'BOOST_VERSION >= 107400' ;;
+    googletest) has_header gtest/gtest.h 1 ;;
     python) [ -n "$python" ] ;;
     python-headers) [ -n "$python" ] && "$python" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ;;

@@ -1,0 +1,198 @@
+// A request's body on its way from the I/O thread to the worker: back-pressure, end and departure.
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "core/engine.h"
+#include "core/exchange.h"
+
+namespace prowingen {
+namespace {
+
+using namespace std::chrono_literals;
+using Intake = Exchange::Intake;
+using Read = Exchange::Read;
+
+constexpr std::size_t high_water = 10;
+
+// Counts what the I/O thread would be woken for, and can be waited on.
+class CountingTransport final : public Transport {
+ public:
+  void output_ready(std::shared_ptr<Exchange>, bool) override {}
+  void body_wanted(std::shared_ptr<Exchange>) override {
+    const std::lock_guard lock(mutex_);
+    ++wanted_;
+    changed_.notify_all();
+  }
+  void flush() override {}
+
+  int wanted() const {
+    const std::lock_guard lock(mutex_);
+    return wanted_;
+  }
+  void await_wanted(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return wanted_ >= count; });
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  int wanted_ = 0;
+};
+
+class ExchangeBody : public testing::Test {
+ protected:
+  ExchangeBody() {
+    exchange->submit();
+    EXPECT_TRUE(exchange->take());
+  }
+
+  // read_body() on a thread of its own, which has begun to wait when this returns.
+  std::future<Read> blocked_reader() {
+    const int before = transport.wanted();
+    auto reader = std::async(std::launch::async, [this] { return exchange->read_body(buffer); });
+    transport.await_wanted(before + 1);
+    return reader;
+  }
+
+  CountingTransport transport;
+  std::shared_ptr<Exchange> exchange = std::make_shared<Exchange>(transport);
+  std::string buffer;
+};
+
+TEST_F(ExchangeBody, WhatHasArrivedIsReadAtOnceAndWhole) {
+  exchange->append_body("one ", high_water);
+  exchange->append_body("two", high_water);
+  EXPECT_TRUE(exchange->body_ready());
+  buffer = "what was there before";
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  EXPECT_EQ(buffer, "one two");
+  EXPECT_EQ(transport.wanted(), 0) << "nobody has to be asked";
+  EXPECT_FALSE(exchange->body_ready());
+}
+
+TEST_F(ExchangeBody, EndsAfterTheLastByteAndStaysEnded) {
+  exchange->append_body("all", high_water);
+  exchange->finish_body();
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(exchange->body_ready());
+    EXPECT_EQ(exchange->read_body(buffer), Read::end);
+    EXPECT_EQ(buffer, "");
+  }
+  EXPECT_EQ(transport.wanted(), 0);
+}
+
+TEST_F(ExchangeBody, EmptyOneEndsAtOnce) {
+  exchange->finish_body();
+  EXPECT_EQ(exchange->read_body(buffer), Read::end);
+}
+
+TEST_F(ExchangeBody, PausesFromTheHighWaterMarkOn) {
+  EXPECT_EQ(exchange->append_body("123456789", high_water), Intake::read_on);
+  EXPECT_EQ(exchange->append_body("0", high_water), Intake::pause);
+  EXPECT_EQ(exchange->append_body("1", high_water), Intake::pause);
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  EXPECT_EQ(exchange->append_body("2", high_water), Intake::read_on);
+}
+
+TEST_F(ExchangeBody, ReadingAfterAPauseAsksForMoreOnce) {
+  exchange->append_body("0123456789", high_water);
+  EXPECT_EQ(transport.wanted(), 0);
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  EXPECT_EQ(transport.wanted(), 1);
+  exchange->append_body("short", high_water);
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  EXPECT_EQ(transport.wanted(), 1) << "nothing was paused";
+}
+
+// The first wait may have to send `100 Continue`; after that the client knows.
+TEST_F(ExchangeBody, OnlyTheFirstWaitAsks) {
+  auto reader = blocked_reader();
+  exchange->append_body("a", high_water);
+  EXPECT_EQ(reader.get(), Read::bytes);
+  EXPECT_EQ(transport.wanted(), 1);
+  auto second = std::async(std::launch::async, [this] { return exchange->read_body(buffer); });
+  exchange->append_body("b", high_water);
+  EXPECT_EQ(second.get(), Read::bytes);
+  EXPECT_EQ(transport.wanted(), 1);
+}
+
+TEST_F(ExchangeBody, BlockedReaderWakesForBytes) {
+  auto reader = blocked_reader();
+  exchange->append_body("bytes", high_water);
+  EXPECT_EQ(reader.get(), Read::bytes);
+  EXPECT_EQ(buffer, "bytes");
+}
+
+TEST_F(ExchangeBody, BlockedReaderWakesForTheEnd) {
+  auto reader = blocked_reader();
+  exchange->finish_body();
+  EXPECT_EQ(reader.get(), Read::end);
+}
+
+TEST_F(ExchangeBody, BlockedReaderWakesForADeparture) {
+  auto reader = blocked_reader();
+  exchange->depart(Departure::body_timeout);
+  EXPECT_EQ(reader.get(), Read::departed);
+  EXPECT_EQ(exchange->departure(), Departure::body_timeout);
+}
+
+TEST_F(ExchangeBody, DepartedTellsTheReaderEvenIfBytesAreThere) {
+  exchange->append_body("bytes", high_water);
+  exchange->depart(Departure::client_closed);
+  EXPECT_TRUE(exchange->body_ready());
+  EXPECT_EQ(exchange->read_body(buffer), Read::departed);
+}
+
+TEST_F(ExchangeBody, NothingIsKeptForOneThatIsOver) {
+  exchange->depart(Departure::client_closed);
+  EXPECT_EQ(exchange->append_body(std::string(high_water, 'x'), high_water), Intake::read_on);
+}
+
+// Two strings change places: the one being read and the one being filled.
+TEST_F(ExchangeBody, ReadersBufferIsFilledNext) {
+  exchange->append_body(std::string(500, 'a'), 1000);
+  buffer.reserve(900);
+  const auto capacity = buffer.capacity();
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  exchange->append_body(std::string(800, 'b'), 1000);
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  EXPECT_EQ(buffer, std::string(800, 'b'));
+  EXPECT_EQ(buffer.capacity(), capacity) << "the first buffer came back";
+}
+
+TEST_F(ExchangeBody, StreamsThroughWithoutLossWhilePausingAndResuming) {
+  constexpr int pieces = 20'000;
+  auto first = blocked_reader();  // from here on only a resumption asks
+  exchange->append_body(":", 64);
+  ASSERT_EQ(first.get(), Read::bytes);
+  int pauses = 0;
+  std::thread io([&] {
+    for (int i = 0; i < pieces; ++i) {
+      if (exchange->append_body(std::to_string(i) + ",", 64) == Intake::pause) {
+        transport.await_wanted(1 + ++pauses);  // as the engine does: reads on when it is asked to
+      }
+    }
+    exchange->finish_body();
+  });
+  std::string all;
+  while (exchange->read_body(buffer) == Read::bytes) {
+    EXPECT_LT(buffer.size(), 64U + 6U) << "the mark is exceeded by one piece at most";
+    all += buffer;
+  }
+  io.join();
+  std::string expected;
+  for (int i = 0; i < pieces; ++i) expected += std::to_string(i) + ",";
+  EXPECT_TRUE(all == expected);
+  EXPECT_EQ(transport.wanted(), 1 + pauses);
+}
+
+}  // namespace
+}  // namespace prowingen

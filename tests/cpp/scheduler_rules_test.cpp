@@ -1,0 +1,206 @@
+// The scheduler's rules one by one, with made-up times, and rules 3 and 4 against a plain model.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <optional>
+#include <random>
+
+#include "core/scheduler.h"
+
+namespace prowingen {
+namespace {
+
+using namespace std::chrono_literals;
+using Time = Scheduler::Time;
+using Duration = Scheduler::Duration;
+using Worker = Scheduler::Worker;
+
+Time at(Duration time) { return Time{} + 1h + time; }
+
+// Brings a parked worker to a running request.
+void run(Scheduler& scheduler, Worker worker, Time now) {
+  ASSERT_EQ(scheduler.wake(now, 1), worker);
+  scheduler.got_gil(worker, now, 0ns);
+  scheduler.started(worker, now);
+}
+
+// ---- rule 3
+
+TEST(SchedulerRules, ParkedWorkersAreWokenLastInFirstOut) {
+  Scheduler scheduler({});
+  for (int i = 0; i < 4; ++i) scheduler.enrol();
+  for (const Worker worker : {2U, 0U, 3U, 1U}) scheduler.parked(worker);
+  Time now = at(0s);
+  for (const Worker worker : {1U, 3U, 0U, 2U}) {
+    run(scheduler, worker, now);
+    now += 1s;
+  }
+}
+
+TEST(SchedulerRules, NobodyIsWokenWhileAWorkerIsAboutToLook) {
+  Scheduler scheduler({});
+  scheduler.enrol();
+  scheduler.enrol();
+  scheduler.parked(0);
+  EXPECT_EQ(scheduler.wake(at(0s), 9), std::nullopt) << "worker 1 is ready";
+  scheduler.started(1, at(0s));
+  EXPECT_EQ(scheduler.wake(at(1s), 9), 0U);
+}
+
+TEST(SchedulerRules, WorkerBackFromAPeerIsFreshAgain) {
+  Scheduler scheduler({});
+  scheduler.enrol();
+  scheduler.enrol();
+  scheduler.parked(0);
+  scheduler.started(1, at(0s));
+  scheduler.wait_begins(1);
+  scheduler.wait_ends(1, at(1s));
+  EXPECT_EQ(scheduler.wake(at(1s + 199us), 1), std::nullopt);
+  EXPECT_EQ(scheduler.wake(at(1s + 200us), 1), 0U);
+}
+
+TEST(SchedulerRules, WorkerThatWaitsForAPeerIsNotWaitedFor) {
+  Scheduler scheduler({});
+  scheduler.enrol();
+  scheduler.enrol();
+  scheduler.parked(0);
+  scheduler.started(1, at(0s));
+  scheduler.wait_begins(1);
+  EXPECT_EQ(scheduler.wake(at(1us), 1), 0U);
+}
+
+// ---- rule 4
+
+TEST(SchedulerRules, FinishedWorkerLeavesTheGilToWhoStandsBy) {
+  Scheduler scheduler({});
+  scheduler.enrol();
+  scheduler.enrol();
+  scheduler.parked(0);
+  scheduler.started(1, at(0s));
+  ASSERT_EQ(scheduler.wake(at(1ms), 1), 0U);
+  scheduler.finished(1);
+  EXPECT_FALSE(scheduler.may_take(1, at(1ms)));
+  scheduler.parked(1);
+  scheduler.got_gil(0, at(1ms), 10us);
+  EXPECT_TRUE(scheduler.may_take(0, at(1ms)));
+}
+
+TEST(SchedulerRules, WorkerAloneTakesOneRequestAfterTheOther) {
+  Scheduler scheduler({});
+  const Worker worker = scheduler.enrol();
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(scheduler.may_take(worker, at(i * 100us)));
+    scheduler.started(worker, at(i * 100us));
+    scheduler.finished(worker);
+  }
+}
+
+// Workers end their requests in any order: who is the youngest must be right after each of them.
+TEST(SchedulerRules, AgreeWithASimpleModelOfRulesThreeAndFour) {
+  Scheduler::Rules rules;
+  rules.blocking_above = 2;  // never
+  Scheduler scheduler(rules);
+  std::array<std::optional<Time>, 6> started;  // of those that run
+  for (std::size_t i = 0; i < started.size(); ++i) scheduler.parked(scheduler.enrol());
+  std::mt19937 random(3333);
+  Time now = at(0s);
+  for (int round = 0; round < 50'000; ++round) {
+    now += std::chrono::microseconds(random() % 150);
+    const bool fresh = std::ranges::any_of(
+        started, [&](const auto& time) { return time && now - *time < rules.fresh; });
+    const bool due = !fresh && scheduler.anybody_parked();
+    const auto woken = scheduler.wake(now, 1);
+    ASSERT_EQ(woken.has_value(), due) << round;
+    const auto worker = woken.value_or(static_cast<Worker>(random() % started.size()));
+    const auto state = scheduler.state(worker);
+    if (state == Scheduler::State::parked) continue;
+    if (state == Scheduler::State::waiting) {
+      scheduler.wait_ends(worker, now);
+      started[worker] = now;
+      continue;
+    }
+    if (state == Scheduler::State::running && random() % 4 == 0) {
+      scheduler.wait_begins(worker);
+      started[worker].reset();
+      continue;
+    }
+    if (woken) {
+      scheduler.got_gil(worker, now, 0ns);
+    } else {
+      scheduler.finished(worker);
+      started[worker].reset();
+      const bool others_fresh = std::ranges::any_of(
+          started, [&](const auto& time) { return time && now - *time < rules.fresh; });
+      ASSERT_EQ(scheduler.may_take(worker, now), !others_fresh) << round;
+      if (others_fresh || random() % 4 == 0) {
+        scheduler.parked(worker);
+        continue;
+      }
+    }
+    scheduler.started(worker, now);
+    started[worker] = now;
+  }
+}
+
+// ---- rule 5
+
+// Lets `count` workers take the GIL `apart` from each other, the one before still in a request.
+void take_in_turn(Scheduler& scheduler, Time& now, int count, Duration apart, Duration waited) {
+  for (int i = 0; i < count; ++i) {
+    now += apart;
+    const auto worker = scheduler.wake(now, 1000);
+    ASSERT_TRUE(worker);
+    scheduler.got_gil(*worker, now, waited);
+    scheduler.started(*worker, now);
+  }
+}
+
+Scheduler with_parked_workers(int count) {
+  Scheduler scheduler({});
+  for (int i = 0; i < count; ++i) scheduler.parked(scheduler.enrol());
+  return scheduler;
+}
+
+TEST(SchedulerRules, BlockingIsProvenByManyAndNotByOne) {
+  Scheduler scheduler = with_parked_workers(64);
+  Time now = at(0s);
+  take_in_turn(scheduler, now, 10, 1ms, 0ns);
+  EXPECT_FALSE(scheduler.application_blocks());
+  take_in_turn(scheduler, now, 10, 1ms, 0ns);
+  EXPECT_TRUE(scheduler.application_blocks());
+}
+
+TEST(SchedulerRules, WhoCouldHaveBeenInterruptedProvesNothing) {
+  Scheduler scheduler = with_parked_workers(64);
+  Time now = at(0s);
+  take_in_turn(scheduler, now, 60, 6ms, 1ms);
+  EXPECT_FALSE(scheduler.application_blocks());
+}
+
+TEST(SchedulerRules, WhoParkedProvesNothing) {
+  Scheduler scheduler = with_parked_workers(2);
+  for (int i = 0; i < 100; ++i) {
+    const auto worker = scheduler.wake(at(i * 1ms), 1);
+    ASSERT_TRUE(worker);
+    scheduler.got_gil(*worker, at(i * 1ms), 50us);
+    scheduler.started(*worker, at(i * 1ms));
+    scheduler.finished(*worker);
+    scheduler.parked(*worker);
+  }
+  EXPECT_FALSE(scheduler.application_blocks());
+}
+
+TEST(SchedulerRules, BlockingApplicationGetsAWorkerForEachRequest) {
+  Scheduler scheduler = with_parked_workers(64);
+  Time now = at(0s);
+  take_in_turn(scheduler, now, 20, 1ms, 0ns);
+  ASSERT_TRUE(scheduler.application_blocks());
+  ASSERT_TRUE(scheduler.wake(now, 2)) << "although a fresh request runs";
+  EXPECT_TRUE(scheduler.wake(now, 2)) << "although one stands by";
+  EXPECT_EQ(scheduler.wake(now, 2), std::nullopt) << "two stand by for two";
+}
+
+}  // namespace
+}  // namespace prowingen
