@@ -14,9 +14,6 @@
 // high-water mark, so that a client cannot make the server store more than that.
 #pragma once
 
-#include <utility>
-
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,50 +23,26 @@
 #include "core/exchange.h"
 #include "core/refusal.h"
 #include "engine_embedded/deadlines.h"
+#include "engine_embedded/event_loop.h"
+#include "engine_embedded/http1_exchange.h"
 #include "engine_embedded/out_queue.h"
 #include "engine_embedded/request_parser.h"
-#include "engine_embedded/response_writer.h"
 
 namespace prowingen::embedded {
 
 class IoThread;
 
-/// An exchange with what its connection keeps about it. I/O thread only.
-class Http1Exchange final : public Exchange {
+class Connection final : public std::enable_shared_from_this<Connection>,
+                         private ReadyHandler,
+                         private BodySink {
  public:
-  using Exchange::Exchange;
-  void renew() {
-    recycle();
-    connection = nullptr;
-    keep_alive = true;
-    safe = submitted = head_written = false;
-    framing = ResponseFraming::none;
-    head_size = bytes_in = bytes_out = body_bytes_out = 0;
-    body_left.reset();
-  }
-
-  Connection* connection = nullptr;  // null once the connection is gone
-  bool keep_alive = true;            // as the client wants it; false once the head said close
-  bool safe = false;                 // may be worked on ahead of the answers before it
-  bool submitted = false;
-  bool head_written = false;
-  ResponseFraming framing = ResponseFraming::none;
-  std::uint64_t head_size = 0;
-  std::uint64_t bytes_in = 0;
-  std::uint64_t bytes_out = 0;  // as framed for the wire
-  std::uint64_t body_bytes_out = 0;
-  std::optional<std::uint64_t> body_left;  // of a body of known length
-};
-
-class Connection final : public std::enable_shared_from_this<Connection>, private BodySink {
- public:
-  Connection(IoThread& io, int socket, unsigned listener,
+  Connection(IoThread& io, UniqueFd socket, unsigned listener,
              std::shared_ptr<const ConnectionInfo> info);
   ~Connection();
 
   void start();
   /// An exchange of this connection has output.
-  void output_ready() { flush(); }
+  void output_ready();
   /// A worker waits for the exchange's body.
   void body_wanted(Http1Exchange& exchange);
   /// The queue of requests is full.
@@ -89,9 +62,27 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
 
   using ExchangePtr = std::shared_ptr<Http1Exchange>;
 
-  void wait_readable();
-  void on_readable();
-  void resume_reading();
+  // connection.cpp: the life of a connection
+  void on_ready(Interest ready) override;
+  /// Every call from outside goes through here: keeps this alive, tells the loop what to wait for
+  /// afterwards, and closes the connection instead of ending the process if memory runs out.
+  template <typename Action>
+  void handle(Action action);
+  void handle_timeout(Timeout kind);
+  bool wants_input() const {
+    return pause_ == Pause::none && reading_ != Reading::done && reading_ != Reading::closed &&
+           !peer_finished_;
+  }
+  /// Tells the loop what this connection waits for now.
+  void watch();
+  void shut_down_gracefully();
+  void log(const Http1Exchange& exchange, int status, bool complete);
+  bool idle() const { return pipeline_.empty() && reading_ == Reading::head && carried_.empty(); }
+
+  // connection_input.cpp: from bytes to requests that are handed over or refused
+  void receive_input();
+  void resume_body(Http1Exchange& exchange);
+  void refuse_unqueued(Http1Exchange& exchange);
   void consume_input();
   std::size_t consume(std::string_view input);
   std::size_t consume_head(std::string_view input);
@@ -106,8 +97,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void abandon(Http1Exchange& exchange, Departure why);
   void refuse(const Refusal& refusal);
   void send_refusal();
-  void shut_down_gracefully();
 
+  // connection_output.cpp: from answers to bytes
   void flush();
   void wait_writable();
   bool collect();
@@ -115,18 +106,15 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   bool decide_keep_alive(const Http1Exchange& exchange) const;
   void complete_taken();
   void after_answer();
-  void log(const Http1Exchange& exchange, int status, bool complete);
-
-  bool idle() const { return pipeline_.empty() && reading_ == Reading::head && carried_.empty(); }
 
   IoThread& io_;
-  boost::asio::posix::stream_descriptor descriptor_;
+  UniqueFd socket_;
+  EventLoop::Watch watch_;
   std::shared_ptr<const ConnectionInfo> info_;
   const unsigned listener_;
 
   Reading reading_ = Reading::head;
   Pause pause_ = Pause::none;
-  bool waiting_readable_ = false;
   bool peer_finished_ = false;  // its FIN was read
   std::string carried_;         // input not consumed yet
   std::size_t scanned_ = 0;     // of carried_: no line ends there that was not tried

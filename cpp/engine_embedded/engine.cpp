@@ -1,6 +1,5 @@
 #include "engine_embedded/engine.h"
 
-#include <boost/asio/post.hpp>
 #include <boost/version.hpp>
 
 #include "engine_embedded/listener.h"
@@ -29,7 +28,7 @@ class EmbeddedEngine final : public Engine {
   }
 
   void drain() override {
-    boost::asio::post(threads_.front()->loop(), [this] {
+    threads_.front()->post([this] {
       for (auto& listener : listeners_) listener->close();
       // Only now, so that what the listeners just accepted is drained too.
       for (auto& thread : threads_) thread->drain();
@@ -45,7 +44,7 @@ class EmbeddedEngine final : public Engine {
   void stop() override {
     if (stopped_) return;
     stopped_ = true;
-    boost::asio::post(threads_.front()->loop(), [this] {
+    threads_.front()->post([this] {
       for (auto& listener : listeners_) listener->close();
     });
     for (auto& thread : threads_) thread->stop();

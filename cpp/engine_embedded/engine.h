@@ -1,4 +1,4 @@
-// The embedded engine: Boost.Asio's loop, Beast's parser, this project's policy.
+// The embedded engine: an event loop of its own, Beast's parser, this project's policy.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,6 @@
 #include "engine_embedded/io_thread.h"
 
 #include <algorithm>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/post.hpp>
 
 #include "core/signals.h"
 
@@ -42,8 +40,7 @@ Deadlines::Clock::duration tick_interval(const Options& options) {
 IoThread::IoThread(const EngineContext& context)
     : context_(context),
       limits_(context.options.request_limits()),
-      work_(loop_.get_executor()),
-      tick_timer_(loop_),
+      tick_timer_(loop_, [this] { tick(); }),
       tick_interval_(tick_interval(context.options)),
       deadlines_(lengths(context.options)),
       standing_(context.options.server_header, context.options.date_header),
@@ -56,47 +53,67 @@ IoThread::~IoThread() { stop(); }
 void IoThread::start() {
   thread_ = std::thread([this] {
     const BlockedSignals no_signals;  // they belong to Python's main thread
-    standing_.refresh();
-    schedule_tick();
-    loop_.run();
+    run();
   });
+}
+
+void IoThread::run() {
+  id_.store(std::this_thread::get_id());
+  tick();
+  while (!closed_) {
+    loop_.turn(gathered_.empty());
+    advance_clock();
+    loop_.acknowledge_wakes();
+    // Requests first, so that workers start on them while answers leave.
+    submit_gathered();
+    if (inbox_size_.load(std::memory_order_relaxed) != 0) {
+      run_tasks();
+      deliver_mail();
+    }
+  }
 }
 
 void IoThread::stop() {
   if (!thread_.joinable()) return;
-  boost::asio::post(loop_, [this] {
-    closed_ = true;
-    advance_clock();
-    while (!connections_.empty()) connections_.back()->close(Departure::server_stopped);
-    tick_timer_.cancel();
-    work_.reset();
-  });
+  post([this] { close_all(); });
   thread_.join();
 }
 
+void IoThread::close_all() {
+  closed_ = true;
+  while (!connections_.empty()) connections_.back()->close(Departure::server_stopped);
+}
+
 void IoThread::drain() {
-  boost::asio::post(loop_, [this] {
+  post([this] {
     draining_ = true;
-    advance_clock();
     // A copy: draining closes, and closing reorders the list.
     for (const auto& connection : std::vector(connections_)) connection->drain();
   });
 }
 
-void IoThread::adopt(int socket, unsigned listener, std::shared_ptr<const ConnectionInfo> info) {
+void IoThread::adopt(UniqueFd socket, unsigned listener,
+                     std::shared_ptr<const ConnectionInfo> info) {
   open_.fetch_add(1, std::memory_order_relaxed);
-  const auto begin = [this, socket, listener, info = std::move(info)] {
-    if (closed_) {
-      ::close(socket);
-      open_.fetch_sub(1, std::memory_order_relaxed);
-      return;
-    }
-    auto connection = std::make_shared<Connection>(*this, socket, listener, info);
-    connection->index = connections_.size();
-    connections_.push_back(connection);
-    connection->start();
-  };
-  boost::asio::dispatch(loop_, begin);
+  if (std::this_thread::get_id() == id_.load(std::memory_order_relaxed)) {
+    return begin(std::move(socket), listener, std::move(info));
+  }
+  // Shared, since a std::function has to be copyable.
+  post([this, socket = std::make_shared<UniqueFd>(std::move(socket)), listener,
+        info = std::move(info)] { begin(std::move(*socket), listener, info); });
+}
+
+void IoThread::begin(UniqueFd socket, unsigned listener,
+                     std::shared_ptr<const ConnectionInfo> info) {
+  if (closed_) {
+    open_.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  auto connection =
+      std::make_shared<Connection>(*this, std::move(socket), listener, std::move(info));
+  connection->index = connections_.size();
+  connections_.push_back(connection);
+  connection->start();
 }
 
 void IoThread::forget(Connection& connection) {
@@ -125,10 +142,9 @@ void IoThread::recycle(std::shared_ptr<Http1Exchange> exchange) {
 // ---------------------------------------------------------------------------- submitting
 
 void IoThread::submit(std::shared_ptr<Http1Exchange> exchange) {
+  // Never at once: submitting may reject an exchange and deliver mail, and the caller is in the
+  // middle of a connection's input.
   gathered_.push_back(std::move(exchange));
-  // Runs behind the handlers of the sockets that are ready now. Never from here: submitting may
-  // reject an exchange and deliver mail, and the caller is in the middle of a connection's input.
-  if (gathered_.size() == 1) boost::asio::post(loop_, [this] { submit_gathered(); });
 }
 
 void IoThread::submit_gathered() {
@@ -137,7 +153,7 @@ void IoThread::submit_gathered() {
   const std::size_t accepted = context_.sink.submit(submitting_);
   for (std::size_t i = accepted; i < submitting_.size(); ++i) {
     auto& exchange = static_cast<Http1Exchange&>(*submitting_[i]);
-    if (exchange.connection != nullptr) exchange.connection->shared_from_this()->reject(exchange);
+    if (exchange.connection != nullptr) exchange.connection->reject(exchange);
   }
   submitting_.clear();
   let_requests_gather();
@@ -151,10 +167,27 @@ void IoThread::let_requests_gather() {
   if (backlog < 2 * gather_time) return;
   std::this_thread::sleep_for(gather_time);
   advance_clock();
-  deliver_mail();
 }
 
-// ---------------------------------------------------------------------------- mailbox
+// ---------------------------------------------------------------------------- inbox
+
+void IoThread::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    tasks_.push_back(std::move(task));
+    inbox_size_.store(mailbox_.size() + tasks_.size(), std::memory_order_relaxed);
+  }
+  loop_.wake();
+}
+
+void IoThread::run_tasks() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    tasks.swap(tasks_);
+  }
+  for (const auto& task : tasks) task();
+}
 
 void IoThread::output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) {
   post_mail({std::move(exchange), Subject::output}, more_soon);
@@ -166,38 +199,23 @@ void IoThread::body_wanted(std::shared_ptr<Exchange> exchange) {
 
 void IoThread::post_mail(Mail mail, bool may_wait) {
   {
-    const std::lock_guard lock(mailbox_mutex_);
+    const std::lock_guard lock(inbox_mutex_);
     mailbox_.push_back(std::move(mail));
-    mail_waits_.store(true, std::memory_order_relaxed);
-    if (wake_posted_ || (may_wait && mailbox_.size() < mail_batch)) return;
-    wake_posted_ = true;
+    inbox_size_.store(mailbox_.size() + tasks_.size(), std::memory_order_relaxed);
+    if (may_wait && mailbox_.size() < mail_batch) return;
   }
-  wake();
+  loop_.wake();
 }
 
 void IoThread::flush() {
-  {
-    const std::lock_guard lock(mailbox_mutex_);
-    if (mailbox_.empty() || wake_posted_) return;
-    wake_posted_ = true;
-  }
-  wake();
-}
-
-void IoThread::wake() {
-  // Asio makes a system call for this only if the loop sleeps.
-  boost::asio::post(loop_, [this] {
-    advance_clock();
-    deliver_mail();
-  });
+  if (inbox_size_.load() != 0) loop_.wake();
 }
 
 void IoThread::deliver_mail() {
   {
-    const std::lock_guard lock(mailbox_mutex_);
-    wake_posted_ = false;
-    mail_waits_.store(false, std::memory_order_relaxed);
+    const std::lock_guard lock(inbox_mutex_);
     delivering_.swap(mailbox_);
+    inbox_size_.store(tasks_.size(), std::memory_order_relaxed);
   }
   // All of a connection's answers leave in one system call, so each is looked at once, after
   // every exchange of the batch has been seen.
@@ -205,7 +223,7 @@ void IoThread::deliver_mail() {
     auto& exchange = static_cast<Http1Exchange&>(*mail.exchange);
     if (exchange.connection == nullptr) continue;
     if (mail.subject == Subject::body) {
-      exchange.connection->shared_from_this()->body_wanted(exchange);
+      exchange.connection->body_wanted(exchange);
     } else {
       ready_.push_back(exchange.connection->shared_from_this());
     }
@@ -217,22 +235,13 @@ void IoThread::deliver_mail() {
 
 // ---------------------------------------------------------------------------- time
 
-void IoThread::schedule_tick() {
-  tick_timer_.expires_after(tick_interval_);
-  tick_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error || closed_) return;
-    tick();
-    schedule_tick();
-  });
-}
-
 void IoThread::tick() {
+  tick_timer_.arm(std::chrono::steady_clock::now() + tick_interval_);
   advance_clock();
   standing_.refresh();
   while (Deadline* expired = deadlines_.pop_expired(now_)) {
     expired->connection->on_timeout(expired->kind);
   }
-  check_mailbox();
 }
 
 }  // namespace prowingen::embedded

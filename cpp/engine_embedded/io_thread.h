@@ -2,12 +2,9 @@
 // reach them. What is not marked otherwise is for that thread only.
 #pragma once
 
-#include <utility>
-
 #include <array>
 #include <atomic>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -17,6 +14,7 @@
 #include "core/options.h"
 #include "engine_embedded/connection.h"
 #include "engine_embedded/deadlines.h"
+#include "engine_embedded/event_loop.h"
 #include "engine_embedded/response_writer.h"
 
 namespace prowingen::embedded {
@@ -31,14 +29,17 @@ class IoThread final : public Transport {
   /// Ends the loop after closing every connection, and joins the thread. Idempotent.
   void stop();
   void drain();
-  void adopt(int socket, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
+  /// Takes over a connection that was accepted.
+  void adopt(UniqueFd socket, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
+  /// Runs `task` on this thread soon; never if the loop has ended.
+  void post(std::function<void()> task);
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
   std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
 
   // ---- this thread
-  boost::asio::io_context& loop() { return loop_; }
+  EventLoop& loop() { return loop_; }
   const Options& options() const { return context_.options; }
   const RequestLimits& limits() const { return limits_; }
   const EngineContext& context() const { return context_; }
@@ -57,11 +58,6 @@ class IoThread final : public Transport {
   /// Queues an exchange for the workers, together with those of the other sockets that are ready.
   void submit(std::shared_ptr<Http1Exchange> exchange);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
-  /// Empties the mailbox if it has gathered something: cheaper than a wake-up of its own.
-  void check_mailbox() {
-    if (mail_waits_.load(std::memory_order_relaxed)) deliver_mail();
-  }
-
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }  // any thread
 
  private:
@@ -71,19 +67,20 @@ class IoThread final : public Transport {
     Subject subject;
   };
 
+  void run();
+  void run_tasks();
+  void begin(UniqueFd socket, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
+  void close_all();
   void post_mail(Mail mail, bool may_wait);
-  void wake();
   void deliver_mail();
   void submit_gathered();
   void let_requests_gather();
   void tick();
-  void schedule_tick();
 
   const EngineContext context_;
   const RequestLimits limits_;
-  boost::asio::io_context loop_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-  boost::asio::steady_timer tick_timer_;
+  EventLoop loop_;
+  EventLoop::Timer tick_timer_;
   const std::chrono::steady_clock::duration tick_interval_;
   Deadlines deadlines_;
   StandingFields standing_;
@@ -100,12 +97,13 @@ class IoThread final : public Transport {
   std::vector<Mail> delivering_;
   std::vector<std::shared_ptr<Connection>> ready_;
 
+  std::atomic<std::thread::id> id_;  // of the running loop
   std::atomic<std::size_t> open_{0};
   std::atomic<std::uint64_t> refused_{0};
-  std::mutex mailbox_mutex_;  // guards mailbox_ and wake_posted_
+  std::mutex inbox_mutex_;  // guards mailbox_ and tasks_
   std::vector<Mail> mailbox_;
-  bool wake_posted_ = false;
-  std::atomic<bool> mail_waits_{false};
+  std::vector<std::function<void()>> tasks_;
+  std::atomic<std::size_t> inbox_size_{0};  // of both, readable without the lock
 
   std::thread thread_;
 };

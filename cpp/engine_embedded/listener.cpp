@@ -50,41 +50,38 @@ Listener::Listener(const EngineContext& context, IoThreads& threads, ListenerSpe
                    unsigned index)
     : context_(context),
       threads_(threads),
-      descriptor_(threads.front()->loop(), spec.socket.release()),
-      retry_timer_(threads.front()->loop()),
+      socket_(std::move(spec.socket)),
+      watch_(threads.front()->loop(), socket_.get(), *this),
+      retry_timer_(threads.front()->loop(), [this] { resume(); }),
       description_(std::move(spec.description)),
       index_(index) {
-  prepare_listener(descriptor_.native_handle());
-  name_own_end(descriptor_.native_handle(), local_address_, local_port_);
+  prepare_listener(socket_.get());
+  name_own_end(socket_.get(), local_address_, local_port_);
 }
 
-void Listener::start() { wait(); }
+void Listener::start() {
+  if (!watch_.want(Interest::read)) {
+    throw std::system_error(errno, std::generic_category(), description_ + ": cannot listen");
+  }
+}
 
 void Listener::close() {
-  if (!descriptor_.is_open()) return;
+  if (!socket_) return;
   while (accept_some()) {
   }
   retry_timer_.cancel();
-  boost::system::error_code ignored;
-  descriptor_.close(ignored);
+  watch_.remove();
+  socket_.reset();
 }
 
-void Listener::wait() {
-  descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                         [this](const boost::system::error_code& error) {
-                           if (error) return;
-                           threads_.front()->advance_clock();
-                           accept_some();
-                           if (retry_timer_.expiry() <= std::chrono::steady_clock::now()) wait();
-                           threads_.front()->check_mailbox();
-                         });
+void Listener::resume() {
+  if (!watch_.want(Interest::read)) pause(exhausted_pause);
 }
 
 void Listener::pause(milliseconds time) {
-  retry_timer_.expires_after(time);
-  retry_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) wait();
-  });
+  // Nothing is registered anew by wanting less, so this cannot fail.
+  static_cast<void>(watch_.want(Interest::none));
+  retry_timer_.arm(std::chrono::steady_clock::now() + time);
 }
 
 // False: there is nothing more to accept now.
@@ -97,7 +94,7 @@ bool Listener::accept_some() {
       pause(full_pause);  // the kernel's backlog holds them meanwhile
       return false;
     }
-    const Accepted accepted = accept_connection(descriptor_.native_handle());
+    Accepted accepted = accept_connection(socket_.get());
     switch (accepted.error) {
       case 0:
         reported_exhaustion_ = false;
@@ -131,20 +128,20 @@ bool Listener::accept_some() {
   return true;
 }
 
-void Listener::hand_over(const Accepted& connection) {
+void Listener::hand_over(Accepted& connection) {
   accepted_.fetch_add(1, std::memory_order_relaxed);
   auto info = std::make_shared<ConnectionInfo>();
   name_end(connection.peer, info->remote_address, info->remote_port);
   if (local_address_ == "0.0.0.0" || local_address_ == "::") {
     // Bound to every address: which one it was, only the connection knows.
-    name_own_end(connection.socket, info->local_address, info->local_port);
+    name_own_end(connection.socket.get(), info->local_address, info->local_port);
   } else {
     info->local_address = local_address_;
     info->local_port = local_port_;
   }
   auto& thread = *threads_[next_thread_];
   next_thread_ = (next_thread_ + 1) % threads_.size();
-  thread.adopt(connection.socket, index_, std::move(info));
+  thread.adopt(std::move(connection.socket), index_, std::move(info));
 }
 
 }  // namespace prowingen::embedded

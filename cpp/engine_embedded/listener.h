@@ -1,11 +1,7 @@
 // A listening socket on the first I/O thread's loop: accepts connections and deals them out.
 #pragma once
 
-#include <utility>
-
 #include <atomic>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,14 +12,14 @@
 
 namespace prowingen::embedded {
 
-class Listener {
+class Listener final : private ReadyHandler {
  public:
   using IoThreads = std::vector<std::unique_ptr<IoThread>>;
 
   Listener(const EngineContext& context, IoThreads& threads, ListenerSpec spec, unsigned index);
 
   // ---- the first I/O thread
-  void start();
+  void start();  // std::system_error
   /// Accepts what the kernel has already queued, then closes the socket: a connection whose
   /// handshake is done has been accepted as far as its client can tell.
   void close();
@@ -31,15 +27,17 @@ class Listener {
   std::uint64_t accepted() const { return accepted_.load(std::memory_order_relaxed); }  // any
 
  private:
-  void wait();
+  void on_ready(Interest) override { accept_some(); }
+  void resume();
   bool accept_some();
   void pause(std::chrono::milliseconds time);
-  void hand_over(const Accepted& connection);
+  void hand_over(Accepted& connection);
 
   const EngineContext& context_;
   IoThreads& threads_;
-  boost::asio::posix::stream_descriptor descriptor_;
-  boost::asio::steady_timer retry_timer_;
+  UniqueFd socket_;
+  EventLoop::Watch watch_;
+  EventLoop::Timer retry_timer_;
   const std::string description_;
   const unsigned index_;
   std::string local_address_;

@@ -5,7 +5,7 @@
 // make no difference; its body is parsed piece by piece.
 #pragma once
 
-#include <utility>  // Boost 1.74's Asio uses std::exchange without including it
+#include <utility>  // Boost 1.74 uses std::exchange without including it
 
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstddef>

@@ -103,23 +103,24 @@ void prepare_listener(int listener) {
 }
 
 Accepted accept_connection(int listener) {
-  Accepted accepted{};
+  Accepted accepted;
   socklen_t size = sizeof accepted.peer;
   auto* address = reinterpret_cast<sockaddr*>(&accepted.peer);
 #if defined(__linux__)
-  accepted.socket = ::accept4(listener, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (accepted.socket < 0) accepted.error = errno;
+  accepted.socket.reset(::accept4(listener, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!accepted.socket) accepted.error = errno;
 #else
-  accepted.socket = ::accept(listener, address, &size);
-  if (accepted.socket < 0) {
+  accepted.socket.reset(::accept(listener, address, &size));
+  if (!accepted.socket) {
     accepted.error = errno;
     return accepted;
   }
-  ::fcntl(accepted.socket, F_SETFL, ::fcntl(accepted.socket, F_GETFL) | O_NONBLOCK);
-  ::fcntl(accepted.socket, F_SETFD, FD_CLOEXEC);
+  const int socket = accepted.socket.get();
+  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
+  ::fcntl(socket, F_SETFD, FD_CLOEXEC);
 #if defined(SO_NOSIGPIPE)
   const int on = 1;
-  ::setsockopt(accepted.socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+  ::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
 #endif
   return accepted;

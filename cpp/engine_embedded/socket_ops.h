@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <span>
 
+#include "core/chunk.h"
+
 namespace prowingen::embedded {
 
 /// Outcome of a transfer: bytes moved, or why none were.
@@ -37,9 +39,9 @@ std::size_t unacknowledged_bytes(int socket);
 void prepare_listener(int listener);
 
 struct Accepted {
-  int socket = -1;  // -1: see `error`
+  UniqueFd socket;  // none: see `error`
   int error = 0;
-  sockaddr_storage peer;
+  sockaddr_storage peer{};
 };
 /// Accepts a connection as a non-blocking, close-on-exec socket with Nagle's algorithm off.
 Accepted accept_connection(int listener);

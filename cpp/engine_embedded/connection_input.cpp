@@ -1,0 +1,332 @@
+// The reading side of a connection: from bytes to requests that are handed over or refused.
+#include <algorithm>
+#include <cstring>
+
+#include "engine_embedded/connection.h"
+#include "engine_embedded/io_thread.h"
+#include "engine_embedded/socket_ops.h"
+
+namespace prowingen::embedded {
+namespace {
+
+constexpr Refusal queue_full{503, "Service Unavailable",
+                             "every worker is busy and the queue is full", ""};
+
+bool is_safe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------- reading
+
+void Connection::receive_input() {
+  const auto buffer = io_.read_buffer();
+  const Transfer transfer = receive(socket_.get(), buffer);
+  switch (transfer.status) {
+    case Transfer::Status::would_block: return;
+    case Transfer::Status::failed: return close(Departure::client_closed);
+    case Transfer::Status::end_of_stream: return on_end_of_stream();
+    case Transfer::Status::ok: break;
+  }
+  const std::string_view input(buffer.data(), transfer.bytes);
+  if (reading_ == Reading::linger) {
+    if (transfer.bytes >= discard_left_) return close(Departure::client_closed);
+    discard_left_ -= transfer.bytes;
+  } else if (carried_.empty()) {
+    const std::size_t used = consume(input);
+    if (reading_ == Reading::closed) return;
+    if (reading_ != Reading::linger) carried_.assign(input.substr(used));
+  } else {
+    carried_.append(input);
+    consume_input();
+  }
+}
+
+void Connection::consume_input() {
+  // Moved out, so that what the input sets off cannot change it underfoot. An idle connection is
+  // left with no buffer.
+  std::string input = std::exchange(carried_, {});
+  const std::size_t used = consume(input);
+  if (used == input.size() || reading_ == Reading::closed || reading_ == Reading::linger) return;
+  input.erase(0, used);
+  carried_ = std::move(input);
+}
+
+std::size_t Connection::consume(std::string_view input) {
+  std::size_t used = 0;
+  while (used < input.size() && pause_ == Pause::none) {
+    const auto rest = input.substr(used);
+    std::size_t step = 0;
+    if (reading_ == Reading::head) {
+      step = consume_head(rest);
+    } else if (reading_ == Reading::body || reading_ == Reading::discard) {
+      step = consume_body(rest);
+    }
+    if (step == 0) break;
+    used += step;
+    scanned_ = 0;
+  }
+  return used;
+}
+
+std::size_t Connection::consume_head(std::string_view input) {
+  // Empty lines before a request line are skipped (RFC 9112 section 2.2).
+  if (input.starts_with("\r\n")) return 2;
+  if (!pipeline_.empty() && pipeline_.size() >= io_.options().pipeline_depth) {
+    pause_ = Pause::pipeline;
+    return 0;
+  }
+  // Looked at before the line is parsed: the same line gets the same answer however it came.
+  const auto first_line = input.substr(0, input.find('\n'));
+  if (first_line.size() > io_.limits().max_request_line + 1) {
+    incoming_ = io_.make_exchange();
+    refuse(refusal(RequestFault::request_line_too_long));
+    return input.size();
+  }
+  // A head is tried again when a further line has come in: a parser that starts over each time
+  // cannot care where the input was cut.
+  if (std::memchr(input.data() + scanned_, '\n', input.size() - scanned_) == nullptr) {
+    scanned_ = input.size();
+    if (input.size() > io_.limits().max_request_line + io_.limits().max_header_bytes) {
+      incoming_ = io_.make_exchange();
+      refuse(refusal(RequestFault::header_too_large));
+      return input.size();
+    }
+  } else {
+    incoming_ = io_.make_exchange();
+    parser_.emplace(incoming_->request, io_.limits(), static_cast<BodySink&>(*this));
+    const auto progress = parser_->parse_head(input);
+    switch (progress.outcome) {
+      case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
+      case RequestParser::Outcome::need_more:
+        io_.recycle(std::move(incoming_));
+        scanned_ = input.size();
+        break;
+      case RequestParser::Outcome::head_done:
+      case RequestParser::Outcome::request_done:
+        incoming_->head_size = progress.consumed;
+        on_head(progress.outcome == RequestParser::Outcome::request_done);
+        return progress.consumed;
+    }
+  }
+  if (read_deadline_.kind != Timeout::header || !read_deadline_.armed()) {
+    io_.deadlines().arm(read_deadline_, Timeout::header, io_.now());
+  }
+  return 0;
+}
+
+void Connection::on_head(bool request_done) {
+  Http1Exchange& exchange = *incoming_;
+  RequestSemantics semantics;
+  if (auto verdict = check_header_section(exchange.request, io_.limits(), semantics)) {
+    return refuse(*verdict);
+  }
+  ++requests_;
+  exchange.peer = info_;
+  exchange.listener = listener_;
+  exchange.received_at = io_.now();
+  exchange.keep_alive = semantics.keep_alive;
+  exchange.bytes_in = exchange.head_size;
+  exchange.connection = this;
+  exchange.safe = request_done && is_safe(exchange.request.method());
+  io_.deadlines().disarm(read_deadline_);
+  if (!semantics.keep_alive) last_answer_ = true;
+  if (request_done) {
+    on_body_end();
+    return;
+  }
+  reading_ = Reading::body;
+  exchange.has_body = true;
+  exchange.expects_continue = continue_due_ = semantics.expects_continue;
+  if (semantics.framing == BodyFraming::content_length) {
+    exchange.body_left = semantics.content_length;
+    exchange.reserve_body(static_cast<std::size_t>(
+        std::min<std::uint64_t>(semantics.content_length, io_.options().body_buffer)));
+  }
+  if (continue_due_) {
+    // The client may be waiting for the application to ask for the body.
+    dispatch(incoming_);
+  } else {
+    io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
+  }
+}
+
+std::size_t Connection::consume_body(std::string_view input) {
+  const auto progress = parser_->parse_body(input);
+  if (reading_ == Reading::linger || reading_ == Reading::closed) return progress.consumed;
+  if (incoming_) incoming_->bytes_in += progress.consumed;
+  switch (progress.outcome) {
+    case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
+    case RequestParser::Outcome::request_done: on_body_end(); break;
+    case RequestParser::Outcome::need_more:
+    case RequestParser::Outcome::head_done:
+      if (progress.consumed != 0 && reading_ == Reading::body && pause_ == Pause::none) {
+        io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
+      }
+      break;
+  }
+  return progress.consumed;
+}
+
+void Connection::on_body(std::string_view bytes) {
+  if (reading_ == Reading::discard) {
+    discard_left_ -= std::min<std::uint64_t>(discard_left_, bytes.size());
+    if (discard_left_ == 0) shut_down_gracefully();
+    return;
+  }
+  continue_due_ = false;
+  Http1Exchange& exchange = *incoming_;
+  if (exchange.body_left) *exchange.body_left -= bytes.size();
+  if (exchange.append_body(bytes, io_.options().body_buffer) == Exchange::Intake::pause) {
+    // More than a worker is spared: from here on it takes part.
+    pause_ = Pause::body;
+    io_.deadlines().disarm(read_deadline_);
+    if (!exchange.submitted && held_ != incoming_) dispatch(incoming_);
+  }
+}
+
+void Connection::on_body_end() {
+  io_.deadlines().disarm(read_deadline_);
+  if (pause_ == Pause::body) pause_ = Pause::none;
+  const auto exchange = std::move(incoming_);
+  incoming_.reset();
+  reading_ = last_answer_ ? Reading::done : Reading::head;
+  continue_due_ = false;
+  if (!exchange) {  // a discarded body: its exchange is over
+    after_answer();
+    return;
+  }
+  exchange->body_left = 0;
+  exchange->finish_body();
+  if (held_ == exchange) {
+    if (reading_ == Reading::head) pause_ = Pause::pipeline;
+  } else if (!exchange->submitted) {
+    dispatch(exchange);
+  }
+}
+
+void Connection::on_end_of_stream() {
+  peer_finished_ = true;
+  if (reading_ == Reading::linger) return close(Departure::client_closed);
+  if (reading_ == Reading::body && incoming_ && !incoming_->submitted) {
+    return refuse(refusal(RequestFault::truncated));
+  }
+  if (reading_ == Reading::body || reading_ == Reading::discard) {
+    return close(Departure::client_closed);  // the body can no longer be completed
+  }
+  if (!carried_.empty()) {
+    // Half a head: whoever sent it may still read.
+    incoming_ = io_.make_exchange();
+    carried_.clear();
+    return refuse(refusal(RequestFault::truncated));
+  }
+  // A client may close its side after its last request and still wait for the answers.
+  reading_ = Reading::done;
+  last_answer_ = true;
+  if (pipeline_.empty() && !held_) close(Departure::client_closed);
+}
+
+void Connection::resume_body(Http1Exchange& exchange) {
+  if (incoming_.get() != &exchange || reading_ != Reading::body) return;
+  if (continue_due_ && !exchange.head_written) {  // an interim answer comes before the final one
+    continue_due_ = false;
+    out_.text().append(continue_response);
+    flush();
+    if (reading_ == Reading::closed) return;
+  }
+  io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
+  if (pause_ == Pause::body) {
+    pause_ = Pause::none;
+    consume_input();
+  }
+}
+
+// ---------------------------------------------------------------------------- handing over
+
+void Connection::dispatch(ExchangePtr exchange) {
+  const bool ahead = exchange->safe &&
+                     std::ranges::all_of(pipeline_, [](const auto& other) { return other->safe; });
+  if (!pipeline_.empty() && !ahead) {
+    held_ = std::move(exchange);
+    if (pause_ == Pause::none && reading_ == Reading::head) pause_ = Pause::pipeline;
+    return;
+  }
+  submit(exchange);
+}
+
+void Connection::submit(const ExchangePtr& exchange) {
+  pipeline_.push_back(exchange);
+  exchange->submitted = true;
+  io_.submit(exchange);
+}
+
+void Connection::refuse_unqueued(Http1Exchange& exchange) {
+  const auto found =
+      std::ranges::find_if(pipeline_, [&](const auto& other) { return other.get() == &exchange; });
+  if (found == pipeline_.end()) return;
+  // Those behind it are not answered either: the connection closes after the 503.
+  auto rejected = *found;
+  for (auto later = found; later != pipeline_.end(); ++later) abandon(**later, Departure::none);
+  pipeline_.erase(found, pipeline_.end());
+  if (held_) abandon(*std::exchange(held_, nullptr), Departure::none);
+  if (incoming_) abandon(*incoming_, Departure::none);
+  incoming_ = std::move(rejected);
+  incoming_->submitted = false;
+  refuse(queue_full);
+}
+
+// The exchange's answer is not wanted any more.
+void Connection::abandon(Http1Exchange& exchange, Departure why) {
+  exchange.depart(why);
+  exchange.connection = nullptr;
+}
+
+void Connection::refuse(const Refusal& refusal) {
+  io_.count_refusal();
+  refusal_ = &refusal;
+  refused_ = std::move(incoming_);
+  incoming_.reset();
+  if (held_ == refused_) held_.reset();  // its body never came to its end
+  const bool body_failed = reading_ == Reading::body;
+  reading_ = Reading::done;
+  last_answer_ = unread_input_ = true;
+  io_.deadlines().disarm(read_deadline_);
+  if (refused_ && refused_->received_at == SteadyTime()) refused_->received_at = io_.now();
+  if (body_failed && refused_ && refused_->submitted) {
+    // A worker is on it. If no answer has begun the refusal is the answer.
+    refused_->depart(&refusal == &prowingen::refusal(RequestFault::body_too_large)
+                         ? Departure::body_too_large
+                         : Departure::malformed_body);
+    refused_->connection = nullptr;
+    const bool begun = refused_->head_written;
+    std::erase(pipeline_, refused_);  // it was alone in it, as every request with a body
+    taken_ = 0;
+    if (begun) {
+      log(*refused_, refused_->response.status, false);
+      refused_.reset();
+      refusal_ = nullptr;
+      reset_on_close_ = true;
+      if (pipeline_.empty()) return close(Departure::malformed_body);
+      return;
+    }
+  }
+  if (pipeline_.empty() && !held_) send_refusal();
+}
+
+void Connection::send_refusal() {
+  const Refusal& refusal = *std::exchange(refusal_, nullptr);
+  const bool head = refused_ && refused_->request.method() == "HEAD";
+  const auto before = out_.size();
+  write_refusal(refusal, !head, refusal.status == 503 ? "Retry-After: 1\r\n" : "", io_.standing(),
+                out_.text());
+  if (refused_) {
+    refused_->bytes_out = out_.size() - before;
+    refused_->body_bytes_out = head ? 0 : refusal_body_size(refusal);
+    log(*refused_, refusal.status, true);
+    refused_.reset();
+  }
+  flush();
+}
+
+}  // namespace prowingen::embedded

@@ -1,0 +1,162 @@
+// The writing side of a connection: from answers to bytes, in the order of the requests.
+#include "engine_embedded/connection.h"
+#include "engine_embedded/io_thread.h"
+#include "engine_embedded/response_writer.h"
+#include "engine_embedded/socket_ops.h"
+
+namespace prowingen::embedded {
+namespace {
+
+// A turn of one connection; what is left waits until the others had theirs.
+constexpr std::uint64_t write_turn = 1024 * 1024;
+// Output taken from exchanges before the socket took some of it.
+constexpr std::uint64_t out_queue_limit = 256 * 1024;
+
+}  // namespace
+
+void Connection::flush() {
+  if (waiting_writable_ || reading_ == Reading::closed) return;
+  std::uint64_t written = 0;
+  while (collect()) {
+    const auto result = out_.write(socket_.get(), written);
+    if (result == OutQueue::Result::failed) return close(Departure::client_closed);
+    if (result == OutQueue::Result::would_block) return wait_writable();
+    io_.deadlines().disarm(write_deadline_);
+    if (taken_ != 0) complete_taken();
+    if (answers_over_) break;
+    if (written >= write_turn && !pipeline_.empty()) return wait_writable();
+  }
+  if (out_.empty()) {
+    io_.deadlines().disarm(write_deadline_);
+    after_answer();
+  }
+}
+
+void Connection::wait_writable() {
+  waiting_writable_ = true;
+  unacknowledged_ = unacknowledged_bytes(socket_.get());
+  io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
+}
+
+// Moves output of the exchanges whose turn it is into out_. False: there is nothing to write.
+bool Connection::collect() {
+  if (taken_ != 0 && !pipeline_[taken_ - 1]->keep_alive) return true;  // nothing follows that one
+  while (taken_ < pipeline_.size() && out_.size() < out_queue_limit) {
+    Http1Exchange& exchange = *pipeline_[taken_];
+    auto& output = io_.output();
+    exchange.take_output(output);
+    frame(exchange, output);
+    const bool finished = output.finished;
+    const bool aborted = output.aborted;
+    output.clear();
+    if (aborted) {
+      last_answer_ = true;
+      reset_on_close_ = exchange.framing == ResponseFraming::until_close || !exchange.head_written;
+      exchange.keep_alive = false;
+      ++taken_;
+      break;
+    }
+    if (!finished) break;
+    ++taken_;
+    if (!exchange.keep_alive) break;  // nothing after it is answered
+  }
+  return !out_.empty() || taken_ != 0;
+}
+
+void Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
+  const auto before = out_.size();
+  if (output.head) {
+    exchange.framing = frame_response(exchange.request.version, exchange.response_body);
+    exchange.keep_alive = decide_keep_alive(exchange);
+    if (!exchange.keep_alive) {
+      last_answer_ = true;
+      if (reading_ == Reading::head) {
+        // Our own decision: the client may have sent its next request before it learns of it.
+        reading_ = Reading::done;
+        unread_input_ = true;
+      }
+    }
+    exchange.head_written = true;
+    write_head(exchange, exchange.framing, exchange.keep_alive, io_.standing(), out_.text());
+  }
+  if (exchange.framing != ResponseFraming::none) {
+    for (auto& chunk : output.chunks) {
+      const auto size = chunk.size();
+      exchange.body_bytes_out += size;
+      const bool chunked = exchange.framing == ResponseFraming::chunked;
+      if (chunked) write_chunk_header(size, out_.text());
+      if (std::string* own = chunk.own()) {
+        out_.text().append(*own);
+      } else {
+        out_.add(std::move(chunk));
+      }
+      if (chunked) out_.text().append("\r\n");
+    }
+    if (output.finished && exchange.framing == ResponseFraming::chunked) {
+      out_.text().append(last_chunk);
+    }
+  }
+  exchange.bytes_out += out_.size() - before;
+}
+
+bool Connection::decide_keep_alive(const Http1Exchange& exchange) const {
+  if (!exchange.keep_alive || exchange.framing == ResponseFraming::until_close) return false;
+  // What has been accepted is still answered; only the last answer says that no more will be.
+  const bool last = pipeline_.back().get() == &exchange && !held_;
+  if (last && (io_.draining() || peer_finished_)) return false;
+  if (incoming_.get() == &exchange && reading_ == Reading::body) {
+    // The body is not read to its end. A client that waits for 100 may never send it, and more
+    // than drain_limit of it is not worth reading.
+    if (continue_due_) return false;
+    if (exchange.body_left && *exchange.body_left > io_.options().drain_limit) return false;
+  }
+  return true;
+}
+
+void Connection::complete_taken() {
+  const auto completed = std::exchange(taken_, 0);
+  for (std::size_t i = 0; i < completed; ++i) {
+    ExchangePtr& exchange = pipeline_[i];
+    const bool aborted = exchange->state() == ExchangeState::aborted;
+    if (!aborted) exchange->written();
+    log(*exchange, exchange->response.status, !aborted);
+    exchange->connection = nullptr;
+    if (!exchange->keep_alive) answers_over_ = true;
+    if (incoming_ == exchange) {
+      // Answered before its body was read: the rest is thrown away, up to a bound.
+      incoming_.reset();
+      pause_ = Pause::none;
+      reading_ = Reading::discard;
+      discard_left_ = io_.options().drain_limit + 1;
+      io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
+    }
+    io_.recycle(std::move(exchange));
+  }
+  pipeline_.erase(pipeline_.begin(), pipeline_.begin() + static_cast<std::ptrdiff_t>(completed));
+}
+
+// Everything that could be written is: what comes next on this connection?
+void Connection::after_answer() {
+  if (reading_ == Reading::closed || reading_ == Reading::linger || !out_.empty()) return;
+  if (answers_over_) return shut_down_gracefully();
+  if (pipeline_.empty()) {
+    if (held_) {
+      submit(std::exchange(held_, nullptr));
+      if (reading_ == Reading::closed) return;
+    } else if (refusal_ != nullptr) {
+      return send_refusal();
+    } else if (last_answer_ && !(incoming_ && reading_ == Reading::body)) {
+      return shut_down_gracefully();
+    } else if (reading_ == Reading::head && carried_.empty() && !read_deadline_.armed()) {
+      idle_since_ = io_.now();
+      io_.deadlines().arm(read_deadline_, io_.draining() ? Timeout::drain : Timeout::keep_alive,
+                          io_.now());
+    }
+  }
+  if (pause_ == Pause::pipeline && !held_ && pipeline_.size() < io_.options().pipeline_depth) {
+    pause_ = Pause::none;
+  }
+  if (pause_ == Pause::none && !carried_.empty()) consume_input();
+}
+
+}  // namespace prowingen::embedded
