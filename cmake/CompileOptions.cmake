@@ -50,7 +50,7 @@ if(PROWINGEN_SANITIZE STREQUAL "address")
   set(sanitizer_flags -fsanitize=address,undefined -fno-sanitize=vptr
                       -fno-sanitize-recover=undefined)
 elseif(PROWINGEN_SANITIZE STREQUAL "thread")
-  # Asio has fences, which this sanitizer does not follow, beside the locks that it does.
+  # A recycled exchange is taken over by a fence, which this sanitizer does not follow beside locks.
   set(sanitizer_flags -fsanitize=thread $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
 elseif(PROWINGEN_SANITIZE)
   message(FATAL_ERROR "PROWINGEN_SANITIZE is \"${PROWINGEN_SANITIZE}\": give address or thread")

@@ -1,16 +1,18 @@
-# Dependencies point one way: bindings, wsgi -> engines -> core.
+# Dependencies point one way: bindings, wsgi -> engines -> http1 -> core.
 #
 # All layers include from one root ("core/exchange.h"), so the compiler would let core include an
 # engine. This check reads the #include lines of every source on each build and refuses what a
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
-set(layers core engine_embedded wsgi bindings)
+set(layers core http1 engine_embedded engine_proxygen wsgi bindings)
 set(uses_core core)
-set(uses_engine_embedded core engine_embedded)
+set(uses_http1 core http1)
+set(uses_engine_embedded core http1 engine_embedded)
+set(uses_engine_proxygen core http1 engine_proxygen)
 set(uses_wsgi core wsgi)
-set(uses_bindings core engine_embedded wsgi bindings)
+set(uses_bindings core engine_embedded engine_proxygen wsgi bindings)
 set(sees_python wsgi bindings)
-set(sees_boost engine_embedded)
+set(sees_boost http1)
 
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   file(GLOB_RECURSE layered_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/*.cpp"
@@ -38,7 +40,7 @@ foreach(layer IN LISTS layers)
         set(reason "Python")
       elseif(include MATCHES "[<\"]boost/" AND NOT layer IN_LIST sees_boost)
         set(reason "Boost")
-      elseif(include MATCHES "\"([a-z_]+)/")
+      elseif(include MATCHES "\"([a-z0-9_]+)/")
         if(CMAKE_MATCH_1 IN_LIST layers AND NOT CMAKE_MATCH_1 IN_LIST uses_${layer})
           set(reason "${CMAKE_MATCH_1}")
         endif()

@@ -26,9 +26,12 @@
 #include "engine_embedded/event_loop.h"
 #include "engine_embedded/http1_exchange.h"
 #include "engine_embedded/out_queue.h"
-#include "engine_embedded/request_parser.h"
+#include "http1/request_parser.h"
 
 namespace prowingen::embedded {
+
+using http1::BodySink;
+using http1::RequestParser;
 
 class IoThread;
 

@@ -1,8 +1,7 @@
 #include "engine_embedded/engine.h"
 
-#include <boost/version.hpp>
-
 #include "engine_embedded/listener.h"
+#include "http1/request_parser.h"
 
 namespace prowingen::embedded {
 namespace {
@@ -82,9 +81,6 @@ std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerS
   return std::make_unique<EmbeddedEngine>(std::move(context), std::move(listeners));
 }
 
-std::string engine_version() {
-  return "Boost " + std::to_string(BOOST_VERSION / 100000) + "." +
-         std::to_string(BOOST_VERSION / 100 % 1000);
-}
+std::string engine_version() { return http1::parser_version(); }
 
 }  // namespace prowingen::embedded

@@ -6,10 +6,10 @@
 #include <string_view>
 #include <vector>
 
-#include "engine_embedded/request_parser.h"
+#include "http1/request_parser.h"
 #include "verdicts.h"
 
-namespace prowingen::embedded {
+namespace prowingen::http1 {
 namespace {
 
 using namespace std::literals;
@@ -278,4 +278,4 @@ TEST(ChunkedBodyCuts, MakeNoDifference) {
 }
 
 }  // namespace
-}  // namespace prowingen::embedded
+}  // namespace prowingen::http1

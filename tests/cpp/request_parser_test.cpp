@@ -1,6 +1,6 @@
 // HTTP/1.x requests out of bytes: what comes out of them, what is refused, and that it does not
 // depend on where the network cut them. Chunked bodies are in request_parser_chunked_test.cpp.
-#include "engine_embedded/request_parser.h"
+#include "http1/request_parser.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 
 #include "verdicts.h"
 
-namespace prowingen::embedded {
+namespace prowingen::http1 {
 namespace {
 
 using namespace std::literals;
@@ -279,4 +279,4 @@ TEST(RequestParserCuts, IntoManyPiecesMakeNoDifference) {
 }
 
 }  // namespace
-}  // namespace prowingen::embedded
+}  // namespace prowingen::http1

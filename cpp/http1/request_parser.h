@@ -10,12 +10,13 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "core/message.h"
 #include "core/request_policy.h"
 
-namespace prowingen::embedded {
+namespace prowingen::http1 {
 
 /// Takes a request's body as it is parsed.
 class BodySink {
@@ -25,6 +26,9 @@ class BodySink {
  protected:
   ~BodySink() = default;
 };
+
+/// The library that parses, with its version: "Boost 1.74".
+std::string parser_version();
 
 class RequestParser final : private boost::beast::http::basic_parser<true> {
  public:
@@ -73,4 +77,4 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
   bool in_body_ = false;
 };
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen::http1

@@ -1,9 +1,10 @@
-#include "engine_embedded/request_parser.h"
+#include "http1/request_parser.h"
 
 #include <algorithm>
 #include <boost/beast/http/error.hpp>
+#include <boost/version.hpp>
 
-namespace prowingen::embedded {
+namespace prowingen::http1 {
 namespace {
 
 namespace http = boost::beast::http;
@@ -20,6 +21,11 @@ bool is_well_formed_version(std::string_view text) {
 }
 
 }  // namespace
+
+std::string parser_version() {
+  return "Boost " + std::to_string(BOOST_VERSION / 100000) + "." +
+         std::to_string(BOOST_VERSION / 100 % 1000);
+}
 
 RequestParser::RequestParser(RequestHead& head, const RequestLimits& limits, BodySink& sink)
     : head_(head), limits_(limits), sink_(sink) {
@@ -169,4 +175,4 @@ std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, string_view body, e
   return body.size();
 }
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen::http1

@@ -1,0 +1,16 @@
+# The target `glog::glog`, from glog's own package where it has one.
+find_package(glog QUIET CONFIG)
+if(TARGET glog::glog)
+  set(Glog_FOUND TRUE)
+  return()
+endif()
+find_path(GLOG_INCLUDE_DIR glog/logging.h)
+find_library(GLOG_LIBRARY glog)
+mark_as_advanced(GLOG_INCLUDE_DIR GLOG_LIBRARY)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Glog REQUIRED_VARS GLOG_LIBRARY GLOG_INCLUDE_DIR)
+if(Glog_FOUND)
+  add_library(glog::glog UNKNOWN IMPORTED)
+  set_target_properties(glog::glog PROPERTIES IMPORTED_LOCATION "${GLOG_LIBRARY}"
+                                              INTERFACE_INCLUDE_DIRECTORIES "${GLOG_INCLUDE_DIR}")
+endif()
