@@ -4,12 +4,18 @@
 #include <stdexcept>
 
 #include "engine_embedded/engine.h"
+#if defined(PROWINGEN_HAS_PROXYGEN)
+#include "engine_proxygen/engine.h"
+#endif
 
 namespace prowingen::bindings {
 namespace {
 
-constexpr std::array engines{
-    EngineEntry{"embedded", embedded::make_engine, embedded::engine_version},
+constexpr std::array engines {
+#if defined(PROWINGEN_HAS_PROXYGEN)
+  EngineEntry{"proxygen", proxygen_engine::make_engine, proxygen_engine::engine_version},
+#endif
+      EngineEntry{"embedded", embedded::make_engine, embedded::engine_version},
 };
 
 }  // namespace

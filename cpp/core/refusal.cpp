@@ -99,4 +99,13 @@ static_assert(is_complete());
 
 const Refusal& refusal(RequestFault fault) { return rows[static_cast<std::size_t>(fault)].refusal; }
 
+std::string refusal_page(const Refusal& refusal) {
+  std::string page = std::to_string(refusal.status);
+  page.append(" ").append(refusal.title).append("\n");
+  page.append(refusal.detail);
+  if (!refusal.section.empty()) page.append(" (").append(refusal.section).append(")");
+  page.append("\n");
+  return page;
+}
+
 }  // namespace prowingen

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace prowingen {
@@ -73,5 +74,8 @@ inline constexpr auto last_request_fault = RequestFault::request_timeout;
 
 /// The table's entry. It lives as long as the program.
 const Refusal& refusal(RequestFault fault);
+
+/// What a refused client is told, as plain text.
+std::string refusal_page(const Refusal& refusal);
 
 }  // namespace prowingen

@@ -322,7 +322,7 @@ void Connection::send_refusal() {
                 out_.text());
   if (refused_) {
     refused_->bytes_out = out_.size() - before;
-    refused_->body_bytes_out = head ? 0 : refusal_body_size(refusal);
+    refused_->body_bytes_out = head ? 0 : refusal_page(refusal).size();
     log(*refused_, refusal.status, true);
     refused_.reset();
   }

@@ -25,16 +25,6 @@ void append_status_line(std::string& out, int status, std::string_view reason) {
   out.append(reason).append("\r\n");
 }
 
-std::string refusal_page(const Refusal& refusal) {
-  std::string page;
-  append_number(page, refusal.status);
-  page.append(" ").append(refusal.title).append("\n");
-  page.append(refusal.detail);
-  if (!refusal.section.empty()) page.append(" (").append(refusal.section).append(")");
-  page.append("\n");
-  return page;
-}
-
 }  // namespace
 
 void StandingFields::refresh() {
@@ -93,7 +83,5 @@ void write_refusal(const Refusal& refusal, bool with_body, std::string_view extr
   out.append("\r\nConnection: close\r\n\r\n");
   if (with_body) out.append(page);
 }
-
-std::uint64_t refusal_body_size(const Refusal& refusal) { return refusal_page(refusal).size(); }
 
 }  // namespace prowingen::embedded

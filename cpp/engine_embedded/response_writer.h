@@ -42,7 +42,4 @@ inline constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n
 void write_refusal(const Refusal& refusal, bool with_body, std::string_view extra_field,
                    const StandingFields& standing, std::string& out);
 
-/// Body size of what write_refusal() wrote, for the access log.
-std::uint64_t refusal_body_size(const Refusal& refusal);
-
 }  // namespace prowingen::embedded

@@ -219,7 +219,7 @@ TEST(WriteRefusal, LengthFieldPageAndLogAgreeForEveryFault) {
     write_refusal(fault, true, "", standing, out);
     const auto body_at = out.find("\r\n\r\n") + 4;
     const auto size = out.size() - body_at;
-    EXPECT_EQ(size, refusal_body_size(fault));
+    EXPECT_EQ(size, refusal_page(fault).size());
     EXPECT_NE(out.find("\r\nContent-Length: " + std::to_string(size) + "\r\n"), out.npos) << out;
     EXPECT_NE(out.find(std::string(standing.date_line())), out.npos) << out;
     EXPECT_NE(out.find("\r\nServer: prowingen\r\n"), out.npos) << out;

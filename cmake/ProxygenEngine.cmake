@@ -1,0 +1,36 @@
+# The proxygen engine, where proxygen is installed. This project never builds proxygen itself.
+#
+#   PROWINGEN_PROXYGEN=AUTO  with it where find_package finds one, else without
+#                     =ON    an error if there is none
+#                     =OFF   without
+if(NOT PROWINGEN_PROXYGEN MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "PROWINGEN_PROXYGEN is \"${PROWINGEN_PROXYGEN}\": give AUTO, ON or OFF")
+endif()
+if(PROWINGEN_PROXYGEN STREQUAL "OFF")
+  message(STATUS "proxygen: not built (PROWINGEN_PROXYGEN=OFF)")
+  return()
+endif()
+
+# proxygen's package leaves it to its users to find some of what it needs.
+list(PREPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}/proxygen")
+find_package(Zstd QUIET)
+find_package(proxygen QUIET CONFIG)
+if(NOT proxygen_FOUND)
+  if(PROWINGEN_PROXYGEN STREQUAL "ON")
+    message(FATAL_ERROR "proxygen was not found. Install it with one of:\n"
+                        "    brew install proxygen          (macOS and Linux)\n"
+                        "    dnf install proxygen-devel     (Fedora)\n"
+                        "    port install proxygen          (MacPorts)\n"
+                        "or name its prefix in CMAKE_PREFIX_PATH.\n")
+  endif()
+  message(STATUS "proxygen: not built (no proxygen was found)")
+  return()
+endif()
+
+file(GLOB proxygen_engine_sources CONFIGURE_DEPENDS cpp/engine_proxygen/*.cpp)
+add_library(prowingen_engine_proxygen STATIC ${proxygen_engine_sources})
+target_link_libraries(prowingen_engine_proxygen PUBLIC prowingen_core
+                      PRIVATE prowingen_http1 proxygen::proxygenhttpserver)
+# folly's inline code has to agree with the library, which every package builds for release.
+target_compile_definitions(prowingen_engine_proxygen PRIVATE $<$<CONFIG:Debug>:NDEBUG>)
+message(STATUS "proxygen: built in (${proxygen_DIR})")

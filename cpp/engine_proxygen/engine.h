@@ -1,0 +1,18 @@
+// The proxygen engine: proxygen's HTTPServer as installed, behind this project's policy.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+
+namespace prowingen::proxygen_engine {
+
+/// An EngineFactory.
+std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerSpec> listeners);
+
+/// What it is made of, for --version.
+std::string engine_version();
+
+}  // namespace prowingen::proxygen_engine

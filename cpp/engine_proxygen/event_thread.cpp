@@ -1,0 +1,107 @@
+#include "engine_proxygen/event_thread.h"
+
+#include <chrono>
+#include <thread>
+
+#include "engine_proxygen/handler.h"
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+// As in the embedded engine, where they were measured.
+constexpr std::size_t mail_batch = 16;
+constexpr std::chrono::microseconds gather_time{250};
+
+}  // namespace
+
+EventThread::EventThread(const EngineContext& context, folly::EventBase& loop)
+    : context_(context), limits_(context.options.request_limits()), loop_(loop) {}
+
+void EventThread::session_opened(px::HTTPSessionBase& session) {
+  sessions_.emplace(&session, &session);
+  accepted_.fetch_add(1, std::memory_order_relaxed);
+  open_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void EventThread::session_closed(px::HTTPSessionBase& session) {
+  if (sessions_.erase(&session) != 0) open_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void EventThread::drain() {
+  loop_.runInEventBaseThread([this] {
+    draining_ = true;
+    // A copy: an idle session closes at once.
+    for (const auto& [key, session] : std::unordered_map(sessions_)) session->closeWhenIdle();
+  });
+}
+
+// ---------------------------------------------------------------------------- submitting
+
+void EventThread::submit(std::shared_ptr<HandledExchange> exchange) {
+  gathered_.push_back(std::move(exchange));
+  // Runs behind the sockets that are ready now.
+  if (!isLoopCallbackScheduled()) loop_.runInLoop(this, true);
+}
+
+void EventThread::submit_gathered() {
+  submitting_.swap(gathered_);
+  const std::size_t accepted = context_.sink.submit(submitting_);
+  for (std::size_t i = accepted; i < submitting_.size(); ++i) {
+    auto& exchange = static_cast<HandledExchange&>(*submitting_[i]);
+    if (exchange.handler != nullptr) exchange.handler->reject();
+  }
+  submitting_.clear();
+  if (context_.sink.backlog() >= 2 * gather_time) std::this_thread::sleep_for(gather_time);
+}
+
+// ---------------------------------------------------------------------------- mailbox
+
+void EventThread::output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) {
+  post_mail({std::move(exchange), Subject::output}, more_soon);
+}
+
+void EventThread::body_wanted(std::shared_ptr<Exchange> exchange) {
+  post_mail({std::move(exchange), Subject::body}, false);
+}
+
+void EventThread::post_mail(Mail mail, bool may_wait) {
+  const std::lock_guard lock(mailbox_mutex_);
+  mailbox_.push_back(std::move(mail));
+  if (!may_wait || mailbox_.size() >= mail_batch) wake();
+}
+
+void EventThread::flush() {
+  const std::lock_guard lock(mailbox_mutex_);
+  if (!mailbox_.empty()) wake();
+}
+
+// With the lock held.
+void EventThread::wake() {
+  if (closed_ || std::exchange(wake_posted_, true)) return;
+  loop_.runInEventBaseThread([this] { deliver_mail(); });
+}
+
+void EventThread::close() {
+  const std::lock_guard lock(mailbox_mutex_);
+  closed_ = true;
+}
+
+void EventThread::deliver_mail() {
+  {
+    const std::lock_guard lock(mailbox_mutex_);
+    wake_posted_ = false;
+    delivering_.swap(mailbox_);
+  }
+  for (auto& mail : delivering_) {
+    auto& exchange = static_cast<HandledExchange&>(*mail.exchange);
+    if (exchange.handler == nullptr) continue;
+    if (mail.subject == Subject::body) {
+      exchange.handler->body_wanted();
+    } else {
+      exchange.handler->output_ready();
+    }
+  }
+  delivering_.clear();
+}
+
+}  // namespace prowingen::proxygen_engine

@@ -1,0 +1,77 @@
+// What belongs to one of proxygen's I/O threads: its sessions, and the mailbox through which
+// workers reach its exchanges. What is not marked otherwise is for that thread only.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/options.h"
+#include "engine_proxygen/compat.h"
+#include "engine_proxygen/exchange.h"
+
+namespace prowingen::proxygen_engine {
+
+class EventThread final : public Transport, private folly::EventBase::LoopCallback {
+ public:
+  EventThread(const EngineContext& context, folly::EventBase& loop);
+
+  // ---- any thread
+  void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
+  void body_wanted(std::shared_ptr<Exchange> exchange) override;
+  void flush() override;
+  void drain();
+  /// The loop is about to end: it is not woken any more.
+  void close();
+  std::size_t open_sessions() const { return open_.load(std::memory_order_relaxed); }
+  std::uint64_t accepted() const { return accepted_.load(std::memory_order_relaxed); }
+  std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+
+  // ---- this thread
+  folly::EventBase& loop() { return loop_; }
+  const EngineContext& context() const { return context_; }
+  const Options& options() const { return context_.options; }
+  const RequestLimits& limits() const { return limits_; }
+  bool draining() const { return draining_; }
+  /// Queues an exchange for the workers, together with those of the other sockets that are ready.
+  void submit(std::shared_ptr<HandledExchange> exchange);
+  void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
+  void session_opened(px::HTTPSessionBase& session);
+  void session_closed(px::HTTPSessionBase& session);
+
+ private:
+  enum class Subject : std::uint8_t { output, body };
+  struct Mail {
+    std::shared_ptr<Exchange> exchange;
+    Subject subject;
+  };
+
+  void runLoopCallback() noexcept override { submit_gathered(); }
+  void submit_gathered();
+  void post_mail(Mail mail, bool may_wait);
+  void wake();
+  void deliver_mail();
+
+  const EngineContext& context_;
+  const RequestLimits limits_;
+  folly::EventBase& loop_;
+  bool draining_ = false;
+  std::unordered_map<const px::HTTPSessionBase*, px::HTTPSessionBase*> sessions_;
+  std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted
+  std::vector<std::shared_ptr<Exchange>> submitting_;
+  std::vector<Mail> delivering_;
+
+  std::atomic<std::size_t> open_{0};
+  std::atomic<std::uint64_t> accepted_{0};
+  std::atomic<std::uint64_t> refused_{0};
+  std::mutex mailbox_mutex_;  // guards what follows, and the loop's life as far as wakers go
+  std::vector<Mail> mailbox_;
+  bool wake_posted_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace prowingen::proxygen_engine
