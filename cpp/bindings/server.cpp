@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -162,7 +163,10 @@ class Server {
     without_gil([&] {
       if (engine_) engine_->stop();
       if (queue_) queue_->stop();
-      access_log_.reset();
+      {
+        const std::lock_guard lock(access_log_mutex_);
+        access_log_.reset();
+      }
       channel_->close();
       listeners_.clear();
       return true;
@@ -171,6 +175,7 @@ class Server {
 
   void reopen_logs() {
     without_gil([&] {
+      const std::lock_guard lock(access_log_mutex_);
       if (access_log_) access_log_->reopen();
       return true;
     });
@@ -195,9 +200,11 @@ class Server {
 
  private:
   void open_access_log(std::shared_ptr<LogSink> sink) {
-    access_log_ = std::make_unique<AccessLog>(
+    auto log = std::make_unique<AccessLog>(
         access_log_format_, std::move(sink),
         [channel = channel_](std::string text) { channel->add(Severity::error, std::move(text)); });
+    const std::lock_guard lock(access_log_mutex_);
+    access_log_ = std::move(log);
   }
 
   // On a worker thread, with the GIL; the Python error that is set becomes the event's exception.
@@ -233,6 +240,9 @@ class Server {
   std::vector<ListenerSpec> listeners_;
   bool stopped_ = false;
   ::pid_t started_by_ = 0;
+  // Keeps a start or a stop out of reopen_logs(), which waits for the log without the GIL. Who
+  // holds this must not wait for the GIL.
+  std::mutex access_log_mutex_;
 
   // In the order in which they must outlive each other.
   wsgi::DropList drop_list_;

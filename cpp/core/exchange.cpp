@@ -132,7 +132,10 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
         outgoing_.push_back(std::move(chunk));
       }
     }
-    if (last) advance(ExchangeEvent::finish);
+    if (last) {
+      advance(ExchangeEvent::finish);
+      finished_at = std::chrono::steady_clock::now();
+    }
     full = !last && outgoing_bytes_ >= high_water;
     signal = !signalled_;
     signalled_ = true;
@@ -155,6 +158,7 @@ void Exchange::abort() {
     const std::lock_guard lock(mutex_);
     if (state_ == departed) return;
     advance(ExchangeEvent::abort);
+    finished_at = std::chrono::steady_clock::now();
     signal = !signalled_;
     signalled_ = true;
   }

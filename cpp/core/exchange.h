@@ -103,8 +103,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // ---- times, for logs and metrics
   SteadyTime received_at;
   SteadyTime queued_at;
-  SteadyTime taken_at;     // by the worker
-  SteadyTime finished_at;  // by the worker
+  SteadyTime taken_at;  // by the worker
+  /// When the last piece was pushed or the answer aborted; not set if the exchange departed first.
+  /// Constant once the I/O thread has taken the end of the output or called depart().
+  SteadyTime finished_at;
 
   // ---- request body, I/O thread
   enum class Intake : std::uint8_t { read_on, pause };

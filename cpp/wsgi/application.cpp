@@ -140,7 +140,6 @@ void Application::handle_failure(Exchange& exchange, Responder& responder) {
   report_(Severity::error, request_line(exchange));
   if (responder.finished()) return;
   if (responder.head_sent()) {
-    exchange.finished_at = std::chrono::steady_clock::now();
     exchange.abort();
   } else {
     responder.answer_plainly(500, error_page);

@@ -1,7 +1,6 @@
 #include "wsgi/responder.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "core/engine.h"
 #include "core/response_policy.h"
@@ -215,7 +214,6 @@ bool Responder::finish() {
                  " bytes shorter than its Content-Length of " + std::to_string(*bound()) +
                  "; the connection was closed";
     if (!head_sent_ && !push({}, false)) return false;
-    exchange_.finished_at = std::chrono::steady_clock::now();
     exchange_.abort();
     finished_ = true;
     return true;
@@ -232,7 +230,6 @@ bool Responder::push(Chunk chunk, bool last) {
   bool more_soon = false;
   if (last) {
     finished_ = true;
-    exchange_.finished_at = std::chrono::steady_clock::now();
     more_soon = worker_.queue.more_queued();
   }
   const auto outcome = exchange_.push(std::move(chunk), high_water_, last, more_soon);

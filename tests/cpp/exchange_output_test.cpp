@@ -1,6 +1,7 @@
 // An answer on its way from the worker to the I/O thread: merging, back-pressure, wake-ups, aborts.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <future>
 #include <memory>
@@ -267,6 +268,31 @@ TEST_F(ExchangeOutput, AbortTellsTheTransport) {
   const auto output = take();
   EXPECT_TRUE(output.aborted);
   EXPECT_FALSE(output.head) << "no head was ever pushed";
+}
+
+TEST_F(ExchangeOutput, TheLastPushAndAnAbortSayWhen) {
+  const auto before = std::chrono::steady_clock::now();
+  push("first");
+  EXPECT_EQ(exchange->finished_at, SteadyTime()) << "more is to come";
+  push("last", true);
+  EXPECT_GE(exchange->finished_at, before);
+
+  const auto other = std::make_shared<Exchange>(transport);
+  other->submit();
+  ASSERT_TRUE(other->take());
+  other->abort();
+  EXPECT_GE(other->finished_at, before);
+}
+
+// What the access log reads about a client that left while a worker was about to finish.
+TEST_F(ExchangeOutput, NothingSaysWhenAfterADeparture) {
+  push("first");
+  std::thread worker([this] { push("last", true); });
+  exchange->depart(Departure::client_closed);
+  const SteadyTime seen = exchange->finished_at;
+  worker.join();
+  exchange->abort();
+  EXPECT_EQ(exchange->finished_at, seen);
 }
 
 TEST_F(ExchangeOutput, AbortAfterADepartureTellsNobody) {

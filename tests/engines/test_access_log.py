@@ -11,7 +11,7 @@ import pytest
 
 from harness.apps import PLAIN, Environ, Routes, StartResponse, answering, hello
 from harness.process import run_server
-from harness.site import ServeFixture, start_site
+from harness.site import ServeFixture, Site, start_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +74,27 @@ def test_file_holds_every_line_once_the_server_stopped(engine: str, tmp_path: Pa
     assert lines[0] == "what was there before", "a log is appended to"
     targets = [line.split('"')[1] for line in lines[1:]]
     assert targets == [f"GET /{number} HTTP/1.1" for number in range(500)]
+
+
+def test_file_may_be_reopened_while_the_server_stops(engine: str, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    for _ in range(20):
+        stopped = threading.Event()
+        with start_site(hello, engine, threads=1, access_log=str(path)) as site:
+
+            def reopen(site: Site = site, stopped: threading.Event = stopped) -> None:
+                while not stopped.is_set():
+                    site.server.reopen_logs()
+
+            thread = threading.Thread(target=reopen)
+            thread.start()
+            try:
+                site.ask()
+                site.server.stop()
+            finally:
+                stopped.set()
+                thread.join()
+    assert len(path.read_text().splitlines()) == 20
 
 
 def test_standard_output(engine: str) -> None:

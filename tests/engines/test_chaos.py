@@ -6,16 +6,19 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.apps import PLAIN, Environ, Routes, StartResponse, hello
 from harness.corpus import cases
-from harness.site import ServeFixture, Site
+from harness.site import ServeFixture, Site, start_site
 from harness.wire import Truncated, Wire
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.logwatch import LogWatch
 
 SECONDS = 5.0
@@ -118,30 +121,52 @@ CLIENTS: list[Client] = [
 ]
 
 
-@pytest.mark.timeout(90)
-def test_server_survives_all_kinds_of_clients(serve: ServeFixture, error_log: LogWatch) -> None:
-    app = Routes(hello=hello, streaming=streaming, reading=reading, failing=failing)
-    site = serve(app, threads=4, write_timeout=2, body_timeout=2, header_timeout=2)
-    end = time.monotonic() + SECONDS
+everything = Routes(hello=hello, streaming=streaming, reading=reading, failing=failing)
+
+
+@contextmanager
+def crowd(site: Site, over: threading.Event, size: int = 12) -> Iterator[list[str]]:
+    """Clients of every kind until it is over; what goes wrong for them is in the list by then."""
     faults: list[str] = []
 
     def run(seed: int) -> None:
         dice = random.Random(seed)
-        while time.monotonic() < end:
+        while not over.is_set():
             client = dice.choice(CLIENTS)
             try:
                 client(site, dice)
             except (ConnectionResetError, BrokenPipeError) as error:
                 if client in (well_behaved, pipelining, uploading):
                     faults.append(f"{client.__name__}: {error!r}")
-            except (AssertionError, TimeoutError) as error:
+            except (AssertionError, OSError) as error:
                 faults.append(f"{client.__name__}: {error!r}")
 
-    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(12)]
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(size)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        yield faults
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("io_threads", [1, 3])
+def test_server_survives_all_kinds_of_clients(
+    serve: ServeFixture, error_log: LogWatch, tmp_path: Path, io_threads: int
+) -> None:
+    log = str(tmp_path / "access.log")
+    limits = {"write_timeout": 2, "body_timeout": 2, "header_timeout": 2}
+    site = serve(everything, threads=4, io_threads=io_threads, access_log=log, **limits)
+    over = threading.Event()
+    end = time.monotonic() + SECONDS
+    with crowd(site, over) as faults:
+        while time.monotonic() < end:
+            assert site.server.stats()["workers_running"] <= 4
+            site.server.reopen_logs()
+            over.wait(0.02)
     assert not faults, faults[:5]
     started = time.monotonic()
     assert site.ask("/hello").body == b"hello"
@@ -150,3 +175,21 @@ def test_server_survives_all_kinds_of_clients(serve: ServeFixture, error_log: Lo
     for wire in wires:
         wire.get("/hello")
     assert [wire.response().body for wire in wires] == [b"hello"] * 4, "all workers should be back"
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("graceful", [0, 0.2])
+def test_server_stops_amid_all_kinds_of_clients(
+    engine: str, tmp_path: Path, graceful: float
+) -> None:
+    log = str(tmp_path / "access.log")
+    for _ in range(5):
+        over = threading.Event()
+        with (
+            start_site(everything, engine, io_threads=2, access_log=log) as site,
+            crowd(site, over, size=8),
+        ):
+            over.wait(0.3)
+            site.server.stop(graceful)
+            assert site.server.abandoned == []
+            assert site.server.stats()["connections_open"] == 0
