@@ -151,12 +151,12 @@ void Connection::close(Departure why) {
   io_.deadlines().disarm(read_deadline_);
   io_.deadlines().disarm(write_deadline_);
   for (const auto& exchange : pipeline_) {
-    log(*exchange, exchange->head_written ? exchange->response.status : 0, false);
     // Its end is the connection's end, so only a reset tells that it is not whole.
     if (exchange->head_written && exchange->framing == ResponseFraming::until_close) {
       reset_on_close_ = true;
     }
-    abandon(*exchange, why);
+    abandon(*exchange, why);  // first: afterwards no worker writes to what is logged
+    log(*exchange, exchange->head_written ? exchange->response.status : 0, false);
   }
   pipeline_.clear();
   if (held_) abandon(*std::exchange(held_, nullptr), why);

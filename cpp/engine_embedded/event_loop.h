@@ -84,7 +84,7 @@ class EventLoop {
   void turn(bool wait);
   /// Takes note of the wake-ups so far. What a waker left before wake() is seen by whoever looks
   /// after this.
-  void acknowledge_wakes() { woken_.store(false); }
+  void acknowledge_wakes() { woken_.exchange(false); }  // an exchange: it acquires too
   /// Ends the turn under way, or the next one. A system call only if the loop sleeps. Any thread.
   void wake();
 

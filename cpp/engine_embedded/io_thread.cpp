@@ -201,7 +201,9 @@ void IoThread::post_mail(Mail mail, bool may_wait) {
   {
     const std::lock_guard lock(inbox_mutex_);
     mailbox_.push_back(std::move(mail));
-    inbox_size_.store(mailbox_.size() + tasks_.size(), std::memory_order_relaxed);
+    // Sequentially consistent, since the caller looks next whether the tick sleeps, and the tick
+    // whether there is mail.
+    inbox_size_.store(mailbox_.size() + tasks_.size());
     if (may_wait && mailbox_.size() < mail_batch) return;
   }
   loop_.wake();
