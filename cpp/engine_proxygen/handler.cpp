@@ -251,8 +251,8 @@ void Handler::requestComplete() noexcept { const std::unique_ptr<Handler> self(t
 void Handler::onError(px::ProxygenError error) noexcept {
   const std::unique_ptr<Handler> self(this);
   if (!answered_ && !refused_) {
-    log(exchange_->head_written ? exchange_->response.status : 0, false);
     exchange_->depart(departure_of(error));
+    log(exchange_->head_written ? exchange_->response.status : 0, false);
   }
 }
 
