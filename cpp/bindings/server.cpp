@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "bindings/engine_table.h"
-#include "bindings/log_channel.h"
 #include "core/access_log.h"
+#include "core/log_channel.h"
 #include "core/options.h"
 #include "core/work_queue.h"
 #include "wsgi/application.h"

@@ -22,9 +22,6 @@ using std::chrono::steady_clock;
 // How often a writer that waits for a slow reader looks up, to report losses and to see a stop.
 constexpr milliseconds patience{100};
 
-// One take() is turned into Python strings under the GIL: not more of them than in a millisecond.
-constexpr std::size_t lines_per_take = 1024;
-
 // What a thread renders into is kept, unless one huge request line made it grow beyond this.
 constexpr std::size_t kept_line_capacity = std::size_t{64} << 10;
 
@@ -113,50 +110,6 @@ std::shared_ptr<LogSink> log_to_stdout() {
   UniqueFd fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
   if (!fd) throw std::system_error(last_error(), "access log: cannot write to stdout");
   return std::make_shared<DescriptorSink>(std::move(fd), std::string());
-}
-
-// --- PullSink ------------------------------------------------------------------------------------
-
-bool PullSink::take(std::vector<std::string>& lines) {
-  std::size_t count = 0;
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return closed_ || !lines_.empty(); });
-  for (; taken_ < lines_.size() && count < lines_per_take; ++count) {
-    const std::size_t end = lines_.find('\n', taken_);
-    if (count == lines.size()) lines.emplace_back();
-    lines[count].assign(lines_, taken_, end - taken_);
-    taken_ = end + 1;
-  }
-  if (taken_ == lines_.size()) {
-    lines_.clear();
-    taken_ = 0;
-  }
-  const bool room = lines_.empty();
-  lock.unlock();
-  if (room) changed_.notify_all();
-  lines.resize(count);
-  return count > 0;
-}
-
-LogSink::Delivered PullSink::deliver(std::string_view lines, milliseconds patience_left,
-                                     bool last) {
-  std::unique_lock lock(mutex_);
-  // One batch at a time bounds what is held here; the log's own buffer is what fills up then.
-  const auto room = [&] { return closed_ || last || lines_.empty(); };
-  if (!changed_.wait_for(lock, patience_left, room)) return {};
-  if (closed_) return {0, std::make_error_code(std::errc::broken_pipe)};
-  lines_ += lines;
-  lock.unlock();
-  changed_.notify_all();
-  return {lines.size(), {}};
-}
-
-void PullSink::close() {
-  {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-  }
-  changed_.notify_all();
 }
 
 // --- AccessLog -----------------------------------------------------------------------------------

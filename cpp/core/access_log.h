@@ -51,28 +51,6 @@ class LogSink {
 std::shared_ptr<LogSink> log_to_file(std::string path);
 std::shared_ptr<LogSink> log_to_stdout();
 
-/// Keeps lines for a thread that takes them, as a Python thread does for a callable. It is shared
-/// by that thread and the log: what is left when the log stops can still be taken.
-class PullSink final : public LogSink {
- public:
-  /// Blocks until there are lines, and replaces what is in `lines` by some of them, in order and
-  /// without newlines. False, with `lines` empty: closed, and everything has been taken. Any
-  /// thread, without the GIL.
-  bool take(std::vector<std::string>& lines);
-
-  Delivered deliver(std::string_view lines, std::chrono::milliseconds patience, bool last) override;
-  /// By the log when it stops, or by the taker when it wants no more. Any thread.
-  void close() override;
-  std::string description() const override { return "callable"; }
-
- private:
-  std::mutex mutex_;  // guards all below
-  std::condition_variable changed_;
-  std::string lines_;
-  std::size_t taken_ = 0;  // bytes of lines_ that take() has handed out
-  bool closed_ = false;
-};
-
 struct AccessLogLimits {
   std::size_t buffer_limit = std::size_t{16} << 20;  // pending; as much again can be in delivery
   std::size_t wake_threshold = std::size_t{64} << 10;
@@ -99,7 +77,7 @@ class AccessLog {
 
   /// For rotation: when it returns true, earlier lines are in the old file and later ones go to
   /// the new one. False: a slow reader outlasted `grace`, and it will be done later. Any thread
-  /// but an I/O thread or the taker of a PullSink, without the GIL.
+  /// but an I/O thread or the taker of a LogChannel, without the GIL.
   bool reopen() { return order(true); }
   /// True: everything written before has been delivered or counted as lost. As reopen().
   bool flush() { return order(false); }

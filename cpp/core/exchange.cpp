@@ -64,7 +64,7 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
   Intake intake = Intake::read_on;
   {
     const std::lock_guard lock(mutex_);
-    if (state_ == departed || state_ == completed || state_ == aborted) return intake;
+    if (over()) return intake;
     was_empty = incoming_.empty();
     incoming_.append(bytes);
     if (incoming_.size() >= high_water) {
@@ -86,25 +86,25 @@ void Exchange::finish_body() {
 
 bool Exchange::body_ready() const {
   const std::lock_guard lock(mutex_);
-  return !incoming_.empty() || body_finished_ || state_ == departed;
+  return has_body_news();
 }
 
 Exchange::Read Exchange::read_body(std::string& buffer) {
   buffer.clear();
   std::unique_lock lock(mutex_);
-  const auto ready = [this] { return !incoming_.empty() || body_finished_ || state_ == departed; };
-  if (!ready() && !body_asked_for_) {
+  if (!has_body_news() && !body_asked_for_) {
     // The first wait of a request may have to send `100 Continue`; later ones only ever wait.
     body_asked_for_ = true;
     lock.unlock();
     transport_.body_wanted(shared_from_this());
     lock.lock();
   }
-  changed_.wait(lock, ready);
+  changed_.wait(lock, [this] { return has_body_news(); });
   if (state_ == departed) return Read::departed;
-  if (incoming_.empty()) return Read::end;
+  // Of an exchange that came to its own end, what had arrived by then can still be read.
+  if (incoming_.empty()) return body_finished_ ? Read::end : Read::departed;
   buffer.swap(incoming_);
-  const bool resume = intake_paused_;
+  const bool resume = intake_paused_ && !over();
   intake_paused_ = false;
   lock.unlock();
   if (resume) transport_.body_wanted(shared_from_this());
@@ -116,7 +116,8 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
   bool full;
   {
     const std::lock_guard lock(mutex_);
-    if (state_ == departed) return Push::departed;
+    // The worker knows that it aborted; a thread that the application started does not.
+    if (state_ == departed || (state_ == aborted && !last)) return Push::departed;
     if (state_ == running) {
       advance(ExchangeEvent::head);
       head_pending_ = true;
@@ -148,8 +149,9 @@ void Exchange::flush() { transport_.flush(); }
 
 bool Exchange::wait_writable() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return outgoing_bytes_ < high_water_ || state_ == departed; });
-  return state_ != departed;
+  const auto cut = [this] { return state_ == departed || state_ == aborted; };
+  changed_.wait(lock, [&] { return outgoing_bytes_ < high_water_ || cut(); });
+  return !cut();
 }
 
 void Exchange::abort() {
@@ -162,6 +164,7 @@ void Exchange::abort() {
     signal = !signalled_;
     signalled_ = true;
   }
+  changed_.notify_all();
   if (signal) transport_.output_ready(shared_from_this(), false);
 }
 
@@ -182,8 +185,11 @@ void Exchange::take_output(Output& out) {
 }
 
 void Exchange::written() {
-  const std::lock_guard lock(mutex_);
-  advance(ExchangeEvent::written);
+  {
+    const std::lock_guard lock(mutex_);
+    advance(ExchangeEvent::written);
+  }
+  changed_.notify_all();
 }
 
 void Exchange::submit() {

@@ -7,8 +7,9 @@
 //       +-------------------+-------depart----+------------------+-------+--> departed
 //
 // `completed`, `aborted` and `departed` are the terminal events; exactly one of them happens.
-// `departed` means that the client, a time limit or the server's own stop ended the exchange;
-// every call that a worker is blocked in then returns.
+// `departed` means that the client, a time limit or the server's own stop ended the exchange.
+// Every call that a thread of the application is blocked in returns with any of the three: an
+// application may have handed `wsgi.input` or write() to a thread that outlives its answer.
 //
 // Ownership of the parts: the I/O thread fills `request` and `peer` before `submit`, after which
 // they are constant. `response` belongs to the worker until its first push(), then to the I/O
@@ -118,8 +119,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   // ---- request body, worker
   enum class Read : std::uint8_t { bytes, end, departed };
-  /// Replaces `buffer` by the bytes that have arrived; waits for some if there are none. Releases
-  /// no GIL: the caller does, when ready() says that it would wait.
+  /// Replaces `buffer` by the bytes that have arrived; waits for some if there are none. `departed`
+  /// once no more can come. Releases no GIL: the caller does, when body_ready() says that it would
+  /// wait.
   Read read_body(std::string& buffer);
   /// True if read_body() would return at once.
   bool body_ready() const;
@@ -127,11 +129,13 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // ---- response, worker
   enum class Push : std::uint8_t { ok, full, departed };
   /// Hands `chunk`, and the first time the head before it, to the engine. `full`: taken, but the
-  /// caller should wait_writable() before the next one. `more_soon` as in Transport.
+  /// caller should wait_writable() before the next one. `departed`: or aborted; nothing is sent any
+  /// more. `more_soon` as in Transport.
   Push push(Chunk chunk, std::size_t high_water, bool last, bool more_soon = false);
   /// Wakes the I/O thread if output was pushed with `more_soon` since it last ran.
   void flush();
-  /// Blocks until the engine has taken enough or the exchange departed (then false).
+  /// Blocks until the engine has taken enough, or the exchange departed or was aborted (then
+  /// false).
   bool wait_writable();
   /// The application failed after its head went out: the answer must not look whole.
   void abort();
@@ -167,10 +171,16 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
  private:
   void advance(ExchangeEvent event) { state_ = next_state(state_, event); }
+  bool over() const {
+    return state_ == ExchangeState::completed || state_ == ExchangeState::aborted ||
+           state_ == ExchangeState::departed;
+  }
+  /// read_body() has something to return: bytes, the body's end, or the exchange's.
+  bool has_body_news() const { return !incoming_.empty() || body_finished_ || over(); }
 
   Transport& transport_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;  // body arrived, output taken, departed
+  std::condition_variable changed_;  // body arrived, output taken, over
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
   // request body

@@ -182,7 +182,7 @@ bool Responder::write(PyObject* bytes, bool last) {
     size = *bound() - sent_;
     if (size == 0 && !last) return true;
   }
-  if (last && declared_ && sent_ + size < *declared_) return write(bytes, false) && finish();
+  if (last && bound() && sent_ + size < *bound()) return write(bytes, false) && finish();
   sent_ += size;
   const std::string_view view(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(size));
   // A subclass could have given its memory a life of its own.

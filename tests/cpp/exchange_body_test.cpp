@@ -151,6 +151,42 @@ TEST_F(ExchangeBody, DepartedTellsTheReaderEvenIfBytesAreThere) {
   EXPECT_EQ(exchange->read_body(buffer), Read::departed);
 }
 
+// The application answered on the worker while a thread of its own still reads.
+TEST_F(ExchangeBody, BlockedReaderWakesWhenTheAnswerIsCompleted) {
+  auto reader = blocked_reader();
+  exchange->push(Chunk(std::string("answer")), high_water, true);
+  exchange->written();
+  EXPECT_EQ(reader.get(), Read::departed);
+  EXPECT_EQ(exchange->departure(), Departure::none);
+}
+
+TEST_F(ExchangeBody, BlockedReaderWakesWhenTheAnswerIsAborted) {
+  auto reader = blocked_reader();
+  exchange->abort();
+  EXPECT_EQ(reader.get(), Read::departed);
+}
+
+TEST_F(ExchangeBody, HalfABodyCannotBeWaitedForOnceTheAnswerIsCompleted) {
+  exchange->append_body("half", high_water);
+  exchange->push({}, high_water, true);
+  exchange->written();
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  EXPECT_EQ(buffer, "half");
+  EXPECT_TRUE(exchange->body_ready());
+  EXPECT_EQ(exchange->read_body(buffer), Read::departed);
+  EXPECT_EQ(transport.wanted(), 0) << "nobody is left to be asked";
+}
+
+TEST_F(ExchangeBody, WholeBodyCanStillBeReadOnceTheAnswerIsCompleted) {
+  exchange->append_body("0123456789", high_water);
+  exchange->finish_body();
+  exchange->push({}, high_water, true);
+  exchange->written();
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  EXPECT_EQ(exchange->read_body(buffer), Read::end);
+  EXPECT_EQ(transport.wanted(), 0);
+}
+
 TEST_F(ExchangeBody, NothingIsKeptForOneThatIsOver) {
   exchange->depart(Departure::client_closed);
   EXPECT_EQ(exchange->append_body(std::string(high_water, 'x'), high_water), Intake::read_on);

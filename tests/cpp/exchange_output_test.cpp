@@ -295,6 +295,24 @@ TEST_F(ExchangeOutput, NothingSaysWhenAfterADeparture) {
   EXPECT_EQ(exchange->finished_at, seen);
 }
 
+// A thread of the application's own may be in write() when the application fails.
+TEST_F(ExchangeOutput, BlockedWriterWakesForAnAbort) {
+  push("0123456789");
+  auto writer = std::async(std::launch::async, [this] { return exchange->wait_writable(); });
+  exchange->abort();
+  EXPECT_FALSE(writer.get());
+}
+
+TEST_F(ExchangeOutput, AbortedTakesNothingMore) {
+  Lender lender{"lent"};
+  push("sent");
+  exchange->abort();
+  EXPECT_EQ(exchange->push(lender.lend(), high_water, false), Push::departed);
+  EXPECT_EQ(lender.releases, 1);
+  auto output = take();
+  EXPECT_EQ(text_of(output), "sent");
+}
+
 TEST_F(ExchangeOutput, AbortAfterADepartureTellsNobody) {
   exchange->depart(Departure::client_closed);
   exchange->abort();

@@ -39,6 +39,19 @@ TEST(SchedulerRules, ParkedWorkersAreWokenLastInFirstOut) {
   }
 }
 
+TEST(SchedulerRules, NobodyIsWokenWithoutRequests) {
+  Scheduler scheduler({});
+  scheduler.parked(scheduler.enrol());
+  EXPECT_EQ(scheduler.wake(at(0s), 0), std::nullopt);
+}
+
+TEST(SchedulerRules, NobodyIsWokenWhileAWorkerStandsBy) {
+  Scheduler scheduler({});
+  for (int i = 0; i < 2; ++i) scheduler.parked(scheduler.enrol());
+  ASSERT_TRUE(scheduler.wake(at(0s), 2));
+  EXPECT_EQ(scheduler.wake(at(1s), 2), std::nullopt);
+}
+
 TEST(SchedulerRules, NobodyIsWokenWhileAWorkerIsAboutToLook) {
   Scheduler scheduler({});
   scheduler.enrol();
@@ -200,6 +213,42 @@ TEST(SchedulerRules, BlockingApplicationGetsAWorkerForEachRequest) {
   ASSERT_TRUE(scheduler.wake(now, 2)) << "although a fresh request runs";
   EXPECT_TRUE(scheduler.wake(now, 2)) << "although one stands by";
   EXPECT_EQ(scheduler.wake(now, 2), std::nullopt) << "two stand by for two";
+}
+
+TEST(SchedulerRules, ForcingTheGilAgainAndAgainMeansThatTheApplicationNoLongerBlocks) {
+  Scheduler scheduler = with_parked_workers(64);
+  Time now = at(0s);
+  take_in_turn(scheduler, now, 20, 1ms, 0ns);
+  for (int i = 0; scheduler.application_blocks(); ++i) {
+    ASSERT_LT(i, 40) << "never left the mode for blocking applications";
+    take_in_turn(scheduler, now, 1, 5ms, 5ms);
+  }
+}
+
+// ---- rule 6
+
+// Worker 1 has interrupted worker 2 and runs a request in its stead.
+Scheduler interrupted_at_6ms() {
+  Scheduler scheduler = with_parked_workers(3);
+  run(scheduler, 2, at(0s));
+  EXPECT_EQ(scheduler.wake(at(1ms), 1), 1U);
+  scheduler.got_gil(1, at(6ms), 5ms);
+  scheduler.started(1, at(6ms));
+  return scheduler;
+}
+
+TEST(SchedulerRules, WhoInterruptedAnotherStandsInForItAndThenParks) {
+  Scheduler scheduler = interrupted_at_6ms();
+  EXPECT_EQ(scheduler.wake(at(7ms), 1), std::nullopt) << "one waits for the GIL already";
+  scheduler.finished(1);
+  EXPECT_TRUE(scheduler.may_take(1, at(7ms)));
+  EXPECT_FALSE(scheduler.may_take(1, at(10ms)));
+}
+
+TEST(SchedulerRules, StandInThatBlocksDoesNotKeepOthersAsleep) {
+  Scheduler scheduler = interrupted_at_6ms();
+  EXPECT_EQ(scheduler.wake(at(15ms), 1), std::nullopt);
+  EXPECT_EQ(scheduler.wake(at(17ms), 1), 0U);
 }
 
 }  // namespace

@@ -120,6 +120,14 @@ TEST(SchedulerWithoutGil, RunsUpToTheCores) {
   EXPECT_FALSE(scheduler.application_blocks()) << "there is nothing to prove";
 }
 
+TEST(SchedulerWithoutGil, WhoStandsByHasACoreAlready) {
+  Scheduler scheduler(without_gil(2));
+  for (int i = 0; i < 4; ++i) scheduler.parked(scheduler.enrol());
+  EXPECT_TRUE(scheduler.wake(at(0s), 4));
+  EXPECT_TRUE(scheduler.wake(at(0s), 4));
+  EXPECT_EQ(scheduler.wake(at(0s), 4), std::nullopt);
+}
+
 TEST(SchedulerWithoutGil, WhoWaitsForAPeerLeavesItsCore) {
   Scheduler scheduler(without_gil(1));
   scheduler.enrol();

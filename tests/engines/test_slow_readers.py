@@ -98,6 +98,31 @@ def test_reader_that_goes_on_reading_is_not_dropped(serve: ServeFixture) -> None
         assert len(reply.rest().body) == 60 * len(PIECE)
 
 
+@pytest.mark.parametrize("declared", [True, False], ids=["length", "chunked"])
+@pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1, 5 << 20])
+def test_app_that_pauses_in_its_answer_is_no_slow_reader(
+    serve: ServeFixture, size: int, declared: bool
+) -> None:
+    """write_timeout is the client's: it has read all there is, so nothing is due from it."""
+    gate = Gate()
+    lengths = [("Content-Length", str(size + 4))] if declared else []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [*PLAIN, *lengths])
+        yield b"x" * size
+        gate.pass_through()
+        yield b"rest"
+
+    with serve(app, write_timeout=0.15).connect() as wire:
+        wire.get()
+        reply = wire.reply()
+        reply.exactly(size)
+        assert wire.is_silent(0.6), "closed while there was nothing to write"
+        gate.opened.set()
+        assert reply.rest().body == b"x" * size + b"rest"
+        assert wire.ask().body.endswith(b"rest"), "the connection should go on"
+
+
 def test_departed_reader_wakes_a_blocked_write_with_an_error(serve: ServeFixture) -> None:
     raised: list[BaseException] = []
     gate = Gate()

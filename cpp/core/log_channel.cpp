@@ -1,6 +1,6 @@
-#include "bindings/log_channel.h"
+#include "core/log_channel.h"
 
-namespace prowingen::bindings {
+namespace prowingen {
 namespace {
 
 constexpr std::size_t max_events = 10'000;
@@ -13,7 +13,7 @@ class LogChannel::Sink final : public LogSink {
   explicit Sink(std::shared_ptr<LogChannel> channel) : channel_(std::move(channel)) {}
   Delivered deliver(std::string_view lines, std::chrono::milliseconds patience,
                     bool last) override {
-    return {channel_->add_lines(lines, patience, last), {}};
+    return channel_->add_lines(lines, patience, last);
   }
   std::string description() const override { return "the access_log callable"; }
 
@@ -38,18 +38,18 @@ void LogChannel::add(Severity severity, std::string text) {
   changed_.notify_all();
 }
 
-std::size_t LogChannel::add_lines(std::string_view lines, std::chrono::milliseconds patience,
-                                  bool last) {
+LogSink::Delivered LogChannel::add_lines(std::string_view lines, std::chrono::milliseconds patience,
+                                         bool last) {
   {
     std::unique_lock lock(mutex_);
     const auto has_room = [&] { return closed_ || line_bytes_ < max_line_bytes; };
-    if (!last && !changed_.wait_for(lock, patience, has_room)) return 0;
-    if (closed_) return 0;
+    if (!last && !changed_.wait_for(lock, patience, has_room)) return {};
+    if (closed_) return {0, std::make_error_code(std::errc::broken_pipe)};
     line_bytes_ += lines.size();
     events_.push_back({Severity::info, std::string(lines), true});
   }
   changed_.notify_all();
-  return lines.size();
+  return {lines.size(), {}};
 }
 
 bool LogChannel::take(std::deque<Event>& events) {
@@ -72,4 +72,4 @@ void LogChannel::close() {
   changed_.notify_all();
 }
 
-}  // namespace prowingen::bindings
+}  // namespace prowingen

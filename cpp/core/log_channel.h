@@ -10,7 +10,7 @@
 #include "core/access_log.h"
 #include "core/engine.h"
 
-namespace prowingen::bindings {
+namespace prowingen {
 
 class LogChannel {
  public:
@@ -24,15 +24,18 @@ class LogChannel {
   void add(Severity severity, std::string text);
   /// Takes what has gathered, waiting for something. False: closed and empty.
   bool take(std::deque<Event>& events);
+  /// Nothing is added any more; what is there can still be taken. Any thread.
   void close();
 
-  /// A sink that puts access-log lines on the channel.
+  /// A sink that puts access-log lines on the channel, and waits for a slow taker. Once the
+  /// channel is closed its lines are lost with `broken_pipe`.
   static std::shared_ptr<LogSink> sink(std::shared_ptr<LogChannel> channel);
 
  private:
   class Sink;
 
-  std::size_t add_lines(std::string_view lines, std::chrono::milliseconds patience, bool last);
+  LogSink::Delivered add_lines(std::string_view lines, std::chrono::milliseconds patience,
+                               bool last);
 
   std::mutex mutex_;  // guards everything below
   std::condition_variable changed_;
@@ -41,4 +44,4 @@ class LogChannel {
   bool closed_ = false;
 };
 
-}  // namespace prowingen::bindings
+}  // namespace prowingen
