@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.paths import BENCH, PEER_PYTHON, VENV
+from bench.paths import BENCH, PEER_PYTHON, PROXYGEN_HELLO, ROOT, VENV
 
 SYSTEM_PACKAGES = {
     "wrk": "the load generator",
@@ -28,6 +28,7 @@ def setup() -> None:
     reports it as missing.
     """
     _system()
+    _ceiling()
     base = getattr(sys, "_base_executable", sys.executable)
     if not PEER_PYTHON.exists():
         subprocess.run([base, "-m", "venv", str(VENV)], check=True)
@@ -38,6 +39,19 @@ def setup() -> None:
     failed = [pin for pin in pins if not _pip([pin])]
     if failed:
         print(f"bench: not installed: {', '.join(failed)}", flush=True)
+
+
+def _ceiling() -> None:
+    """Builds proxygen's C++ hello world where a proxygen is installed."""
+    folder = PROXYGEN_HELLO.parent
+    options = ["PROXYGEN=ON", "BUILD_BENCH=ON", "BUILD_MODULE=OFF"]
+    configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release"]
+    configure += [f"-DPROWINGEN_{option}" for option in options]
+    done = subprocess.run(configure, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        print("bench: no proxygen to build its C++ hello world with", flush=True)
+        return
+    subprocess.run(["cmake", "--build", str(folder), "--target", PROXYGEN_HELLO.name], check=False)
 
 
 def _pip(pins: list[str]) -> bool:

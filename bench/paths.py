@@ -12,6 +12,9 @@ VENV = BENCH / ".venv"
 OUT = BENCH / "out"
 LUA = BENCH / "lua"
 
+PROXYGEN_HELLO = ROOT / "build" / "bench" / "proxygen_hello"
+"""The C++ ceiling, where `python -m bench setup` found a proxygen to build it with."""
+
 PEER_PYTHON = VENV / "bin" / "python"
 """The interpreter that has every peer installed."""
 

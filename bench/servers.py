@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.paths import PEER_PYTHON, ROOT, SITE_PACKAGES, VENV
+from bench.paths import PEER_PYTHON, PROXYGEN_HELLO, ROOT, SITE_PACKAGES, VENV
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,8 @@ class Server:
 
     def version(self) -> str:
         """The installed version, or an empty string."""
+        if not self.distribution:
+            return "C++" if PROXYGEN_HELLO.exists() else ""
         code = "import importlib.metadata,sys;print(importlib.metadata.version(sys.argv[1]))"
         try:
             done = subprocess.run(
@@ -173,6 +175,15 @@ PEERS: tuple[Server, ...] = (
 )
 
 
+CEILING = Server(
+    "proxygen-cpp",
+    lambda launch: [str(PROXYGEN_HELLO), str(launch.port)],
+    "",
+    note="proxygen's own hello world in C++, without Python: the ceiling of WSGI on it",
+)
+"""Takes part only where it is named, since it can do nothing but `hello`."""
+
+
 def ours(engine: str, python: str = sys.executable) -> Server:
     """This project's server with one of its engines.
 
@@ -201,7 +212,7 @@ def choose(names: list[str] | None, engines: list[str], python: str) -> list[Ser
     own = [ours(engine, python) for engine in engines]
     if names is None:
         return [*own, *PEERS]
-    known = {server.name: [server] for server in (*own, *PEERS)} | {"ours": own}
+    known = {server.name: [server] for server in (*own, *PEERS, CEILING)} | {"ours": own}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(

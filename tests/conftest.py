@@ -34,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
 
 
+def pytest_report_header() -> list[str]:
+    """Which engines the suite runs on, so that one that is missing is not missed."""
+    from prowingen_wsgi import _native
+
+    built = _native.engines()
+    lines = [f"engine {name}: {version}" for name, version in sorted(built.items())]
+    return [*lines, *([] if "proxygen" in built else ["engine proxygen: not built"])]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("timeout") is None:

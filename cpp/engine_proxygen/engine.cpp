@@ -1,9 +1,13 @@
 #include "engine_proxygen/engine.h"
 
+#include <folly/io/async/AsyncServerSocket.h>
+#include <glog/logging.h>
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
+#include <functional>
 #include <future>
 #include <map>
 #include <mutex>
@@ -45,16 +49,15 @@ class EventThreads {
 
 class GateFactory final : public px::HTTPCodecFactory {
  public:
-  GateFactory(EventThreads& threads, unsigned listener) : threads_(threads), listener_(listener) {}
+  explicit GateFactory(EventThreads& threads) : threads_(threads) {}
 
   std::unique_ptr<px::HTTPCodec> getCodec(const std::string&, px::TransportDirection,
                                           bool) override {
-    return std::make_unique<Http1Gate>(threads_.here(), listener_);
+    return std::make_unique<Http1Gate>(threads_.here());
   }
 
  private:
   EventThreads& threads_;
-  const unsigned listener_;
 };
 
 class HandlerFactory final : public px::RequestHandlerFactory {
@@ -72,39 +75,104 @@ class HandlerFactory final : public px::RequestHandlerFactory {
 
 class SessionWatch final : public px::HTTPSession::InfoCallback {
  public:
-  explicit SessionWatch(EventThreads& threads) : threads_(threads) {}
+  SessionWatch(EventThreads& threads, std::function<void()> on_change)
+      : threads_(threads), on_change_(std::move(on_change)) {}
   void onCreate(const px::HTTPSessionBase& session) override {
     // The callback may look at sessions only; draining has to act on them.
     threads_.here().session_opened(const_cast<px::HTTPSessionBase&>(session));
+    on_change_();
   }
   void onDestroy(const px::HTTPSessionBase& session) override {
     threads_.here().session_closed(const_cast<px::HTTPSessionBase&>(session));
+    on_change_();
   }
 
  private:
   EventThreads& threads_;
+  std::function<void()> on_change_;
+};
+
+/// The listening sockets, which take connections as long as there is room for them.
+class Listening {
+ public:
+  void begin(const px::HTTPServer& server) {
+    const std::lock_guard lock(mutex_);
+    for (const auto* socket : server.getSockets()) {
+      const auto* listener = dynamic_cast<const folly::AsyncServerSocket*>(socket);
+      // proxygen hands them out to be looked at; pausing is all that is done to them.
+      if (listener != nullptr) sockets_.push_back(const_cast<folly::AsyncServerSocket*>(listener));
+    }
+  }
+  void end() {
+    const std::lock_guard lock(mutex_);
+    sockets_.clear();
+  }
+  void accept(bool on) {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(accepts_, on) == on) return;
+    for (auto* socket : sockets_) {
+      socket->getEventBase()->runInEventBaseThread([this, socket, on] {
+        const std::lock_guard still(mutex_);
+        if (std::ranges::find(sockets_, socket) == sockets_.end()) return;  // closed by now
+        on ? socket->startAccepting() : socket->pauseAccepting();
+      });
+    }
+  }
+
+ private:
+  std::mutex mutex_;  // guards the list: a socket on it is open
+  std::vector<folly::AsyncServerSocket*> sockets_;
+  bool accepts_ = true;
+};
+
+/// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
+class AcceptorFactory final : public wangle::AcceptorFactory {
+ public:
+  AcceptorFactory(const Options& options, EventThreads& threads,
+                  px::HTTPSession::InfoCallback& sessions)
+      : codecs_(std::make_shared<GateFactory>(threads)), sessions_(sessions) {
+    http_.handlerFactories = px::RequestHandlerChain().addThen<HandlerFactory>(threads).build();
+    const auto ours = px::HTTPServerAcceptor::makeConfig(
+        {folly::SocketAddress(), px::HTTPServer::Protocol::HTTP}, http_);
+    auto limits = std::make_shared<px::AcceptorConfiguration>(*ours);
+    const double idle =
+        options.keep_alive_timeout != 0 ? options.keep_alive_timeout : options.header_timeout;
+    limits->connectionIdleTimeout = to_milliseconds(idle);
+    limits->transactionIdleTimeout = to_milliseconds(options.write_timeout);
+    configuration_ = std::move(limits);
+  }
+
+  std::shared_ptr<wangle::Acceptor> newAcceptor(folly::EventBase* loop) override {
+    std::shared_ptr<px::HTTPServerAcceptor> acceptor =
+        px::HTTPServerAcceptor::make(configuration_, http_, codecs_);
+    acceptor->setSessionInfoCallback(&sessions_);
+    acceptor->init(nullptr, loop);
+    return acceptor;
+  }
+
+ private:
+  px::HTTPServerOptions http_;
+  std::shared_ptr<px::HTTPCodecFactory> codecs_;
+  std::shared_ptr<const px::AcceptorConfiguration> configuration_;
+  px::HTTPSession::InfoCallback& sessions_;
 };
 
 class ProxygenEngine final : public Engine {
  public:
   ProxygenEngine(EngineContext context, std::vector<ListenerSpec> listeners)
-      : context_(std::move(context)), threads_(context_), sessions_(threads_) {
+      : context_(std::move(context)), threads_(context_), sessions_(threads_, [this] {
+          listening_.accept(open_sessions() < context_.options.max_connections);
+        }) {
     px::HTTPServerOptions options;
     options.threads = context_.options.io_threads;
-    options.idleTimeout = std::chrono::duration_cast<std::chrono::milliseconds>(
-        to_duration(context_.options.keep_alive_timeout));
-    options.handlerFactories = px::RequestHandlerChain().addThen<HandlerFactory>(threads_).build();
     std::vector<px::HTTPServer::IPConfig> addresses;
-    unsigned index = 0;
     for (auto& listener : listeners) {
       folly::SocketAddress address;
       address.setFromLocalAddress(folly::NetworkSocket::fromFd(listener.socket.get()));
-      addresses.emplace_back(address, px::HTTPServer::Protocol::HTTP,
-                             std::make_shared<GateFactory>(threads_, index++));
+      addresses.emplace_back(address, px::HTTPServer::Protocol::HTTP);
       options.useExistingSocket(listener.socket.release());
     }
     server_ = std::make_unique<px::HTTPServer>(std::move(options));
-    server_->setSessionInfoCallback(&sessions_);
     server_->bind(std::move(addresses));
   }
 
@@ -114,8 +182,10 @@ class ProxygenEngine final : public Engine {
     std::promise<void> started;
     main_ = std::thread([&] {
       const BlockedSignals no_signals;  // they belong to Python's main thread
-      server_->start([&] { started.set_value(); },
-                     [&](std::exception_ptr error) { started.set_exception(std::move(error)); });
+      start_server(
+          *server_, [&] { started.set_value(); },
+          [&](std::exception_ptr error) { started.set_exception(std::move(error)); },
+          std::make_shared<AcceptorFactory>(context_.options, threads_, sessions_));
     });
     try {
       started.get_future().get();
@@ -123,9 +193,11 @@ class ProxygenEngine final : public Engine {
       main_.join();
       throw;
     }
+    listening_.begin(*server_);
   }
 
   void drain() override {
+    listening_.end();
     server_->stopListening();
     threads_.each([](EventThread& thread) { thread.drain(); });
     drain_begun_.store(true, std::memory_order_release);
@@ -137,6 +209,7 @@ class ProxygenEngine final : public Engine {
 
   void stop() override {
     if (!main_.joinable()) return;
+    listening_.end();
     threads_.each([](EventThread& thread) { thread.close(); });
     server_->stop();
     main_.join();
@@ -166,15 +239,23 @@ class ProxygenEngine final : public Engine {
 
   const EngineContext context_;
   EventThreads threads_;
+  Listening listening_;
   SessionWatch sessions_;
   std::unique_ptr<px::HTTPServer> server_;
   std::thread main_;
   std::atomic<bool> drain_begun_{false};
 };
 
+// proxygen and folly speak through glog, on standard error. Where the program has set glog up for
+// itself they go on; otherwise only what ends the process is said.
+void quieten_glog() {
+  if (!google::IsGoogleLoggingInitialized()) FLAGS_minloglevel = google::GLOG_FATAL;
+}
+
 }  // namespace
 
 std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerSpec> listeners) {
+  quieten_glog();
   return std::make_unique<ProxygenEngine>(std::move(context), std::move(listeners));
 }
 

@@ -31,12 +31,11 @@ Departure departure_of(px::ProxygenError error) {
 }  // namespace
 
 Handler::Handler(Http1Gate& gate, px::HTTPMessage& message)
-    : thread_(gate.thread()), gate_(&gate), exchange_(std::make_shared<HandledExchange>(thread_)) {
+    : thread_(gate.thread()), gate_(gate), exchange_(std::make_shared<HandledExchange>(thread_)) {
   GatedRequest request = gate.take_request(*this);
   HandledExchange& exchange = *exchange_;
   exchange.handler = this;
   exchange.peer = gate.connection(message);
-  exchange.listener = gate.listener();
   exchange.received_at = std::chrono::steady_clock::now();
   exchange.request = std::move(request.head);
   exchange.bytes_in = request.head_size;
@@ -49,7 +48,7 @@ Handler::Handler(Http1Gate& gate, px::HTTPMessage& message)
 }
 
 Handler::~Handler() {
-  if (gate_ != nullptr) gate_->forget(*this);
+  gate_.forget(*this);
   exchange_->handler = nullptr;
 }
 
@@ -57,11 +56,7 @@ Handler::~Handler() {
 
 void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
   if (refusal_ != nullptr) return;  // answered at its end, which follows at once
-  const auto milliseconds = [](auto duration) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
-  };
-  downstream_->getTransaction()->setIdleTimeout(
-      milliseconds(to_duration(thread_.options().body_timeout)));
+  downstream_->getTransaction()->setIdleTimeout(to_milliseconds(thread_.options().body_timeout));
   if (body_left_ != 0) {
     exchange_->reserve_body(static_cast<std::size_t>(
         std::min<std::uint64_t>(body_left_, thread_.options().body_buffer)));
@@ -156,10 +151,7 @@ void Handler::flush() {
   if (answered_ || refused_) return;
   while (!egress_paused_ && !answered_) {
     if (pending_.empty() && !take_output()) return;
-    if (answered_) return;
-    if (!pending_.empty()) {
-      send_pending();
-    }
+    if (!pending_.empty()) send_pending();
     if (pending_.empty() && output_finished_) finish();
   }
 }
@@ -172,10 +164,8 @@ bool Handler::take_output() {
   if (output.head) send_head();
   output_finished_ = output.finished;
   if (output.aborted) {
-    answered_ = true;
-    log(exchange_->response.status, false);
-    downstream_->sendAbort();
-    return true;
+    aborted_ = true;
+    output_finished_ = true;
   }
   const bool sends_body = exchange_->framing != ResponseFraming::none;
   for (auto& chunk : output.chunks) {
@@ -195,24 +185,20 @@ void Handler::send_head() {
 
 bool Handler::keeps_alive() const {
   if (!client_keeps_alive_ || exchange_->framing == ResponseFraming::until_close) return false;
-  if (thread_.draining()) return false;
+  if (thread_.draining() || thread_.options().keep_alive_timeout == 0) return false;
   // The body is not read to its end. A client that waits for 100 may never send it, and more than
   // drain_limit of it is not worth reading.
   if (!request_done_ && (continue_due_ || body_left_ > thread_.options().drain_limit)) return false;
   return true;
 }
 
-bool Handler::send_pending() {
+void Handler::send_pending() {
   Chunk& chunk = pending_.front();
-  if (chunk.file() != nullptr) {
-    send_file_piece();
-    return true;
-  }
+  if (chunk.file() != nullptr) return send_file_piece();
   exchange_->body_bytes_out += chunk.size();
   auto buffer = to_buffer(std::move(chunk));
   pending_.pop_front();
   downstream_->sendBody(std::move(buffer));
-  return true;
 }
 
 void Handler::send_file_piece() {
@@ -221,12 +207,7 @@ void Handler::send_file_piece() {
   auto buffer = folly::IOBuf::create(size);
   const auto got =
       ::pread(range.file.get(), buffer->writableData(), size, static_cast<off_t>(range.offset));
-  if (got <= 0) {  // the file is shorter than it was
-    answered_ = true;
-    log(exchange_->response.status, false);
-    downstream_->sendAbort();
-    return;
-  }
+  if (got <= 0) return cut();  // the file is shorter than it was
   buffer->append(static_cast<std::size_t>(got));
   range.offset += static_cast<std::uint64_t>(got);
   range.length -= static_cast<std::uint64_t>(got);
@@ -236,11 +217,23 @@ void Handler::send_file_piece() {
 }
 
 void Handler::finish() {
+  if (aborted_) return cut();
   answered_ = true;
   exchange_->written();
   log(exchange_->response.status, true);
   // The rest of the request is thrown away, up to a bound.
   if (std::exchange(ingress_paused_, false)) downstream_->resumeIngress();
+  downstream_->sendEOM();
+}
+
+// Ends the answer so that it does not look whole.
+void Handler::cut() {
+  answered_ = true;
+  log(exchange_->response.status, false);
+  const bool looks_whole =
+      exchange_->framing == ResponseFraming::until_close || !exchange_->head_written;
+  if (looks_whole) return downstream_->sendAbort();  // a reset
+  gate_.cut_answer();
   downstream_->sendEOM();
 }
 
@@ -250,10 +243,11 @@ void Handler::requestComplete() noexcept { const std::unique_ptr<Handler> self(t
 
 void Handler::onError(px::ProxygenError error) noexcept {
   const std::unique_ptr<Handler> self(this);
-  if (!answered_ && !refused_) {
-    exchange_->depart(departure_of(error));
-    log(exchange_->head_written ? exchange_->response.status : 0, false);
-  }
+  if (answered_ || refused_) return;
+  exchange_->depart(departure_of(error));
+  // proxygen has answered for us where it still could.
+  const int answered_for_us = error == px::kErrorTimeout ? 408 : error == px::kErrorRead ? 400 : 0;
+  log(exchange_->head_written ? exchange_->response.status : answered_for_us, false);
 }
 
 void Handler::log(int status, bool complete) {

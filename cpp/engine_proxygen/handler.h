@@ -51,15 +51,16 @@ class Handler final : public px::RequestHandler {
   void flush();
   bool take_output();
   void send_head();
-  bool send_pending();
+  void send_pending();
   void send_file_piece();
   void finish();
+  void cut();
   void send_refusal(const Refusal& refusal);
   bool keeps_alive() const;
   void log(int status, bool complete);
 
   EventThread& thread_;
-  Http1Gate* gate_;  // null once the connection's codec is gone
+  Http1Gate& gate_;
   const Refusal* refusal_ = nullptr;
   bool client_keeps_alive_ = false;
   bool continue_due_ = false;
@@ -71,6 +72,7 @@ class Handler final : public px::RequestHandler {
   bool ingress_paused_ = false;
   bool egress_paused_ = false;
   bool output_finished_ = false;
+  bool aborted_ = false;
   bool answered_ = false;      // sendEOM or sendAbort was called
   bool refused_ = false;       // by us, after the request was accepted
   std::deque<Chunk> pending_;  // taken from the exchange, not yet sent

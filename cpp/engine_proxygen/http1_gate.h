@@ -2,13 +2,20 @@
 //
 // Every byte is read by the strict parser that the embedded engine uses before proxygen's codec
 // sees it, so that both engines refuse the same requests with the same answers, whatever
-// proxygen's own parser would let through. A byte is passed on when it is part of a head or a body
-// that was accepted so far; the codec then frames, and the session manages, as always.
+// proxygen's own parser would let through or refuse. A body is passed on as it came, as far as it
+// was accepted. Of a head the codec gets what it has to know, in words of this class's own: whether
+// the request is a HEAD, how its body is framed, and whether the connection persists. The head
+// itself goes to the handler; proxygen's parser knows 34 methods and stops at any Upgrade field.
 //
-// A refused head reaches the session as a stand-in request, which the handler answers with the
-// refusal: so it takes its turn behind the answers before it, as an answer should.
+//   head --whole head--> feeding --the codec has it--> body --its end--> head
+//    |                      |                           |
+//    +------refused---------+                           +--refused--> refused
+//
+// A head that is refused is fed as a stand-in request, which the handler answers with the refusal:
+// so it takes its turn behind the answers before it, and the session ends as after any last answer.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,46 +40,59 @@ struct GatedRequest {
 };
 
 /// I/O thread only, as all of a codec is.
-class Http1Gate final : public px::HTTP1xCodec, private http1::BodySink {
+class Http1Gate final : public px::HTTP1xCodec,
+                        private http1::BodySink,
+                        private folly::HHWheelTimer::Callback {
  public:
-  Http1Gate(EventThread& thread, unsigned listener);
+  explicit Http1Gate(EventThread& thread);
 
+  /// The gate whose input is being parsed on this thread.
+  static Http1Gate* current();
   /// The request whose handler is being made, and who will handle it.
   GatedRequest take_request(Handler& handler);
   /// The handler is gone.
   void forget(const Handler& handler);
-
-  std::size_t onIngress(const folly::IOBuf& input) override;
-  void onIngressEOF() override;
-
-  /// The gate whose input is being parsed on this thread.
-  static Http1Gate* current();
+  /// The answer under way ends before it is whole, and with it the connection.
+  void cut_answer();
 
   EventThread& thread() { return thread_; }
-  unsigned listener() const { return listener_; }
-  /// Fills in the addresses when the first request brings them.
+  /// The connection's ends, which its first request tells.
   const std::shared_ptr<const ConnectionInfo>& connection(px::HTTPMessage& message);
 
- private:
-  enum class Reading : std::uint8_t { head, body, refused };
+  // ---- the session
+  std::size_t onIngress(const folly::IOBuf& input) override;
+  void onIngressEOF() override;
+  std::size_t generateEOM(folly::IOBufQueue& out, StreamID transaction) override;
 
-  void vet(std::string_view input);
-  void refuse(Verdict verdict);
-  void deliver_refusal();
+ private:
+  enum class Reading : std::uint8_t { head, feeding, body, refused };
+
+  void read_head(std::string_view input);
+  void read_body(std::string_view input);
+  bool feed();
+  void refuse_head(Verdict verdict);
+  void timeoutExpired() noexcept override;
   void on_body(std::string_view) override {}
 
   EventThread& thread_;
-  const unsigned listener_;
   std::shared_ptr<const ConnectionInfo> connection_;
+
   Reading reading_ = Reading::head;
   GatedRequest request_;
   std::optional<http1::RequestParser> parser_;
-  std::string joined_;         // input that came in several buffers
-  std::size_t vetted_ = 0;     // bytes at the front of the input that the codec may have
-  bool request_done_ = false;  // its last byte is among them
-  bool partial_head_ = false;
+  std::string joined_;  // input that came in several buffers
+  // feeding: what the codec is given in place of a head, and what comes afterwards
+  std::string told_;
+  std::size_t told_size_ = 0;  // of which the codec has this much
+  std::size_t head_size_ = 0;
+  Reading after_head_ = Reading::head;
+  // body
+  std::size_t accepted_ = 0;  // bytes at the front of the input that the codec may have
+  bool body_done_ = false;    // the last byte is among them
   Verdict body_refusal_ = nullptr;
+
   Handler* handler_ = nullptr;  // of the request that is being received
+  bool cut_ = false;
 };
 
 }  // namespace prowingen::proxygen_engine
