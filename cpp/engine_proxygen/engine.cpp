@@ -66,7 +66,8 @@ class HandlerFactory final : public px::RequestHandlerFactory {
   void onServerStart(folly::EventBase*) noexcept override { threads_.here(); }
   void onServerStop() noexcept override {}
   px::RequestHandler* onRequest(px::RequestHandler*, px::HTTPMessage* message) noexcept override {
-    return new Handler(*Http1Gate::current(), *message);  // it ends with its transaction
+    // It ends with its transaction.
+    return std::make_unique<Handler>(*Http1Gate::current(), *message).release();
   }
 
  private:

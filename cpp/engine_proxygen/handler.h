@@ -43,6 +43,7 @@ class Handler final : public px::RequestHandler {
   void reject();
 
   // ---- the gate
+  std::uint64_t number = 0;  // of the connection's requests, from 1
   /// The rest of the request is malformed.
   void refuse(const Refusal& refusal);
 
@@ -55,6 +56,7 @@ class Handler final : public px::RequestHandler {
   void send_file_piece();
   void finish();
   void cut();
+  void vanish();
   void send_refusal(const Refusal& refusal);
   bool keeps_alive() const;
   void log(int status, bool complete);

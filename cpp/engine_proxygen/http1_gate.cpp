@@ -65,6 +65,7 @@ const std::shared_ptr<const ConnectionInfo>& Http1Gate::connection(px::HTTPMessa
 
 GatedRequest Http1Gate::take_request(Handler& handler) {
   handler_ = &handler;
+  handler.number = ++handlers_;
   return std::exchange(request_, {});
 }
 
@@ -79,8 +80,23 @@ void Http1Gate::cut_answer() {
   generateRstStream(nothing, 0, px::ErrorCode::NO_ERROR);
 }
 
+void Http1Gate::end_with(const Handler& handler) {
+  if (last_handler_ == 0) last_handler_ = handler.number;
+}
+
+bool Http1Gate::is_over_for(const Handler& handler) const {
+  return last_handler_ != 0 && handler.number > last_handler_;
+}
+
+void Http1Gate::generateHeader(folly::IOBufQueue& out, StreamID transaction,
+                               const px::HTTPMessage& message, bool last, px::HTTPHeaderSize* size,
+                               const folly::Optional<px::HTTPHeaders>& extra) {
+  folly::IOBufQueue nothing;
+  HTTP1xCodec::generateHeader(muted_ ? nothing : out, transaction, message, last, size, extra);
+}
+
 std::size_t Http1Gate::generateEOM(folly::IOBufQueue& out, StreamID transaction) {
-  if (!cut_) return HTTP1xCodec::generateEOM(out, transaction);
+  if (!cut_ && !muted_) return HTTP1xCodec::generateEOM(out, transaction);
   // No last chunk: the connection's end must not make the answer look whole.
   folly::IOBufQueue nothing;
   HTTP1xCodec::generateEOM(nothing, transaction);
@@ -135,8 +151,11 @@ void Http1Gate::read_head(std::string_view input) {
     return refuse_head(&refusal(RequestFault::request_line_too_long));
   }
   request_.head.clear();
-  parser_.emplace(request_.head, limits, static_cast<BodySink&>(*this));
-  const auto progress = parser_->parse_head(input);
+  http1::RequestParser::Progress progress{Outcome::need_more};
+  if (input.find('\n') != std::string_view::npos) {  // else not even a first line is there
+    parser_.emplace(request_.head, limits, static_cast<BodySink&>(*this));
+    progress = parser_->parse_head(input);
+  }
   if (progress.outcome == Outcome::refused) return refuse_head(progress.verdict);
   if (progress.outcome == Outcome::need_more) {
     if (input.size() > limits.max_request_line + limits.max_header_bytes) {

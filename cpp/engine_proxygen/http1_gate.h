@@ -54,6 +54,12 @@ class Http1Gate final : public px::HTTP1xCodec,
   void forget(const Handler& handler);
   /// The answer under way ends before it is whole, and with it the connection.
   void cut_answer();
+  /// This handler's answer is the connection's last one.
+  void end_with(const Handler& handler);
+  /// The connection's last answer was an earlier one: the client is told nothing more.
+  bool is_over_for(const Handler& handler) const;
+  /// From here on nothing is written.
+  void mute() { muted_ = true; }
 
   EventThread& thread() { return thread_; }
   /// The connection's ends, which its first request tells.
@@ -62,6 +68,9 @@ class Http1Gate final : public px::HTTP1xCodec,
   // ---- the session
   std::size_t onIngress(const folly::IOBuf& input) override;
   void onIngressEOF() override;
+  void generateHeader(folly::IOBufQueue& out, StreamID transaction, const px::HTTPMessage& message,
+                      bool last, px::HTTPHeaderSize* size,
+                      const folly::Optional<px::HTTPHeaders>& extra) override;
   std::size_t generateEOM(folly::IOBufQueue& out, StreamID transaction) override;
 
  private:
@@ -91,8 +100,11 @@ class Http1Gate final : public px::HTTP1xCodec,
   bool body_done_ = false;    // the last byte is among them
   Verdict body_refusal_ = nullptr;
 
-  Handler* handler_ = nullptr;  // of the request that is being received
+  Handler* handler_ = nullptr;      // of the request that is being received
+  std::uint64_t handlers_ = 0;      // made so far
+  std::uint64_t last_handler_ = 0;  // the number of the one that answers last; 0: not known yet
   bool cut_ = false;
+  bool muted_ = false;
 };
 
 }  // namespace prowingen::proxygen_engine
