@@ -7,6 +7,7 @@ test has a time limit and must leave no thread behind.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import threading
 from contextlib import ExitStack
@@ -32,6 +33,10 @@ DEFAULT_TIMEOUT = 30
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
+    # A shell starts a job in the background with SIGINT ignored, which the programs that tests
+    # start would inherit.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:
