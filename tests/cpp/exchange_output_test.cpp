@@ -297,7 +297,7 @@ TEST_F(ExchangeOutput, NothingSaysWhenAfterADeparture) {
 
 // A thread of the application's own may be in write() when the application fails.
 TEST_F(ExchangeOutput, BlockedWriterWakesForAnAbort) {
-  push("0123456789");
+  ASSERT_EQ(push(std::string(high_water, 'a')), Push::full);
   auto writer = std::async(std::launch::async, [this] { return exchange->wait_writable(); });
   exchange->abort();
   EXPECT_FALSE(writer.get());
