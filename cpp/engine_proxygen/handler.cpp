@@ -129,8 +129,6 @@ void Handler::refuse(const Refusal& refusal) {
 }
 
 void Handler::send_refusal(const Refusal& refusal) {
-  if (gate_.is_over_for(*this)) return vanish();
-  gate_.end_with(*this);
   answered_ = true;
   const bool head = exchange_->request.method() == "HEAD";
   px::HTTPMessage message = refusal_message(refusal, thread_.options());
@@ -151,7 +149,6 @@ void Handler::onEgressResumed() noexcept {
 
 void Handler::flush() {
   if (answered_ || refused_ || egress_paused_) return;
-  if (gate_.is_over_for(*this)) return vanish();
   while (!egress_paused_ && !answered_) {
     if (pending_.empty() && !take_output()) return;
     if (!pending_.empty()) send_pending();
@@ -182,7 +179,6 @@ void Handler::send_head() {
   exchange.framing = frame_response(exchange.request.version, exchange.response_body);
   exchange.head_written = true;
   const bool keep_alive = keeps_alive();
-  if (!keep_alive) gate_.end_with(*this);
   px::HTTPMessage message =
       response_message(exchange, exchange.framing, keep_alive, thread_.options());
   downstream_->sendHeaders(message);
@@ -238,19 +234,7 @@ void Handler::cut() {
   const bool looks_whole =
       exchange_->framing == ResponseFraming::until_close || !exchange_->head_written;
   if (looks_whole) return downstream_->sendAbort();  // a reset
-  gate_.end_with(*this);
   gate_.cut_answer();
-  downstream_->sendEOM();
-}
-
-// An earlier answer was the connection's last. proxygen still wants one of each transaction that
-// it has begun, so it gets one that the gate does not write.
-void Handler::vanish() {
-  answered_ = true;
-  exchange_->depart(Departure::client_closed);
-  gate_.mute();
-  px::HTTPMessage message = refusal_message(queue_full, thread_.options());
-  downstream_->sendHeaders(message);
   downstream_->sendEOM();
 }
 

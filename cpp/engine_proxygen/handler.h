@@ -2,8 +2,7 @@
 //
 //   onRequest, onBody, onEOM --> exchange --> work queue      pauseIngress/resumeIngress follow the
 //   sendHeaders, sendBody, sendEOM <-- exchange               body's watermark, onEgressPaused
-//   stops
-//                                                             the pulling of output
+//                                                             stops the pulling of output
 //   requestComplete, onError: the exchange's one terminal event, and the end of this object
 //
 // I/O thread only.
@@ -43,7 +42,8 @@ class Handler final : public px::RequestHandler {
   void reject();
 
   // ---- the gate
-  std::uint64_t number = 0;  // of the connection's requests, from 1
+  /// More has come behind the request: it is read when this one is answered.
+  void hold_input() { downstream_->pauseIngress(); }
   /// The rest of the request is malformed.
   void refuse(const Refusal& refusal);
 
@@ -56,7 +56,6 @@ class Handler final : public px::RequestHandler {
   void send_file_piece();
   void finish();
   void cut();
-  void vanish();
   void send_refusal(const Refusal& refusal);
   bool keeps_alive() const;
   void log(int status, bool complete);

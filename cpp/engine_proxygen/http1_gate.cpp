@@ -65,7 +65,6 @@ const std::shared_ptr<const ConnectionInfo>& Http1Gate::connection(px::HTTPMessa
 
 GatedRequest Http1Gate::take_request(Handler& handler) {
   handler_ = &handler;
-  handler.number = ++handlers_;
   return std::exchange(request_, {});
 }
 
@@ -80,23 +79,8 @@ void Http1Gate::cut_answer() {
   generateRstStream(nothing, 0, px::ErrorCode::NO_ERROR);
 }
 
-void Http1Gate::end_with(const Handler& handler) {
-  if (last_handler_ == 0) last_handler_ = handler.number;
-}
-
-bool Http1Gate::is_over_for(const Handler& handler) const {
-  return last_handler_ != 0 && handler.number > last_handler_;
-}
-
-void Http1Gate::generateHeader(folly::IOBufQueue& out, StreamID transaction,
-                               const px::HTTPMessage& message, bool last, px::HTTPHeaderSize* size,
-                               const folly::Optional<px::HTTPHeaders>& extra) {
-  folly::IOBufQueue nothing;
-  HTTP1xCodec::generateHeader(muted_ ? nothing : out, transaction, message, last, size, extra);
-}
-
 std::size_t Http1Gate::generateEOM(folly::IOBufQueue& out, StreamID transaction) {
-  if (!cut_ && !muted_) return HTTP1xCodec::generateEOM(out, transaction);
+  if (!cut_) return HTTP1xCodec::generateEOM(out, transaction);
   // No last chunk: the connection's end must not make the answer look whole.
   folly::IOBufQueue nothing;
   HTTP1xCodec::generateEOM(nothing, transaction);
@@ -115,6 +99,10 @@ std::size_t Http1Gate::onIngress(const folly::IOBuf& input) {
     bytes = joined_;
   }
   if (reading_ == Reading::head) {
+    if (handler_ != nullptr) {
+      handler_->hold_input();
+      return 0;
+    }
     if (bytes.starts_with("\r\n")) return 2;  // RFC 9112 section 2.2
     read_head(bytes);
   }
@@ -136,10 +124,7 @@ std::size_t Http1Gate::onIngress(const folly::IOBuf& input) {
     if (handler_ != nullptr) handler_->refuse(*body_refusal_);
     return size;
   }
-  if (body_done_) {
-    reading_ = Reading::head;
-    handler_ = nullptr;
-  }
+  if (body_done_) reading_ = Reading::head;
   return used;
 }
 
@@ -189,7 +174,6 @@ bool Http1Gate::feed() {
   }
   if (told_size_ != told_.size()) return false;
   reading_ = after_head_;
-  if (reading_ == Reading::head) handler_ = nullptr;
   return true;
 }
 

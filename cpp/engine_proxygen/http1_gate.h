@@ -11,8 +11,12 @@
 //    |                      |                           |
 //    +------refused---------+                           +--refused--> refused
 //
-// A head that is refused is fed as a stand-in request, which the handler answers with the refusal:
-// so it takes its turn behind the answers before it, and the session ends as after any last answer.
+// A head that is refused is fed as a stand-in request, which the handler answers with the refusal,
+// so that the session ends as after any last answer.
+//
+// The codec never sees a request before the one ahead of it is answered: until then the session's
+// reads are paused. proxygen itself would begin the next transaction and then leave it behind, open
+// for ever, if the answer ahead of it turns out to be the connection's last one.
 #pragma once
 
 #include <memory>
@@ -54,12 +58,6 @@ class Http1Gate final : public px::HTTP1xCodec,
   void forget(const Handler& handler);
   /// The answer under way ends before it is whole, and with it the connection.
   void cut_answer();
-  /// This handler's answer is the connection's last one.
-  void end_with(const Handler& handler);
-  /// The connection's last answer was an earlier one: the client is told nothing more.
-  bool is_over_for(const Handler& handler) const;
-  /// From here on nothing is written.
-  void mute() { muted_ = true; }
 
   EventThread& thread() { return thread_; }
   /// The connection's ends, which its first request tells.
@@ -68,9 +66,6 @@ class Http1Gate final : public px::HTTP1xCodec,
   // ---- the session
   std::size_t onIngress(const folly::IOBuf& input) override;
   void onIngressEOF() override;
-  void generateHeader(folly::IOBufQueue& out, StreamID transaction, const px::HTTPMessage& message,
-                      bool last, px::HTTPHeaderSize* size,
-                      const folly::Optional<px::HTTPHeaders>& extra) override;
   std::size_t generateEOM(folly::IOBufQueue& out, StreamID transaction) override;
 
  private:
@@ -100,11 +95,8 @@ class Http1Gate final : public px::HTTP1xCodec,
   bool body_done_ = false;    // the last byte is among them
   Verdict body_refusal_ = nullptr;
 
-  Handler* handler_ = nullptr;      // of the request that is being received
-  std::uint64_t handlers_ = 0;      // made so far
-  std::uint64_t last_handler_ = 0;  // the number of the one that answers last; 0: not known yet
+  Handler* handler_ = nullptr;  // of the request that is being received or answered
   bool cut_ = false;
-  bool muted_ = false;
 };
 
 }  // namespace prowingen::proxygen_engine
