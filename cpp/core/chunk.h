@@ -88,6 +88,12 @@ class Chunk {
     return std::get<FileRange>(data_).length;
   }
   bool empty() const { return size() == 0; }
+  /// Empty for a file.
+  std::string_view bytes() const {
+    if (const auto* own = std::get_if<std::string>(&data_)) return *own;
+    if (const auto* borrowed = std::get_if<BorrowedBytes>(&data_)) return borrowed->view();
+    return {};
+  }
 
   /// Cuts the chunk to its first `size` bytes.
   void truncate(std::uint64_t size) {

@@ -1,3 +1,4 @@
+#include "core/unacknowledged.h"
 #include "engine_embedded/connection.h"
 
 #include <sys/socket.h>
@@ -5,7 +6,6 @@
 #include <cerrno>
 #include <system_error>
 
-#include "core/access_log.h"
 #include "engine_embedded/io_thread.h"
 #include "engine_embedded/socket_ops.h"
 
@@ -112,7 +112,7 @@ void Connection::handle_timeout(Timeout kind) {
   switch (kind) {
     case Timeout::header:
       if (carried_.empty()) return close(Departure::client_closed);
-      incoming_ = io_.make_exchange();
+      incoming_ = make_exchange();
       return refuse(refusal(RequestFault::request_timeout));
     case Timeout::body:
       if (reading_ == Reading::body && incoming_) {
@@ -171,31 +171,14 @@ void Connection::close(Departure why) {
   io_.forget(*this);
 }
 
+std::shared_ptr<Http1Exchange> Connection::make_exchange() {
+  auto exchange = io_.make_exchange();
+  exchange->peer = info_;
+  return exchange;
+}
+
 void Connection::log(const Http1Exchange& exchange, int status, bool complete) {
-  AccessLog* access_log = io_.context().access_log;
-  if (access_log == nullptr) return;
-  const auto now = std::chrono::steady_clock::now();
-  AccessRecord record;
-  record.request = exchange.request.method().empty() ? nullptr : &exchange.request;
-  record.remote_address = info_->remote_address;
-  record.remote_port = info_->remote_port;
-  record.status = status;
-  record.response = exchange.head_written ? &exchange.response : nullptr;
-  record.body_bytes_sent = exchange.body_bytes_out;
-  record.bytes_sent = exchange.bytes_out;
-  record.bytes_received = exchange.bytes_in;
-  record.total_time = now - exchange.received_at;
-  record.received =
-      std::chrono::system_clock::now() -
-      std::chrono::duration_cast<std::chrono::system_clock::duration>(record.total_time);
-  if (exchange.head_written) {
-    record.queue_time = exchange.taken_at - exchange.queued_at;
-    record.app_time = exchange.finished_at - exchange.taken_at;
-  }
-  record.scheme = info_->scheme;
-  record.complete = complete;
-  record.connection_requests = requests_;
-  access_log->write(record);
+  exchange.log(io_.context().access_log, status, complete, requests_);
 }
 
 }  // namespace prowingen::embedded

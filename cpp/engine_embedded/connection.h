@@ -79,6 +79,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   /// Tells the loop what this connection waits for now.
   void watch();
   void shut_down_gracefully();
+  ExchangePtr make_exchange();
   void log(const Http1Exchange& exchange, int status, bool complete);
   bool idle() const { return pipeline_.empty() && reading_ == Reading::head && carried_.empty(); }
 

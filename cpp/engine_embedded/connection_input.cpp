@@ -80,7 +80,7 @@ std::size_t Connection::consume_head(std::string_view input) {
   // Looked at before the line is parsed: the same line gets the same answer however it came.
   const auto first_line = input.substr(0, input.find('\n'));
   if (first_line.size() > io_.limits().max_request_line + 1) {
-    incoming_ = io_.make_exchange();
+    incoming_ = make_exchange();
     refuse(refusal(RequestFault::request_line_too_long));
     return input.size();
   }
@@ -89,12 +89,12 @@ std::size_t Connection::consume_head(std::string_view input) {
   if (std::memchr(input.data() + scanned_, '\n', input.size() - scanned_) == nullptr) {
     scanned_ = input.size();
     if (input.size() > io_.limits().max_request_line + io_.limits().max_header_bytes) {
-      incoming_ = io_.make_exchange();
+      incoming_ = make_exchange();
       refuse(refusal(RequestFault::header_too_large));
       return input.size();
     }
   } else {
-    incoming_ = io_.make_exchange();
+    incoming_ = make_exchange();
     parser_.emplace(incoming_->request, io_.limits(), static_cast<BodySink&>(*this));
     const auto progress = parser_->parse_head(input);
     switch (progress.outcome) {
@@ -123,7 +123,6 @@ void Connection::on_head(bool request_done) {
     return refuse(*verdict);
   }
   ++requests_;
-  exchange.peer = info_;
   exchange.listener = listener_;
   exchange.received_at = io_.now();
   exchange.keep_alive = semantics.keep_alive;
@@ -217,7 +216,7 @@ void Connection::on_end_of_stream() {
   }
   if (!carried_.empty()) {
     // Half a head: whoever sent it may still read.
-    incoming_ = io_.make_exchange();
+    incoming_ = make_exchange();
     carried_.clear();
     return refuse(refusal(RequestFault::truncated));
   }
@@ -231,7 +230,7 @@ void Connection::resume_body(Http1Exchange& exchange) {
   if (incoming_.get() != &exchange || reading_ != Reading::body) return;
   if (continue_due_ && !exchange.head_written) {  // an interim answer comes before the final one
     continue_due_ = false;
-    out_.text().append(continue_response);
+    out_.text().append(http1::continue_response);
     flush();
     if (reading_ == Reading::closed) return;
   }
@@ -318,7 +317,7 @@ void Connection::send_refusal() {
   const Refusal& refusal = *std::exchange(refusal_, nullptr);
   const bool head = refused_ && refused_->request.method() == "HEAD";
   const auto before = out_.size();
-  write_refusal(refusal, !head, refusal.status == 503 ? "Retry-After: 1\r\n" : "", io_.standing(),
+  http1::write_refusal(refusal, !head, refusal.status == 503 ? "Retry-After: 1\r\n" : "", io_.standing(),
                 out_.text());
   if (refused_) {
     refused_->bytes_out = out_.size() - before;

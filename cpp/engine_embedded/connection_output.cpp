@@ -1,7 +1,8 @@
 // The writing side of a connection: from answers to bytes, in the order of the requests.
+#include "core/unacknowledged.h"
 #include "engine_embedded/connection.h"
 #include "engine_embedded/io_thread.h"
-#include "engine_embedded/response_writer.h"
+#include "http1/response_writer.h"
 #include "engine_embedded/socket_ops.h"
 
 namespace prowingen::embedded {
@@ -77,14 +78,14 @@ void Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
       }
     }
     exchange.head_written = true;
-    write_head(exchange, exchange.framing, exchange.keep_alive, io_.standing(), out_.text());
+    http1::write_head(exchange, exchange.framing, exchange.keep_alive, io_.standing(), out_.text());
   }
   if (exchange.framing != ResponseFraming::none) {
     for (auto& chunk : output.chunks) {
       const auto size = chunk.size();
       exchange.body_bytes_out += size;
       const bool chunked = exchange.framing == ResponseFraming::chunked;
-      if (chunked) write_chunk_header(size, out_.text());
+      if (chunked) http1::write_chunk_header(size, out_.text());
       if (std::string* own = chunk.own()) {
         out_.text().append(*own);
       } else {
@@ -93,7 +94,7 @@ void Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
       if (chunked) out_.text().append("\r\n");
     }
     if (output.finished && exchange.framing == ResponseFraming::chunked) {
-      out_.text().append(last_chunk);
+      out_.text().append(http1::last_chunk);
     }
   }
   exchange.bytes_out += out_.size() - before;

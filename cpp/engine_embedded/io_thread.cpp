@@ -12,7 +12,6 @@ using std::chrono::milliseconds;
 // How long a closed connection's remaining input is read, so that its last answer arrives.
 constexpr auto linger_time = std::chrono::seconds(2);
 constexpr auto drain_time = std::chrono::seconds(1);
-constexpr std::size_t max_spares = 256;
 // Answers that may wait for a sleeping I/O thread before it is woken: a wake-up costs two context
 // switches, an answer in a larger batch costs only the delay.
 constexpr std::size_t mail_batch = 16;
@@ -122,21 +121,6 @@ void IoThread::forget(Connection& connection) {
   connections_[index]->index = index;
   connections_.pop_back();
   open_.fetch_sub(1, std::memory_order_relaxed);
-}
-
-std::shared_ptr<Http1Exchange> IoThread::make_exchange() {
-  if (spares_.empty()) return std::make_shared<Http1Exchange>(*this);
-  auto exchange = std::move(spares_.back());
-  spares_.pop_back();
-  return exchange;
-}
-
-void IoThread::recycle(std::shared_ptr<Http1Exchange> exchange) {
-  // A worker may still be on its way out of it; then it frees it.
-  if (exchange.use_count() != 1 || spares_.size() == max_spares) return;
-  std::atomic_thread_fence(std::memory_order_acquire);
-  exchange->renew();
-  spares_.push_back(std::move(exchange));
 }
 
 // ---------------------------------------------------------------------------- submitting

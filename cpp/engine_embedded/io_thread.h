@@ -15,7 +15,7 @@
 #include "engine_embedded/connection.h"
 #include "engine_embedded/deadlines.h"
 #include "engine_embedded/event_loop.h"
-#include "engine_embedded/response_writer.h"
+#include "http1/response_writer.h"
 
 namespace prowingen::embedded {
 
@@ -44,7 +44,7 @@ class IoThread final : public Transport {
   const RequestLimits& limits() const { return limits_; }
   const EngineContext& context() const { return context_; }
   Deadlines& deadlines() { return deadlines_; }
-  const StandingFields& standing() const { return standing_; }
+  const http1::StandingFields& standing() const { return standing_; }
   std::span<char> read_buffer() { return read_buffer_; }
   std::string& spare_text() { return spare_text_; }
   Exchange::Output& output() { return output_; }
@@ -53,8 +53,8 @@ class IoThread final : public Transport {
   /// Reads the clock; called once for each event that is handled.
   void advance_clock() { now_ = std::chrono::steady_clock::now(); }
   void forget(Connection& connection);
-  std::shared_ptr<Http1Exchange> make_exchange();
-  void recycle(std::shared_ptr<Http1Exchange> exchange);
+  std::shared_ptr<Http1Exchange> make_exchange() { return pool_.make(*this); }
+  void recycle(std::shared_ptr<Http1Exchange> exchange) { pool_.recycle(std::move(exchange)); }
   /// Queues an exchange for the workers, together with those of the other sockets that are ready.
   void submit(std::shared_ptr<Http1Exchange> exchange);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
@@ -83,12 +83,12 @@ class IoThread final : public Transport {
   EventLoop::Timer tick_timer_;
   const std::chrono::steady_clock::duration tick_interval_;
   Deadlines deadlines_;
-  StandingFields standing_;
+  http1::StandingFields standing_;
   SteadyTime now_;
   bool draining_ = false;
   bool closed_ = false;
   std::vector<std::shared_ptr<Connection>> connections_;
-  std::vector<std::shared_ptr<Http1Exchange>> spares_;
+  ExchangePool<Http1Exchange> pool_;
   std::array<char, 64 * 1024> read_buffer_;
   std::string spare_text_;
   Exchange::Output output_;

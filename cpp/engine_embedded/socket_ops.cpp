@@ -5,8 +5,6 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 #if defined(__linux__)
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #else
 #include <sys/types.h>
@@ -82,17 +80,6 @@ Transfer send_file(int socket, int file, std::uint64_t offset, std::uint64_t len
   if (got < 0) return outcome(got);
   return outcome(::send(socket, buffer, static_cast<std::size_t>(got), no_signal));
 #endif
-}
-
-std::size_t unacknowledged_bytes(int socket) {
-  int bytes = 0;
-#if defined(__linux__)
-  if (::ioctl(socket, SIOCOUTQ, &bytes) != 0) return 0;
-#elif defined(SO_NWRITE)
-  socklen_t size = sizeof bytes;
-  if (::getsockopt(socket, SOL_SOCKET, SO_NWRITE, &bytes, &size) != 0) return 0;
-#endif
-  return static_cast<std::size_t>(bytes);
 }
 
 void prepare_listener(int listener) {

@@ -32,9 +32,6 @@ Transfer send_vector(int socket, std::span<iovec> pieces, bool more);
 /// shorter than `length` gives end_of_stream.
 Transfer send_file(int socket, int file, std::uint64_t offset, std::uint64_t length);
 
-/// Bytes written that the peer has not acknowledged; 0 where the platform cannot tell.
-std::size_t unacknowledged_bytes(int socket);
-
 /// Prepares a listening socket: non-blocking, and Nagle's algorithm off for what it accepts.
 void prepare_listener(int listener);
 

@@ -18,6 +18,7 @@
 #include <proxygen/lib/http/HTTPMessage.h>
 #include <proxygen/lib/http/codec/HTTP1xCodec.h>
 #include <proxygen/lib/http/session/HTTPSession.h>
+#include <proxygen/lib/http/session/HTTPTransaction.h>
 
 namespace prowingen {
 // Inside namespace prowingen "proxygen" alone would be ambiguous to a reader, though not to C++.

@@ -17,7 +17,7 @@
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/handler.h"
-#include "engine_proxygen/http1_gate.h"
+#include "engine_proxygen/http1_codec.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -47,13 +47,13 @@ class EventThreads {
   std::map<folly::EventBase*, std::unique_ptr<EventThread>> threads_;
 };
 
-class GateFactory final : public px::HTTPCodecFactory {
+class CodecFactory final : public px::HTTPCodecFactory {
  public:
-  explicit GateFactory(EventThreads& threads) : threads_(threads) {}
+  explicit CodecFactory(EventThreads& threads) : threads_(threads) {}
 
   std::unique_ptr<px::HTTPCodec> getCodec(const std::string&, px::TransportDirection,
                                           bool) override {
-    return std::make_unique<Http1Gate>(threads_.here());
+    return std::make_unique<Http1Codec>(threads_.here());
   }
 
  private:
@@ -67,7 +67,7 @@ class HandlerFactory final : public px::RequestHandlerFactory {
   void onServerStop() noexcept override {}
   px::RequestHandler* onRequest(px::RequestHandler*, px::HTTPMessage* message) noexcept override {
     // It ends with its transaction.
-    return std::make_unique<Handler>(*Http1Gate::current(), *message).release();
+    return std::make_unique<Handler>(*Http1Codec::current(), *message).release();
   }
 
  private:
@@ -131,7 +131,7 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
  public:
   AcceptorFactory(const Options& options, EventThreads& threads,
                   px::HTTPSession::InfoCallback& sessions)
-      : codecs_(std::make_shared<GateFactory>(threads)), sessions_(sessions) {
+      : codecs_(std::make_shared<CodecFactory>(threads)), sessions_(sessions) {
     http_.handlerFactories = px::RequestHandlerChain().addThen<HandlerFactory>(threads).build();
     const auto ours = px::HTTPServerAcceptor::makeConfig(
         {folly::SocketAddress(), px::HTTPServer::Protocol::HTTP}, http_);
@@ -139,7 +139,8 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
     const double idle =
         options.keep_alive_timeout != 0 ? options.keep_alive_timeout : options.header_timeout;
     limits->connectionIdleTimeout = to_milliseconds(idle);
-    limits->transactionIdleTimeout = to_milliseconds(options.write_timeout);
+    // Of a write too. Handlers and the event thread have limits of their own.
+    limits->transactionIdleTimeout = std::chrono::hours(24);
     configuration_ = std::move(limits);
   }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 
+#include "core/unacknowledged.h"
 #include "engine_proxygen/handler.h"
 
 namespace prowingen::proxygen_engine {
@@ -15,24 +16,82 @@ constexpr std::chrono::microseconds gather_time{250};
 }  // namespace
 
 EventThread::EventThread(const EngineContext& context, folly::EventBase& loop)
-    : context_(context), limits_(context.options.request_limits()), loop_(loop) {}
+    : context_(context),
+      limits_(context.options.request_limits()),
+      loop_(loop),
+      standing_(context.options.server_header, context.options.date_header) {}
+
+const http1::StandingFields& EventThread::standing() {
+  standing_.refresh();
+  return standing_;
+}
+
+px::HTTPMessage& EventThread::status_only(int status) {
+  status_only_.setStatusCode(static_cast<std::uint16_t>(status));
+  return status_only_;
+}
+
+Departure EventThread::departure_of(px::ProxygenError error) const {
+  if (dropping_stalled_) return Departure::write_timeout;
+  switch (error) {
+    case px::kErrorTimeout: return Departure::body_timeout;
+    case px::kErrorWriteTimeout: return Departure::write_timeout;
+    case px::kErrorShutdown:
+    case px::kErrorDropped: return Departure::server_stopped;
+    default: return Departure::client_closed;
+  }
+}
+
+// ---------------------------------------------------------------------------- sessions
 
 void EventThread::session_opened(px::HTTPSessionBase& session) {
-  sessions_.emplace(&session, &session);
+  sessions_.emplace(&session, Progress{&session, 0, {}});
   accepted_.fetch_add(1, std::memory_order_relaxed);
   open_.fetch_add(1, std::memory_order_relaxed);
+  if (!isScheduled()) watch_progress();
 }
 
 void EventThread::session_closed(px::HTTPSessionBase& session) {
-  if (sessions_.erase(&session) != 0) open_.fetch_sub(1, std::memory_order_relaxed);
+  if (sessions_.erase(&session) == 0) return;
+  open_.fetch_sub(1, std::memory_order_relaxed);
+  if (sessions_.empty()) cancelTimeout();
 }
 
 void EventThread::drain() {
   loop_.runInEventBaseThread([this] {
     draining_ = true;
     // A copy: an idle session closes at once.
-    for (const auto& [key, session] : std::unordered_map(sessions_)) session->closeWhenIdle();
+    for (const auto& [key, progress] : std::unordered_map(sessions_)) {
+      progress.session->closeWhenIdle();
+    }
   });
+}
+
+void EventThread::watch_progress() {
+  loop_.timer().scheduleTimeout(this, to_milliseconds(options().write_timeout / 8));
+}
+
+bool EventThread::stands_still(Progress& progress, SteadyTime now) const {
+  const auto* socket = progress.session->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  const auto behind = unacknowledged_bytes(socket->getNetworkSocket().toFd());
+  const auto acknowledged = socket->getRawBytesWritten() - behind;
+  if (behind == 0 || acknowledged != progress.acknowledged) {
+    progress.acknowledged = acknowledged;
+    progress.since = now;
+  }
+  return now - progress.since >= to_duration(options().write_timeout);
+}
+
+void EventThread::timeoutExpired() noexcept {
+  watch_progress();
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<px::HTTPSessionBase*> stalled;
+  for (auto& [key, progress] : sessions_) {
+    if (stands_still(progress, now)) stalled.push_back(progress.session);
+  }
+  dropping_stalled_ = true;
+  for (auto* session : stalled) session->dropConnection();
+  dropping_stalled_ = false;
 }
 
 // ---------------------------------------------------------------------------- submitting

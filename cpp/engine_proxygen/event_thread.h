@@ -13,10 +13,13 @@
 #include "core/options.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
+#include "http1/response_writer.h"
 
 namespace prowingen::proxygen_engine {
 
-class EventThread final : public Transport, private folly::EventBase::LoopCallback {
+class EventThread final : public Transport,
+                          private folly::EventBase::LoopCallback,
+                          private folly::HHWheelTimer::Callback {
  public:
   EventThread(const EngineContext& context, folly::EventBase& loop);
 
@@ -37,6 +40,14 @@ class EventThread final : public Transport, private folly::EventBase::LoopCallba
   const Options& options() const { return context_.options; }
   const RequestLimits& limits() const { return limits_; }
   bool draining() const { return draining_; }
+  const http1::StandingFields& standing();
+  Exchange::Output& output() { return output_; }
+  /// A message for a codec that writes its own heads.
+  px::HTTPMessage& status_only(int status);
+  std::shared_ptr<HandledExchange> make_exchange() { return pool_.make(*this); }
+  void recycle(std::shared_ptr<HandledExchange> exchange) { pool_.recycle(std::move(exchange)); }
+  /// Why a transaction ended with this error.
+  Departure departure_of(px::ProxygenError error) const;
   /// Queues an exchange for the workers, together with those of the other sockets that are ready.
   void submit(std::shared_ptr<HandledExchange> exchange);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
@@ -50,7 +61,18 @@ class EventThread final : public Transport, private folly::EventBase::LoopCallba
     Subject subject;
   };
 
+  /// How far a session's client has read. One that is behind and stands still is dropped:
+  /// proxygen's own time limit is for one write, however slowly it goes on.
+  struct Progress {
+    px::HTTPSessionBase* session;
+    std::uint64_t acknowledged = 0;
+    SteadyTime since;
+  };
+
   void runLoopCallback() noexcept override { submit_gathered(); }
+  void timeoutExpired() noexcept override;
+  bool stands_still(Progress& progress, SteadyTime now) const;
+  void watch_progress();
   void submit_gathered();
   void post_mail(Mail mail, bool may_wait);
   void wake();
@@ -60,7 +82,12 @@ class EventThread final : public Transport, private folly::EventBase::LoopCallba
   const RequestLimits limits_;
   folly::EventBase& loop_;
   bool draining_ = false;
-  std::unordered_map<const px::HTTPSessionBase*, px::HTTPSessionBase*> sessions_;
+  std::unordered_map<const px::HTTPSessionBase*, Progress> sessions_;
+  bool dropping_stalled_ = false;
+  http1::StandingFields standing_;
+  Exchange::Output output_;
+  px::HTTPMessage status_only_;
+  ExchangePool<HandledExchange> pool_;
   std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted
   std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;

@@ -2,25 +2,27 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
-#include "core/exchange.h"
-#include "core/response_policy.h"
+#include "core/refusal.h"
+#include "core/served_exchange.h"
 
 namespace prowingen::proxygen_engine {
 
 class Handler;
 
-class HandledExchange final : public Exchange {
+class HandledExchange final : public ServedExchange {
  public:
-  using Exchange::Exchange;
+  using ServedExchange::ServedExchange;
+  void renew() {
+    ServedExchange::renew();
+    handler = nullptr;
+    refusal = nullptr;
+    body_left = 0;
+  }
 
   Handler* handler = nullptr;  // null once its transaction is gone
-  bool submitted = false;
-  bool head_written = false;
-  ResponseFraming framing = ResponseFraming::none;
-  std::uint64_t bytes_in = 0;
-  std::uint64_t body_bytes_out = 0;
+  Verdict refusal = nullptr;   // the head's fault: it is not served
+  std::uint64_t body_left = 0;  // announced by Content-Length and not yet received
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -10,18 +10,19 @@
 
 #include <deque>
 #include <memory>
+#include <string>
 
 #include "core/refusal.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/exchange.h"
-#include "engine_proxygen/http1_gate.h"
+#include "engine_proxygen/http1_codec.h"
 
 namespace prowingen::proxygen_engine {
 
 class Handler final : public px::RequestHandler {
  public:
-  Handler(Http1Gate& gate, px::HTTPMessage& message);
+  Handler(Http1Codec& codec, px::HTTPMessage& message);
   ~Handler() override;
 
   // ---- proxygen
@@ -41,9 +42,11 @@ class Handler final : public px::RequestHandler {
   /// The queue of requests is full.
   void reject();
 
-  // ---- the gate
+  // ---- the codec
+  px::HTTPSessionBase* session();
   /// More has come behind the request: it is read when this one is answered.
-  void hold_input() { downstream_->pauseIngress(); }
+  void hold_input();
+  bool holds_input() const { return holds_input_; }
   /// The rest of the request is malformed.
   void refuse(const Refusal& refusal);
 
@@ -51,31 +54,31 @@ class Handler final : public px::RequestHandler {
   void dispatch();
   void flush();
   bool take_output();
-  void send_head();
-  void send_pending();
-  void send_file_piece();
+  void begin_answer(Exchange::Output& output);
+  void append_body(std::string& text, std::string_view bytes);
+  bool send_next();
+  void send_body(std::unique_ptr<folly::IOBuf> body);
   void finish();
+  void end_answer();
   void cut();
   void send_refusal(const Refusal& refusal);
-  bool keeps_alive() const;
+  bool decide_keep_alive() const;
   void log(int status, bool complete);
 
   EventThread& thread_;
-  Http1Gate& gate_;
-  const Refusal* refusal_ = nullptr;
-  bool client_keeps_alive_ = false;
-  bool continue_due_ = false;
-  std::uint64_t body_left_ = 0;  // announced by Content-Length and not yet received
-  std::uint64_t discarded_ = 0;
+  Http1Codec& codec_;
   std::shared_ptr<HandledExchange> exchange_;
 
+  bool continue_due_ = false;
   bool request_done_ = false;
   bool ingress_paused_ = false;
+  bool holds_input_ = false;
   bool egress_paused_ = false;
   bool output_finished_ = false;
   bool aborted_ = false;
-  bool answered_ = false;      // sendEOM or sendAbort was called
+  bool answered_ = false;      // its end is sent
   bool refused_ = false;       // by us, after the request was accepted
+  std::uint64_t discarded_ = 0;
   std::deque<Chunk> pending_;  // taken from the exchange, not yet sent
 };
 

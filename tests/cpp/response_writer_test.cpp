@@ -1,5 +1,5 @@
 // Answers as bytes: status line and fields, chunk headers, the server's own refusals.
-#include "engine_embedded/response_writer.h"
+#include "http1/response_writer.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@
 
 #include "core/engine.h"
 
-namespace prowingen::embedded {
+namespace prowingen::http1 {
 namespace {
 
 using namespace std::literals;
@@ -227,4 +227,4 @@ TEST(WriteRefusal, LengthFieldPageAndLogAgreeForEveryFault) {
 }
 
 }  // namespace
-}  // namespace prowingen::embedded
+}  // namespace prowingen::http1

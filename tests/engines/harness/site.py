@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+WORKS_AHEAD = {"embedded"}
+"""Engines that work on pipelined requests side by side; the others, one after the other."""
+
+
 class ServeFixture(Protocol):
     def __call__(self, app: object, **options: object) -> Site: ...
 

@@ -1,10 +1,10 @@
-#include "engine_embedded/response_writer.h"
+#include "http1/response_writer.h"
 
 #include <array>
 #include <charconv>
 #include <ctime>
 
-namespace prowingen::embedded {
+namespace prowingen::http1 {
 namespace {
 
 template <class Integer>
@@ -84,4 +84,4 @@ void write_refusal(const Refusal& refusal, bool with_body, std::string_view extr
   if (with_body) out.append(page);
 }
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen::http1

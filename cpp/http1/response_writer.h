@@ -9,7 +9,7 @@
 #include "core/refusal.h"
 #include "core/response_policy.h"
 
-namespace prowingen::embedded {
+namespace prowingen::http1 {
 
 /// `Date` and `Server` as field lines, made once a second and not once a response.
 class StandingFields {
@@ -42,4 +42,4 @@ inline constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n
 void write_refusal(const Refusal& refusal, bool with_body, std::string_view extra_field,
                    const StandingFields& standing, std::string& out);
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen::http1

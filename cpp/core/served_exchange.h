@@ -1,0 +1,63 @@
+// An exchange with what both engines keep about it while they serve it. I/O thread only.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "core/exchange.h"
+#include "core/response_policy.h"
+
+namespace prowingen {
+
+class AccessLog;
+
+class ServedExchange : public Exchange {
+ public:
+  using Exchange::Exchange;
+
+  bool keep_alive = true;  // as the client wants it; false once the head said close
+  bool submitted = false;
+  bool head_written = false;
+  ResponseFraming framing = ResponseFraming::none;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;  // as framed for the wire
+  std::uint64_t body_bytes_out = 0;
+
+  /// Writes the exchange to the access log, if there is one. `status`: 0 if there was no answer;
+  /// `complete`: the whole of it was sent; `connection_requests`: so far, this one included.
+  void log(AccessLog* access_log, int status, bool complete,
+           std::uint64_t connection_requests) const;
+
+ protected:
+  void renew();
+};
+
+/// Exchanges that are over and serve again, their capacities kept.
+template <typename Served>
+class ExchangePool {
+ public:
+  std::shared_ptr<Served> make(Transport& transport) {
+    if (spares_.empty()) return std::make_shared<Served>(transport);
+    auto exchange = std::move(spares_.back());
+    spares_.pop_back();
+    return exchange;
+  }
+
+  void recycle(std::shared_ptr<Served> exchange) {
+    // A worker may still be on its way out of it; then it frees it.
+    if (exchange.use_count() != 1 || spares_.size() == max_spares) return;
+    std::atomic_thread_fence(std::memory_order_acquire);
+    exchange->renew();
+    spares_.push_back(std::move(exchange));
+  }
+
+ private:
+  static constexpr std::size_t max_spares = 256;
+  std::vector<std::shared_ptr<Served>> spares_;
+};
+
+}  // namespace prowingen

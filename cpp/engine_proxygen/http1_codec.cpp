@@ -1,0 +1,313 @@
+#include "engine_proxygen/http1_codec.h"
+
+#include "core/request_policy.h"
+#include "engine_proxygen/event_thread.h"
+#include "engine_proxygen/handler.h"
+#include "http1/response_writer.h"
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+thread_local Http1Codec* announcing = nullptr;
+
+/// Marks the codec whose request the session is being told of.
+class Announcing {
+ public:
+  explicit Announcing(Http1Codec* codec) : before_(std::exchange(announcing, codec)) {}
+  ~Announcing() { announcing = before_; }
+  Announcing(const Announcing&) = delete;
+  Announcing& operator=(const Announcing&) = delete;
+
+ private:
+  Http1Codec* before_;
+};
+
+void name_end(const folly::SocketAddress& address, std::string& host, std::string& port) {
+  if (!address.isInitialized() || !address.isFamilyInet()) return;  // a Unix socket has no name
+  host = address.getAddressStr();
+  port = std::to_string(address.getPort());
+}
+
+}  // namespace
+
+Http1Codec::Http1Codec(EventThread& thread)
+    : HTTP1xCodec(px::TransportDirection::DOWNSTREAM), thread_(thread) {}
+
+Http1Codec* Http1Codec::current() { return announcing; }
+
+void Http1Codec::setCallback(px::HTTPCodec::Callback* callback) {
+  callback_ = callback;
+  HTTP1xCodec::setCallback(callback);
+}
+
+std::shared_ptr<HandledExchange> Http1Codec::take_request(Handler& handler,
+                                                          px::HTTPMessage& message) {
+  if (!connection_) {
+    auto info = std::make_shared<ConnectionInfo>();
+    name_end(message.getClientAddress(), info->remote_address, info->remote_port);
+    name_end(message.getDstAddress(), info->local_address, info->local_port);
+    connection_ = std::move(info);
+  }
+  incoming_->peer = connection_;
+  handler_ = &handler;
+  return std::move(incoming_);
+}
+
+void Http1Codec::forget(const Handler& handler) {
+  if (handler_ != &handler) return;
+  handler_ = nullptr;
+  if (reading_ == Reading::body) reading_ = Reading::ignored;
+}
+
+// ---------------------------------------------------------------------------- reading
+
+std::size_t Http1Codec::onIngress(const folly::IOBuf& input) {
+  if (input.isChained()) {  // a parser wants its input in one piece
+    const folly::IOBuf whole = input.cloneCoalescedAsValue();
+    return onIngress(whole);
+  }
+  switch (reading_) {
+    case Reading::ignored: return input.length();
+    case Reading::body: return read_body(input);
+    case Reading::head: break;
+  }
+  if (handler_ != nullptr) {
+    handler_->hold_input();
+    return 0;
+  }
+  return read_head({reinterpret_cast<const char*>(input.data()), input.length()});
+}
+
+std::size_t Http1Codec::read_head(std::string_view input) {
+  using Outcome = http1::RequestParser::Outcome;
+  if (input.starts_with("\r\n")) return 2;  // RFC 9112 section 2.2
+  const auto& limits = thread_.limits();
+  incoming_ = thread_.make_exchange();
+  incoming_->bytes_in = input.size();  // of a head that is refused: all there is
+  if (input.substr(0, input.find('\n')).size() > limits.max_request_line + 1) {
+    refuse_head(&refusal(RequestFault::request_line_too_long));
+    return input.size();
+  }
+  http1::RequestParser::Progress progress{Outcome::need_more};
+  if (input.find('\n') != std::string_view::npos) {  // else not even a first line is there
+    parser_.emplace(incoming_->request, limits, static_cast<BodySink&>(*this));
+    progress = parser_->parse_head(input);
+  }
+  if (progress.outcome == Outcome::refused) {
+    refuse_head(progress.verdict);
+    return input.size();
+  }
+  if (progress.outcome == Outcome::need_more) {
+    if (input.size() > limits.max_request_line + limits.max_header_bytes) {
+      refuse_head(&refusal(RequestFault::header_too_large));
+      return input.size();
+    }
+    thread_.recycle(std::move(incoming_));
+    begin();
+    if (!isScheduled()) {
+      thread_.loop().timer().scheduleTimeout(this,
+                                             to_milliseconds(thread_.options().header_timeout));
+    }
+    return 0;
+  }
+  RequestSemantics semantics;
+  if (auto verdict = check_header_section(incoming_->request, limits, semantics)) {
+    refuse_head(verdict);
+    return input.size();
+  }
+  HandledExchange& exchange = *incoming_;
+  exchange.bytes_in = progress.consumed;
+  exchange.keep_alive = semantics.keep_alive;
+  exchange.has_body = semantics.framing != BodyFraming::none;
+  exchange.expects_continue = semantics.expects_continue;
+  if (semantics.framing == BodyFraming::content_length) {
+    exchange.body_left = semantics.content_length;
+  }
+  announce_request(progress.outcome == Outcome::request_done);
+  return progress.consumed;
+}
+
+void Http1Codec::refuse_head(Verdict verdict) {
+  thread_.count_refusal();
+  incoming_->refusal = verdict;
+  reading_ = Reading::ignored;
+  announce_request(true);
+}
+
+// Begins the transaction: with the head's first bytes, so that a head that never ends is answered.
+void Http1Codec::begin() {
+  if (message_) return;
+  ++id_;
+  request_pending_ = response_pending_ = true;
+  cut_ = false;
+  message_ = std::make_unique<px::HTTPMessage>();
+  callback_->onMessageBegin(id_, message_.get());
+}
+
+// Makes the request known, whose handler takes it.
+void Http1Codec::announce_request(bool whole) {
+  cancelTimeout();
+  begin();
+  head_request_ = incoming_->request.method() == "HEAD";
+  message_->setMethod(head_request_ ? px::HTTPMethod::HEAD : px::HTTPMethod::POST);
+  if (!whole) {
+    reading_ = Reading::body;
+    receiving_ = incoming_;
+  }
+  {
+    const Announcing this_one(this);
+    callback_->onHeadersComplete(id_, std::move(message_));
+  }
+  if (incoming_) {  // the session takes no more requests
+    reading_ = Reading::ignored;
+    incoming_.reset();
+    return;
+  }
+  if (handler_ != nullptr) session_ = handler_->session();
+  if (whole) end_request();
+}
+
+void Http1Codec::end_request() {
+  request_pending_ = false;
+  receiving_.reset();
+  callback_->onMessageComplete(id_, false);
+}
+
+std::size_t Http1Codec::read_body(const folly::IOBuf& input) {
+  using Outcome = http1::RequestParser::Outcome;
+  const std::string_view bytes(reinterpret_cast<const char*>(input.data()), input.length());
+  std::size_t used = 0;
+  input_ = &input;
+  while (used < bytes.size() && reading_ == Reading::body) {
+    const auto progress = parser_->parse_body(bytes.substr(used));
+    used += progress.consumed;
+    if (progress.outcome == Outcome::refused) {
+      thread_.count_refusal();
+      reading_ = Reading::ignored;
+      if (handler_ != nullptr) handler_->refuse(*progress.verdict);
+      return bytes.size();
+    }
+    if (progress.outcome == Outcome::request_done) {
+      reading_ = ends_ ? Reading::ignored : Reading::head;
+      end_request();
+    } else if (progress.consumed == 0) {
+      break;
+    }
+  }
+  return used;
+}
+
+void Http1Codec::on_body(std::string_view bytes) {
+  auto piece = input_->cloneOne();
+  piece->trimStart(static_cast<std::size_t>(reinterpret_cast<const std::uint8_t*>(bytes.data()) -
+                                            piece->data()));
+  piece->trimEnd(piece->length() - bytes.size());
+  callback_->onBody(id_, std::move(piece), 0);
+}
+
+void Http1Codec::onIngressEOF() {
+  if (ends_) return linger_.end();
+  if (!message_) return;  // a body's end is the session's to judge
+  incoming_ = thread_.make_exchange();
+  refuse_head(&refusal(RequestFault::truncated));
+}
+
+// A head that has begun is not whole in time.
+void Http1Codec::timeoutExpired() noexcept {
+  incoming_ = thread_.make_exchange();
+  refuse_head(&refusal(RequestFault::request_timeout));
+}
+
+// ---------------------------------------------------------------------------- writing
+
+void Http1Codec::announce(ResponseFraming framing, bool keep_alive) {
+  framing_ = framing;
+  keep_alive_ = keep_alive;
+}
+
+void Http1Codec::generateHeader(folly::IOBufQueue& out, StreamID, const px::HTTPMessage& message,
+                                bool last, px::HTTPHeaderSize* size,
+                                const folly::Optional<px::HTTPHeaders>&) {
+  if (text_.empty()) {
+    // An answer of the session's own, in place of a handler that has been told of the error.
+    const bool late = message.getStatusCode() == 408;
+    http1::write_refusal(refusal(late ? RequestFault::request_timeout : RequestFault::truncated),
+                         !head_request_, "", thread_.standing(), text_);
+    announce(ResponseFraming::none, false);
+    reading_ = Reading::ignored;
+  }
+  out.append(text_.data(), text_.size());
+  generated_ += text_.size();
+  if (size != nullptr) size->compressed = size->uncompressed = text_.size();
+  text_.clear();
+  if (last) generateEOM(out, id_);
+}
+
+std::size_t Http1Codec::generateBody(folly::IOBufQueue& out, StreamID transaction,
+                                     std::unique_ptr<folly::IOBuf> body,
+                                     folly::Optional<std::uint8_t>, bool last) {
+  std::size_t size = body ? body->computeChainDataLength() : 0;
+  if (size != 0 && framing_ == ResponseFraming::chunked) {
+    http1::write_chunk_header(size, text_);
+    out.append(text_.data(), text_.size());
+    out.append(std::move(body));
+    out.append("\r\n", 2);
+    size += text_.size() + 2;
+    text_.clear();
+  } else if (size != 0) {
+    out.append(std::move(body));
+  }
+  generated_ += size;
+  return last ? size + generateEOM(out, transaction) : size;
+}
+
+std::size_t Http1Codec::generateEOM(folly::IOBufQueue& out, StreamID) {
+  std::size_t size = 0;
+  // Without a last chunk, the connection's end does not make the answer look whole.
+  if (framing_ == ResponseFraming::chunked && !cut_) {
+    out.append(http1::last_chunk.data(), http1::last_chunk.size());
+    size = http1::last_chunk.size();
+  }
+  generated_ += size;
+  response_pending_ = false;
+  if (!keep_alive_ || cut_) end_connection();
+  return size;
+}
+
+// The last answer is generated. A session whose codec is not reusable closes; one that has to
+// linger is left to read, and the codec throws away what it reads.
+void Http1Codec::end_connection() {
+  const bool input_may_follow = request_pending_ || reading_ == Reading::ignored ||
+                                (handler_ != nullptr && handler_->holds_input());
+  ends_ = true;
+  if (reading_ == Reading::head) reading_ = Reading::ignored;
+  if (input_may_follow && session_ != nullptr) {
+    linger_.begin_after(*session_, generated_);
+  } else {
+    reusable_ = false;
+  }
+}
+
+std::size_t Http1Codec::generateRstStream(folly::IOBufQueue&, StreamID, px::ErrorCode) {
+  response_pending_ = false;
+  reusable_ = false;
+  return 0;
+}
+
+// Of a session that drains: it is told twice, and the answers under way are still sent.
+std::size_t Http1Codec::generateGoaway(folly::IOBufQueue&, StreamID last, px::ErrorCode code,
+                                       std::unique_ptr<folly::IOBuf>) {
+  if (draining_ || last != px::HTTPCodec::MaxStreamID || code != px::ErrorCode::NO_ERROR) {
+    reusable_ = false;
+  }
+  draining_ = true;
+  return 0;
+}
+
+std::size_t Http1Codec::generateImmediateGoaway(folly::IOBufQueue&, px::ErrorCode,
+                                                std::unique_ptr<folly::IOBuf>) {
+  reusable_ = false;
+  return 0;
+}
+
+}  // namespace prowingen::proxygen_engine

@@ -1,0 +1,131 @@
+// HTTP/1 for proxygen's sessions, as this project reads and writes it.
+//
+// A session leaves the bytes to its codec. This one reads with the strict parser and writes with
+// the writer that the embedded engine uses, so that both engines refuse the same requests and put
+// the same bytes on the wire. proxygen's own codec accepts bare LF, joins folded lines, knows 34
+// methods, stops at any Upgrade field and parses a head into a table that WSGI would take apart
+// again. It is the base class only for what a release of proxygen may add to a codec's interface.
+//
+//   head --whole head--> head or body     body --its end--> head
+//     |                    |
+//     +----- refused ------+---> ignored <--- a last answer
+//
+// The session is told of a request when the one ahead of it is answered, and its reads are paused
+// until then. It would otherwise begin the next transaction, and leave it open for ever if the
+// answer ahead of it turned out to be the connection's last one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/refusal.h"
+#include "core/response_policy.h"
+#include "engine_proxygen/compat.h"
+#include "engine_proxygen/exchange.h"
+#include "engine_proxygen/linger.h"
+#include "http1/request_parser.h"
+
+namespace prowingen::proxygen_engine {
+
+class EventThread;
+class Handler;
+
+/// I/O thread only, as all of a codec is.
+class Http1Codec final : public px::HTTP1xCodec,
+                         private http1::BodySink,
+                         private folly::HHWheelTimer::Callback {
+ public:
+  explicit Http1Codec(EventThread& thread);
+
+  // ---- the handler
+  /// The codec that is making a request known, on this thread.
+  static Http1Codec* current();
+  /// The request, which this handler answers. It is refused if it has a `refusal`.
+  std::shared_ptr<HandledExchange> take_request(Handler& handler, px::HTTPMessage& message);
+  /// The handler is gone.
+  void forget(const Handler& handler);
+  /// The requests so far.
+  std::uint64_t requests() const { return id_; }
+  /// False: whatever the client wants, the next answer is the connection's last.
+  bool persists() const { return reusable_ && !draining_; }
+  /// What the next sendHeaders() writes, in place of its message: the head, and with it as much of
+  /// the body as there is already.
+  std::string& text() { return text_; }
+  /// How the answer goes on after that.
+  void announce(ResponseFraming framing, bool keep_alive);
+  /// The answer ends before it is whole, and with it the connection.
+  void cut_answer() { cut_ = true; }
+
+  EventThread& thread() { return thread_; }
+
+  // ---- the session: reading
+  void setCallback(px::HTTPCodec::Callback* callback) override;
+  std::size_t onIngress(const folly::IOBuf& input) override;
+  void onIngressEOF() override;
+  void setParserPaused(bool paused) override { paused_ = paused; }
+  bool isParserPaused() const override { return paused_; }
+  bool isBusy() const override { return request_pending_ || response_pending_; }
+  bool isReusable() const override { return reusable_; }
+  bool isWaitingToDrain() const override { return draining_ && reusable_; }
+  bool closeOnEgressComplete() const override { return !response_pending_ && !reusable_; }
+
+  // ---- the session: writing
+  void generateHeader(folly::IOBufQueue& out, StreamID transaction, const px::HTTPMessage& message,
+                      bool last, px::HTTPHeaderSize* size,
+                      const folly::Optional<px::HTTPHeaders>& extra) override;
+  std::size_t generateBody(folly::IOBufQueue& out, StreamID transaction,
+                           std::unique_ptr<folly::IOBuf> body, folly::Optional<std::uint8_t>,
+                           bool last) override;
+  std::size_t generateEOM(folly::IOBufQueue& out, StreamID transaction) override;
+  std::size_t generateRstStream(folly::IOBufQueue& out, StreamID transaction,
+                                px::ErrorCode code) override;
+  std::size_t generateGoaway(folly::IOBufQueue& out, StreamID last, px::ErrorCode code,
+                             std::unique_ptr<folly::IOBuf> data) override;
+  std::size_t generateImmediateGoaway(folly::IOBufQueue& out, px::ErrorCode code,
+                                      std::unique_ptr<folly::IOBuf> data) override;
+
+ private:
+  enum class Reading : std::uint8_t { head, body, ignored };
+
+  std::size_t read_head(std::string_view input);
+  std::size_t read_body(const folly::IOBuf& input);
+  void refuse_head(Verdict verdict);
+  void begin();
+  void announce_request(bool whole);
+  void end_request();
+  void on_body(std::string_view bytes) override;
+  void timeoutExpired() noexcept override;
+  void end_connection();
+
+  EventThread& thread_;
+  px::HTTPCodec::Callback* callback_ = nullptr;
+  px::HTTPSessionBase* session_ = nullptr;  // known once there is a request
+  std::shared_ptr<const ConnectionInfo> connection_;
+  StreamID id_ = 0;  // of the request that is being received or answered
+
+  Reading reading_ = Reading::head;
+  bool paused_ = false;
+  bool request_pending_ = false;
+  std::unique_ptr<px::HTTPMessage> message_;   // of a request that has begun
+  std::shared_ptr<HandledExchange> incoming_;  // until its handler takes it
+  std::shared_ptr<HandledExchange> receiving_;  // whose body the parser is at
+  std::optional<http1::RequestParser> parser_;
+  const folly::IOBuf* input_ = nullptr;  // that read_body() is in
+  Handler* handler_ = nullptr;           // of the request that is being received or answered
+
+  std::string text_;
+  ResponseFraming framing_ = ResponseFraming::none;
+  bool head_request_ = false;
+  bool response_pending_ = false;
+  bool keep_alive_ = true;  // as the answer's head says
+  bool cut_ = false;
+  bool ends_ = false;  // its last answer is generated
+  bool reusable_ = true;
+  bool draining_ = false;
+  std::uint64_t generated_ = 0;  // bytes so far
+  Linger linger_;
+};
+
+}  // namespace prowingen::proxygen_engine

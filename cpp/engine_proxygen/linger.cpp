@@ -1,0 +1,36 @@
+#include "engine_proxygen/linger.h"
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+constexpr std::chrono::seconds linger_time{2};
+// proxygen tells of a transaction's last byte when it is generated, and not of each one that is
+// written: a client that does not take the answer at once is looked at again after this.
+constexpr std::chrono::milliseconds retry_time{10};
+
+}  // namespace
+
+void Linger::begin_after(px::HTTPSessionBase& session, std::uint64_t bytes) {
+  session_ = &session;
+  bytes_ = bytes;
+  session.getEventBase()->runInLoop(this, true);  // behind the session's own writing
+}
+
+void Linger::shut_down_sending() {
+  folly::AsyncTransport& socket = *session_->getTransport();
+  lingering_ = socket.getAppBytesWritten() >= bytes_;
+  if (lingering_) socket.shutdownWrite();
+  session_->getEventBase()->timer().scheduleTimeout(
+      this, lingering_ ? std::chrono::milliseconds(linger_time) : retry_time);
+}
+
+void Linger::end() {
+  if (lingering_) session_->getEventBase()->timer().scheduleTimeout(this, retry_time);
+}
+
+void Linger::timeoutExpired() noexcept {
+  if (!lingering_) return shut_down_sending();
+  session_->dropConnection();  // and with it the codec, and this
+}
+
+}  // namespace prowingen::proxygen_engine
