@@ -33,4 +33,25 @@ target_link_libraries(prowingen_engine_proxygen PUBLIC prowingen_core
                       PRIVATE prowingen_http1 proxygen::proxygenhttpserver)
 # folly's inline code has to agree with the library, which every package builds for release.
 target_compile_definitions(prowingen_engine_proxygen PRIVATE $<$<CONFIG:Debug>:NDEBUG>)
-message(STATUS "proxygen: built in (${proxygen_DIR})")
+
+# Which release it is, for --version. proxygen's package does not say; a package manager's may, or
+# the path that Homebrew keeps it under.
+set(proxygen_release "${proxygen_VERSION}")
+file(REAL_PATH "${proxygen_DIR}" proxygen_path)
+if(NOT proxygen_release AND proxygen_path MATCHES "/(20[0-9][0-9]\\.[0-9.]*[0-9])[/_]")
+  set(proxygen_release "${CMAKE_MATCH_1}")
+endif()
+find_program(rpm_command rpm)
+if(NOT proxygen_release AND rpm_command)
+  execute_process(COMMAND "${rpm_command}" -qf --queryformat "%{VERSION}" "${proxygen_path}"
+                  OUTPUT_VARIABLE proxygen_release RESULT_VARIABLE rpm_failed ERROR_QUIET)
+  if(rpm_failed)
+    set(proxygen_release "")
+  endif()
+endif()
+if(NOT proxygen_release)
+  set(proxygen_release "release unknown")
+endif()
+target_compile_definitions(prowingen_engine_proxygen
+                           PRIVATE PROWINGEN_PROXYGEN_RELEASE="${proxygen_release}")
+message(STATUS "proxygen: built in (${proxygen_release}, ${proxygen_DIR})")

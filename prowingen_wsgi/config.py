@@ -115,6 +115,13 @@ class Config:
         "what speaks HTTP; auto takes proxygen where it is built in, else embedded",
         group="Server",
     )
+    http: str = _option(
+        "auto",
+        Choice(("auto", "1.1", "2")),
+        "what is spoken without TLS; auto is 1.1, 2 is HTTP/2 with prior knowledge, which the "
+        "proxygen engine speaks",
+        group="Server",
+    )
     threads: int = _option(
         8,
         Count(1, 4096),

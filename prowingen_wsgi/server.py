@@ -73,7 +73,7 @@ class Server:
         if access_log is not None and not callable(access_log):
             raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
         self.config = config or Config()
-        self.engine = choose_engine(self.config.engine)
+        self.engine = choose_engine(self.config)
         self._app = app
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._listeners = open_listeners(self.config.bind, self.config.backlog)
@@ -314,11 +314,14 @@ def serve(
     return server
 
 
-def choose_engine(name: str) -> str:
-    """The engine that an `engine` option means. Raises ConfigError if it is not built in."""
+def choose_engine(config: Config) -> str:
+    """The engine that a configuration means. Raises ConfigError if this build has none such."""
     built = _native.engines()
+    name = config.engine
     if name == "auto":
-        return "proxygen" if "proxygen" in built else "embedded"
+        name = "proxygen" if "proxygen" in built else "embedded"
     if name not in built:
         raise ConfigError(f'engine: "{name}": this build has only {", ".join(sorted(built))}')
+    if config.http == "2" and name != "proxygen":
+        raise ConfigError(f'http: "2": the {name} engine speaks HTTP/1.1 only; proxygen speaks both')
     return name

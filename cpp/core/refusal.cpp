@@ -82,6 +82,9 @@ constexpr std::array rows{
     Row(forbidden_trailer, 400, "a field that does not belong there is in the trailer section",
         "RFC 9110 6.5.1"),
     Row(trailers_too_large, 431, "the trailer section is too large", "RFC 6585 5"),
+    // HTTP/2
+    Row(connection_field, 400, "a field that belongs to a connection of HTTP/1.1 is there",
+        "RFC 9113 8.2.2"),
     // the peer, not its syntax
     Row(truncated, 400, "the connection ended before the request did", "RFC 9112 8"),
     Row(request_timeout, 408, "the request did not arrive in time", "RFC 9110 15.5.9"),

@@ -66,6 +66,8 @@ enum class RequestFault : std::uint8_t {
   chunk_extension_too_long,
   forbidden_trailer,
   trailers_too_large,
+  // HTTP/2
+  connection_field,
   // the peer, not its syntax
   truncated,
   request_timeout,

@@ -16,8 +16,9 @@
 #include "core/signals.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
-#include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
+#include "engine_proxygen/http1_handler.h"
+#include "engine_proxygen/http2_handler.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -53,7 +54,11 @@ class CodecFactory final : public px::HTTPCodecFactory {
 
   std::unique_ptr<px::HTTPCodec> getCodec(const std::string&, px::TransportDirection,
                                           bool) override {
-    return std::make_unique<Http1Codec>(threads_.here());
+    EventThread& thread = threads_.here();
+    if (thread.options().http == "2") {
+      return std::make_unique<px::HTTP2Codec>(px::TransportDirection::DOWNSTREAM);
+    }
+    return std::make_unique<Http1Codec>(thread);
   }
 
  private:
@@ -67,7 +72,10 @@ class HandlerFactory final : public px::RequestHandlerFactory {
   void onServerStop() noexcept override {}
   px::RequestHandler* onRequest(px::RequestHandler*, px::HTTPMessage* message) noexcept override {
     // It ends with its transaction.
-    return std::make_unique<Handler>(*Http1Codec::current(), *message).release();
+    if (Http1Codec* codec = Http1Codec::current()) {
+      return std::make_unique<Http1Handler>(*codec, *message).release();
+    }
+    return std::make_unique<Http2Handler>(threads_.here(), *message).release();
   }
 
  private:
@@ -262,7 +270,8 @@ std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerS
 }
 
 std::string engine_version() {
-  return std::string("proxygen, ") + OpenSSL_version(OPENSSL_VERSION);
+  return std::string("proxygen " PROWINGEN_PROXYGEN_RELEASE ", ") +
+         OpenSSL_version(OPENSSL_VERSION);
 }
 
 }  // namespace prowingen::proxygen_engine

@@ -5,79 +5,95 @@
 //                                                             stops the pulling of output
 //   requestComplete, onError: the exchange's one terminal event, and the end of this object
 //
-// I/O thread only.
+// What depends on the HTTP version, which is how a head is written and what becomes of the
+// connection, is a derived class's. I/O thread only.
 #pragma once
 
 #include <deque>
 #include <memory>
-#include <string>
 
 #include "core/refusal.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/exchange.h"
-#include "engine_proxygen/http1_codec.h"
 
 namespace prowingen::proxygen_engine {
 
-class Handler final : public px::RequestHandler {
+class Handler : public px::RequestHandler {
  public:
-  Handler(Http1Codec& codec, px::HTTPMessage& message);
   ~Handler() override;
 
   // ---- proxygen
-  void onRequest(std::unique_ptr<px::HTTPMessage> message) noexcept override;
-  void onBody(std::unique_ptr<folly::IOBuf> body) noexcept override;
-  void onUpgrade(px::UpgradeProtocol) noexcept override {}
-  void onEOM() noexcept override;
-  void requestComplete() noexcept override;
-  void onError(px::ProxygenError error) noexcept override;
-  void onEgressPaused() noexcept override { egress_paused_ = true; }
-  void onEgressResumed() noexcept override;
-  bool canHandleExpect() noexcept override { return true; }
+  void onRequest(std::unique_ptr<px::HTTPMessage> message) noexcept final;
+  void onBody(std::unique_ptr<folly::IOBuf> body) noexcept final;
+  void onUpgrade(px::UpgradeProtocol) noexcept final {}
+  void onEOM() noexcept final;
+  void requestComplete() noexcept final;
+  void onError(px::ProxygenError error) noexcept final;
+  void onEgressPaused() noexcept final { egress_paused_ = true; }
+  void onEgressResumed() noexcept final;
+  bool canHandleExpect() noexcept final { return true; }
 
   // ---- the exchange
   void output_ready() { flush(); }
   void body_wanted();
   /// The queue of requests is full.
   void reject();
-
-  // ---- the codec
-  px::HTTPSessionBase* session();
-  /// More has come behind the request: it is read when this one is answered.
-  void hold_input();
-  bool holds_input() const { return holds_input_; }
-  /// The rest of the request is malformed.
+  /// The rest of the request is malformed or too large.
   void refuse(const Refusal& refusal);
+
+ protected:
+  /// The request is in the exchange, or its `refusal` is.
+  Handler(EventThread& thread, std::shared_ptr<HandledExchange> exchange);
+
+  /// Prepares the head, and takes from the output what goes out with it. The message is sent.
+  virtual px::HTTPMessage& begin_answer(Exchange::Output& output) = 0;
+  /// Sends the interim answer 100.
+  virtual void send_continue() = 0;
+  /// Sends the head of a refusal, and its page unless `head_only`.
+  virtual void send_refusal_page(const Refusal& refusal, bool head_only) = 0;
+  /// Ends an answer, whose head may be out, so that it does not look whole.
+  virtual void abort_answer() = 0;
+  /// Whether a request may go on after its head.
+  virtual bool body_may_follow() const = 0;
+  /// Checks the size of the body so far.
+  virtual Verdict check_received(std::uint64_t) const { return nullptr; }
+  virtual void on_request_whole() {}
+
+  EventThread& thread() { return thread_; }
+  const EventThread& thread() const { return thread_; }
+  HandledExchange& exchange() { return *exchange_; }
+  const HandledExchange& exchange() const { return *exchange_; }
+  px::HTTPTransaction& transaction() const { return *downstream_->getTransaction(); }
+  bool request_done() const { return request_done_; }
+  bool continue_due() const { return continue_due_; }
+  /// The end of an answer, and perhaps of this object.
+  void end_answer();
+  void reset();
 
  private:
   void dispatch();
   void flush();
   bool take_output();
-  void begin_answer(Exchange::Output& output);
-  void append_body(std::string& text, std::string_view bytes);
   bool send_next();
   void send_body(std::unique_ptr<folly::IOBuf> body);
   void finish();
-  void end_answer();
   void cut();
   void send_refusal(const Refusal& refusal);
-  bool decide_keep_alive() const;
   void log(int status, bool complete);
 
   EventThread& thread_;
-  Http1Codec& codec_;
   std::shared_ptr<HandledExchange> exchange_;
 
   bool continue_due_ = false;
   bool request_done_ = false;
   bool ingress_paused_ = false;
-  bool holds_input_ = false;
   bool egress_paused_ = false;
   bool output_finished_ = false;
   bool aborted_ = false;
-  bool answered_ = false;      // its end is sent
-  bool refused_ = false;       // by us, after the request was accepted
+  bool answered_ = false;  // its end is sent
+  bool refused_ = false;   // by us, after the request was accepted
+  std::uint64_t received_ = 0;  // of the body
   std::uint64_t discarded_ = 0;
   std::deque<Chunk> pending_;  // taken from the exchange, not yet sent
 };

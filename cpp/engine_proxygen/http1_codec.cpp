@@ -1,8 +1,9 @@
 #include "engine_proxygen/http1_codec.h"
 
 #include "core/request_policy.h"
+#include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/event_thread.h"
-#include "engine_proxygen/handler.h"
+#include "engine_proxygen/http1_handler.h"
 #include "http1/response_writer.h"
 
 namespace prowingen::proxygen_engine {
@@ -22,12 +23,6 @@ class Announcing {
   Http1Codec* before_;
 };
 
-void name_end(const folly::SocketAddress& address, std::string& host, std::string& port) {
-  if (!address.isInitialized() || !address.isFamilyInet()) return;  // a Unix socket has no name
-  host = address.getAddressStr();
-  port = std::to_string(address.getPort());
-}
-
 }  // namespace
 
 Http1Codec::Http1Codec(EventThread& thread)
@@ -40,20 +35,15 @@ void Http1Codec::setCallback(px::HTTPCodec::Callback* callback) {
   HTTP1xCodec::setCallback(callback);
 }
 
-std::shared_ptr<HandledExchange> Http1Codec::take_request(Handler& handler,
+std::shared_ptr<HandledExchange> Http1Codec::take_request(Http1Handler& handler,
                                                           px::HTTPMessage& message) {
-  if (!connection_) {
-    auto info = std::make_shared<ConnectionInfo>();
-    name_end(message.getClientAddress(), info->remote_address, info->remote_port);
-    name_end(message.getDstAddress(), info->local_address, info->local_port);
-    connection_ = std::move(info);
-  }
+  if (!connection_) connection_ = connection_ends(message);
   incoming_->peer = connection_;
   handler_ = &handler;
   return std::move(incoming_);
 }
 
-void Http1Codec::forget(const Handler& handler) {
+void Http1Codec::forget(const Http1Handler& handler) {
   if (handler_ != &handler) return;
   handler_ = nullptr;
   if (reading_ == Reading::body) reading_ = Reading::ignored;
@@ -163,7 +153,7 @@ void Http1Codec::announce_request(bool whole) {
     incoming_.reset();
     return;
   }
-  if (handler_ != nullptr) session_ = handler_->session();
+  if (handler_ != nullptr) session_ = &handler_->session();
   if (whole) end_request();
 }
 

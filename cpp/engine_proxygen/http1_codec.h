@@ -30,7 +30,7 @@
 namespace prowingen::proxygen_engine {
 
 class EventThread;
-class Handler;
+class Http1Handler;
 
 /// I/O thread only, as all of a codec is.
 class Http1Codec final : public px::HTTP1xCodec,
@@ -43,11 +43,9 @@ class Http1Codec final : public px::HTTP1xCodec,
   /// The codec that is making a request known, on this thread.
   static Http1Codec* current();
   /// The request, which this handler answers. It is refused if it has a `refusal`.
-  std::shared_ptr<HandledExchange> take_request(Handler& handler, px::HTTPMessage& message);
+  std::shared_ptr<HandledExchange> take_request(Http1Handler& handler, px::HTTPMessage& message);
   /// The handler is gone.
-  void forget(const Handler& handler);
-  /// The requests so far.
-  std::uint64_t requests() const { return id_; }
+  void forget(const Http1Handler& handler);
   /// False: whatever the client wants, the next answer is the connection's last.
   bool persists() const { return reusable_ && !draining_; }
   /// What the next sendHeaders() writes, in place of its message: the head, and with it as much of
@@ -113,7 +111,7 @@ class Http1Codec final : public px::HTTP1xCodec,
   std::shared_ptr<HandledExchange> receiving_;  // whose body the parser is at
   std::optional<http1::RequestParser> parser_;
   const folly::IOBuf* input_ = nullptr;  // that read_body() is in
-  Handler* handler_ = nullptr;           // of the request that is being received or answered
+  Http1Handler* handler_ = nullptr;           // of the request that is being received or answered
 
   std::string text_;
   ResponseFraming framing_ = ResponseFraming::none;

@@ -18,8 +18,15 @@ class StandingFields {
   void refresh();
   std::string_view server_line() const { return server_line_; }
   std::string_view date_line() const { return date_line_; }
+  /// The values alone, empty as the lines are.
+  std::string_view server() const { return server_; }
+  std::string_view date() const { return value_of(date_line_); }
 
  private:
+  static std::string_view value_of(std::string_view line) {
+    return line.empty() ? line : line.substr(6, line.size() - 8);  // "Date: " and CRLF
+  }
+
   std::string server_;
   bool with_date_;
   std::int64_t second_ = -1;

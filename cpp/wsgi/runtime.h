@@ -41,6 +41,7 @@ struct Runtime {
   PyObject* empty;
   PyObject* http_1_0;
   PyObject* http_1_1;
+  PyObject* http_2_0;
   PyObject* get;
   PyObject* head;
   PyObject* post;

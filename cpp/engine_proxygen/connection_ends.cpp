@@ -1,0 +1,23 @@
+#include "engine_proxygen/connection_ends.h"
+
+#include <string>
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+void name_end(const folly::SocketAddress& address, std::string& host, std::string& port) {
+  if (!address.isInitialized() || !address.isFamilyInet()) return;  // a Unix socket has no name
+  host = address.getAddressStr();
+  port = std::to_string(address.getPort());
+}
+
+}  // namespace
+
+std::shared_ptr<const ConnectionInfo> connection_ends(const px::HTTPMessage& message) {
+  auto info = std::make_shared<ConnectionInfo>();
+  name_end(message.getClientAddress(), info->remote_address, info->remote_port);
+  name_end(message.getDstAddress(), info->local_address, info->local_port);
+  return info;
+}
+
+}  // namespace prowingen::proxygen_engine

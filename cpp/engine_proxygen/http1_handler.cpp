@@ -1,0 +1,90 @@
+#include "engine_proxygen/http1_handler.h"
+
+#include "core/response_policy.h"
+#include "engine_proxygen/http1_codec.h"
+#include "http1/response_writer.h"
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+// As much of an answer's body goes into one buffer with its head: a copy of this size costs less
+// than a buffer of its own and its way through the session's queue of bodies.
+constexpr std::size_t body_with_head = 16 * 1024;
+
+}  // namespace
+
+Http1Handler::Http1Handler(Http1Codec& codec, px::HTTPMessage& message)
+    : Handler(codec.thread(), codec.take_request(*this, message)), codec_(codec) {}
+
+Http1Handler::~Http1Handler() { codec_.forget(*this); }
+
+void Http1Handler::hold_input() {
+  holds_input_ = true;
+  downstream_->pauseIngress();
+}
+
+px::HTTPSessionBase& Http1Handler::session() const {
+  return *transaction().getTransport().getHTTPSessionBase();
+}
+
+px::HTTPMessage& Http1Handler::begin_answer(Exchange::Output& output) {
+  HandledExchange& exchange = this->exchange();
+  exchange.framing = frame_response(exchange.request.version, exchange.response_body);
+  exchange.keep_alive = decide_keep_alive();
+  codec_.announce(exchange.framing, exchange.keep_alive);
+  std::string& text = codec_.text();
+  http1::write_head(exchange, exchange.framing, exchange.keep_alive, thread().standing(), text);
+  auto first_left = output.chunks.begin();
+  if (exchange.framing != ResponseFraming::none) {
+    while (first_left != output.chunks.end() && first_left->file() == nullptr &&
+           text.size() + first_left->size() <= body_with_head) {
+      append_body(text, first_left->bytes());
+      ++first_left;
+    }
+  }
+  output.chunks.erase(output.chunks.begin(), first_left);
+  exchange.bytes_out = text.size();
+  return thread().status_only(exchange.response.status);
+}
+
+void Http1Handler::append_body(std::string& text, std::string_view bytes) {
+  const bool chunked = exchange().framing == ResponseFraming::chunked;
+  if (chunked) http1::write_chunk_header(bytes.size(), text);
+  text.append(bytes);
+  if (chunked) text.append("\r\n");
+  exchange().body_bytes_out += bytes.size();
+}
+
+bool Http1Handler::decide_keep_alive() const {
+  const HandledExchange& exchange = this->exchange();
+  const Options& options = thread().options();
+  if (!exchange.keep_alive || exchange.framing == ResponseFraming::until_close) return false;
+  if (!codec_.persists() || thread().draining() || options.keep_alive_timeout == 0) return false;
+  // The body is not read to its end. A client that waits for 100 may never send it, and more than
+  // drain_limit of it is not worth reading.
+  return request_done() || (!continue_due() && exchange.body_left <= options.drain_limit);
+}
+
+void Http1Handler::send_continue() {
+  codec_.text().append(http1::continue_response);
+  downstream_->sendHeaders(thread().status_only(100));
+}
+
+void Http1Handler::send_refusal_page(const Refusal& refusal, bool head_only) {
+  std::string& text = codec_.text();
+  http1::write_refusal(refusal, !head_only, refusal.status == 503 ? "Retry-After: 1\r\n" : "",
+                       thread().standing(), text);
+  codec_.announce(ResponseFraming::none, false);
+  exchange().bytes_out = text.size();
+  downstream_->sendHeaders(thread().status_only(refusal.status));
+}
+
+void Http1Handler::abort_answer() {
+  const bool looks_whole =
+      exchange().framing == ResponseFraming::until_close || !exchange().head_written;
+  if (looks_whole) return reset();
+  codec_.cut_answer();
+  end_answer();
+}
+
+}  // namespace prowingen::proxygen_engine

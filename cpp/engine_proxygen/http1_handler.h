@@ -1,0 +1,37 @@
+// A request of HTTP/1 and its answer, which the connection's codec writes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine_proxygen/handler.h"
+
+namespace prowingen::proxygen_engine {
+
+class Http1Codec;
+
+class Http1Handler final : public Handler {
+ public:
+  Http1Handler(Http1Codec& codec, px::HTTPMessage& message);
+  ~Http1Handler() override;
+
+  /// More has come behind the request: it is read when this one is answered.
+  void hold_input();
+  bool holds_input() const { return holds_input_; }
+  px::HTTPSessionBase& session() const;
+
+ private:
+  px::HTTPMessage& begin_answer(Exchange::Output& output) override;
+  void send_continue() override;
+  void send_refusal_page(const Refusal& refusal, bool head_only) override;
+  void abort_answer() override;
+  bool body_may_follow() const override { return exchange().has_body; }
+  bool decide_keep_alive() const;
+  void append_body(std::string& text, std::string_view bytes);
+
+  Http1Codec& codec_;
+  bool holds_input_ = false;
+};
+
+}  // namespace prowingen::proxygen_engine

@@ -1,0 +1,92 @@
+#include "engine_proxygen/http2_handler.h"
+
+#include "core/http2_policy.h"
+#include "engine_proxygen/connection_ends.h"
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPMessage& message) {
+  auto made = thread.make_exchange();
+  HandledExchange& exchange = *made;
+  exchange.peer = connection_ends(message);
+  exchange.request.set_request_line(message.getMethodString(), message.getURL(), http_2);
+  message.getHeaders().forEach([&](const std::string& name, const std::string& value) {
+    exchange.request.add_field(name, value);
+    exchange.bytes_in += name.size() + value.size();
+  });
+  RequestSemantics semantics;
+  exchange.refusal = check_http2_request(exchange.request, thread.limits(), semantics);
+  if (exchange.refusal != nullptr) thread.count_refusal();
+  exchange.expects_continue = semantics.expects_continue;
+  exchange.has_body = semantics.content_length != 0;
+  exchange.body_left = semantics.content_length;
+  return made;
+}
+
+}  // namespace
+
+Http2Handler::Http2Handler(EventThread& thread, px::HTTPMessage& message)
+    : Handler(thread, take_request(thread, message)) {}
+
+px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
+  HandledExchange& exchange = this->exchange();
+  const ResponseHead& head = exchange.response;
+  // A frame says where the body ends.
+  exchange.framing =
+      exchange.response_body.allowed ? ResponseFraming::sized : ResponseFraming::none;
+  answer_.setStatusCode(static_cast<std::uint16_t>(head.status));
+  px::HTTPHeaders& fields = answer_.getHeaders();
+  for (const FieldLine& field : head.fields()) {
+    const auto name = head.view(field.name);
+    fields.add(folly::StringPiece(name.data(), name.size()), std::string(head.view(field.value)));
+    exchange.bytes_out += field.name.size + field.value.size;
+  }
+  if (exchange.response_body.add_length_field) {
+    fields.add(px::HTTP_HEADER_CONTENT_LENGTH, std::to_string(exchange.response_body.length));
+  }
+  add_standing_fields(!head.has_date, !head.has_server);
+  return answer_;
+}
+
+void Http2Handler::add_standing_fields(bool date, bool server) {
+  const http1::StandingFields& standing = thread().standing();
+  px::HTTPHeaders& fields = answer_.getHeaders();
+  if (date && !standing.date().empty()) {
+    fields.add(px::HTTP_HEADER_DATE, std::string(standing.date()));
+  }
+  if (server && !standing.server().empty()) {
+    fields.add(px::HTTP_HEADER_SERVER, std::string(standing.server()));
+  }
+}
+
+void Http2Handler::send_continue() {
+  px::HTTPMessage message;
+  message.setStatusCode(100);
+  downstream_->sendHeaders(message);
+}
+
+void Http2Handler::send_refusal_page(const Refusal& refusal, bool head_only) {
+  const std::string page = refusal_page(refusal);
+  answer_.setStatusCode(static_cast<std::uint16_t>(refusal.status));
+  px::HTTPHeaders& fields = answer_.getHeaders();
+  if (refusal.status == 503) fields.add(px::HTTP_HEADER_RETRY_AFTER, "1");
+  fields.add(px::HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
+  fields.add(px::HTTP_HEADER_CONTENT_LENGTH, std::to_string(page.size()));
+  add_standing_fields(true, true);
+  exchange().bytes_out = page.size();
+  downstream_->sendHeaders(answer_);
+  if (!head_only) downstream_->sendBody(folly::IOBuf::copyBuffer(page));
+}
+
+// A length that was announced was checked with the head, and proxygen holds the client to it.
+Verdict Http2Handler::check_received(std::uint64_t size) const {
+  return check_body_size(size, thread().limits());
+}
+
+// From here on the client can only be late with taking the answer: with window updates.
+void Http2Handler::on_request_whole() {
+  transaction().setIdleTimeout(to_milliseconds(thread().options().write_timeout));
+}
+
+}  // namespace prowingen::proxygen_engine

@@ -1,0 +1,25 @@
+// A request of HTTP/2 and its answer, in proxygen's messages.
+#pragma once
+
+#include "engine_proxygen/handler.h"
+
+namespace prowingen::proxygen_engine {
+
+class Http2Handler final : public Handler {
+ public:
+  Http2Handler(EventThread& thread, px::HTTPMessage& message);
+
+ private:
+  px::HTTPMessage& begin_answer(Exchange::Output& output) override;
+  void send_continue() override;
+  void send_refusal_page(const Refusal& refusal, bool head_only) override;
+  void abort_answer() override { reset(); }
+  bool body_may_follow() const override { return true; }
+  Verdict check_received(std::uint64_t size) const override;
+  void on_request_whole() override;
+  void add_standing_fields(bool date, bool server);
+
+  px::HTTPMessage answer_;
+};
+
+}  // namespace prowingen::proxygen_engine
