@@ -323,5 +323,7 @@ def choose_engine(config: Config) -> str:
     if name not in built:
         raise ConfigError(f'engine: "{name}": this build has only {", ".join(sorted(built))}')
     if config.http == "2" and name != "proxygen":
-        raise ConfigError(f'http: "2": the {name} engine speaks HTTP/1.1 only; proxygen speaks both')
+        raise ConfigError(
+            f'http: "2": the {name} engine speaks HTTP/1.1 only; proxygen speaks both'
+        )
     return name

@@ -1,5 +1,5 @@
-// What the request policy means for HTTP/2 (RFC 9113 section 8): the rules that a codec, which knows
-// frames and pseudo-header fields, leaves open. Pure functions, any thread.
+// What the request policy means for HTTP/2 (RFC 9113 section 8): the rules that a codec, which
+// knows frames and pseudo-header fields, leaves open. Pure functions, any thread.
 #pragma once
 
 #include "core/request_policy.h"

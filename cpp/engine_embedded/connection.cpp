@@ -1,5 +1,5 @@
-#include "core/unacknowledged.h"
 #include "engine_embedded/connection.h"
+#include "core/unacknowledged.h"
 
 #include <sys/socket.h>
 

@@ -317,8 +317,8 @@ void Connection::send_refusal() {
   const Refusal& refusal = *std::exchange(refusal_, nullptr);
   const bool head = refused_ && refused_->request.method() == "HEAD";
   const auto before = out_.size();
-  http1::write_refusal(refusal, !head, refusal.status == 503 ? "Retry-After: 1\r\n" : "", io_.standing(),
-                out_.text());
+  http1::write_refusal(refusal, !head, refusal.status == 503 ? "Retry-After: 1\r\n" : "",
+                       io_.standing(), out_.text());
   if (refused_) {
     refused_->bytes_out = out_.size() - before;
     refused_->body_bytes_out = head ? 0 : refusal_page(refusal).size();

@@ -2,8 +2,8 @@
 #include "core/unacknowledged.h"
 #include "engine_embedded/connection.h"
 #include "engine_embedded/io_thread.h"
-#include "http1/response_writer.h"
 #include "engine_embedded/socket_ops.h"
+#include "http1/response_writer.h"
 
 namespace prowingen::embedded {
 namespace {

@@ -72,7 +72,8 @@ void EventThread::watch_progress() {
 }
 
 bool EventThread::stands_still(Progress& progress, SteadyTime now) const {
-  const auto* socket = progress.session->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  const auto* socket =
+      progress.session->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
   const auto behind = unacknowledged_bytes(socket->getNetworkSocket().toFd());
   const auto acknowledged = socket->getRawBytesWritten() - behind;
   if (behind == 0 || acknowledged != progress.acknowledged) {

@@ -211,7 +211,8 @@ void Handler::onError(px::ProxygenError error) noexcept {
 }
 
 void Handler::log(int status, bool complete) {
-  exchange_->log(thread_.context().access_log, status, complete, transaction().getSequenceNumber() + 1);
+  exchange_->log(thread_.context().access_log, status, complete,
+                 transaction().getSequenceNumber() + 1);
 }
 
 }  // namespace prowingen::proxygen_engine

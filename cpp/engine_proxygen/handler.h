@@ -91,8 +91,8 @@ class Handler : public px::RequestHandler {
   bool egress_paused_ = false;
   bool output_finished_ = false;
   bool aborted_ = false;
-  bool answered_ = false;  // its end is sent
-  bool refused_ = false;   // by us, after the request was accepted
+  bool answered_ = false;       // its end is sent
+  bool refused_ = false;        // by us, after the request was accepted
   std::uint64_t received_ = 0;  // of the body
   std::uint64_t discarded_ = 0;
   std::deque<Chunk> pending_;  // taken from the exchange, not yet sent

@@ -106,12 +106,12 @@ class Http1Codec final : public px::HTTP1xCodec,
   Reading reading_ = Reading::head;
   bool paused_ = false;
   bool request_pending_ = false;
-  std::unique_ptr<px::HTTPMessage> message_;   // of a request that has begun
-  std::shared_ptr<HandledExchange> incoming_;  // until its handler takes it
+  std::unique_ptr<px::HTTPMessage> message_;    // of a request that has begun
+  std::shared_ptr<HandledExchange> incoming_;   // until its handler takes it
   std::shared_ptr<HandledExchange> receiving_;  // whose body the parser is at
   std::optional<http1::RequestParser> parser_;
   const folly::IOBuf* input_ = nullptr;  // that read_body() is in
-  Http1Handler* handler_ = nullptr;           // of the request that is being received or answered
+  Http1Handler* handler_ = nullptr;      // of the request that is being received or answered
 
   std::string text_;
   ResponseFraming framing_ = ResponseFraming::none;

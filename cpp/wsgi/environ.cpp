@@ -113,7 +113,7 @@ PyRef EnvironBuilder::build(const Exchange& exchange, PyObject* input) {
       set(dict, r.path_info, PyRef::steal(latin1(percent_decode(target.path, decoded_path_)))) &&
       set(dict, r.query_string, PyRef::steal(latin1(target.query))) &&
       PyDict_SetItem(dict, r.server_protocol,
-                     head.version.major == 2              ? r.http_2_0
+                     head.version.major == 2             ? r.http_2_0
                      : head.version == HttpVersion{1, 1} ? r.http_1_1
                                                          : r.http_1_0) == 0 &&
       set_local_end(dict, *exchange.peer) &&

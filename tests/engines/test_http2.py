@@ -1,0 +1,314 @@
+"""HTTP/2 in cleartext with prior knowledge (RFC 9113), on the engines that speak it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.apps import (
+    PLAIN,
+    Closable,
+    Echo,
+    Environ,
+    Gate,
+    Routes,
+    StartResponse,
+    answering,
+    hello,
+)
+from harness.h2wire import H2Wire
+from harness.site import start_site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.site import ServeFixture, Site
+
+SPEAKS_HTTP_2 = {"proxygen"}
+PIECE = b"x" * 65536
+
+
+@pytest.fixture
+def serve_http2(serve: ServeFixture, engine: str) -> ServeFixture:
+    if engine not in SPEAKS_HTTP_2:
+        pytest.skip(f"the {engine} engine speaks HTTP/1.1 only")
+
+    def start(app: object, **options: object) -> Site:
+        return serve(app, http="2", **options)
+
+    return start
+
+
+def start_curl(*words: str) -> subprocess.Popen[str]:
+    version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True)
+    if "HTTP2" not in version.stdout:
+        pytest.skip("this curl is built without HTTP/2")
+    command = ["curl", "-sS", "--http2-prior-knowledge", "--max-time", "15", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def expect_refused(site: Site) -> None:
+    """Returns once the server takes no more connections."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            site.connect().close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("it still takes connections")
+
+
+def test_engine_without_http2_says_so(engine: str) -> None:
+    if engine in SPEAKS_HTTP_2:
+        pytest.skip("it speaks HTTP/2")
+    with (
+        pytest.raises(ValueError, match=r'http: "2": the embedded engine speaks HTTP/1\.1 only'),
+        start_site(hello, engine, http="2"),
+    ):
+        pass
+
+
+def test_environ_is_the_one_of_http1(serve_http2: ServeFixture) -> None:
+    app = Echo()
+    with H2Wire(serve_http2(app).address) as wire:
+        extra = [("x-thing", "1"), ("cookie", "a=b"), ("cookie", "c=d"), ("te", "trailers")]
+        response = wire.ask("/p%20q?x=y", "POST", extra, body=b"some body")
+    assert response.status == 200
+    seen = json.loads(response.body)
+    assert seen["body"] == "some body"
+    environ: dict[str, Any] = app.environs[0]
+    assert environ["SERVER_PROTOCOL"] == "HTTP/2.0"
+    assert environ["REQUEST_METHOD"] == "POST"
+    assert environ["PATH_INFO"] == "/p q"
+    assert environ["QUERY_STRING"] == "x=y"
+    assert environ["HTTP_HOST"] == "a"
+    assert environ["HTTP_COOKIE"] == "a=b; c=d"
+    assert environ["HTTP_X_THING"] == "1"
+    assert environ["wsgi.url_scheme"] == "http"
+    assert environ["REMOTE_ADDR"] == "127.0.0.1"
+    assert "CONTENT_LENGTH" not in environ
+
+
+def test_answer_has_the_fields_of_http1(serve_http2: ServeFixture) -> None:
+    app = answering([b"ab", b"cd"], headers=[("X-Thing", "1"), ("Content-Length", "4")])
+    with H2Wire(serve_http2(app).address) as wire:
+        response = wire.ask("/")
+    assert (response.status, response.body) == (200, b"abcd")
+    assert response.get("content-type") == "text/plain"
+    assert response.get("x-thing") == "1"
+    assert response.get("content-length") == "4"
+    assert response.get("server") == "prowingen"
+    assert str(response.get("date")).endswith(" GMT")
+    assert response.get("connection") is None
+    assert response.get("transfer-encoding") is None
+
+
+def test_what_is_switched_off_is_not_sent(serve_http2: ServeFixture) -> None:
+    with H2Wire(serve_http2(hello, server_header="").address) as wire:
+        assert wire.ask("/").get("server") is None
+
+
+def test_streams_are_worked_on_side_by_side(serve_http2: ServeFixture) -> None:
+    gate = Gate()
+
+    def slow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.pass_through()
+        return hello(environ, start_response)
+
+    with H2Wire(serve_http2(Routes(slow=slow, hello=hello), threads=2).address) as wire:
+        waiting = wire.start("GET", "/slow")
+        gate.wait_entered()
+        assert wire.ask("/hello").body == b"hello"
+        assert not wire.responses[waiting].ended
+        gate.opened.set()
+        assert wire.response(waiting).body == b"hello"
+
+
+def test_many_streams_of_one_connection(serve_http2: ServeFixture) -> None:
+    with H2Wire(serve_http2(Echo()).address) as wire:
+        streams = [wire.start("GET", f"/{number}") for number in range(90)]
+        paths = [json.loads(wire.response(s).body)["environ"]["PATH_INFO"] for s in streams]
+    assert paths == [f"/{number}" for number in range(90)]
+
+
+@pytest.mark.parametrize("size", [1, 65_535, 65_536, 3_000_000])
+def test_bodies_of_any_size_go_up_and_come_down(serve_http2: ServeFixture, size: int) -> None:
+    def echo(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", PLAIN)
+        return [body]
+
+    body = bytes(range(256)) * (size // 256 + 1)
+    with H2Wire(serve_http2(echo, body_buffer=100_000).address) as wire:
+        assert wire.ask("/", "PUT", body=body[:size]).body == body[:size]
+
+
+def test_body_is_streamed_to_an_app_that_reads(serve_http2: ServeFixture) -> None:
+    pieces: list[bytes] = []
+    gate = Gate()
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        pieces.append(environ["wsgi.input"].read(5))
+        gate.pass_through()
+        pieces.append(environ["wsgi.input"].read())
+        return hello(environ, start_response)
+
+    with H2Wire(serve_http2(app, body_buffer=1).address) as wire:
+        stream = wire.start("POST", "/", end=False)
+        wire.send(stream, b"first")
+        gate.wait_entered()
+        wire.send(stream, b"second", end=True)
+        gate.opened.set()
+        assert wire.response(stream).status == 200
+    assert pieces == [b"first", b"second"]
+
+
+def test_expected_continue_comes_when_the_app_reads(serve_http2: ServeFixture) -> None:
+    with H2Wire(serve_http2(Echo()).address) as wire:
+        extra = [("expect", "100-continue"), ("content-length", "4")]
+        stream = wire.start("POST", "/", extra, end=False)
+        response = wire.responses[stream]
+        while not response.informational:
+            wire.pump()
+        assert dict(response.informational[0])[":status"] == "100"
+        wire.send(stream, b"body", end=True)
+        assert json.loads(wire.response(stream).body)["body"] == "body"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "extra", "status"),
+    [
+        ("GET", "/%zz", [], 400),
+        ("GET", "/", [("transfer-encoding", "chunked")], 400),
+        ("GET", "/", [("connection", "close")], 400),
+        ("GET", "/", [("te", "gzip")], 400),
+        ("GET", "/", [("expect", "miracles")], 417),
+        ("G" * 40, "/", [], 501),
+        ("GET", "/" + "a" * 9000, [], 414),
+        ("GET", "/", [("x", "a" * 20_000)], 431),
+        ("POST", "/", [("content-length", "2000")], 413),
+    ],
+)
+def test_bad_request_is_refused_and_the_connection_goes_on(
+    serve_http2: ServeFixture, method: str, path: str, extra: list[tuple[str, str]], status: int
+) -> None:
+    """As on HTTP/1.1; or the codec resets the stream, or refuses by itself."""
+    with H2Wire(serve_http2(hello, max_body=1000).address) as wire:
+        response = wire.ask(path, method, extra)
+        assert response.reset is not None or response.status in (status, 400)
+        assert wire.ask("/").body == b"hello"
+
+
+def test_body_larger_than_allowed_is_refused(serve_http2: ServeFixture) -> None:
+    with H2Wire(serve_http2(Echo(), max_body=1000).address) as wire:
+        stream = wire.start("POST", "/", end=False)
+        wire.send(stream, bytes(1500), end=True)
+        assert wire.response(stream).status == 413
+        assert wire.ask("/", "POST", body=bytes(1000)).status == 200
+
+
+def test_failing_app_resets_its_stream_alone(serve_http2: ServeFixture) -> None:
+    def failing(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", PLAIN)
+        yield PIECE
+        raise RuntimeError("in the middle of the body")
+
+    with H2Wire(serve_http2(Routes(failing=failing, hello=hello)).address) as wire:
+        response = wire.ask("/failing")
+        assert response.reset is not None
+        assert not response.ended, "it must not look whole"
+        assert wire.ask("/hello").body == b"hello"
+
+
+def test_endless_answer_waits_for_the_window(serve_http2: ServeFixture) -> None:
+    """And a reset from the client ends it."""
+    count = [0]
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            count[0] += 1
+            yield PIECE
+
+    body = Closable(endless())
+    site = serve_http2(Routes(endless=answering(body), hello=hello), threads=2)
+    with H2Wire(site.address, window=1) as wire:
+        stream = wire.start("GET", "/endless")
+        while not wire.responses[stream].body:
+            wire.pump()
+        wire.open_window(stream, 100)
+        while len(wire.responses[stream].body) < 101:
+            wire.pump()
+        assert len(wire.responses[stream].body) == 101
+        assert count[0] * len(PIECE) < 16 << 20
+        wire.h2.reset_stream(stream)
+        wire.flush()
+        body.expect_closed_once()
+
+
+def test_client_that_takes_no_answer_is_given_up(serve_http2: ServeFixture) -> None:
+    body = Closable(iter([PIECE] * 100))
+    with H2Wire(serve_http2(answering(body), write_timeout=0.5).address, window=1) as wire:
+        stream = wire.start("GET", "/")
+        assert not wire.response(stream).ended
+        body.expect_closed_once()
+
+
+def test_connection_that_ends_wakes_the_reader(serve_http2: ServeFixture) -> None:
+    raised: list[BaseException] = []
+    gate = Gate()
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.entered.set()
+        try:
+            environ["wsgi.input"].read()
+        except OSError as error:
+            raised.append(error)
+        gate.opened.set()
+        return hello(environ, start_response)
+
+    with H2Wire(serve_http2(app, body_buffer=1).address) as wire:
+        stream = wire.start("POST", "/", [("content-length", "100")], end=False)
+        wire.send(stream, b"some")
+        gate.wait_entered()
+    assert gate.opened.wait(10)
+    assert raised
+
+
+def test_stop_finishes_what_runs(serve_http2: ServeFixture) -> None:
+    gate = Gate()
+
+    def slow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.pass_through()
+        return hello(environ, start_response)
+
+    # curl, as h2 takes nothing more behind the goodbye.
+    site = serve_http2(slow)
+    curl = start_curl(site.url)
+    gate.wait_entered()
+    stopper = threading.Thread(target=site.server.stop, args=(10,))
+    stopper.start()
+    expect_refused(site)
+    gate.opened.set()
+    body, _ = curl.communicate(timeout=20)
+    assert body == "hello"
+    stopper.join(10)
+    assert not stopper.is_alive()
+
+
+def test_http1_client_is_turned_away(serve_http2: ServeFixture) -> None:
+    with serve_http2(hello).connect() as wire:
+        wire.get()
+        assert b"hello" not in wire.read_to_end()
+
+
+def test_curl_speaks_it(serve_http2: ServeFixture) -> None:
+    curl = start_curl(serve_http2(Echo()).url + "/path", "--data", "body")
+    seen = json.loads(curl.communicate(timeout=20)[0])
+    assert seen["environ"]["SERVER_PROTOCOL"] == "HTTP/2.0"
+    assert seen["body"] == "body"
