@@ -7,15 +7,20 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: ./bootstrap.sh serve [MODULE:APP] [option...]
-       ./bootstrap.sh test [pytest argument...]
-       ./bootstrap.sh build [--dev]
+usage: ./bootstrap.sh [--engine NAME] serve [MODULE:APP] [option...]
+       ./bootstrap.sh [--engine NAME] test [pytest argument...]
+       ./bootstrap.sh [--engine NAME] [build [--dev]]
 
   serve   set up, then serve MODULE:APP (default: examples/flask_app.py) on
           http://127.0.0.1:8000; options are those of `prowingen --help`
   test    set up, then run lint, the C++ tests, a smoke test on every other
           Python found, and pytest; given pytest arguments, pytest alone
   build   set up only; --dev includes what `test` and the scripts need
+
+  --engine proxygen  install proxygen, where the package manager has it, and build
+                     its engine in; an error if there is none
+           embedded  build the embedded engine alone
+           auto      the proxygen engine too where a proxygen is found (default)
 
 Setting up installs the system libraries in cmake/system-packages.txt with apt,
 dnf or brew, makes .venv, and builds the native module into it.
@@ -92,6 +97,18 @@ has_header() {
     "$(compiler)" ${CPPFLAGS:-} $prefix -x c++ -E - -o /dev/null >/dev/null 2>&1
 }
 
+# Whether there is one in a place where CMake looks by itself or is told to.
+has_proxygen() {
+  local prefix prefixes="/usr /usr/local ${CMAKE_PREFIX_PATH:-}"
+  if have brew; then
+    prefixes="$prefixes $(brew --prefix)"
+  fi
+  for prefix in ${prefixes//[:;]/ }; do
+    [ ! -f "$prefix/include/proxygen/httpserver/HTTPServer.h" ] || return 0
+  done
+  return 1
+}
+
 is_present() {
   case "$1" in
     compiler) compiler >/dev/null ;;
@@ -99,6 +116,7 @@ is_present() {
     ninja) have ninja || have ninja-build ;;
     boost) has_header boost/version.hpp 'BOOST_VERSION >= 107400' ;;
     googletest) has_header gtest/gtest.h 1 ;;
+    proxygen) has_proxygen ;;
     python) [ -n "$python" ] ;;
     python-headers) [ -n "$python" ] && "$python" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ;;
@@ -119,7 +137,12 @@ find_missing() {
   fi
   while read -r need for apt dnf brew; do
     case "$need" in '' | '#'*) continue ;; esac
-    if { [ "$stage" = build ] && [ "$for" != build ]; } || is_present "$need"; then
+    if [ "$for" = engine ]; then
+      [ "$need" = "$engine" ] || continue
+    elif [ "$stage" = build ] && [ "$for" != build ]; then
+      continue
+    fi
+    if is_present "$need"; then
       continue
     fi
     case "$manager" in
@@ -193,6 +216,10 @@ set_up_system() {
   if [ -z "$missing_needs" ]; then
     return
   fi
+  if [ "$missing_needs" = " proxygen" ] && [ -z "$missing" ]; then
+    die "${manager:-no package manager} has no package of proxygen. Install it with Homebrew" \
+      "(brew install proxygen) or name the prefix of one of your own in CMAKE_PREFIX_PATH"
+  fi
   if [ -n "$missing" ] && [ -n "$manager" ]; then
     command="$manager install$missing"
     [ "$manager" = brew ] || command="sudo $command"
@@ -223,6 +250,15 @@ pip_install() {
     die "pip could not install: $*. The first start needs a package index; later ones do not"
 }
 
+# PROWINGEN_PROXYGEN, as CMake wants it.
+proxygen_option() {
+  case "$engine" in
+    proxygen) echo ON ;;
+    embedded) echo OFF ;;
+    auto) echo AUTO ;;
+  esac
+}
+
 # $1: example or dev, the extra to install.
 set_up_venv() {
   local extra="$1" identity requires dependencies native
@@ -248,13 +284,13 @@ set_up_venv() {
   fi
 
   # The Python sources are used in place, so only what the native module is made of counts.
-  native="$(checksum "$dependencies ${CXX:-} ${CXXFLAGS:-}" \
+  native="$(checksum "$dependencies ${CXX:-} ${CXXFLAGS:-} ${CMAKE_PREFIX_PATH:-} $engine" \
     CMakeLists.txt cmake cpp tools prowingen_wsgi/config.py)"
   if ! is_stamped native "$native"; then
     say "Building the native module"
     # Built in .venv itself, not in a new environment each time, so that a build is incremental.
     (cd "$root" && pip_install --no-build-isolation --config-settings=editable.rebuild=false \
-      --editable ".[$extra]")
+      --config-settings=cmake.define.PROWINGEN_PROXYGEN="$(proxygen_option)" --editable ".[$extra]")
     stamp native "$native"
     stamp "dependencies-$extra" "$dependencies"
   fi
@@ -284,6 +320,16 @@ serve() {
   exec "$venv/bin/python" -m prowingen_wsgi "$app" "$@"
 }
 
+# Plainly, so that a run without the proxygen engine is not taken for one with it.
+say_engines() {
+  local version
+  version="$("$venv/bin/python" -m prowingen_wsgi --version)"
+  case "$version" in
+    *proxygen:*) say "engines tested: embedded, proxygen" ;;
+    *) say "engines tested: embedded; proxygen: not built" ;;
+  esac
+}
+
 run_tests() {
   set_up dev
   cd "$root"
@@ -298,9 +344,20 @@ run_tests() {
   done
   say "pytest"
   "$venv/bin/python" -m pytest || failed="$failed pytest"
+  say_engines
   [ -z "$failed" ] || die "failed:$failed"
 }
 
+engine=auto
+if [ "${1:-}" = --engine ]; then
+  engine="${2:-}"
+  case "$engine" in
+    auto | embedded | proxygen) ;;
+    *) die "--engine: give auto, embedded or proxygen, not '$engine'" ;;
+  esac
+  shift 2
+  [ $# -gt 0 ] || set -- build
+fi
 case "${1:-}" in
   serve | test | build)
     command="$1"

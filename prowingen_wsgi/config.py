@@ -112,7 +112,7 @@ class Config:
     engine: str = _option(
         "auto",
         Choice(("auto", "embedded", "proxygen")),
-        "what speaks HTTP; auto takes proxygen where it is built in, else embedded",
+        "what speaks HTTP; auto is embedded, the faster one, unless proxygen is needed for HTTP/2",
         group="Server",
     )
     http: str = _option(

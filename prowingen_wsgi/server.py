@@ -319,7 +319,8 @@ def choose_engine(config: Config) -> str:
     built = _native.engines()
     name = config.engine
     if name == "auto":
-        name = "proxygen" if "proxygen" in built else "embedded"
+        # The leaner one of those that can do it.
+        name = "proxygen" if config.http == "2" and "proxygen" in built else "embedded"
     if name not in built:
         raise ConfigError(f'engine: "{name}": this build has only {", ".join(sorted(built))}')
     if config.http == "2" and name != "proxygen":

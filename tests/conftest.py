@@ -33,6 +33,7 @@ DEFAULT_TIMEOUT = 30
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
+    config.addinivalue_line("markers", "engines(*names): the test is about these engines alone")
     # A shell starts a job in the background with SIGINT ignored, which the programs that tests
     # start would inherit.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -58,7 +59,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
         from prowingen_wsgi import _native
 
-        metafunc.parametrize("engine", sorted(_native.engines()), scope="session")
+        marker = metafunc.definition.get_closest_marker("engines")
+        built = sorted(_native.engines())
+        meant = [name for name in built if marker is None or name in marker.args]
+        metafunc.parametrize("engine", meant, scope="session")
 
 
 @pytest.fixture(autouse=True)

@@ -29,15 +29,13 @@ if TYPE_CHECKING:
 
     from harness.site import ServeFixture, Site
 
-SPEAKS_HTTP_2 = {"proxygen"}
+pytestmark = pytest.mark.engines("proxygen")
+
 PIECE = b"x" * 65536
 
 
 @pytest.fixture
-def serve_http2(serve: ServeFixture, engine: str) -> ServeFixture:
-    if engine not in SPEAKS_HTTP_2:
-        pytest.skip(f"the {engine} engine speaks HTTP/1.1 only")
-
+def serve_http2(serve: ServeFixture) -> ServeFixture:
     def start(app: object, **options: object) -> Site:
         return serve(app, http="2", **options)
 
@@ -64,14 +62,9 @@ def expect_refused(site: Site) -> None:
     raise AssertionError("it still takes connections")
 
 
-def test_engine_without_http2_says_so(engine: str) -> None:
-    if engine in SPEAKS_HTTP_2:
-        pytest.skip("it speaks HTTP/2")
-    with (
-        pytest.raises(ValueError, match=r'http: "2": the embedded engine speaks HTTP/1\.1 only'),
-        start_site(hello, engine, http="2"),
-    ):
-        pass
+def test_auto_takes_the_engine_that_speaks_it(engine: str) -> None:
+    with start_site(hello, "auto", http="2") as site:
+        assert site.server.engine == engine
 
 
 def test_environ_is_the_one_of_http1(serve_http2: ServeFixture) -> None:
