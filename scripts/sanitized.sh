@@ -76,6 +76,7 @@ chmod +x "$SANITIZED_PYTHON"
 # ThreadSanitizer supports no threads that start after a fork.
 ${launch[@]+"${launch[@]}"} "$SANITIZED_PYTHON" -m pytest \
   --deselect tests/engines/test_big_bodies.py \
+  --deselect tests/engines/test_lifecycle.py::test_a_thousand_starts_and_stops_leave_nothing_behind \
   $([ "$sanitizer" = tsan ] && printf -- '--deselect %s ' \
     tests/engines/test_shutdown.py::test_server_starts_in_a_forked_child \
     tests/python/test_server.py::test_a_server_can_be_started_after_a_fork) \

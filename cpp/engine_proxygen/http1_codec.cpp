@@ -72,27 +72,27 @@ std::size_t Http1Codec::read_head(std::string_view input) {
   using Outcome = http1::RequestParser::Outcome;
   if (input.starts_with("\r\n")) return 2;  // RFC 9112 section 2.2
   const auto& limits = thread_.limits();
-  incoming_ = thread_.make_exchange();
-  incoming_->bytes_in = input.size();  // of a head that is refused: all there is
-  if (input.substr(0, input.find('\n')).size() > limits.max_request_line + 1) {
-    refuse_head(&refusal(RequestFault::request_line_too_long));
-    return input.size();
-  }
+  // A head is tried again when a further line has come in: a parser that starts over each time
+  // cannot care where the input was cut, and bytes that come one by one cost no more than lines.
+  const bool further_line = input.find('\n', scanned_) != std::string_view::npos;
+  const auto first_line = input.substr(0, input.find('\n'));
   http1::RequestParser::Progress progress{Outcome::need_more};
-  if (input.find('\n') != std::string_view::npos) {  // else not even a first line is there
+  if (first_line.size() > limits.max_request_line + 1) {
+    progress = {Outcome::refused, 0, &refusal(RequestFault::request_line_too_long)};
+  } else if (further_line) {
+    incoming_ = thread_.make_exchange();
     parser_.emplace(incoming_->request, limits, static_cast<BodySink&>(*this));
     progress = parser_->parse_head(input);
+  } else if (input.size() > limits.max_request_line + limits.max_header_bytes) {
+    progress = {Outcome::refused, 0, &refusal(RequestFault::header_too_large)};
   }
   if (progress.outcome == Outcome::refused) {
-    refuse_head(progress.verdict);
+    refuse_head(progress.verdict, input.size());
     return input.size();
   }
   if (progress.outcome == Outcome::need_more) {
-    if (input.size() > limits.max_request_line + limits.max_header_bytes) {
-      refuse_head(&refusal(RequestFault::header_too_large));
-      return input.size();
-    }
-    thread_.recycle(std::move(incoming_));
+    if (incoming_) thread_.recycle(std::move(incoming_));
+    scanned_ = input.size();
     begin();
     if (!isScheduled()) {
       thread_.loop().timer().scheduleTimeout(this,
@@ -102,7 +102,7 @@ std::size_t Http1Codec::read_head(std::string_view input) {
   }
   RequestSemantics semantics;
   if (auto verdict = check_header_section(incoming_->request, limits, semantics)) {
-    refuse_head(verdict);
+    refuse_head(verdict, input.size());
     return input.size();
   }
   HandledExchange& exchange = *incoming_;
@@ -117,8 +117,10 @@ std::size_t Http1Codec::read_head(std::string_view input) {
   return progress.consumed;
 }
 
-void Http1Codec::refuse_head(Verdict verdict) {
+void Http1Codec::refuse_head(Verdict verdict, std::size_t bytes) {
   thread_.count_refusal();
+  if (!incoming_) incoming_ = thread_.make_exchange();
+  incoming_->bytes_in = bytes;
   incoming_->refusal = verdict;
   reading_ = Reading::ignored;
   announce_request(true);
@@ -138,6 +140,7 @@ void Http1Codec::begin() {
 void Http1Codec::announce_request(bool whole) {
   cancelTimeout();
   begin();
+  scanned_ = 0;
   head_request_ = incoming_->request.method() == "HEAD";
   message_->setMethod(head_request_ ? px::HTTPMethod::HEAD : px::HTTPMethod::POST);
   if (!whole) {
@@ -198,14 +201,12 @@ void Http1Codec::on_body(std::string_view bytes) {
 void Http1Codec::onIngressEOF() {
   if (ends_) return linger_.end();
   if (!message_) return;  // a body's end is the session's to judge
-  incoming_ = thread_.make_exchange();
-  refuse_head(&refusal(RequestFault::truncated));
+  refuse_head(&refusal(RequestFault::truncated), scanned_);
 }
 
 // A head that has begun is not whole in time.
 void Http1Codec::timeoutExpired() noexcept {
-  incoming_ = thread_.make_exchange();
-  refuse_head(&refusal(RequestFault::request_timeout));
+  refuse_head(&refusal(RequestFault::request_timeout), scanned_);
 }
 
 // ---------------------------------------------------------------------------- writing

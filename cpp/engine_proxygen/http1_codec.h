@@ -89,7 +89,7 @@ class Http1Codec final : public px::HTTP1xCodec,
 
   std::size_t read_head(std::string_view input);
   std::size_t read_body(const folly::IOBuf& input);
-  void refuse_head(Verdict verdict);
+  void refuse_head(Verdict verdict, std::size_t bytes);
   void begin();
   void announce_request(bool whole);
   void end_request();
@@ -106,6 +106,7 @@ class Http1Codec final : public px::HTTP1xCodec,
   Reading reading_ = Reading::head;
   bool paused_ = false;
   bool request_pending_ = false;
+  std::size_t scanned_ = 0;                     // of a head that is not whole: bytes looked at
   std::unique_ptr<px::HTTPMessage> message_;    // of a request that has begun
   std::shared_ptr<HandledExchange> incoming_;   // until its handler takes it
   std::shared_ptr<HandledExchange> receiving_;  // whose body the parser is at

@@ -116,6 +116,7 @@ def test_body_that_drips_is_waited_for(serve: ServeFixture) -> None:
 
 def test_streamed_body_that_stops_wakes_the_reader(serve: ServeFixture) -> None:
     raised: list[BaseException] = []
+    gate = Gate()
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -123,11 +124,14 @@ def test_streamed_body_that_stops_wakes_the_reader(serve: ServeFixture) -> None:
         except Exception as error:
             raised.append(error)
             raise
+        finally:
+            gate.entered.set()
         return hello(environ, start_response)
 
     with serve(app, body_timeout=0.3, body_buffer=4).connect() as wire:
         wire.send(POST + b"Content-Length: 10\r\n\r\nhello")
         raw = wire.read_to_end()
+    gate.wait_entered()
     assert raw == b"" or raw.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 500 ", b"HTTP/1.1 400 "))
     assert isinstance(raised[0], OSError), raised
 
