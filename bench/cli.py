@@ -17,7 +17,7 @@ from bench.measurement import Window
 from bench.paths import OUT, PEER_PYTHON, ROOT, shown
 from bench.rows import ROWS, cases
 from bench.runner import Plan, Runner
-from bench.servers import choose
+from bench.servers import built_engines, choose
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -76,7 +76,13 @@ def _run_options(run: argparse.ArgumentParser) -> None:
         help="'ours' stands for every engine; peers named here also take part in "
         "idle-10k; default: ours and all peers",
     )
-    run.add_argument("--engines", type=_names, default=["embedded"], metavar="ENGINE,...")
+    run.add_argument(
+        "--engines",
+        type=_names,
+        default=None,
+        metavar="ENGINE,...",
+        help="default: all that are built",
+    )
     run.add_argument(
         "--python",
         default=sys.executable,
@@ -134,7 +140,9 @@ def _run(options: argparse.Namespace) -> None:
     window = Window(options.seconds or (1 if quick else 4), 0 if quick else 1)
     plan = Plan(
         cases=cases(rows, options.threads or ((8,) if quick else None), options.connections),
-        servers=choose(options.servers, options.engines, options.python),
+        servers=choose(
+            options.servers, options.engines or built_engines(options.python), options.python
+        ),
         rounds=options.rounds or (1 if quick else 3),
         window=window,
         deadline=time.monotonic() + options.time_limit,

@@ -89,15 +89,27 @@ def number(value: float) -> str:
 
 
 def _special(run: Run) -> list[str]:
-    """The rows whose result is a ratio of ours to ours."""
+    """Where ours is compared with ours, or with a bound."""
     lines = []
     for case in run.cases:
         for outcome in case.outcomes:
-            if case.row == "idle-10k":
+            if outcome.ceiling:
+                lines += _ceiling_lines(case, outcome)
+            elif case.row == "idle-10k":
                 lines += _idle_line(case, outcome)
             elif case.row == "hello-log" and outcome.server.endswith(WITH_LOG):
                 lines += _log_line(case, outcome)
     return ["\n".join(lines)] if lines else []
+
+
+def _ceiling_lines(case: CaseResult, ceiling: Outcome) -> list[str]:
+    bound = ceiling.median(RATE)
+    return [
+        f"- {case.label}, {outcome.server}: {rate / bound:.2f} of the {number(bound)} requests/s "
+        f"that {ceiling.server} makes without Python"
+        for outcome in case.ours
+        if bound and outcome.server == "prowingen-proxygen" and (rate := outcome.median(RATE))
+    ]
 
 
 def _idle_line(case: CaseResult, outcome: Outcome) -> list[str]:

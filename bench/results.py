@@ -60,6 +60,8 @@ class Outcome:
     server: str
     version: str
     ours: bool
+    ceiling: bool = False
+    """A bound to compare with, and nobody's peer."""
     command: str = ""
     notes: list[str] = field(default_factory=list)
     rounds: list[Measurement] = field(default_factory=list)
@@ -115,7 +117,7 @@ class CaseResult:
         peers = [
             (outcome, value)
             for outcome in self.outcomes
-            if not outcome.ours
+            if not (outcome.ours or outcome.ceiling)
             and outcome.comparable
             and (value := outcome.median(metric)) is not None
         ]

@@ -66,6 +66,7 @@ class Runner:
             server
             for server in self.plan.servers
             if server.ours or not case.row.ours_only or (self.plan.named and kind is not Kind.LOG)
+            if not server.rows or case.row.name in server.rows
         ]
         variants = (False, True) if kind is Kind.LOG else (False,)
         return [
@@ -82,6 +83,7 @@ class Runner:
             # Ours may be built in place, without a version: the commit says which it is.
             version=self.versions[server.name] or str(self.run.about["commit"]),
             ours=server.ours,
+            ceiling=server.ceiling,
             notes=[server.note] if server.note else [],
         )
 

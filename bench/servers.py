@@ -49,6 +49,10 @@ class Server:
     note: str = ""
     """For the reader of the results: what is particular about this server."""
     environment: dict[str, str] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+    """All it can take part in, where that is not every row."""
+    ceiling: bool = False
+    """No peer but a bound: what an engine of ours makes without Python."""
 
     def version(self) -> str:
         """The installed version, or an empty string."""
@@ -180,8 +184,9 @@ CEILING = Server(
     lambda launch: [str(PROXYGEN_HELLO), str(launch.port)],
     "",
     note="proxygen's own hello world in C++, without Python: the ceiling of WSGI on it",
+    rows=("hello",),
+    ceiling=True,
 )
-"""Takes part only where it is named, since it can do nothing but `hello`."""
 
 
 def ours(engine: str, python: str = sys.executable) -> Server:
@@ -207,11 +212,23 @@ def ours(engine: str, python: str = sys.executable) -> Server:
     )
 
 
+def built_engines(python: str) -> list[str]:
+    """The engines of the prowingen_wsgi that this interpreter has."""
+    code = "from prowingen_wsgi import _native; print(*sorted(_native.engines()))"
+    done = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    if done.returncode != 0:
+        raise ValueError(f"--python: {python} has no prowingen_wsgi: {done.stderr.strip()}")
+    return done.stdout.split()
+
+
 def choose(names: list[str] | None, engines: list[str], python: str) -> list[Server]:
     """The servers named, `ours` standing for every engine; all where none is named."""
     own = [ours(engine, python) for engine in engines]
     if names is None:
-        return [*own, *PEERS]
+        bounds = [CEILING] if "proxygen" in engines and PROXYGEN_HELLO.exists() else []
+        return [*own, *PEERS, *bounds]
     known = {server.name: [server] for server in (*own, *PEERS, CEILING)} | {"ours": own}
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -48,6 +48,25 @@ def test_two_engines_have_a_line_each() -> None:
     assert "| hello (prowingen-proxygen) |" in text
 
 
+def test_a_ceiling_is_nobodys_peer_and_has_a_line_of_its_own() -> None:
+    ceiling = outcome("proxygen-cpp", measurement(1000))
+    ceiling.ceiling = True
+    text = markdown(
+        run(
+            case(
+                outcome("prowingen-embedded", measurement(1200)),
+                outcome("prowingen-proxygen", measurement(900)),
+                outcome("granian", measurement(600)),
+                ceiling,
+            )
+        )
+    )
+    assert "600 (granian)" in text
+    assert "(proxygen-cpp)" not in text
+    assert "- hello @8, prowingen-proxygen: 0.90 of the 1,000 requests/s that proxygen-cpp" in text
+    assert "prowingen-embedded: " not in text.partition("- hello")[2]
+
+
 def test_a_failure_is_told_with_its_reason_and_row() -> None:
     text = markdown(
         run(
