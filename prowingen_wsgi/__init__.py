@@ -1,4 +1,5 @@
-"""A WSGI server whose HTTP runs in native threads: see `serve` and `Server`.
+"""A WSGI server whose HTTP runs in native threads: see `serve` and `Server`, and `start` for a host
+that lets its user choose the server.
 
 Importing this loads next to nothing: each name is imported when it is first used.
 """
@@ -10,14 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .config import Config as Config
     from .config import ConfigError as ConfigError
+    from .factories import start as start
     from .server import Server as Server
     from .server import serve as serve
 
     __version__: str
 
-__all__ = ["Config", "ConfigError", "Server", "__version__", "serve"]
+__all__ = ["Config", "ConfigError", "Server", "__version__", "serve", "start"]
 
-_HOMES = {"Config": "config", "ConfigError": "config", "Server": "server", "serve": "server"}
+_HOMES = {
+    "Config": "config",
+    "ConfigError": "config",
+    "Server": "server",
+    "serve": "server",
+    "start": "factories",
+}
 
 
 def __getattr__(name: str) -> object:

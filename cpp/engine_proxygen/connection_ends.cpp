@@ -6,7 +6,8 @@ namespace prowingen::proxygen_engine {
 namespace {
 
 void name_end(const folly::SocketAddress& address, std::string& host, std::string& port) {
-  if (!address.isInitialized() || !address.isFamilyInet()) return;  // a Unix socket has no name
+  // A Unix socket has no name; the session may have put 0.0.0.0:0 in its place.
+  if (!address.isInitialized() || !address.isFamilyInet() || address.getPort() == 0) return;
   host = address.getAddressStr();
   port = std::to_string(address.getPort());
 }

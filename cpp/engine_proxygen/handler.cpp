@@ -27,7 +27,8 @@ Handler::~Handler() {
 // ---------------------------------------------------------------------------- request
 
 void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
-  if (exchange_->refusal != nullptr || !body_may_follow()) return;
+  if (!body_may_follow()) return;
+  if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
   transaction().setIdleTimeout(to_milliseconds(thread_.options().body_timeout));
   if (exchange_->body_left != 0) {
     exchange_->reserve_body(static_cast<std::size_t>(
@@ -43,7 +44,7 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   exchange_->bytes_in += size;
   received_ += size;
   exchange_->body_left -= std::min<std::uint64_t>(exchange_->body_left, size);
-  if (answered_ || refused_ || exchange_->refusal != nullptr) {
+  if (answered_ || refused_) {
     discarded_ += size;
     if (discarded_ > thread_.options().drain_limit) downstream_->sendAbort();
     return;
@@ -68,8 +69,8 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
 void Handler::onEOM() noexcept {
   request_done_ = true;
   on_request_whole();
-  if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
   if (answered_ || refused_) return;
+  if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
   exchange_->finish_body();
   dispatch();
 }

@@ -206,6 +206,16 @@ def test_body_larger_than_allowed_is_refused(serve_http2: ServeFixture) -> None:
         assert wire.ask("/", "POST", body=bytes(1000)).status == 200
 
 
+def test_refusal_does_not_wait_for_the_body(serve_http2: ServeFixture) -> None:
+    with H2Wire(serve_http2(hello).address) as wire:
+        stream = wire.start("POST", "/%zz", end=False)
+        response = wire.responses[stream]
+        while not response.ended:
+            wire.pump()
+        assert response.status == 400
+        assert wire.ask("/").body == b"hello"
+
+
 def test_failing_app_resets_its_stream_alone(serve_http2: ServeFixture) -> None:
     def failing(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
         start_response("200 OK", PLAIN)

@@ -1,0 +1,77 @@
+"""This package's server as a server factory: the one called "wsgi"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import __version__
+from .config import Config, ConfigError
+from .mounts import Mounts
+from .server import Server, choose_engine
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from .factories import HostAddress, Properties
+
+
+class WsgiFactory:
+    """Takes the fields of `Config` as "server.options"."""
+
+    def initialize(self, properties: Properties) -> None:
+        """Adds the versions of WSGI and of the server, and the engine."""
+        properties.setdefault("server.capabilities", {}).update(
+            {
+                "wsgi.version": "1.0",
+                "prowingen.version": __version__,
+                "prowingen.engine": choose_engine(_config(properties)),
+            }
+        )
+
+    def create(self, app: WSGIApplication, properties: Properties) -> WsgiServer:
+        """Starts a `Server`. Raises what that raises."""
+        addresses: list[HostAddress] = properties["host.addresses"]
+        places: dict[str, list[str]] = {}  # in order; paths of one place share its socket
+        for address in addresses:
+            places.setdefault(_bind_text(address), []).append(address["path"])
+        mounts = Mounts(app)
+        mounted = any(address["path"] for address in addresses)
+        server = Server(mounts if mounted else app, _config(properties, bind=tuple(places)))
+        for url, paths in zip(server.addresses, places.values(), strict=True):
+            for path in paths:
+                mounts.add(_server_port(url), path)
+        server.start()
+        return WsgiServer(server)
+
+
+class WsgiServer:
+    """A `Server` as factories give it out."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    @property
+    def addresses(self) -> list[str]:
+        return self.server.addresses
+
+    def close(self) -> None:
+        self.server.stop()
+
+
+def _config(properties: Properties, **further: object) -> Config:
+    return Config.from_values({**properties.get("server.options", {}), **further})
+
+
+def _bind_text(address: HostAddress) -> str:
+    """As `Config.bind` has it."""
+    host, port = address["host"], address["port"]
+    if address["scheme"] == "unix":
+        return f"unix:{host}"
+    if address["scheme"] != "http":
+        raise ConfigError(f'"{address["scheme"]}://{host}:{port}": only http is served so far')
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _server_port(url: str) -> str:
+    """SERVER_PORT of what comes in at this address; a Unix socket has none of its own."""
+    return "80" if url.startswith("unix:") else url.rpartition(":")[2]
