@@ -90,6 +90,7 @@ void Handler::body_wanted() {
 }
 
 void Handler::reject() {
+  if (answered_ || refused_) return;  // malformed, which was said before the queue was asked
   refused_ = true;
   exchange_->depart(Departure::none);
   thread_.count_refusal();
