@@ -28,12 +28,14 @@ class EventThreads {
  public:
   explicit EventThreads(const EngineContext& context) : context_(context) {}
 
-  EventThread& here() {
-    auto* loop = folly::EventBaseManager::get()->getEventBase();
+  /// Made before the loop has a connection, so that whoever closes them all knows them all.
+  void add(folly::EventBase& loop) {
     const std::lock_guard lock(mutex_);
-    auto& thread = threads_[loop];
-    if (!thread) thread = std::make_unique<EventThread>(context_, *loop);
-    return *thread;
+    threads_.try_emplace(&loop, std::make_unique<EventThread>(context_, loop));
+  }
+  EventThread& here() const {
+    const std::lock_guard lock(mutex_);
+    return *threads_.at(folly::EventBaseManager::get()->getEventBase());
   }
 
   template <typename Action>
@@ -68,7 +70,7 @@ class CodecFactory final : public px::HTTPCodecFactory {
 class HandlerFactory final : public px::RequestHandlerFactory {
  public:
   explicit HandlerFactory(EventThreads& threads) : threads_(threads) {}
-  void onServerStart(folly::EventBase*) noexcept override { threads_.here(); }
+  void onServerStart(folly::EventBase*) noexcept override {}
   void onServerStop() noexcept override {}
   px::RequestHandler* onRequest(px::RequestHandler*, px::HTTPMessage* message) noexcept override {
     // It ends with its transaction.
@@ -116,8 +118,11 @@ class Listening {
     const std::lock_guard lock(mutex_);
     sockets_.clear();
   }
-  void accept(bool on) {
+  /// Asks `has_room` under the lock: the last answer is the one that stays.
+  template <typename HasRoom>
+  void update(HasRoom has_room) {
     const std::lock_guard lock(mutex_);
+    const bool on = has_room();
     if (std::exchange(accepts_, on) == on) return;
     for (auto* socket : sockets_) {
       socket->getEventBase()->runInEventBaseThread([this, socket, on] {
@@ -139,7 +144,10 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
  public:
   AcceptorFactory(const Options& options, EventThreads& threads,
                   px::HTTPSession::InfoCallback& sessions)
-      : codecs_(std::make_shared<CodecFactory>(threads)), sessions_(sessions) {
+      : codecs_(std::make_shared<CodecFactory>(threads)), threads_(threads), sessions_(sessions) {
+    // HTTP/2: a body that waits for its worker must not use up what the others need.
+    http_.receiveSessionWindowSize =
+        http_.maxConcurrentIncomingStreams * http_.receiveStreamWindowSize;
     http_.handlerFactories = px::RequestHandlerChain().addThen<HandlerFactory>(threads).build();
     const auto ours = px::HTTPServerAcceptor::makeConfig(
         {folly::SocketAddress(), px::HTTPServer::Protocol::HTTP}, http_);
@@ -153,6 +161,7 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
   }
 
   std::shared_ptr<wangle::Acceptor> newAcceptor(folly::EventBase* loop) override {
+    threads_.add(*loop);
     std::shared_ptr<px::HTTPServerAcceptor> acceptor =
         px::HTTPServerAcceptor::make(configuration_, http_, codecs_);
     acceptor->setSessionInfoCallback(&sessions_);
@@ -164,6 +173,7 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
   px::HTTPServerOptions http_;
   std::shared_ptr<px::HTTPCodecFactory> codecs_;
   std::shared_ptr<const px::AcceptorConfiguration> configuration_;
+  EventThreads& threads_;
   px::HTTPSession::InfoCallback& sessions_;
 };
 
@@ -171,7 +181,7 @@ class ProxygenEngine final : public Engine {
  public:
   ProxygenEngine(EngineContext context, std::vector<ListenerSpec> listeners)
       : context_(std::move(context)), threads_(context_), sessions_(threads_, [this] {
-          listening_.accept(open_sessions() < context_.options.max_connections);
+          listening_.update([this] { return open_sessions() < context_.options.max_connections; });
         }) {
     px::HTTPServerOptions options;
     options.threads = context_.options.io_threads;

@@ -5,6 +5,7 @@
 
 #include "core/unacknowledged.h"
 #include "engine_proxygen/handler.h"
+#include "engine_proxygen/http1_codec.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -45,7 +46,13 @@ Departure EventThread::departure_of(px::ProxygenError error) const {
 // ---------------------------------------------------------------------------- sessions
 
 void EventThread::session_opened(px::HTTPSessionBase& session) {
-  sessions_.emplace(&session, Progress{&session, 0, {}});
+  auto& transport = dynamic_cast<px::HTTPSession&>(session);
+  sessions_.emplace(&session, Progress{&transport, 0, 0, std::chrono::steady_clock::now()});
+  const auto& codec = static_cast<px::HTTPTransaction::Transport&>(transport).getCodec();
+  if (const auto* http1 = dynamic_cast<const Http1Codec*>(&codec)) {
+    // The session shows its codec; the codec is ours.
+    const_cast<Http1Codec*>(http1)->attach(session);
+  }
   accepted_.fetch_add(1, std::memory_order_relaxed);
   open_.fetch_add(1, std::memory_order_relaxed);
   if (!isScheduled()) watch_progress();
@@ -76,8 +83,14 @@ bool EventThread::stands_still(Progress& progress, SteadyTime now) const {
       progress.session->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
   const auto behind = unacknowledged_bytes(socket->getNetworkSocket().toFd());
   const auto acknowledged = socket->getRawBytesWritten() - behind;
-  if (behind == 0 || acknowledged != progress.acknowledged) {
+  // HTTP/2: what the client lets the connection send. All its streams wait for that.
+  px::HTTPTransaction::FlowControlInfo window;
+  progress.session->getFlowControlInfo(&window);
+  const auto room = window.flowControlEnabled_ ? window.sessionSendWindow_ : 1;
+  const bool waits = behind != 0 || (room <= 0 && progress.session->hasActiveTransactions());
+  if (!waits || acknowledged != progress.acknowledged || room != progress.room) {
     progress.acknowledged = acknowledged;
+    progress.room = room;
     progress.since = now;
   }
   return now - progress.since >= to_duration(options().write_timeout);

@@ -64,8 +64,9 @@ class EventThread final : public Transport,
   /// How far a session's client has read. One that is behind and stands still is dropped:
   /// proxygen's own time limit is for one write, however slowly it goes on.
   struct Progress {
-    px::HTTPSessionBase* session;
+    px::HTTPSession* session;
     std::uint64_t acknowledged = 0;
+    std::int64_t room = 0;  // the connection's window, of HTTP/2
     SteadyTime since;
   };
 

@@ -28,31 +28,33 @@ Handler::~Handler() {
 
 void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
   if (!body_may_follow()) return;
-  if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
-  transaction().setIdleTimeout(to_milliseconds(thread_.options().body_timeout));
+  // Soon and not now: the request's end may be in the same frame.
+  if (exchange_->refusal != nullptr) return thread_.output_ready(exchange_, false);
   if (exchange_->body_left != 0) {
     exchange_->reserve_body(static_cast<std::size_t>(
         std::min<std::uint64_t>(exchange_->body_left, thread_.options().body_buffer)));
   }
   // The client may be waiting for the application to ask for the body.
-  if (continue_due_) dispatch();
+  if (continue_due_) return dispatch();
+  start_body_timer();
+}
+
+void Handler::start_body_timer() {
+  transaction().setIdleTimeout(to_milliseconds(thread_.options().body_timeout));
 }
 
 void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
-  continue_due_ = false;
+  if (std::exchange(continue_due_, false)) start_body_timer();
   const auto size = body->computeChainDataLength();
   exchange_->bytes_in += size;
   received_ += size;
   exchange_->body_left -= std::min<std::uint64_t>(exchange_->body_left, size);
-  if (answered_ || refused_) {
+  if (answered_ || refused_ || exchange_->refusal != nullptr) {
     discarded_ += size;
-    if (discarded_ > thread_.options().drain_limit) downstream_->sendAbort();
+    if (discarded_ > thread_.options().drain_limit) give_up_reading();
     return;
   }
-  if (auto verdict = check_received(received_)) {
-    thread_.count_refusal();
-    return refuse(*verdict);
-  }
+  if (auto verdict = check_received(received_)) return refuse(*verdict);
   if (!exchange_->submitted) exchange_->has_body = true;
   auto intake = Exchange::Intake::read_on;
   for (const auto range : *body) {
@@ -85,7 +87,12 @@ void Handler::body_wanted() {
   if (continue_due_ && !exchange_->head_written) {
     continue_due_ = false;
     send_continue();
+    start_body_timer();
   }
+  resume_reading();
+}
+
+void Handler::resume_reading() {
   if (std::exchange(ingress_paused_, false)) downstream_->resumeIngress();
 }
 
@@ -98,12 +105,15 @@ void Handler::reject() {
 }
 
 void Handler::refuse(const Refusal& refusal) {
-  if (answered_) return;
+  if (answered_ || refused_) return give_up_reading();
   refused_ = true;
   exchange_->depart(&refusal == &prowingen::refusal(RequestFault::body_too_large)
                         ? Departure::body_too_large
                         : Departure::malformed_body);
-  if (!exchange_->head_written) return send_refusal(refusal);
+  if (!exchange_->head_written) {
+    thread_.count_refusal();
+    return send_refusal(refusal);
+  }
   log(exchange_->response.status, false);
   reset();
 }
@@ -120,6 +130,12 @@ void Handler::send_refusal(const Refusal& refusal) {
 
 void Handler::onEgressResumed() noexcept {
   egress_paused_ = false;
+  flush();
+}
+
+void Handler::output_ready() {
+  if (answered_) return;
+  if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
   flush();
 }
 
@@ -179,14 +195,15 @@ void Handler::finish() {
   if (aborted_) return cut();
   exchange_->written();
   log(exchange_->response.status, true);
-  // The rest of the request is thrown away, up to a bound.
-  if (std::exchange(ingress_paused_, false)) downstream_->resumeIngress();
   end_answer();
 }
 
 void Handler::end_answer() {
+  // What comes in from here on is not for the exchange; and this object lasts until it is told.
+  const px::HTTPTransaction::DestructorGuard guard(&transaction());
   answered_ = true;
   downstream_->sendEOM();
+  on_answer_over();
 }
 
 void Handler::reset() {

@@ -35,7 +35,7 @@ class Handler : public px::RequestHandler {
   bool canHandleExpect() noexcept final { return true; }
 
   // ---- the exchange
-  void output_ready() { flush(); }
+  void output_ready();
   void body_wanted();
   /// The queue of requests is full.
   void reject();
@@ -54,6 +54,10 @@ class Handler : public px::RequestHandler {
   virtual void send_refusal_page(const Refusal& refusal, bool head_only) = 0;
   /// Ends an answer, whose head may be out, so that it does not look whole.
   virtual void abort_answer() = 0;
+  /// The answer is handed over, the request perhaps not yet whole.
+  virtual void on_answer_over() = 0;
+  /// More of an answered request comes than is worth reading, or it is malformed.
+  virtual void give_up_reading() = 0;
   /// Whether a request may go on after its head.
   virtual bool body_may_follow() const = 0;
   /// Checks the size of the body so far.
@@ -70,9 +74,11 @@ class Handler : public px::RequestHandler {
   /// The end of an answer, and perhaps of this object.
   void end_answer();
   void reset();
+  void resume_reading();
 
  private:
   void dispatch();
+  void start_body_timer();
   void flush();
   bool take_output();
   bool send_next();

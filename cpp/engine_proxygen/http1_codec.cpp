@@ -57,7 +57,12 @@ std::size_t Http1Codec::onIngress(const folly::IOBuf& input) {
     return onIngress(whole);
   }
   switch (reading_) {
-    case Reading::ignored: return input.length();
+    case Reading::ignored:
+      ignored_ += input.length();
+      if (ignored_ > thread_.options().drain_limit && !linger_.end() && handler_ != nullptr) {
+        handler_->hold_input();  // until the answer is out
+      }
+      return input.length();
     case Reading::body: return read_body(input);
     case Reading::head: break;
   }
@@ -71,6 +76,7 @@ std::size_t Http1Codec::onIngress(const folly::IOBuf& input) {
 std::size_t Http1Codec::read_head(std::string_view input) {
   using Outcome = http1::RequestParser::Outcome;
   if (input.starts_with("\r\n")) return 2;  // RFC 9112 section 2.2
+  if (input == "\r") return 0;
   const auto& limits = thread_.limits();
   // A head is tried again when a further line has come in: a parser that starts over each time
   // cannot care where the input was cut, and bytes that come one by one cost no more than lines.
@@ -156,7 +162,6 @@ void Http1Codec::announce_request(bool whole) {
     incoming_.reset();
     return;
   }
-  if (handler_ != nullptr) session_ = &handler_->session();
   if (whole) end_request();
 }
 
@@ -175,7 +180,6 @@ std::size_t Http1Codec::read_body(const folly::IOBuf& input) {
     const auto progress = parser_->parse_body(bytes.substr(used));
     used += progress.consumed;
     if (progress.outcome == Outcome::refused) {
-      thread_.count_refusal();
       reading_ = Reading::ignored;
       if (handler_ != nullptr) handler_->refuse(*progress.verdict);
       return bytes.size();
@@ -199,13 +203,18 @@ void Http1Codec::on_body(std::string_view bytes) {
 }
 
 void Http1Codec::onIngressEOF() {
-  if (ends_) return linger_.end();
+  if (ends_) {
+    linger_.end();
+    return;
+  }
   if (!message_) return;  // a body's end is the session's to judge
   refuse_head(&refusal(RequestFault::truncated), scanned_);
 }
 
 // A head that has begun is not whole in time.
 void Http1Codec::timeoutExpired() noexcept {
+  // It may have stopped reading by now, and end with the refusal; its own callers hold one too.
+  const folly::DelayedDestruction::DestructorGuard guard(session_);
   refuse_head(&refusal(RequestFault::request_timeout), scanned_);
 }
 
@@ -226,6 +235,7 @@ void Http1Codec::generateHeader(folly::IOBufQueue& out, StreamID, const px::HTTP
                          !head_request_, "", thread_.standing(), text_);
     announce(ResponseFraming::none, false);
     reading_ = Reading::ignored;
+    thread_.count_refusal();
   }
   out.append(text_.data(), text_.size());
   generated_ += text_.size();
@@ -265,6 +275,12 @@ std::size_t Http1Codec::generateEOM(folly::IOBufQueue& out, StreamID) {
   return size;
 }
 
+void Http1Codec::stop_reading() {
+  reading_ = Reading::ignored;
+  keep_alive_ = false;
+  if (!response_pending_ && !ends_) end_connection();
+}
+
 // The last answer is generated. A session whose codec is not reusable closes; one that has to
 // linger is left to read, and the codec throws away what it reads.
 void Http1Codec::end_connection() {
@@ -272,7 +288,7 @@ void Http1Codec::end_connection() {
                                 (handler_ != nullptr && handler_->holds_input());
   ends_ = true;
   if (reading_ == Reading::head) reading_ = Reading::ignored;
-  if (input_may_follow && session_ != nullptr) {
+  if (input_may_follow) {
     linger_.begin_after(*session_, generated_);
   } else {
     reusable_ = false;

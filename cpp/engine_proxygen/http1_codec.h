@@ -39,6 +39,9 @@ class Http1Codec final : public px::HTTP1xCodec,
  public:
   explicit Http1Codec(EventThread& thread);
 
+  /// The session has been made.
+  void attach(px::HTTPSessionBase& session) { session_ = &session; }
+
   // ---- the handler
   /// The codec that is making a request known, on this thread.
   static Http1Codec* current();
@@ -55,6 +58,9 @@ class Http1Codec final : public px::HTTP1xCodec,
   void announce(ResponseFraming framing, bool keep_alive);
   /// The answer ends before it is whole, and with it the connection.
   void cut_answer() { cut_ = true; }
+  /// What else comes in is not worth reading: the answer is the connection's last, whatever its
+  /// head said.
+  void stop_reading();
 
   EventThread& thread() { return thread_; }
 
@@ -99,7 +105,7 @@ class Http1Codec final : public px::HTTP1xCodec,
 
   EventThread& thread_;
   px::HTTPCodec::Callback* callback_ = nullptr;
-  px::HTTPSessionBase* session_ = nullptr;  // known once there is a request
+  px::HTTPSessionBase* session_ = nullptr;
   std::shared_ptr<const ConnectionInfo> connection_;
   StreamID id_ = 0;  // of the request that is being received or answered
 
@@ -120,6 +126,7 @@ class Http1Codec final : public px::HTTP1xCodec,
   bool response_pending_ = false;
   bool keep_alive_ = true;  // as the answer's head says
   bool cut_ = false;
+  std::uint64_t ignored_ = 0;
   bool ends_ = false;  // its last answer is generated
   bool reusable_ = true;
   bool draining_ = false;

@@ -23,10 +23,6 @@ void Http1Handler::hold_input() {
   downstream_->pauseIngress();
 }
 
-px::HTTPSessionBase& Http1Handler::session() const {
-  return *transaction().getTransport().getHTTPSessionBase();
-}
-
 px::HTTPMessage& Http1Handler::begin_answer(Exchange::Output& output) {
   HandledExchange& exchange = this->exchange();
   exchange.framing = frame_response(exchange.request.version, exchange.response_body);
@@ -64,6 +60,11 @@ bool Http1Handler::decide_keep_alive() const {
   // drain_limit of it is not worth reading.
   return request_done() || (!continue_due() && exchange.body_left <= options.drain_limit);
 }
+
+// The rest of the request is thrown away, up to a bound.
+void Http1Handler::on_answer_over() { resume_reading(); }
+
+void Http1Handler::give_up_reading() { codec_.stop_reading(); }
 
 void Http1Handler::send_continue() {
   codec_.text().append(http1::continue_response);

@@ -19,13 +19,14 @@ class Http1Handler final : public Handler {
   /// More has come behind the request: it is read when this one is answered.
   void hold_input();
   bool holds_input() const { return holds_input_; }
-  px::HTTPSessionBase& session() const;
 
  private:
   px::HTTPMessage& begin_answer(Exchange::Output& output) override;
   void send_continue() override;
   void send_refusal_page(const Refusal& refusal, bool head_only) override;
   void abort_answer() override;
+  void on_answer_over() override;
+  void give_up_reading() override;
   bool body_may_follow() const override { return exchange().has_body; }
   bool decide_keep_alive() const;
   void append_body(std::string& text, std::string_view bytes);

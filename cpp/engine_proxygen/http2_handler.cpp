@@ -60,6 +60,11 @@ void Http2Handler::add_standing_fields(bool date, bool server) {
   }
 }
 
+// A client that goes on with a request is asked to stop (RFC 9113 section 8.1).
+void Http2Handler::on_answer_over() {
+  if (!request_done()) downstream_->sendAbort(px::ErrorCode::NO_ERROR);
+}
+
 void Http2Handler::send_continue() {
   px::HTTPMessage message;
   message.setStatusCode(100);

@@ -14,6 +14,8 @@ class Http2Handler final : public Handler {
   void send_continue() override;
   void send_refusal_page(const Refusal& refusal, bool head_only) override;
   void abort_answer() override { reset(); }
+  void on_answer_over() override;
+  void give_up_reading() override { reset(); }
   bool body_may_follow() const override { return true; }
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;

@@ -1,5 +1,7 @@
 #include "engine_proxygen/linger.h"
 
+#include <utility>
+
 namespace prowingen::proxygen_engine {
 namespace {
 
@@ -24,13 +26,16 @@ void Linger::shut_down_sending() {
       this, lingering_ ? std::chrono::milliseconds(linger_time) : retry_time);
 }
 
-void Linger::end() {
-  if (lingering_) session_->getEventBase()->timer().scheduleTimeout(this, retry_time);
+bool Linger::end() {
+  if (lingering_ && !std::exchange(ending_, true)) session_->getEventBase()->runInLoop(this, true);
+  return lingering_;
 }
 
-void Linger::timeoutExpired() noexcept {
-  if (!lingering_) return shut_down_sending();
-  session_->dropConnection();  // and with it the codec, and this
-}
+void Linger::runLoopCallback() noexcept { ending_ ? drop() : shut_down_sending(); }
+
+void Linger::timeoutExpired() noexcept { lingering_ ? drop() : shut_down_sending(); }
+
+// And with the connection the codec, and this.
+void Linger::drop() { session_->dropConnection(); }
 
 }  // namespace prowingen::proxygen_engine

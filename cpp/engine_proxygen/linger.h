@@ -16,17 +16,19 @@ class Linger final : private folly::EventBase::LoopCallback, private folly::HHWh
  public:
   /// Begins when this many bytes of the session, all there will be, are with the kernel.
   void begin_after(px::HTTPSessionBase& session, std::uint64_t bytes);
-  /// The client has closed its side.
-  void end();
+  /// The client has closed its side, or sends too much. False: the answer is not out yet.
+  bool end();
 
  private:
-  void runLoopCallback() noexcept override { shut_down_sending(); }
+  void runLoopCallback() noexcept override;
   void timeoutExpired() noexcept override;
   void shut_down_sending();
+  void drop();
 
   px::HTTPSessionBase* session_ = nullptr;
   std::uint64_t bytes_ = 0;
   bool lingering_ = false;
+  bool ending_ = false;
 };
 
 }  // namespace prowingen::proxygen_engine
