@@ -146,15 +146,17 @@ def test_body_that_outgrows_its_limit_while_nobody_reads_it(engine: str) -> None
 @http2
 def test_shut_connection_window_holds_no_worker(engine: str) -> None:
     limits = ("--http", "2", "--threads", "2", "--write-timeout", "0.5")
-    with run_server(APP, engine, *limits) as server:
+    with (
+        run_server(APP, engine, *limits) as server,
         # The streams' windows are wide open, the connection's never grows.
-        with H2Wire(server.address, window=100 * MIB) as greedy:
-            for _ in range(3):
-                greedy.start("GET", f"/download?{20 * MIB}")
-            while not any(response.body for response in greedy.responses.values()):
-                greedy.pump()
-            with H2Wire(server.address) as wire:
-                assert wire.ask("/").status
+        H2Wire(server.address, window=100 * MIB) as greedy,
+    ):
+        for _ in range(3):
+            greedy.start("GET", f"/download?{20 * MIB}")
+        while not any(response.body for response in greedy.responses.values()):
+            greedy.pump()
+        with H2Wire(server.address) as wire:
+            assert wire.ask("/").status
 
 
 @http2
