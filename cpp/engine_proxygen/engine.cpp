@@ -139,6 +139,9 @@ class Listening {
   bool accepts_ = true;
 };
 
+// What a client gets to close its side in, or to send what crossed with a GOAWAY.
+constexpr std::chrono::seconds close_grace{1};
+
 /// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
 class AcceptorFactory final : public wangle::AcceptorFactory {
  public:
@@ -152,11 +155,13 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
     const auto ours = px::HTTPServerAcceptor::makeConfig(
         {folly::SocketAddress(), px::HTTPServer::Protocol::HTTP}, http_);
     auto limits = std::make_shared<px::AcceptorConfiguration>(*ours);
-    const double idle =
-        options.keep_alive_timeout != 0 ? options.keep_alive_timeout : options.header_timeout;
-    limits->connectionIdleTimeout = to_milliseconds(idle);
-    // Of a write too. Handlers and the event thread have limits of their own.
+    // Handlers, the codec and the event thread have limits of their own; a write has this one too.
     limits->transactionIdleTimeout = std::chrono::hours(24);
+    limits->connectionIdleTimeout = std::chrono::hours(24);
+    if (options.http == "2") {
+      limits->connectionIdleTimeout = to_milliseconds(
+          options.keep_alive_timeout != 0 ? options.keep_alive_timeout : options.header_timeout);
+    }
     configuration_ = std::move(limits);
   }
 
@@ -165,6 +170,7 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
     std::shared_ptr<px::HTTPServerAcceptor> acceptor =
         px::HTTPServerAcceptor::make(configuration_, http_, codecs_);
     acceptor->setSessionInfoCallback(&sessions_);
+    acceptor->setGracefulShutdownTimeout(close_grace);
     acceptor->init(nullptr, loop);
     return acceptor;
   }
@@ -224,7 +230,10 @@ class ProxygenEngine final : public Engine {
   }
 
   bool drained() const override {
-    return drain_begun_.load(std::memory_order_acquire) && open_sessions() == 0;
+    if (!drain_begun_.load(std::memory_order_acquire)) return false;
+    bool seen = true;
+    threads_.each([&](const EventThread& thread) { seen = seen && thread.draining_seen(); });
+    return seen && open_sessions() == 0;
   }
 
   void stop() override {

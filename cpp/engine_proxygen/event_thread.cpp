@@ -47,12 +47,11 @@ Departure EventThread::departure_of(px::ProxygenError error) const {
 
 void EventThread::session_opened(px::HTTPSessionBase& session) {
   auto& transport = dynamic_cast<px::HTTPSession&>(session);
-  sessions_.emplace(&session, Progress{&transport, 0, 0, std::chrono::steady_clock::now()});
   const auto& codec = static_cast<px::HTTPTransaction::Transport&>(transport).getCodec();
-  if (const auto* http1 = dynamic_cast<const Http1Codec*>(&codec)) {
-    // The session shows its codec; the codec is ours.
-    const_cast<Http1Codec*>(http1)->attach(session);
-  }
+  // The session shows its codec; the codec is ours.
+  auto* http1 = const_cast<Http1Codec*>(dynamic_cast<const Http1Codec*>(&codec));
+  sessions_.emplace(&session, Progress{&transport, http1, 0, 0, std::chrono::steady_clock::now()});
+  if (http1 != nullptr) http1->attach(session);
   accepted_.fetch_add(1, std::memory_order_relaxed);
   open_.fetch_add(1, std::memory_order_relaxed);
   if (!isScheduled()) watch_progress();
@@ -69,8 +68,14 @@ void EventThread::drain() {
     draining_ = true;
     // A copy: an idle session closes at once.
     for (const auto& [key, progress] : std::unordered_map(sessions_)) {
-      progress.session->closeWhenIdle();
+      if (progress.http1 != nullptr) {
+        progress.http1->drain();
+      } else {
+        progress.session->closeWhenIdle();
+      }
     }
+    // Connections that were accepted before come through a queue of their own: once more round.
+    loop_.runInEventBaseThread([this] { drain_seen_.store(true, std::memory_order_release); });
   });
 }
 

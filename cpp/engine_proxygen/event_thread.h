@@ -17,6 +17,8 @@
 
 namespace prowingen::proxygen_engine {
 
+class Http1Codec;
+
 class EventThread final : public Transport,
                           private folly::EventBase::LoopCallback,
                           private folly::HHWheelTimer::Callback {
@@ -28,6 +30,8 @@ class EventThread final : public Transport,
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
   void drain();
+  /// True once every connection that was accepted before drain() is known here.
+  bool draining_seen() const { return drain_seen_.load(std::memory_order_acquire); }
   /// The loop is about to end: it is not woken any more.
   void close();
   std::size_t open_sessions() const { return open_.load(std::memory_order_relaxed); }
@@ -65,6 +69,7 @@ class EventThread final : public Transport,
   /// proxygen's own time limit is for one write, however slowly it goes on.
   struct Progress {
     px::HTTPSession* session;
+    Http1Codec* http1;  // null for HTTP/2
     std::uint64_t acknowledged = 0;
     std::int64_t room = 0;  // the connection's window, of HTTP/2
     SteadyTime since;
@@ -94,6 +99,7 @@ class EventThread final : public Transport,
   std::vector<Mail> delivering_;
 
   std::atomic<std::size_t> open_{0};
+  std::atomic<bool> drain_seen_{false};
   std::atomic<std::uint64_t> accepted_{0};
   std::atomic<std::uint64_t> refused_{0};
   std::mutex mailbox_mutex_;  // guards what follows, and the loop's life as far as wakers go

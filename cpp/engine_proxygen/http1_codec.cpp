@@ -1,5 +1,7 @@
 #include "engine_proxygen/http1_codec.h"
 
+#include <algorithm>
+
 #include "core/request_policy.h"
 #include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/event_thread.h"
@@ -8,6 +10,9 @@
 
 namespace prowingen::proxygen_engine {
 namespace {
+
+// A client that used its connection this lately may have a further request on its way.
+constexpr std::chrono::milliseconds drain_grace{1000};
 
 thread_local Http1Codec* announcing = nullptr;
 
@@ -27,6 +32,11 @@ class Announcing {
 
 Http1Codec::Http1Codec(EventThread& thread)
     : HTTP1xCodec(px::TransportDirection::DOWNSTREAM), thread_(thread) {}
+
+void Http1Codec::attach(px::HTTPSessionBase& session) {
+  session_ = &session;
+  await(Awaited::first_request);
+}
 
 Http1Codec* Http1Codec::current() { return announcing; }
 
@@ -99,11 +109,8 @@ std::size_t Http1Codec::read_head(std::string_view input) {
   if (progress.outcome == Outcome::need_more) {
     if (incoming_) thread_.recycle(std::move(incoming_));
     scanned_ = input.size();
+    if (!message_) await(Awaited::head);
     begin();
-    if (!isScheduled()) {
-      thread_.loop().timer().scheduleTimeout(this,
-                                             to_milliseconds(thread_.options().header_timeout));
-    }
     return 0;
   }
   RequestSemantics semantics;
@@ -168,6 +175,7 @@ void Http1Codec::announce_request(bool whole) {
 void Http1Codec::end_request() {
   request_pending_ = false;
   receiving_.reset();
+  await_next_request();
   callback_->onMessageComplete(id_, false);
 }
 
@@ -211,11 +219,38 @@ void Http1Codec::onIngressEOF() {
   refuse_head(&refusal(RequestFault::truncated), scanned_);
 }
 
-// A head that has begun is not whole in time.
+// ---------------------------------------------------------------------------- waiting
+
+void Http1Codec::await(Awaited awaited) {
+  const Options& options = thread_.options();
+  auto time = to_milliseconds(awaited == Awaited::next_request ? options.keep_alive_timeout
+                                                               : options.header_timeout);
+  if (draining_ && awaited != Awaited::head) time = std::min(time, drain_grace);
+  awaited_ = awaited;
+  thread_.loop().timer().scheduleTimeout(this, time);
+}
+
+// If the last one is whole and answered.
+void Http1Codec::await_next_request() {
+  if (!request_pending_ && !response_pending_ && !ends_) await(Awaited::next_request);
+}
+
+void Http1Codec::drain() {
+  draining_ = true;
+  if (!isScheduled() || awaited_ == Awaited::head) return;
+  const Options& options = thread_.options();
+  if (awaited_ == Awaited::first_request) return await(awaited_);
+  const auto idle = to_milliseconds(options.keep_alive_timeout) - getTimeRemaining();
+  const auto grace = std::max(drain_grace - idle, std::chrono::milliseconds::zero());
+  thread_.loop().timer().scheduleTimeout(this, std::min(grace, getTimeRemaining()));
+}
+
 void Http1Codec::timeoutExpired() noexcept {
-  // It may have stopped reading by now, and end with the refusal; its own callers hold one too.
+  // It may have stopped reading by now, and end with this; its own callers hold one too.
   const folly::DelayedDestruction::DestructorGuard guard(session_);
-  refuse_head(&refusal(RequestFault::request_timeout), scanned_);
+  if (awaited_ == Awaited::head)
+    return refuse_head(&refusal(RequestFault::request_timeout), scanned_);
+  session_->closeWhenIdle();
 }
 
 // ---------------------------------------------------------------------------- writing
@@ -271,7 +306,11 @@ std::size_t Http1Codec::generateEOM(folly::IOBufQueue& out, StreamID) {
   }
   generated_ += size;
   response_pending_ = false;
-  if (!keep_alive_ || cut_) end_connection();
+  if (!keep_alive_ || cut_) {
+    end_connection();
+  } else {
+    await_next_request();
+  }
   return size;
 }
 
@@ -287,6 +326,7 @@ void Http1Codec::end_connection() {
   const bool input_may_follow = request_pending_ || reading_ == Reading::ignored ||
                                 (handler_ != nullptr && handler_->holds_input());
   ends_ = true;
+  cancelTimeout();
   if (reading_ == Reading::head) reading_ = Reading::ignored;
   if (input_may_follow) {
     linger_.begin_after(*session_, generated_);

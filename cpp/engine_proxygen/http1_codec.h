@@ -39,8 +39,11 @@ class Http1Codec final : public px::HTTP1xCodec,
  public:
   explicit Http1Codec(EventThread& thread);
 
+  // ---- the event thread
   /// The session has been made.
-  void attach(px::HTTPSessionBase& session) { session_ = &session; }
+  void attach(px::HTTPSessionBase& session);
+  /// The next answer is the last; a connection that waits for a request closes.
+  void drain();
 
   // ---- the handler
   /// The codec that is making a request known, on this thread.
@@ -92,6 +95,9 @@ class Http1Codec final : public px::HTTP1xCodec,
 
  private:
   enum class Reading : std::uint8_t { head, body, ignored };
+  /// What the timer runs for: a connection's first request or its next to begin, or one that has
+  /// begun to show a whole head.
+  enum class Awaited : std::uint8_t { first_request, next_request, head };
 
   std::size_t read_head(std::string_view input);
   std::size_t read_body(const folly::IOBuf& input);
@@ -101,6 +107,8 @@ class Http1Codec final : public px::HTTP1xCodec,
   void end_request();
   void on_body(std::string_view bytes) override;
   void timeoutExpired() noexcept override;
+  void await(Awaited awaited);
+  void await_next_request();
   void end_connection();
 
   EventThread& thread_;
@@ -112,6 +120,7 @@ class Http1Codec final : public px::HTTP1xCodec,
   Reading reading_ = Reading::head;
   bool paused_ = false;
   bool request_pending_ = false;
+  Awaited awaited_ = Awaited::first_request;    // while the timer runs
   std::size_t scanned_ = 0;                     // of a head that is not whole: bytes looked at
   std::unique_ptr<px::HTTPMessage> message_;    // of a request that has begun
   std::shared_ptr<HandledExchange> incoming_;   // until its handler takes it

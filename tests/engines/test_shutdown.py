@@ -66,6 +66,19 @@ def test_idle_connections_are_closed_at_once(engine: str) -> None:
         assert time.monotonic() - started < 5
 
 
+def test_request_that_crossed_with_the_stop_is_answered(engine: str) -> None:
+    """A connection in use, and one whose client has not come to ask yet."""
+    with run_server(APP, engine) as server, server.connect() as used, server.connect() as fresh:
+        assert used.ask().body == b"hello"
+        server.signal()
+        expect_refused(server)
+        for wire in (used, fresh):
+            response = wire.ask()
+            assert response.body == b"hello"
+            assert response.closes
+        server.wait()
+
+
 def test_new_connections_are_refused_while_the_last_request_runs(engine: str) -> None:
     with run_server(APP, engine) as server, server.connect() as wire:
         wire.get("/slow?1000")
