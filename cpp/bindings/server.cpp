@@ -135,7 +135,11 @@ class Server {
   }
 
   void begin_drain() {
-    if (engine_) engine_->drain();
+    if (!engine_) return;
+    without_gil([&] {
+      engine_->drain();
+      return true;
+    });
   }
 
   bool wait_drained(double seconds) {

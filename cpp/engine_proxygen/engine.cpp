@@ -3,6 +3,7 @@
 #include <folly/io/async/AsyncServerSocket.h>
 #include <glog/logging.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <atomic>
@@ -42,6 +43,13 @@ class EventThreads {
   void each(Action action) const {
     const std::lock_guard lock(mutex_);
     for (const auto& [loop, thread] : threads_) action(*thread);
+  }
+
+  /// Returns when each loop has looked at what is ready. Not for one of these threads.
+  void wait_for_a_turn() const {
+    std::vector<EventThread*> threads;  // which a loop may want to find meanwhile
+    each([&](EventThread& thread) { threads.push_back(&thread); });
+    for (EventThread* thread : threads) thread->loop().runInEventBaseThreadAndWait([] {});
   }
 
  private:
@@ -110,13 +118,34 @@ class Listening {
     const std::lock_guard lock(mutex_);
     for (const auto* socket : server.getSockets()) {
       const auto* listener = dynamic_cast<const folly::AsyncServerSocket*>(socket);
+      if (listener == nullptr) continue;
       // proxygen hands them out to be looked at; pausing is all that is done to them.
-      if (listener != nullptr) sockets_.push_back(const_cast<folly::AsyncServerSocket*>(listener));
+      sockets_.push_back(const_cast<folly::AsyncServerSocket*>(listener));
     }
   }
   void end() {
     const std::lock_guard lock(mutex_);
     sockets_.clear();
+  }
+  /// Whether a connection waits in the kernel that would be accepted. Not for a socket's own
+  /// thread.
+  bool has_waiting() const {
+    std::vector<folly::AsyncServerSocket*> sockets;
+    {
+      const std::lock_guard lock(mutex_);
+      if (accepts_) sockets = sockets_;
+    }
+    return std::ranges::any_of(sockets, [](folly::AsyncServerSocket* socket) {
+      bool waits = false;
+      // There it is between two connections, each accepted and handed on.
+      socket->getEventBase()->runInEventBaseThreadAndWait([&] {
+        for (const auto& each : socket->getNetworkSockets()) {
+          ::pollfd polled{each.toFd(), POLLIN, 0};
+          waits = waits || ::poll(&polled, 1, 0) > 0;
+        }
+      });
+      return waits;
+    });
   }
   /// Asks `has_room` under the lock: the last answer is the one that stays.
   template <typename HasRoom>
@@ -134,13 +163,10 @@ class Listening {
   }
 
  private:
-  std::mutex mutex_;  // guards the list: a socket on it is open
+  mutable std::mutex mutex_;  // guards the list: a socket on it is open
   std::vector<folly::AsyncServerSocket*> sockets_;
   bool accepts_ = true;
 };
-
-// What a client gets to close its side in, or to send what crossed with a GOAWAY.
-constexpr std::chrono::seconds close_grace{1};
 
 /// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
 class AcceptorFactory final : public wangle::AcceptorFactory {
@@ -170,7 +196,6 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
     std::shared_ptr<px::HTTPServerAcceptor> acceptor =
         px::HTTPServerAcceptor::make(configuration_, http_, codecs_);
     acceptor->setSessionInfoCallback(&sessions_);
-    acceptor->setGracefulShutdownTimeout(close_grace);
     acceptor->init(nullptr, loop);
     return acceptor;
   }
@@ -182,6 +207,8 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
   EventThreads& threads_;
   px::HTTPSession::InfoCallback& sessions_;
 };
+
+constexpr std::chrono::milliseconds take_connections_time{100};
 
 class ProxygenEngine final : public Engine {
  public:
@@ -223,6 +250,7 @@ class ProxygenEngine final : public Engine {
   }
 
   void drain() override {
+    take_connections();
     listening_.end();
     server_->stopListening();
     threads_.each([](EventThread& thread) { thread.drain(); });
@@ -230,10 +258,7 @@ class ProxygenEngine final : public Engine {
   }
 
   bool drained() const override {
-    if (!drain_begun_.load(std::memory_order_acquire)) return false;
-    bool seen = true;
-    threads_.each([&](const EventThread& thread) { seen = seen && thread.draining_seen(); });
-    return seen && open_sessions() == 0;
+    return drain_begun_.load(std::memory_order_acquire) && open_sessions() == 0;
   }
 
   void stop() override {
@@ -260,6 +285,21 @@ class ProxygenEngine final : public Engine {
   }
 
  private:
+  /// Returns when all connections that have come are sessions, or more come all the time. A
+  /// listening socket that closes resets those in its queue, and folly loses those on their way to
+  /// a loop.
+  void take_connections() const {
+    const auto deadline = std::chrono::steady_clock::now() + take_connections_time;
+    std::uint64_t taken = 0;
+    // A turn of a loop takes some of what waits for it; the first one may have begun before.
+    for (int turns = 0; turns < 3 && std::chrono::steady_clock::now() < deadline; ++turns) {
+      const bool waiting = listening_.has_waiting();
+      threads_.wait_for_a_turn();
+      const auto now_taken = counters().connections_accepted;
+      if (waiting || std::exchange(taken, now_taken) != now_taken) turns = -1;
+    }
+  }
+
   std::size_t open_sessions() const {
     std::size_t open = 0;
     threads_.each([&](const EventThread& thread) { open += thread.open_sessions(); });

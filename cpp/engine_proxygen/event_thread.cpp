@@ -74,8 +74,6 @@ void EventThread::drain() {
         progress.session->closeWhenIdle();
       }
     }
-    // Connections that were accepted before come through a queue of their own: once more round.
-    loop_.runInEventBaseThread([this] { drain_seen_.store(true, std::memory_order_release); });
   });
 }
 

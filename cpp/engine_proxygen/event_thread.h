@@ -30,8 +30,6 @@ class EventThread final : public Transport,
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
   void drain();
-  /// True once every connection that was accepted before drain() is known here.
-  bool draining_seen() const { return drain_seen_.load(std::memory_order_acquire); }
   /// The loop is about to end: it is not woken any more.
   void close();
   std::size_t open_sessions() const { return open_.load(std::memory_order_relaxed); }
@@ -99,7 +97,6 @@ class EventThread final : public Transport,
   std::vector<Mail> delivering_;
 
   std::atomic<std::size_t> open_{0};
-  std::atomic<bool> drain_seen_{false};
   std::atomic<std::uint64_t> accepted_{0};
   std::atomic<std::uint64_t> refused_{0};
   std::mutex mailbox_mutex_;  // guards what follows, and the loop's life as far as wakers go

@@ -248,8 +248,9 @@ void Http1Codec::drain() {
 void Http1Codec::timeoutExpired() noexcept {
   // It may have stopped reading by now, and end with this; its own callers hold one too.
   const folly::DelayedDestruction::DestructorGuard guard(session_);
-  if (awaited_ == Awaited::head)
+  if (awaited_ == Awaited::head) {
     return refuse_head(&refusal(RequestFault::request_timeout), scanned_);
+  }
   session_->closeWhenIdle();
 }
 

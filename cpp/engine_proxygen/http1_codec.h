@@ -73,7 +73,10 @@ class Http1Codec final : public px::HTTP1xCodec,
   void onIngressEOF() override;
   void setParserPaused(bool paused) override { paused_ = paused; }
   bool isParserPaused() const override { return paused_; }
-  bool isBusy() const override { return request_pending_ || response_pending_; }
+  /// Nor is a session dropped as idle that lingers.
+  bool isBusy() const override {
+    return request_pending_ || response_pending_ || (ends_ && reusable_);
+  }
   bool isReusable() const override { return reusable_; }
   bool isWaitingToDrain() const override { return draining_ && reusable_; }
   bool closeOnEgressComplete() const override { return !response_pending_ && !reusable_; }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +22,7 @@ from harness.apps import (
 )
 from harness.h2wire import H2Wire
 from harness.site import start_site
+from harness.wire import until_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,18 +48,6 @@ def start_curl(*words: str) -> subprocess.Popen[str]:
         pytest.skip("this curl is built without HTTP/2")
     command = ["curl", "-sS", "--http2-prior-knowledge", "--max-time", "15", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def expect_refused(site: Site) -> None:
-    """Returns once the server takes no more connections."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            site.connect().close()
-        except ConnectionRefusedError:
-            return
-        time.sleep(0.01)
-    raise AssertionError("it still takes connections")
 
 
 def test_auto_takes_the_engine_that_speaks_it(engine: str) -> None:
@@ -296,7 +284,7 @@ def test_stop_finishes_what_runs(serve_http2: ServeFixture) -> None:
     gate.wait_entered()
     stopper = threading.Thread(target=site.server.stop, args=(10,))
     stopper.start()
-    expect_refused(site)
+    until_refused(site.connect)
     gate.opened.set()
     body, _ = curl.communicate(timeout=20)
     assert body == "hello"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -13,7 +14,7 @@ import pytest
 from harness.apps import Environ, Gate, StartResponse, hello
 from harness.process import ServerProcess, run_server
 from harness.site import ServeFixture, start_site
-from harness.wire import Truncated, Wire
+from harness.wire import Truncated, until_refused
 
 APP = "apps.plain:app"
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
@@ -21,20 +22,6 @@ SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 def as_a_shell_shows(code: int) -> int:
     return 128 - code if code < 0 else code
-
-
-def expect_refused(server: ServerProcess) -> None:
-    """No new connection is answered: refused at once, or closed unanswered."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            with server.connect() as wire:
-                wire.get()
-                if wire.read_to_end() == b"":
-                    return
-        except OSError:
-            return
-        assert time.monotonic() < deadline, "new connections are still served"
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
@@ -71,11 +58,26 @@ def test_request_that_crossed_with_the_stop_is_answered(engine: str) -> None:
     with run_server(APP, engine) as server, server.connect() as used, server.connect() as fresh:
         assert used.ask().body == b"hello"
         server.signal()
-        expect_refused(server)
+        until_refused(server.connect)
         for wire in (used, fresh):
             response = wire.ask()
             assert response.body == b"hello"
             assert response.closes
+        server.wait()
+
+
+def test_connection_that_waits_to_be_accepted_is_answered(engine: str) -> None:
+    """And is not reset although its client goes on sending (RFC 9112 section 9.6)."""
+    with run_server(APP, engine) as server, contextlib.ExitStack() as connections:
+        wires = [connections.enter_context(server.connect()) for _ in range(100)]
+        for wire in wires:
+            wire.send(b"POST /%zz HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
+        server.signal()
+        for _ in range(2):
+            until_refused(server.connect)
+            for wire in wires:
+                wire.send_leniently(b"more")
+        assert [wire.response().status for wire in wires] == [400] * 100
         server.wait()
 
 
@@ -85,7 +87,7 @@ def test_new_connections_are_refused_while_the_last_request_runs(engine: str) ->
         reply = wire.reply()
         reply.exactly(6)
         server.signal()
-        expect_refused(server)
+        until_refused(server.connect)
         assert reply.rest().body == b"begun done"
 
 
@@ -103,24 +105,13 @@ def test_answer_given_while_draining_announces_the_close(serve: ServeFixture) ->
         gate.wait_entered()
         stopper = threading.Thread(target=site.server.stop)
         stopper.start()
-        idle = _wait_until_refused(site.address)
-        assert idle
+        until_refused(site.connect)
         gate.opened.set()
         response = wire.response()
         assert response.body == b"hello"
         assert response.closes
         wire.expect_closed()
         stopper.join()
-
-
-def _wait_until_refused(address: object) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            Wire(address).close()  # type: ignore[arg-type]
-        except OSError:
-            return True
-    return False
 
 
 def test_request_that_outlasts_the_graceful_time_is_cut(engine: str) -> None:
@@ -144,7 +135,7 @@ def test_second_signal_ends_it_at_once(engine: str) -> None:
             reply = wire.reply()
             reply.exactly(6)
             server.signal(signal.SIGINT)
-            expect_refused(server)
+            until_refused(server.connect)
             started = time.monotonic()
             server.signal(signal.SIGINT)
             with pytest.raises((Truncated, ConnectionResetError)):
@@ -312,4 +303,4 @@ def test_server_starts_in_a_forked_child(engine: str) -> None:
 def test_exception_in_the_with_block_stops_the_server_and_passes(engine: str) -> None:
     with pytest.raises(LookupError, match="mine"), start_site(hello, engine) as site:
         raise LookupError("mine")
-    assert _wait_until_refused(site.address)
+    until_refused(site.connect)

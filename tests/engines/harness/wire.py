@@ -11,9 +11,14 @@ import contextlib
 import select
 import socket
 import struct
+import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import h11
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Address = tuple[str, int] | str
 
@@ -244,3 +249,13 @@ class Wire:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def until_refused(connect: Callable[[], Wire]) -> None:
+    """Returns once the server takes no more connections."""
+    deadline = time.monotonic() + 10
+    with contextlib.suppress(ConnectionError, FileNotFoundError):
+        while time.monotonic() < deadline:
+            with connect() as wire:
+                wire.is_silent(0.02)
+        raise AssertionError("new connections are still taken")
