@@ -1,11 +1,8 @@
 #include "engine_proxygen/engine.h"
 
-#include <folly/io/async/AsyncServerSocket.h>
 #include <glog/logging.h>
 #include <openssl/crypto.h>
-#include <poll.h>
 
-#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <functional>
@@ -20,6 +17,7 @@
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http1_handler.h"
 #include "engine_proxygen/http2_handler.h"
+#include "engine_proxygen/listening.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -109,63 +107,6 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
  private:
   EventThreads& threads_;
   std::function<void()> on_change_;
-};
-
-/// The listening sockets, which take connections as long as there is room for them.
-class Listening {
- public:
-  void begin(const px::HTTPServer& server) {
-    const std::lock_guard lock(mutex_);
-    for (const auto* socket : server.getSockets()) {
-      const auto* listener = dynamic_cast<const folly::AsyncServerSocket*>(socket);
-      if (listener == nullptr) continue;
-      // proxygen hands them out to be looked at; pausing is all that is done to them.
-      sockets_.push_back(const_cast<folly::AsyncServerSocket*>(listener));
-    }
-  }
-  void end() {
-    const std::lock_guard lock(mutex_);
-    sockets_.clear();
-  }
-  /// Whether a connection waits in the kernel that would be accepted. Not for a socket's own
-  /// thread.
-  bool has_waiting() const {
-    std::vector<folly::AsyncServerSocket*> sockets;
-    {
-      const std::lock_guard lock(mutex_);
-      if (accepts_) sockets = sockets_;
-    }
-    return std::ranges::any_of(sockets, [](folly::AsyncServerSocket* socket) {
-      bool waits = false;
-      // There it is between two connections, each accepted and handed on.
-      socket->getEventBase()->runInEventBaseThreadAndWait([&] {
-        for (const auto& each : socket->getNetworkSockets()) {
-          ::pollfd polled{each.toFd(), POLLIN, 0};
-          waits = waits || ::poll(&polled, 1, 0) > 0;
-        }
-      });
-      return waits;
-    });
-  }
-  /// Asks `has_room` under the lock: the last answer is the one that stays.
-  template <typename HasRoom>
-  void update(HasRoom has_room) {
-    const std::lock_guard lock(mutex_);
-    const bool on = has_room();
-    if (std::exchange(accepts_, on) == on) return;
-    for (auto* socket : sockets_) {
-      socket->getEventBase()->runInEventBaseThread([this, socket, on] {
-        const std::lock_guard still(mutex_);
-        if (std::ranges::find(sockets_, socket) == sockets_.end()) return;  // closed by now
-        on ? socket->startAccepting() : socket->pauseAccepting();
-      });
-    }
-  }
-
- private:
-  mutable std::mutex mutex_;  // guards the list: a socket on it is open
-  std::vector<folly::AsyncServerSocket*> sockets_;
-  bool accepts_ = true;
 };
 
 /// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
