@@ -1,21 +1,16 @@
 #include "engine_embedded/connection.h"
-#include "core/unacknowledged.h"
 
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <system_error>
 
+#include "core/engine_figures.h"
+#include "core/unacknowledged.h"
 #include "engine_embedded/io_thread.h"
 #include "engine_embedded/socket_ops.h"
 
 namespace prowingen::embedded {
-namespace {
-
-// An idle connection that was used this recently may have a request on its way.
-constexpr auto drain_grace = std::chrono::seconds(1);
-
-}  // namespace
 
 Connection::Connection(IoThread& io, UniqueFd socket, unsigned listener,
                        std::shared_ptr<const ConnectionInfo> info)

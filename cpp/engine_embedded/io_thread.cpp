@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/engine_figures.h"
 #include "core/signals.h"
 
 namespace prowingen::embedded {
@@ -9,22 +10,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// How long a closed connection's remaining input is read, so that its last answer arrives.
-constexpr auto linger_time = std::chrono::seconds(2);
-constexpr auto drain_time = std::chrono::seconds(1);
-// Answers that may wait for a sleeping I/O thread before it is woken: a wake-up costs two context
-// switches, an answer in a larger batch costs only the delay.
-constexpr std::size_t mail_batch = 16;
-// Short against what a client notices, long against a request's arrival.
-constexpr std::chrono::microseconds gather_time{250};
-
 std::array<Deadlines::Clock::duration, timeout_kinds> lengths(const Options& options) {
   return {to_duration(options.header_timeout),
           to_duration(options.keep_alive_timeout),
           to_duration(options.body_timeout),
           to_duration(options.write_timeout),
           linger_time,
-          drain_time};
+          drain_grace};
 }
 
 // Often enough that a deadline is late by an eighth of the shortest limit at most.

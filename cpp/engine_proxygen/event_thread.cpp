@@ -3,18 +3,12 @@
 #include <chrono>
 #include <thread>
 
+#include "core/engine_figures.h"
 #include "core/unacknowledged.h"
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
 
 namespace prowingen::proxygen_engine {
-namespace {
-
-// As in the embedded engine, where they were measured.
-constexpr std::size_t mail_batch = 16;
-constexpr std::chrono::microseconds gather_time{250};
-
-}  // namespace
 
 EventThread::EventThread(const EngineContext& context, folly::EventBase& loop)
     : context_(context),

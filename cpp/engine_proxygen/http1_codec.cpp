@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/engine_figures.h"
 #include "core/request_policy.h"
 #include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/event_thread.h"
@@ -10,9 +11,6 @@
 
 namespace prowingen::proxygen_engine {
 namespace {
-
-// A client that used its connection this lately may have a further request on its way.
-constexpr std::chrono::milliseconds drain_grace{1000};
 
 thread_local Http1Codec* announcing = nullptr;
 

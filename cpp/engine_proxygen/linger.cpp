@@ -2,10 +2,11 @@
 
 #include <utility>
 
+#include "core/engine_figures.h"
+
 namespace prowingen::proxygen_engine {
 namespace {
 
-constexpr std::chrono::seconds linger_time{2};
 // proxygen tells of a transaction's last byte when it is generated, and not of each one that is
 // written: a client that does not take the answer at once is looked at again after this.
 constexpr std::chrono::milliseconds retry_time{10};
@@ -22,8 +23,7 @@ void Linger::shut_down_sending() {
   folly::AsyncTransport& socket = *session_->getTransport();
   lingering_ = socket.getAppBytesWritten() >= bytes_;
   if (lingering_) socket.shutdownWrite();
-  session_->getEventBase()->timer().scheduleTimeout(
-      this, lingering_ ? std::chrono::milliseconds(linger_time) : retry_time);
+  session_->getEventBase()->timer().scheduleTimeout(this, lingering_ ? linger_time : retry_time);
 }
 
 bool Linger::end() {

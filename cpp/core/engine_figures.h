@@ -1,0 +1,24 @@
+// Figures that both engines keep to.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace prowingen {
+
+/// Answers that may wait for a sleeping I/O thread before it is woken: a wake-up costs two context
+/// switches, an answer in a larger batch costs only the delay.
+inline constexpr std::size_t mail_batch = 16;
+
+/// How long an I/O thread lets requests gather. Short against what a client notices, long against a
+/// request's arrival.
+inline constexpr std::chrono::microseconds gather_time{250};
+
+/// How long the input of a connection that is over is thrown away (RFC 9112 section 9.6).
+inline constexpr std::chrono::milliseconds linger_time{2000};
+
+/// What a drain leaves a connection that was used this lately, or not yet: its client may have a
+/// request on its way.
+inline constexpr std::chrono::milliseconds drain_grace{1000};
+
+}  // namespace prowingen
