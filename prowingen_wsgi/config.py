@@ -13,7 +13,22 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address
-from .values import BadValueError, Choice, Count, Kind, Many, Seconds, Size, Switch, Text
+from .networks import parse_forwarded_field, parse_network
+from .values import (
+    BadValueError,
+    Choice,
+    Count,
+    CountOrAuto,
+    Kind,
+    Many,
+    Octal,
+    Seconds,
+    Secret,
+    Size,
+    Switch,
+    Text,
+    path_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,6 +103,18 @@ def _limit(default: int, kind: Kind, meaning: str) -> Any:
     return _option(default, kind, meaning, group="Limits")
 
 
+def _process(default: Any, kind: Kind, meaning: str) -> Any:
+    return _option(default, kind, meaning, group="Processes", native=False)
+
+
+def _proxy(default: Any, kind: Kind, meaning: str) -> Any:
+    return _option(default, kind, meaning, group="Behind a proxy")
+
+
+def _tls(default: Any, kind: Kind, meaning: str) -> Any:
+    return _option(default, kind, meaning, group="TLS")
+
+
 def _timeout(default: float, minimum: float, meaning: str, native: bool = True) -> Any:
     return _option(default, Seconds(minimum, DAY), meaning, group="Timeouts", native=native)
 
@@ -150,6 +177,120 @@ class Config:
         Count(1, 2**20),
         "requests that wait for a worker; further ones are answered 503",
         group="Server",
+    )
+
+    workers: int | str = _process(
+        0,
+        CountOrAuto(0, 1024),
+        "processes that serve, under a supervisor that restarts and reloads them; auto: one for "
+        "each core; 0: this process serves by itself",
+    )
+    preload: bool = _process(
+        False,
+        Switch(),
+        "load the application once, before the workers are forked, so that they share its memory",
+    )
+    max_requests: int = _process(
+        0, Count(0, 2**31 - 1), "requests after which a worker is replaced; 0: no limit"
+    )
+    max_requests_jitter: int = _process(
+        0, Count(0, 2**31 - 1), "up to so many requests, by chance, are added to max_requests"
+    )
+    max_rss: int = _process(
+        0, Size(0, 2**50), "resident memory beyond which a worker is replaced; 0: no limit"
+    )
+    worker_timeout: float = _process(
+        0.0,
+        Seconds(0.0, DAY),
+        "a worker is killed, its stacks logged, when for so long all its threads have been in the "
+        "same requests, or none has taken the next one; 0: never",
+    )
+    reload: bool = _process(
+        False,
+        Switch(),
+        "for development: reload when a Python file, or one of reload_paths, changes",
+    )
+    reload_paths: tuple[str, ...] = _process(
+        (),
+        Many(path_text, metavar="PATH", minimum=0),
+        "further files and folders to watch with reload",
+    )
+    user: str = _process(
+        "", Text(metavar="NAME"), "user, by name or number, that serves once the sockets are open"
+    )
+    group: str = _process("", Text(metavar="NAME"), "group, by name or number, likewise")
+    umask: int = _process(
+        -1, Octal(), "mask of the modes of files that are made; -1: as it is inherited"
+    )
+    pidfile: str = _process(
+        "", Text(metavar="PATH", ascii_only=False), "where this process writes its number"
+    )
+    chdir: str = _process(
+        "",
+        Text(metavar="PATH", ascii_only=False),
+        "folder to go to before anything else is opened",
+    )
+    pythonpath: tuple[str, ...] = _process(
+        (),
+        Many(path_text, metavar="PATH", minimum=0),
+        "folders that modules are looked for in first",
+    )
+    env_file: str = _process(
+        "",
+        Text(metavar="PATH", ascii_only=False),
+        "file of NAME=value lines; variables that are not set yet are set from it",
+    )
+
+    proxy_protocol: bool = _proxy(
+        False,
+        Switch(),
+        "each connection from proxy_allow_ips begins with a PROXY protocol header, version 1 or 2",
+    )
+    proxy_allow_ips: tuple[str, ...] = _proxy(
+        ("127.0.0.0/8", "::1", "unix"),
+        Many(parse_network, metavar="NETWORK", minimum=0),
+        "who may send that header: addresses, networks such as 10.0.0.0/8, unix, or * for all",
+    )
+    forwarded_allow_ips: tuple[str, ...] = _proxy(
+        (),
+        Many(parse_network, metavar="NETWORK", minimum=0),
+        "proxies whose forwarded_header is believed: addresses, networks, unix, or * for all",
+    )
+    forwarded_header: str = _proxy(
+        "x-forwarded",
+        Choice(("x-forwarded", "forwarded")),
+        "what the proxies set: the X-Forwarded-* fields, or Forwarded (RFC 7239)",
+    )
+    forwarded_fields: tuple[str, ...] = _proxy(
+        ("for", "proto"),
+        Many(parse_forwarded_field, metavar="NAME", minimum=0),
+        "which of them the proxies set, and no client can: for, proto, host, port, prefix",
+    )
+
+    certfile: str = _tls(
+        "",
+        Text(metavar="PATH", ascii_only=False),
+        "certificate chain (PEM); with it every TCP address speaks TLS",
+    )
+    keyfile: str = _tls(
+        "",
+        Text(metavar="PATH", ascii_only=False),
+        "private key (PEM); empty: it is in certfile",
+    )
+    keyfile_password: str = _tls("", Secret(), "password of an encrypted private key")
+    ca_certs: str = _tls(
+        "",
+        Text(metavar="PATH", ascii_only=False),
+        "certificates (PEM) that a client's certificate must lead to",
+    )
+    cert_reqs: str = _tls(
+        "none",
+        Choice(("none", "optional", "required")),
+        "whether a client must show a certificate",
+    )
+    tls_min_version: str = _tls("1.2", Choice(("1.2", "1.3")), "oldest TLS version that is spoken")
+    ciphers: str = _tls(
+        "", Text(), "cipher suites of TLS 1.2, as OpenSSL lists them; empty: its default"
     )
 
     max_request_line: int = _limit(8192, Size(64, MIB), "longest request line; beyond it 414")

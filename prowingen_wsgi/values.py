@@ -109,6 +109,51 @@ class Count(Kind):
 
 
 @dataclass(frozen=True)
+class CountOrAuto(Count):
+    """A whole number, or the word auto for what the machine suggests."""
+
+    def parse(self, text: str) -> int | str:  # type: ignore[override]
+        return "auto" if text.strip().lower() == "auto" else super().parse(text)
+
+    def check(self, value: object) -> int | str:  # type: ignore[override]
+        return value if value == "auto" else super().check(value)
+
+    @property
+    def bounds(self) -> str:
+        return f"{super().bounds}, auto"
+
+
+@dataclass(frozen=True)
+class Octal(Kind):
+    """A file mode mask in octal digits; -1 stands for none."""
+
+    metavar = "MODE"
+
+    def parse(self, text: str) -> int:
+        if text.strip() == "-1":
+            return -1
+        if not re.fullmatch(r"(0o)?[0-7]{1,4}", text.strip(), re.ASCII):
+            raise BadValueError(text, f"must be {self.allowed}")
+        return self.check(int(text.strip().removeprefix("0o"), 8))
+
+    def check(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= 0o777:
+            raise BadValueError(value, f"must be {self.allowed}")
+        return value
+
+    def format(self, value: object) -> str:
+        return "-1" if value == -1 else f"{value:03o}"
+
+    @property
+    def allowed(self) -> str:
+        return f"octal digits such as 022, {self.bounds}"
+
+    @property
+    def bounds(self) -> str:
+        return "000–777, -1"
+
+
+@dataclass(frozen=True)
 class Size(Kind):
     """A number of bytes. Letters alone (`k`) and `KiB` mean 1024, `kB` means 1000."""
 
@@ -289,18 +334,31 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
+class Secret(Text):
+    """A text that is not shown."""
+
+    def format(self, value: object) -> str:
+        return "***" if value else ""
+
+
+@dataclass(frozen=True)
 class Many(Kind):
-    """At least one text, each of which `check_one` accepts; separated by commas in one text."""
+    """Texts, `minimum` of them at least, each of which `check_one` accepts.
+
+    One text has commas between them.
+    """
 
     check_one: Callable[[str], object]
     """Raises ValueError with what is allowed."""
     metavar: str = "TEXT"
+    minimum: int = 1
+    cpp_type = "std::vector<std::string>"
 
     def parse(self, text: str) -> tuple[str, ...]:
         return self.check(tuple(part.strip() for part in text.split(",") if part.strip()))
 
     def check(self, value: object) -> tuple[str, ...]:
-        if not isinstance(value, (tuple, list)) or not value:
+        if not isinstance(value, (tuple, list)) or len(value) < self.minimum:
             raise BadValueError(value, f"must be {self.allowed}")
         for part in value:
             if not isinstance(part, str):
@@ -317,4 +375,12 @@ class Many(Kind):
 
     @property
     def allowed(self) -> str:
-        return "one or more, separated by commas"
+        few = "one or more" if self.minimum else "any number of them"
+        return f"{few}, separated by commas"
+
+
+def path_text(text: str) -> str:
+    """For lists of paths. Raises ValueError for what no path can be."""
+    if not text or "\0" in text:
+        raise ValueError("must be a path")
+    return text

@@ -33,7 +33,7 @@ constexpr std::chrono::milliseconds drain_poll{2};
 Options read_options(const py::dict& values) {
   Options options;
   std::size_t known = 0;
-#define PROWINGEN_OPTION(type, name, default_value)                                    \
+#define PROWINGEN_OPTION(type, name, ...)                                              \
   if (values.contains(#name)) {                                                        \
     ++known;                                                                           \
     try {                                                                              \

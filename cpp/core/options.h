@@ -9,13 +9,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/request_policy.h"
 
 namespace prowingen {
 
 struct Options {
-#define PROWINGEN_OPTION(type, name, default_value) type name = default_value;
+#define PROWINGEN_OPTION(type, name, ...) type name = __VA_ARGS__;
 #include "options.inc"
 #undef PROWINGEN_OPTION
 
