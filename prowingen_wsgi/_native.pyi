@@ -45,6 +45,9 @@ class Server(metaclass=_Pybind11Type):
     def reopen_logs(self) -> None:
         """Opens the access log's file anew, after a rotation."""
 
+    def stalled_for(self) -> float:
+        """Seconds for which no worker has taken or ended a request, though it should have."""
+
     def stats(self) -> dict[str, int]:
         """Counters since the start."""
 

@@ -255,6 +255,14 @@ class Server:
         if self._native is not None:
             self._native.reopen_logs()
 
+    def stalled_for(self) -> float:
+        """Seconds for which the worker threads have been stuck; 0.0 if they are not.
+
+        They are if no request was taken or ended although every thread is in one, or some wait. A
+        thread that waits for a client is not stuck: `body_timeout` and `write_timeout` end that.
+        """
+        return 0.0 if self._native is None else self._native.stalled_for()
+
     def stats(self) -> dict[str, int]:
         """Counters since the start; empty before it."""
         return {} if self._native is None else self._native.stats()

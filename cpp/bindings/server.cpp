@@ -185,6 +185,10 @@ class Server {
     });
   }
 
+  double stalled_for() const {
+    return queue_ ? std::chrono::duration<double>(queue_->stalled_for()).count() : 0;
+  }
+
   py::dict stats() const {
     py::dict stats;
     if (!engine_) return stats;
@@ -195,6 +199,7 @@ class Server {
     stats["requests_refused"] = engine.requests_refused;
     stats["requests_queued"] = queue.requests_queued;
     stats["requests_rejected"] = queue.requests_rejected;
+    stats["requests_taken"] = queue.requests_taken;
     stats["queue_length"] = queue.queue_length;
     stats["workers_running"] = queue.workers_running;
     stats["worker_wakes"] = queue.wakes;
@@ -299,6 +304,8 @@ void bind_server(py::module_& m) {
       .def("stop", &Server::stop, "Closes everything now and wakes every blocked call.")
       .def("reopen_logs", &Server::reopen_logs,
            "Opens the access log's file anew, after a rotation.")
+      .def("stalled_for", &Server::stalled_for,
+           "Seconds for which no worker has taken or ended a request, though it should have.")
       .def("stats", &Server::stats, "Counters since the start.");
 }
 

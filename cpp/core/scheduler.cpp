@@ -18,9 +18,11 @@ void Scheduler::set_state(Worker worker, State from, State to) {
   standby_count_ -= from == State::standby;
   ready_count_ -= from == State::ready;
   running_count_ -= from == State::running;
+  waiting_count_ -= from == State::waiting;
   standby_count_ += to == State::standby;
   ready_count_ += to == State::ready;
   running_count_ += to == State::running;
+  waiting_count_ += to == State::waiting;
 }
 
 std::optional<Scheduler::Worker> Scheduler::wake(Time now, std::size_t queued) {

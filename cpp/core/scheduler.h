@@ -88,6 +88,10 @@ class Scheduler {
   State state(Worker worker) const { return slots_[worker].state; }
   bool application_blocks() const { return blocking_; }
   std::size_t running() const { return running_count_; }
+  /// Workers that gave the GIL up to wait for a client.
+  std::size_t waiting() const { return waiting_count_; }
+  /// Every worker is in a request.
+  bool everybody_busy() const { return running_count_ + waiting_count_ == slots_.size(); }
   bool anybody_parked() const { return !parked_.empty(); }
 
  private:
@@ -118,6 +122,7 @@ class Scheduler {
   std::size_t running_count_ = 0;
   std::size_t standby_count_ = 0;
   std::size_t ready_count_ = 0;
+  std::size_t waiting_count_ = 0;
   Worker holder_ = nobody;  // who was last known to have the GIL, and since when at least
   Time held_since_{};
   Worker interrupted_ = nobody;  // rule 6: it waits for the GIL in the middle of a request

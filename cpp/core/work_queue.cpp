@@ -22,6 +22,7 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
   Lock lock(mutex_);
   const std::size_t room = stopped_ ? 0 : capacity_ - std::min(capacity_, queue_.size());
   const auto accepted = exchanges.first(std::min(room, exchanges.size()));
+  if (queue_.empty() && !scheduler_.everybody_busy()) last_progress_ = now;
   for (const auto& exchange : accepted) {
     exchange->queued_at = now;
     exchange->submit();
@@ -81,6 +82,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   Lock lock(mutex_);
   Sleeper& self = sleepers_[worker];
   if (self.running) {
+    last_progress_ = now;
     self.running = false;
     measure_pace(self, now);
     scheduler_.finished(worker);
@@ -90,6 +92,8 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   queue_.pop_front();
   length_.store(queue_.size(), std::memory_order_relaxed);
   exchange->taken_at = now;
+  last_progress_ = now;
+  ++counters_.requests_taken;
   scheduler_.started(worker, now);
   self.running = true;
   self.started = now;
@@ -108,6 +112,7 @@ void WorkQueue::wait_begins(Worker worker) {
 void WorkQueue::wait_ends(Worker worker) {
   const auto now = steady_clock::now();
   const std::lock_guard lock(mutex_);
+  last_progress_ = now;
   scheduler_.wait_ends(worker, now);
 }
 
@@ -153,6 +158,14 @@ WorkQueue::Counters WorkQueue::counters() const {
   counters.workers_running = scheduler_.running();
   counters.application_blocks = scheduler_.application_blocks();
   return counters;
+}
+
+std::chrono::nanoseconds WorkQueue::stalled_for() const {
+  const auto now = steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  const bool due = !queue_.empty() || scheduler_.everybody_busy();
+  if (!due || sleepers_.empty() || scheduler_.waiting() != 0) return {};
+  return now - last_progress_;
 }
 
 void WorkQueue::tick() {

@@ -24,6 +24,7 @@ class WorkQueue final : public RequestSink {
   struct Counters {
     std::uint64_t requests_queued = 0;
     std::uint64_t requests_rejected = 0;  // the queue was full
+    std::uint64_t requests_taken = 0;     // by a worker
     std::size_t queue_length = 0;
     std::size_t workers_running = 0;
     std::uint64_t wakes = 0;
@@ -63,6 +64,10 @@ class WorkQueue final : public RequestSink {
   /// refused by then). `on_tick` is not called any more once it returns. One thread; idempotent.
   void stop();
   Counters counters() const;
+  /// How long the workers have been stuck: no request was taken or ended, though some wait or every
+  /// worker is in one. Zero while anybody could take a request, and while a worker waits for a
+  /// client: that is the client's fault, and has a time limit of its own.
+  std::chrono::nanoseconds stalled_for() const;
 
  private:
   struct Sleeper {
@@ -93,6 +98,7 @@ class WorkQueue final : public RequestSink {
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
   // Average time between two requests being done, over all workers; readable without the lock.
   std::atomic<std::chrono::nanoseconds::rep> pace_{0};
+  Scheduler::Time last_progress_{};  // a request was taken or ended, or the first one queued
   bool stopped_ = false;
   bool submitted_ = false;  // since the last tick
   Counters counters_;

@@ -189,5 +189,41 @@ TEST(WorkQueue, TickWakesAWorkerWhenARequestBlocks) {
   EXPECT_TRUE(parked.get());
 }
 
+// ---- how long the workers have been stuck
+
+TEST(WorkQueue, IsStalledWhileEveryWorkerIsInARequest) {
+  WorkQueue queue(without_ticks(), 10, nothing);
+  const auto exchanges = make_exchanges(2);
+  const auto first = queue.enrol();
+  const auto second = queue.enrol();
+  EXPECT_EQ(queue.stalled_for(), 0ns) << "nothing to do";
+  queue.submit({exchanges.data(), 1});
+  ASSERT_NE(queue.next(first), nullptr);
+  std::this_thread::sleep_for(2ms);
+  EXPECT_EQ(queue.stalled_for(), 0ns) << "one of two could take a request";
+  queue.submit({exchanges.data() + 1, 1});
+  EXPECT_LT(queue.stalled_for(), 2ms) << "it counts from when the request came";
+  std::this_thread::sleep_for(2ms);
+  EXPECT_GE(queue.stalled_for(), 2ms) << "and nobody took it";
+  queue.next(first);
+  EXPECT_LT(queue.stalled_for(), 2ms);
+  static_cast<void>(second);
+}
+
+TEST(WorkQueue, IsNotStalledWhileAWorkerWaitsForAClient) {
+  WorkQueue queue(without_ticks(), 10, nothing);
+  const auto exchanges = make_exchanges(2);
+  const auto worker = queue.enrol();
+  queue.submit(exchanges);
+  ASSERT_NE(queue.next(worker), nullptr);
+  queue.wait_begins(worker);
+  std::this_thread::sleep_for(2ms);
+  EXPECT_EQ(queue.stalled_for(), 0ns);
+  queue.wait_ends(worker);
+  EXPECT_LT(queue.stalled_for(), 2ms) << "its time begins anew";
+  std::this_thread::sleep_for(2ms);
+  EXPECT_GE(queue.stalled_for(), 2ms);
+}
+
 }  // namespace
 }  // namespace prowingen

@@ -104,6 +104,9 @@ class Server:
         self.calls.append("reopen_logs")
         self._log(20, "reopened", None)
 
+    def stalled_for(self) -> float:
+        return 0.0
+
     def stats(self) -> dict[str, int]:
         return {"exchanges_open": self._open}
 
