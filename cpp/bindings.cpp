@@ -2,11 +2,14 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings/server.h"
+#include "listener/handler.h"
 #include "wsgi/runtime.h"
 
 PYBIND11_MODULE(_native, m) {
   m.doc() = "prowingen_wsgi's native side: engines, work queue and WSGI adapter.";
-  if (!prowingen::wsgi::init_runtime(m.ptr())) throw pybind11::error_already_set();
+  if (!prowingen::wsgi::init_runtime(m.ptr()) || !prowingen::listener::init_types(m.ptr())) {
+    throw pybind11::error_already_set();
+  }
   prowingen::bindings::bind_engines(m);
   prowingen::bindings::bind_server(m);
 }

@@ -1,5 +1,5 @@
-"""A WSGI server whose HTTP runs in native threads: see `serve` and `Server`, and `start` for a host
-that lets its user choose the server.
+"""A WSGI server whose HTTP runs in native threads: see `serve` and `Server`, `start` for a host
+that lets its user choose the server, and `create_server` for HTTP without WSGI.
 
 Importing this loads next to nothing: each name is imported when it is first used.
 """
@@ -9,17 +9,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._native import ClientDisconnected as ClientDisconnected
     from .config import Config as Config
     from .config import ConfigError as ConfigError
     from .factories import start as start
+    from .listener import HttpServer as HttpServer
+    from .listener import Request as Request
+    from .listener import Response as Response
+    from .listener import create_server as create_server
     from .server import Server as Server
     from .server import serve as serve
 
     __version__: str
 
-__all__ = ["Config", "ConfigError", "Server", "__version__", "serve", "start"]
+__all__ = [
+    "ClientDisconnected",
+    "Config",
+    "ConfigError",
+    "HttpServer",
+    "Request",
+    "Response",
+    "Server",
+    "__version__",
+    "create_server",
+    "serve",
+    "start",
+]
 
 _HOMES = {
+    "ClientDisconnected": "_native",
+    "HttpServer": "listener",
+    "Request": "listener",
+    "Response": "listener",
+    "create_server": "listener",
     "Config": "config",
     "ConfigError": "config",
     "Server": "server",

@@ -1,9 +1,9 @@
 """The native module: engines, worker pool and WSGI adapter. See cpp/bindings.cpp."""
 
-from collections.abc import Callable, Mapping
-from typing import final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, final, overload
 
-from _typeshed.wsgi import WSGIApplication
+from _typeshed import ReadableBuffer
 
 # What pybind11 makes its classes with; under this name it is not to be had at run time.
 class _Pybind11Type(type): ...
@@ -12,14 +12,18 @@ class _Pybind11Type(type): ...
 class Server(metaclass=_Pybind11Type):
     def __init__(
         self,
-        app: WSGIApplication,
+        app: Callable[..., Any],
         listeners: list[tuple[int, str]],
         options: Mapping[str, object],
         *,
         log: Callable[[int, str, BaseException | None], None],
         access_log: Callable[[str], None] | None,
+        interface: str = "wsgi",
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
+
+        interface: how the application is called: "wsgi" (PEP 3333), or "listener" for a handler
+            that takes a Request and a Response.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """
@@ -53,3 +57,156 @@ class Server(metaclass=_Pybind11Type):
 
 def engines() -> dict[str, str]:
     """The engines built in, each with a text of its versions."""
+
+class ClientDisconnected(ConnectionAbortedError):  # noqa: N818  # what happened, in its words
+    """The client is gone: nothing more of its request can be read, nothing more of the answer
+    written. Raised by wsgi.input and by the write() callable of PEP 3333; need not be caught."""
+
+_T = TypeVar("_T")
+
+@final
+class Input:
+    """wsgi.input: the request body (PEP 3333)"""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Reads size bytes, fewer only at the body's end."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Reads a line, size bytes of it at most."""
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """Reads lines until hint bytes."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+
+@final
+class RequestHeaders:
+    """The header fields of a request; names in any case."""
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: _T, /) -> str | _T: ...
+    def get_all(self, name: str, /) -> list[str]:
+        """The values of a name."""
+
+    def items(self) -> list[tuple[str, str]]:
+        """The fields in the order received."""
+
+    def __getitem__(self, name: str, /) -> str: ...
+    def __contains__(self, name: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+@final
+class Request:
+    """A request, as a handler of create_server() is given it."""
+
+    @property
+    def method(self) -> str:
+        """The method, as sent."""
+
+    @property
+    def path_and_query(self) -> str:
+        """Path and query, still percent-encoded (RFC 9112 section 3.2)."""
+
+    @property
+    def http_version(self) -> str:
+        """1.0, 1.1 or 2."""
+
+    @property
+    def headers(self) -> RequestHeaders:
+        """The header fields."""
+
+    @property
+    def body(self) -> Input:
+        """The body, a readable stream."""
+
+    @property
+    def scheme(self) -> str:
+        """http or https."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it came over TLS."""
+
+    @property
+    def peer(self) -> tuple[str, int] | None:
+        """The client's address and port; None over a Unix socket."""
+
+    @property
+    def local(self) -> tuple[str, int] | None:
+        """This end's address and port."""
+
+@final
+class ResponseHeaders:
+    """The header fields of a response, until its head is sent."""
+
+    def add(self, name: str, value: str, /) -> None:
+        """Adds a field line beside those of the same name."""
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: _T, /) -> str | _T: ...
+    def get_all(self, name: str, /) -> list[str]:
+        """The values of a name."""
+
+    def items(self) -> list[tuple[str, str]]:
+        """The fields in the order set."""
+
+    def __getitem__(self, name: str, /) -> str: ...
+    def __setitem__(self, name: str, value: str, /) -> None: ...
+    def __delitem__(self, name: str, /) -> None: ...
+    def __contains__(self, name: object, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+@final
+class ResponseBody:
+    """The body of a response, a writable stream."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Adds bytes, or a copy of what has a buffer; their number.
+
+        Waits while the client reads slowly. Raises ClientDisconnected once it is gone.
+        """
+
+    def flush(self) -> None:
+        """Sends what was written, head included."""
+
+    def close(self) -> None:
+        """Ends the response."""
+
+    def writable(self) -> bool:
+        """True."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the response has ended."""
+
+@final
+class Response:
+    """A response, as a handler of create_server() fills it in."""
+
+    status_code: int
+    reason: str
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The header fields."""
+
+    @property
+    def body(self) -> ResponseBody:
+        """The body, a writable stream."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody still waits for the answer."""
+
+    def defer(self) -> None:
+        """Lets the handler return before the response has ended: any thread can
+        then go on with it, and must close() it."""
+
+    def close(self) -> None:
+        """Ends the response. Done by itself when the handler returns. Idempotent."""

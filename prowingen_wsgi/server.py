@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .config import Config, ConfigError
@@ -56,6 +56,7 @@ class Server:
     config: the options; the defaults without it.
     access_log: called with each line of the access log, without its newline, on a thread of its
         own; what it raises is logged. `config.access_log` is then without effect.
+    interface: how `app` is called: "wsgi", or "listener" for a handler as `create_server` takes.
 
     Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
     engine is not built in, and TypeError if `app` or `access_log` cannot be called.
@@ -63,18 +64,21 @@ class Server:
 
     def __init__(
         self,
-        app: WSGIApplication,
+        app: Callable[..., Any],
         config: Config | None = None,
         *,
         access_log: Callable[[str], object] | None = None,
+        interface: str = "wsgi",
     ) -> None:
         if not callable(app):
-            raise TypeError(f"a WSGI application must be callable, not {type(app).__name__}")
+            what = "a WSGI application" if interface == "wsgi" else "a handler"
+            raise TypeError(f"{what} must be callable, not {type(app).__name__}")
         if access_log is not None and not callable(access_log):
             raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
         self.config = config or Config()
         self.engine = choose_engine(self.config)
         self._app = app
+        self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._listeners = open_listeners(self.config.bind, self.config.backlog)
         self._addresses = [listener.description for listener in self._listeners]
@@ -135,6 +139,7 @@ class Server:
                 {**self.config.native_options(), "engine": self.engine},
                 log=log_native_event,
                 access_log=self._access_log,
+                interface=self._interface,
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None

@@ -17,6 +17,7 @@
 #include "core/log_channel.h"
 #include "core/options.h"
 #include "core/work_queue.h"
+#include "listener/handler.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/worker.h"
@@ -25,6 +26,7 @@ namespace prowingen::bindings {
 namespace py = pybind11;
 namespace {
 
+using wsgi::release_gil;
 using wsgi::without_gil;
 
 // How often a drain looks whether it is done; it is no hot path.
@@ -52,16 +54,14 @@ Options read_options(const py::dict& values) {
 class Server {
  public:
   Server(const py::object& app, const std::vector<std::pair<int, std::string>>& listeners,
-         const py::dict& options, py::object log, const std::optional<py::object>& access_log)
+         const py::dict& options, py::object log, const std::optional<py::object>& access_log,
+         const std::string& interface)
       : options_(read_options(options)),
         engine_entry_(find_engine(options_.engine)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
-        application_(wsgi::PyRef::borrow(app.ptr()), options_, drop_list_,
-                     [this](Severity severity, const std::string& message) {
-                       log_error(severity, message);
-                     }) {
+        application_(make_adapter(app, interface)) {
     for (const auto& [fd, description] : listeners) {
       listeners_.push_back({UniqueFd(fd), description});
     }
@@ -96,18 +96,18 @@ class Server {
 
   void work() {
     if (!queue_) throw std::runtime_error("the server has not been started");
-    wsgi::Worker worker{*queue_, queue_->enrol()};
-    wsgi::Application::Scratch scratch;
+    wsgi::Worker worker(*queue_);
+    const auto runner = application_->make_runner(*queue_, py::cast(this).ptr());
     for (;;) {
       while (auto exchange = queue_->next(worker.id)) {
-        if (exchange->take()) application_.run(exchange, worker, scratch);
+        if (exchange->take()) runner->run(exchange);
         drop_list_.drop_all();
       }
       struct Woken {
         bool go_on;
         SteadyTime at;
       };
-      const auto woken = without_gil([&] {
+      const auto woken = release_gil([&] {
         engine_->flush();
         const bool go_on = queue_->park(worker.id);
         return Woken{go_on, std::chrono::steady_clock::now()};
@@ -119,7 +119,7 @@ class Server {
 
   void pump_log() {
     std::deque<LogChannel::Event> events;
-    while (without_gil([&] { return channel_->take(events); })) {
+    while (release_gil([&] { return channel_->take(events); })) {
       for (const auto& event : events) {
         if (!event.access_lines) {
           log_(static_cast<int>(event.severity), event.text, py::none());
@@ -208,6 +208,20 @@ class Server {
   }
 
  private:
+  std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, const std::string& interface) {
+    const auto report = [this](Severity severity, const std::string& message) {
+      log_error(severity, message);
+    };
+    auto callable = wsgi::PyRef::borrow(app.ptr());
+    if (interface == "wsgi") {
+      return std::make_unique<wsgi::Application>(std::move(callable), options_, drop_list_, report);
+    }
+    if (interface == "listener") {
+      return std::make_unique<listener::Handler>(std::move(callable), options_, drop_list_, report);
+    }
+    throw std::invalid_argument("interface: \"" + interface + "\": must be wsgi or listener");
+  }
+
   void open_access_log(std::shared_ptr<LogSink> sink) {
     auto log = std::make_unique<AccessLog>(
         access_log_format_, std::move(sink),
@@ -255,7 +269,7 @@ class Server {
 
   // In the order in which they must outlive each other.
   wsgi::DropList drop_list_;
-  wsgi::Application application_;
+  std::unique_ptr<wsgi::Adapter> application_;
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<WorkQueue> queue_;
   std::unique_ptr<Engine> engine_;
@@ -288,9 +302,10 @@ void bind_server(py::module_& m) {
   });
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and a WSGI application.")
       .def(py::init<const py::object&, const std::vector<std::pair<int, std::string>>&,
-                    const py::dict&, py::object, const std::optional<py::object>&>(),
+                    const py::dict&, py::object, const std::optional<py::object>&,
+                    const std::string&>(),
            py::arg("app"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
-           py::arg("access_log"),
+           py::arg("access_log"), py::arg("interface") = "wsgi",
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("start", &Server::start,
            "Starts the native threads and accepts connections. Call it after the last fork.")

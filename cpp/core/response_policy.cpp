@@ -87,6 +87,46 @@ ResponseField classify_response_field(std::string_view name) {
   return ResponseField::other;
 }
 
+std::optional<FieldFault> check_response_field(ResponseField kind, std::string_view name,
+                                               std::string_view value) {
+  if (!is_token(name)) return FieldFault::name_not_token;
+  if (!is_field_value(value)) return FieldFault::value_has_control;
+  if (kind == ResponseField::hop_by_hop) return FieldFault::hop_by_hop;
+  if (kind == ResponseField::content_length && !parse_content_length(value)) {
+    return FieldFault::length_not_decimal;
+  }
+  return std::nullopt;
+}
+
+std::string describe(FieldFault fault, std::string_view name, std::string_view value) {
+  switch (fault) {
+    case FieldFault::name_not_token:
+      return "header name " + quoted(name) + " is not a token (RFC 9110 5.1)";
+    case FieldFault::value_has_control:
+      return "the value of header " + quoted(name) + " has a control character (RFC 9110 5.5)";
+    case FieldFault::hop_by_hop:
+      return "header " + quoted(name) + " is hop-by-hop: only the server may set it (PEP 3333)";
+    case FieldFault::length_not_decimal:
+      return "Content-Length " + quoted(value) + " is not a decimal number";
+    case FieldFault::length_contradicts:
+      return "Content-Length " + quoted(value) + " contradicts an earlier one";
+  }
+  return {};
+}
+
+std::string quoted(std::string_view text) {
+  constexpr std::size_t enough = 100;
+  return "\"" + std::string(text.substr(0, enough)) + "\"";
+}
+
+std::optional<StatusLine> parse_status(std::string_view text) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool numbered = text.size() >= 3 && digit(text[0]) && digit(text[1]) && digit(text[2]);
+  if (!numbered || (text.size() > 3 && text[3] != ' ') || text[0] < '2') return std::nullopt;
+  return StatusLine{(text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0'),
+                    text.size() > 4 ? text.substr(4) : std::string_view()};
+}
+
 std::optional<std::uint64_t> parse_content_length(std::string_view value) {
   std::uint64_t length = 0;
   const char* end = value.data() + value.size();

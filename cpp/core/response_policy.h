@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/exchange.h"
@@ -18,6 +19,34 @@ enum class ResponseField : std::uint8_t { other, content_length, date, server, h
 /// Classifies a field name. Hop-by-hop fields are the server's own business (PEP 3333 "Other HTTP
 /// Features", RFC 9110 section 7.6.1).
 ResponseField classify_response_field(std::string_view name);
+
+/// Why a field cannot be part of an answer.
+enum class FieldFault : std::uint8_t {
+  name_not_token,
+  value_has_control,
+  hop_by_hop,
+  length_not_decimal,
+  length_contradicts
+};
+
+/// What is wrong with a field of this kind by itself.
+std::optional<FieldFault> check_response_field(ResponseField kind, std::string_view name,
+                                               std::string_view value);
+
+/// A sentence that names the field.
+std::string describe(FieldFault fault, std::string_view name, std::string_view value);
+
+/// The beginning of a text in quotes, for a message.
+std::string quoted(std::string_view text);
+
+struct StatusLine {
+  int status;
+  std::string_view reason;
+};
+
+/// Takes `404 Not Found` apart; nothing if it is not three digits from 200 on, with or without a
+/// space and a reason behind them. The reason's octets are not looked at.
+std::optional<StatusLine> parse_status(std::string_view text);
 
 /// The decimal length, or nothing if `value` is no length.
 std::optional<std::uint64_t> parse_content_length(std::string_view value);

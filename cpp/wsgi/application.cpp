@@ -9,18 +9,6 @@
 namespace prowingen::wsgi {
 namespace {
 
-constexpr std::string_view error_page = "Internal Server Error\n";
-
-std::string request_line(const Exchange& exchange) {
-  const RequestHead& head = exchange.request;
-  std::string line(head.method());
-  line.append(" ").append(head.target()).append(" HTTP/");
-  line.push_back(static_cast<char>('0' + head.version.major));
-  line.push_back('.');
-  line.push_back(static_cast<char>('0' + head.version.minor));
-  return line;
-}
-
 // Items of an exact list or tuple: nothing can change them, or be streamed, while they are sent.
 struct Items {
   PyObject* const* first = nullptr;
@@ -47,10 +35,29 @@ Application::Application(PyRef callable, const Options& options, DropList& drop_
   }
 }
 
-void Application::run(const std::shared_ptr<Exchange>& exchange, Worker& worker, Scratch& scratch) {
-  Responder responder(*exchange, worker, drop_list_, high_water_);
-  PyObject* start_response = scratch.start_response.lend(responder);
-  PyRef input = make_input(exchange, worker);
+class Application::Caller final : public Adapter::Runner {
+ public:
+  Caller(Application& application, WorkQueue& queue) : application_(application), queue_(queue) {}
+
+  void run(const std::shared_ptr<Exchange>& exchange) override {
+    application_.run(exchange, queue_, start_response_);
+  }
+
+ private:
+  Application& application_;
+  WorkQueue& queue_;
+  StartResponse start_response_;
+};
+
+std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyObject*) {
+  return std::make_unique<Caller>(*this, queue);
+}
+
+void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue,
+                      StartResponse& lent) {
+  Responder responder(exchange, queue, drop_list_, high_water_);
+  PyObject* start_response = lent.lend(responder);
+  PyRef input = make_input(exchange);
   PyRef environ = input ? environ_.build(*exchange, input.get()) : PyRef();
   PyRef result;
   if (start_response != nullptr && environ) {
@@ -58,12 +65,12 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Worker& worker,
     result = PyRef::steal(PyObject_Vectorcall(callable_.get(), args + 1,
                                               2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
   }
-  if (!result || !send_body(result.get(), responder)) handle_failure(*exchange, responder);
+  if (!result || !send_body(result.get(), responder)) handle_failure(responder, report_);
   if (result) close_result(result.get(), *exchange);
   if (!responder.complaint().empty()) {
     report_(Severity::error, request_line(*exchange) + ": " + responder.complaint());
   }
-  scratch.start_response.take_back();
+  lent.take_back();
   if (input) detach_input(input.get());
 }
 
@@ -125,25 +132,6 @@ void Application::close_result(PyObject* result, const Exchange& exchange) {
     return;
   }
   report_(Severity::error, request_line(exchange) + ": the iterable's close() failed");
-}
-
-void Application::handle_failure(Exchange& exchange, Responder& responder) {
-  if (PyErr_ExceptionMatches(runtime().client_disconnected)) {
-    // Nobody's mistake; the iterable is still closed.
-    PyErr_Clear();
-    report_(Severity::debug,
-            request_line(exchange) + ": " + std::string(describe(exchange.departure())));
-    if (responder.finished()) return;
-    if (exchange.state() != ExchangeState::departed) exchange.abort();
-    return;
-  }
-  report_(Severity::error, request_line(exchange));
-  if (responder.finished()) return;
-  if (responder.head_sent()) {
-    exchange.abort();
-  } else {
-    responder.answer_plainly(500, error_page);
-  }
 }
 
 }  // namespace prowingen::wsgi

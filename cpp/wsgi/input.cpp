@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "wsgi/runtime.h"
+#include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
 namespace {
@@ -15,12 +16,10 @@ namespace {
 // without a lock; when it is used up it is swapped for what has arrived meanwhile.
 class Stream {
  public:
-  Stream(std::shared_ptr<Exchange> exchange, Worker* worker)
-      : exchange_(std::move(exchange)), worker_(worker) {}
+  explicit Stream(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
 
   void detach() {
     exchange_.reset();
-    worker_ = nullptr;
     block_ = {};
     position_ = 0;
     detached_ = true;
@@ -111,7 +110,7 @@ class Stream {
     if (exchange->body_ready()) {
       outcome = exchange->read_body(block);
     } else {
-      outcome = without_gil(worker_, [&] { return exchange->read_body(block); });
+      outcome = without_gil([&] { return exchange->read_body(block); });
     }
     filling_ = false;
     if (detached_ && !check_open()) return Fill::error;
@@ -124,7 +123,6 @@ class Stream {
   }
 
   std::shared_ptr<Exchange> exchange_;  // null at the end of the body
-  Worker* worker_;
   std::string block_;
   std::size_t position_ = 0;
   bool filling_ = false;
@@ -219,11 +217,11 @@ PyType_Spec spec = {"prowingen_wsgi._native.Input", sizeof(InputObject), 0,
 
 PyTypeObject* make_input_type() { return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec)); }
 
-PyRef make_input(const std::shared_ptr<Exchange>& exchange, Worker& worker) {
+PyRef make_input(const std::shared_ptr<Exchange>& exchange) {
   PyRef self =
       PyRef::steal(reinterpret_cast<PyObject*>(PyObject_New(InputObject, runtime().input_type)));
   if (self) {
-    new (&stream_of(self.get())) Stream(exchange->has_body ? exchange : nullptr, &worker);
+    new (&stream_of(self.get())) Stream(exchange->has_body ? exchange : nullptr);
   }
   return self;
 }

@@ -7,14 +7,13 @@
 
 #include "core/exchange.h"
 #include "wsgi/py_ref.h"
-#include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
 
 PyTypeObject* make_input_type();
 
 /// An input stream over the exchange's body; empty if it has none.
-PyRef make_input(const std::shared_ptr<Exchange>& exchange, Worker& worker);
+PyRef make_input(const std::shared_ptr<Exchange>& exchange);
 
 /// The request is over: reading from now on is an error (ValueError), as on a closed file.
 void detach_input(PyObject* input);

@@ -1,5 +1,5 @@
-// One request's answer as PEP 3333 sees it: what start_response, write() and the iterable add up
-// to, checked and handed to the exchange. With the GIL; functions that can wait give it up.
+// One request's answer: a head, then pieces of a body, checked against it and handed to the
+// exchange. With the GIL; functions that can wait give it up.
 #pragma once
 
 #include <Python.h>
@@ -11,20 +11,32 @@
 #include <string_view>
 
 #include "core/exchange.h"
+#include "core/response_policy.h"
+#include "core/work_queue.h"
 #include "wsgi/drop_list.h"
-#include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
 
 class Responder {
  public:
-  Responder(Exchange& exchange, Worker& worker, DropList& drop_list, std::size_t high_water)
-      : exchange_(exchange), worker_(worker), drop_list_(drop_list), high_water_(high_water) {}
+  Responder(std::shared_ptr<Exchange> exchange, WorkQueue& queue, DropList& drop_list,
+            std::size_t high_water)
+      : exchange_(std::move(exchange)),
+        queue_(queue),
+        drop_list_(drop_list),
+        high_water_(high_water) {}
+
+  // The head, which may be begun anew until it is sent: begin(), fields, end_head().
+
+  void begin(int status, std::string_view reason);
+  /// What is wrong with the field; nothing if it was added.
+  std::optional<FieldFault> add_field(std::string_view name, std::string_view value);
+  void end_head();
 
   // Each of these: false with a Python error set.
 
-  /// start_response(status, headers, exc_info); `exc_info` may be null.
-  bool start(PyObject* status, PyObject* headers, PyObject* exc_info);
+  /// The head alone, before any of the body is there.
+  bool send_head();
   /// One piece of the body, an object of the type `bytes`. `last`: nothing follows.
   bool write(PyObject* bytes, bool last);
   /// A file range as the whole body.
@@ -37,6 +49,7 @@ class Responder {
 
   /// The whole body's length is known before any of it is sent.
   void set_total(std::uint64_t size) { total_ = size; }
+  Exchange& exchange() const { return *exchange_; }
   bool started() const { return started_; }
   bool head_sent() const { return head_sent_; }
   bool finished() const { return finished_; }
@@ -46,8 +59,6 @@ class Responder {
   const std::string& complaint() const { return complaint_; }
 
  private:
-  bool set_status(PyObject* status);
-  bool add_field(PyObject* item);
   void settle_head();
   bool push(Chunk chunk, bool last);
   /// What the client was or will be told that the body's length is.
@@ -55,8 +66,8 @@ class Responder {
     return declared_ || !head_sent_ ? declared_ : total_;
   }
 
-  Exchange& exchange_;
-  Worker& worker_;
+  const std::shared_ptr<Exchange> exchange_;
+  WorkQueue& queue_;
   DropList& drop_list_;
   const std::size_t high_water_;
   bool started_ = false;

@@ -82,7 +82,8 @@ bool init_runtime(PyObject* module) {
   r.start_response_type = make_start_response_type();
   r.write_type = make_write_type();
   r.file_wrapper_type = make_file_wrapper_type();
-  return r.input_type != nullptr && r.start_response_type != nullptr && r.write_type != nullptr &&
+  return r.input_type != nullptr && PyModule_AddType(module, r.input_type) == 0 &&
+         r.start_response_type != nullptr && r.write_type != nullptr &&
          r.file_wrapper_type != nullptr;
 }
 

@@ -3,7 +3,10 @@
 #include <structmember.h>
 
 #include <cstddef>
+#include <string>
+#include <string_view>
 
+#include "core/response_policy.h"
 #include "wsgi/responder.h"
 #include "wsgi/runtime.h"
 
@@ -20,6 +23,92 @@ struct StartResponseObject {
   Responder* responder;
   PyObject* write;
 };
+
+bool fail(PyObject* type, const std::string& message) {
+  const std::string text = "start_response: " + message;
+  const PyRef object = PyRef::steal(latin1(text));
+  if (object) PyErr_SetObject(type, object.get());
+  return false;
+}
+
+bool text_of(PyObject* object, const char* what, std::string_view& out) {
+  if (!PyUnicode_Check(object)) {
+    PyErr_Format(PyExc_TypeError, "start_response: %s must be str, not %.100s", what,
+                 Py_TYPE(object)->tp_name);
+    return false;
+  }
+#if PY_VERSION_HEX < 0x030C0000
+  if (PyUnicode_READY(object) < 0) return false;
+#endif
+  if (latin1_bytes(object, out)) return true;
+  PyErr_Format(PyExc_ValueError,
+               "start_response: %s %R has a character that is not in latin-1 (PEP 3333)", what,
+               object);
+  return false;
+}
+
+bool reraise(PyObject* exc_info) {
+  PyObject* type;
+  PyObject* value;
+  PyObject* traceback;
+  if (!PyArg_ParseTuple(exc_info, "OOO", &type, &value, &traceback)) return false;
+  PyErr_Restore(Py_NewRef(type), Py_NewRef(value),
+                traceback == Py_None ? nullptr : Py_NewRef(traceback));
+  return false;
+}
+
+bool add_fields(Responder& responder, PyObject* headers) {
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); ++i) {
+    PyObject* item = PyList_GET_ITEM(headers, i);
+    if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != 2) {
+      PyErr_Format(PyExc_TypeError, "start_response: each header must be a (name, value) tuple: %R",
+                   item);
+      return false;
+    }
+    std::string_view name;
+    std::string_view value;
+    if (!text_of(PyTuple_GET_ITEM(item, 0), "header name", name) ||
+        !text_of(PyTuple_GET_ITEM(item, 1), "header value", value)) {
+      return false;
+    }
+    if (const auto fault = responder.add_field(name, value)) {
+      PyObject* type = *fault == FieldFault::hop_by_hop ? PyExc_AssertionError : PyExc_ValueError;
+      return fail(type, describe(*fault, name, value));
+    }
+  }
+  return true;
+}
+
+// start_response(status, headers, exc_info); `exc_info` may be null. False with an error set.
+bool start(Responder& responder, PyObject* status, PyObject* headers, PyObject* exc_info) {
+  if (exc_info != nullptr && exc_info != Py_None) {
+    if (!PyTuple_Check(exc_info)) {
+      return fail(PyExc_TypeError, "exc_info must be a tuple of sys.exc_info()");
+    }
+    if (responder.head_sent()) return reraise(exc_info);
+  } else if (responder.started()) {
+    return fail(PyExc_AssertionError, "called a second time without exc_info (PEP 3333)");
+  }
+  if (!PyList_Check(headers)) {
+    PyErr_Format(PyExc_TypeError, "start_response: headers must be a list, not %.100s",
+                 Py_TYPE(headers)->tp_name);
+    return false;
+  }
+  std::string_view text;
+  if (!text_of(status, "status", text)) return false;
+  const auto line = parse_status(text);
+  if (!line) {
+    return fail(PyExc_ValueError, "status " + quoted(text) +
+                                      " must be three digits from 200 on, a space and a reason");
+  }
+  if (!is_field_value(line->reason)) {
+    return fail(PyExc_ValueError, "status " + quoted(text) + " has a control character");
+  }
+  responder.begin(line->status, line->reason);
+  if (!add_fields(responder, headers)) return false;
+  responder.end_head();
+  return true;
+}
 
 PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
   Responder* responder = reinterpret_cast<WriteObject*>(self)->responder;
@@ -59,7 +148,7 @@ PyObject* call_start_response(PyObject* self, PyObject* const* args, size_t narg
     PyErr_SetString(PyExc_ValueError, "start_response called after the application returned");
     return nullptr;
   }
-  if (!object->responder->start(args[0], args[1], exc_info)) return nullptr;
+  if (!start(*object->responder, args[0], args[1], exc_info)) return nullptr;
   return Py_NewRef(object->write);
 }
 

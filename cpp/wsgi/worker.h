@@ -1,37 +1,50 @@
-// A worker thread as the adapter sees it, and the one place where the GIL is given up.
+// A worker thread as the adapters see it, and the one place where the GIL is given up.
 #pragma once
 
 #include <Python.h>
 
-#include <thread>
+#include <utility>
 
 #include "core/work_queue.h"
 
 namespace prowingen::wsgi {
 
-struct Worker {
+/// Makes the thread that it is made in a worker of `queue`, for as long as it lives.
+class Worker {
+ public:
+  explicit Worker(WorkQueue& queue) : queue(queue), id(queue.enrol()) { current_ = this; }
+  ~Worker() { current_ = nullptr; }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// This thread's; null in a thread of the application's own.
+  static Worker* current() { return current_; }
+
   WorkQueue& queue;
-  WorkQueue::Worker id;
-  std::thread::id thread = std::this_thread::get_id();
+  const WorkQueue::Worker id;
+
+ private:
+  static inline thread_local Worker* current_ = nullptr;
 };
 
-/// Calls `wait` without the GIL. With a worker that runs a request, the scheduler is told, so that
-/// another one takes its place meanwhile.
+/// Calls `wait` without the GIL.
 template <class Wait>
-auto without_gil(Worker* worker, Wait wait) {
-  // An application may hand `wsgi.input` to a thread of its own, which is no worker.
-  if (worker != nullptr && worker->thread != std::this_thread::get_id()) worker = nullptr;
-  if (worker != nullptr) worker->queue.wait_begins(worker->id);
+auto release_gil(Wait wait) {
   PyThreadState* const state = PyEval_SaveThread();
   auto result = wait();
   PyEval_RestoreThread(state);
-  if (worker != nullptr) worker->queue.wait_ends(worker->id);
   return result;
 }
 
+/// The same in the middle of a request: the scheduler is told, so that another worker takes this
+/// one's place meanwhile.
 template <class Wait>
 auto without_gil(Wait wait) {
-  return without_gil(nullptr, std::move(wait));
+  Worker* const worker = Worker::current();
+  if (worker != nullptr) worker->queue.wait_begins(worker->id);
+  auto result = release_gil(std::move(wait));
+  if (worker != nullptr) worker->queue.wait_ends(worker->id);
+  return result;
 }
 
 }  // namespace prowingen::wsgi

@@ -27,7 +27,9 @@ class Server:
         *,
         log: Log,
         access_log: Callable[[str], None] | None,
+        interface: str = "wsgi",
     ) -> None:
+        assert interface == "wsgi"
         self.calls: list[str] = []
         self.options = dict(options)
         self._app = app

@@ -1,0 +1,57 @@
+#include "listener/handler.h"
+
+#include "listener/request.h"
+#include "listener/response.h"
+
+namespace prowingen::listener {
+
+using wsgi::PyRef;
+
+bool init_types(PyObject* module) {
+  return init_request_types(module) && init_response_types(module);
+}
+
+Handler::Handler(PyRef callable, const Options& options, wsgi::DropList& drop_list,
+                 wsgi::ReportError report)
+    : callable_(std::move(callable)),
+      drop_list_(drop_list),
+      high_water_(options.write_high_water),
+      report_(std::move(report)) {}
+
+class Handler::Caller final : public wsgi::Adapter::Runner {
+ public:
+  Caller(Handler& handler, WorkQueue& queue, PyObject* server)
+      : handler_(handler), queue_(queue), server_(server) {}
+
+  void run(const std::shared_ptr<Exchange>& exchange) override {
+    const PyRef request = make_request(exchange, PyRef::borrow(server_));
+    const PyRef object =
+        make_response(exchange, queue_, handler_.drop_list_, handler_.high_water_, handler_.report_,
+                      PyRef::borrow(request.get()), PyRef::borrow(server_));
+    if (!request || !object) {  // no memory
+      handler_.report_(Severity::error, wsgi::request_line(*exchange));
+      return exchange->abort();
+    }
+    PyObject* args[] = {nullptr, request.get(), object.get()};
+    const PyRef result = PyRef::steal(PyObject_Vectorcall(
+        handler_.callable_.get(), args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    if (result && result.get() != Py_None) {
+      // A coroutine would never run, and an answer in WSGI's manner be lost.
+      PyErr_Format(PyExc_TypeError,
+                   "the handler returned %.100s; it must return None and write to response.body",
+                   Py_TYPE(result.get())->tp_name);
+    }
+    response_of(object.get()).handler_returned();
+  }
+
+ private:
+  Handler& handler_;
+  WorkQueue& queue_;
+  PyObject* server_;  // whose thread this runs on
+};
+
+std::unique_ptr<wsgi::Adapter::Runner> Handler::make_runner(WorkQueue& queue, PyObject* server) {
+  return std::make_unique<Caller>(*this, queue, server);
+}
+
+}  // namespace prowingen::listener

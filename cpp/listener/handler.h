@@ -1,0 +1,35 @@
+// Runs a raw handler, `handler(request, response)`, for one exchange after the other: what WSGI is
+// without its environ and its protocol of calls. With the GIL.
+#pragma once
+
+#include <Python.h>
+
+#include <memory>
+
+#include "core/options.h"
+#include "wsgi/adapter.h"
+#include "wsgi/drop_list.h"
+#include "wsgi/py_ref.h"
+
+namespace prowingen::listener {
+
+/// Makes the types of this layer, once. False with an error set.
+bool init_types(PyObject* module);
+
+class Handler final : public wsgi::Adapter {
+ public:
+  Handler(wsgi::PyRef callable, const Options& options, wsgi::DropList& drop_list,
+          wsgi::ReportError report);
+
+  std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
+
+ private:
+  class Caller;
+
+  wsgi::PyRef callable_;
+  wsgi::DropList& drop_list_;
+  const std::size_t high_water_;
+  const wsgi::ReportError report_;
+};
+
+}  // namespace prowingen::listener

@@ -1,0 +1,93 @@
+// The response that a raw handler fills in: a status and header fields, then a body.
+//
+//              handler returns, close()
+//   handling --------------------------------> closed
+//      |                                          ^
+//      +--defer()--> deferred --close(), any -----+
+//                               thread
+//
+// The last piece of the body is held back until the next one, flush() or the end: so the answer of
+// a handler that writes once has a Content-Length and leaves in one piece, and many small writes
+// gather. With the GIL; what can wait for the client gives it up.
+#pragma once
+
+#include <Python.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "wsgi/adapter.h"
+#include "wsgi/py_ref.h"
+#include "wsgi/responder.h"
+
+namespace prowingen::listener {
+
+using wsgi::PyRef;
+
+/// A response, without what makes it a Python object. Each function that returns bool: false with
+/// a Python error set.
+class Response {
+ public:
+  enum class Phase : std::uint8_t { handling, deferred, closed };
+  using Field = std::pair<std::string, std::string>;
+
+  Response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
+           std::size_t high_water, const wsgi::ReportError& report, PyRef request, PyRef server)
+      : server_(std::move(server)),
+        responder_(std::move(exchange), queue, drop_list, high_water),
+        report_(report),
+        request_(std::move(request)) {}
+  ~Response();
+
+  /// Whether the head can still be changed.
+  bool head_is_open() const;
+  bool set_field(std::string_view name, std::string_view value, bool replace);
+  bool remove_field(std::string_view name);
+
+  /// The number of bytes taken, or -1 with a Python error set.
+  Py_ssize_t write(PyObject* data);
+  bool flush();
+  bool close();
+  bool defer();
+  /// The handler is done: with the Python error that is set, or without one.
+  void handler_returned();
+
+  Phase phase() const { return phase_; }
+  bool is_open() const;
+
+  int status = 200;
+  std::string reason;  // empty: the status's own phrase
+  std::vector<Field> fields;
+
+ private:
+  bool begin_output();
+  bool settle_head();
+  bool send_held(bool last);
+  bool finish();
+  void fail();
+  void end();
+
+  const PyRef server_;  // queue, engine and log must outlive what follows
+  wsgi::Responder responder_;
+  const wsgi::ReportError& report_;
+  PyRef request_;
+  Phase phase_ = Phase::handling;
+  bool busy_ = false;  // a thread is in the responder, perhaps without the GIL
+  PyRef held_;         // bytes
+  std::string gathered_;
+};
+
+/// Makes the types, once. False with an error set.
+bool init_response_types(PyObject* module);
+
+/// Arguments as for Response.
+PyRef make_response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
+                    std::size_t high_water, const wsgi::ReportError& report, PyRef request,
+                    PyRef server);
+
+Response& response_of(PyObject* object);
+
+}  // namespace prowingen::listener

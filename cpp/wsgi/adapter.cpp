@@ -1,0 +1,42 @@
+#include "wsgi/adapter.h"
+
+#include "wsgi/runtime.h"
+
+namespace prowingen::wsgi {
+namespace {
+
+constexpr std::string_view error_page = "Internal Server Error\n";
+
+}  // namespace
+
+std::string request_line(const Exchange& exchange) {
+  const RequestHead& head = exchange.request;
+  std::string line(head.method());
+  line.append(" ").append(head.target()).append(" HTTP/");
+  line.push_back(static_cast<char>('0' + head.version.major));
+  line.push_back('.');
+  line.push_back(static_cast<char>('0' + head.version.minor));
+  return line;
+}
+
+void handle_failure(Responder& responder, const ReportError& report) {
+  Exchange& exchange = responder.exchange();
+  if (PyErr_ExceptionMatches(runtime().client_disconnected)) {
+    // Nobody's mistake; the iterable is still closed.
+    PyErr_Clear();
+    report(Severity::debug,
+           request_line(exchange) + ": " + std::string(describe(exchange.departure())));
+    if (responder.finished()) return;
+    if (exchange.state() != ExchangeState::departed) exchange.abort();
+    return;
+  }
+  report(Severity::error, request_line(exchange));
+  if (responder.finished()) return;
+  if (responder.head_sent()) {
+    exchange.abort();
+  } else {
+    responder.answer_plainly(500, error_page);
+  }
+}
+
+}  // namespace prowingen::wsgi
