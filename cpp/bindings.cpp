@@ -11,5 +11,6 @@ PYBIND11_MODULE(_native, m) {
     throw pybind11::error_already_set();
   }
   prowingen::bindings::bind_engines(m);
+  prowingen::bindings::bind_scoreboard(m);
   prowingen::bindings::bind_server(m);
 }

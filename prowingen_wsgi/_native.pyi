@@ -9,6 +9,20 @@ from _typeshed import ReadableBuffer
 class _Pybind11Type(type): ...
 
 @final
+class Scoreboard(metaclass=_Pybind11Type):
+    """Figures of the processes of a server, in memory that forks share."""
+
+    def __init__(self, slots: int) -> None:
+        """Raises OSError without memory."""
+
+    def __len__(self) -> int: ...
+    def read(self, slot: int) -> dict[str, int]:
+        """The figures of a slot; all 0 before a process uses it."""
+
+    def clear(self, slot: int) -> None:
+        """Makes a slot's figures 0, for the next process."""
+
+@final
 class Server(metaclass=_Pybind11Type):
     def __init__(
         self,
@@ -19,13 +33,34 @@ class Server(metaclass=_Pybind11Type):
         log: Callable[[int, str, BaseException | None], None],
         access_log: Callable[[str], None] | None,
         interface: str = "wsgi",
+        multiprocess: bool = False,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
         interface: how the application is called: "wsgi" (PEP 3333), or "listener" for a handler
             that takes a Request and a Response.
+        multiprocess: what the environ says as wsgi.multiprocess.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
+        """
+
+    def supervise(
+        self,
+        scoreboard: Scoreboard,
+        slot: int,
+        *,
+        lifeline: int,
+        status_pipe: int,
+        max_requests: int,
+        grace: float,
+    ) -> None:
+        """Makes this the server of a supervised process; before `start`.
+
+        slot: where it writes its figures, from a thread of its own that needs no GIL.
+        lifeline: a pipe's end that is taken over; when the other end closes, the process gets
+            SIGTERM, and after `grace` seconds it exits.
+        status_pipe: a descriptor that "L" is written to when `max_requests` (0: no limit) requests
+            were taken.
         """
 
     def start(self) -> None:

@@ -10,16 +10,15 @@ from __future__ import annotations
 import atexit
 import os
 import platform
-import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from . import logs
 from .arguments import Arguments, UsageError, parse_arguments, print_error
 from .config import OPTIONS, ConfigError
-from .loader import AppFailedError, AppNotFoundError, Target, TargetError
+from .ending import LastWord
+from .loader import LOAD_ERRORS, Target, TargetError, explain
 from .sources import Effective, arguments_layer, environment_layer, merge, unknown_variables
 
 if TYPE_CHECKING:
@@ -27,10 +26,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
-    from .server import Server
-
 SUCCESS, FAILURE, MISUSE = 0, 1, 2
-INTERRUPTED = 128 + signal.SIGINT
 
 
 class _StartError(Exception):
@@ -44,10 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, ConfigError, TargetError) as error:
         print_error(f"{error} (see --help)" if isinstance(error, UsageError) else str(error))
         return MISUSE
-    except (AppNotFoundError, _StartError) as error:
-        print_error(str(error))
-    except AppFailedError as error:
-        print_error(f"{error}:\n{error.traceback}")
+    except (*LOAD_ERRORS, _StartError) as error:
+        print_error(explain(error))
     return FAILURE
 
 
@@ -80,71 +74,23 @@ def _load(target: Target, arguments: Arguments) -> WSGIApplication:
 
 
 def _serve(target: Target, arguments: Arguments, effective: Effective) -> int:
-    # Registered before the application's own exit handlers, and so run after them.
-    last_word = _LastWord()
-    atexit.register(last_word.speak)
     try:
-        app = _load(target, arguments)
-        logs.error_log.info("serving %s", target.text)
-        server = _server(app, effective)
-        try:
-            ended_by = server.run()
-        except (OSError, RuntimeError) as error:
-            raise _StartError(str(error)) from error
-        finally:
-            server.stop()
-    except KeyboardInterrupt:  # before the server took signals over
-        ended_by = signal.SIGINT
-        server = None
-    last_word.interrupted = ended_by == signal.SIGINT
-    if server is not None and server.abandoned:
-        last_word.now()
-    return INTERRUPTED if last_word.interrupted else SUCCESS
-
-
-def _server(app: WSGIApplication, effective: Effective) -> Server:
-    try:
-        from .server import Server  # help and errors need no native module
+        from .hosting import StartError, host  # help and errors need no native module
     except ImportError as error:
         raise _StartError(f"the native module cannot be loaded: {error}") from error
+    # Registered before the application's own exit handlers, and so run after them.
+    last_word = LastWord()
+    atexit.register(last_word.speak)
+
+    def load() -> WSGIApplication:
+        return _load(target, arguments)
+
+    logs.error_log.info("serving %s", target.text)
+
     try:
-        return Server(app, effective.config)
-    except OSError as error:
+        return host(lambda: effective.config, load, last_word)
+    except StartError as error:
         raise _StartError(str(error)) from error
-
-
-class _LastWord:
-    """Ends the process by SIGINT if that is what ended the server.
-
-    A shell that waits for a command stops its script only if the command died of the signal.
-    """
-
-    def __init__(self) -> None:
-        self.interrupted = False
-
-    def speak(self) -> None:
-        if self.interrupted:
-            self._die()
-
-    def now(self) -> NoReturn:
-        """Ends the process without the interpreter's clean-up.
-
-        That would unwind threads which are still in the application, through native frames.
-        """
-        if self.interrupted:
-            self._die()
-        self._flush()
-        os._exit(SUCCESS)
-
-    def _die(self) -> None:
-        self._flush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    def _flush(self) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # its reader is gone, or it is closed
-                stream.flush()
 
 
 def _versions() -> Iterator[str]:

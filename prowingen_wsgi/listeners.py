@@ -57,6 +57,11 @@ class Listener:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    @property
+    def file(self) -> Path | None:
+        """A Unix socket's file, if there is one that is this listener's to remove."""
+        return self._file
+
     def hand_over(self) -> int:
         """The file descriptor, which from now on is the caller's to close."""
         return self._socket.detach()

@@ -48,6 +48,15 @@ class AppFailedError(Exception):
         self.traceback = user_traceback(error)
 
 
+LOAD_ERRORS = (AppNotFoundError, AppFailedError)
+"""What `Target.load` raises."""
+
+
+def explain(error: BaseException) -> str:
+    """An error as the command prints it: one line, and the traceback of an application's own."""
+    return f"{error}:\n{error.traceback}" if isinstance(error, AppFailedError) else str(error)
+
+
 @dataclass(frozen=True)
 class Call:
     arguments: tuple[object, ...] = ()

@@ -12,6 +12,7 @@ Python's own and daemons: an application that never returns cannot keep the proc
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import time
@@ -20,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .config import Config, ConfigError
-from .listeners import open_listeners
+from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
-from .signals import REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
+from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +58,8 @@ class Server:
     access_log: called with each line of the access log, without its newline, on a thread of its
         own; what it raises is logged. `config.access_log` is then without effect.
     interface: how `app` is called: "wsgi", or "listener" for a handler as `create_server` takes.
+    listeners: open sockets to serve on instead of opening `config.bind`; they are taken over.
+    multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
 
     Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
     engine is not built in, and TypeError if `app` or `access_log` cannot be called.
@@ -69,6 +72,8 @@ class Server:
         *,
         access_log: Callable[[str], object] | None = None,
         interface: str = "wsgi",
+        listeners: Sequence[Listener] | None = None,
+        multiprocess: bool = False,
     ) -> None:
         if not callable(app):
             what = "a WSGI application" if interface == "wsgi" else "a handler"
@@ -80,9 +85,16 @@ class Server:
         self._app = app
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
-        self._listeners = open_listeners(self.config.bind, self.config.backlog)
+        self._multiprocess = multiprocess
+        self._listeners = (
+            open_listeners(self.config.bind, self.config.backlog)
+            if listeners is None
+            else list(listeners)
+        )
         self._addresses = [listener.description for listener in self._listeners]
         self._native: _native.Server | None = None
+        self._supervision: Callable[[_native.Server], None] | None = None
+        self._milestone = logging.INFO
         self._threads: list[threading.Thread] = []
         self._signals = SignalQueue()
         self._state = _State.created
@@ -105,6 +117,14 @@ class Server:
             return []
         return [thread.name for thread in self._threads if thread.is_alive()]
 
+    def supervised_by(self, introduce: Callable[[_native.Server], None]) -> None:
+        """Lets a supervisor see the native side of this process, just before the start.
+
+        The supervisor tells of starts and stops; this then does so for debugging only.
+        """
+        self._supervision = introduce
+        self._milestone = logging.DEBUG
+
     def start(self) -> None:
         """Starts threads and accepts connections; returns at once.
 
@@ -123,7 +143,8 @@ class Server:
                 self.stop(graceful=0)
                 raise
             atexit.register(self._at_exit)
-        error_log.info(
+        error_log.log(
+            self._milestone,
             "listening on %s (engine %s, %d threads, pid %d)",
             ", ".join(self._addresses),
             self.engine,
@@ -140,12 +161,15 @@ class Server:
                 log=log_native_event,
                 access_log=self._access_log,
                 interface=self._interface,
+                multiprocess=self._multiprocess,
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
         for listener in self._listeners:
             listener.hand_over()
         self._native = native
+        if self._supervision is not None:
+            self._supervision(native)
         native.start()
         self._add_thread("prowingen-log", native.pump_log)
         for number in range(1, self.config.threads + 1):
@@ -224,15 +248,16 @@ class Server:
         """Waits until the server has stopped, for at most so many seconds. False: it has not."""
         return self._stopped.wait(timeout)
 
-    def run(self) -> Signals | None:
-        """Serves until SIGINT, SIGTERM or `stop`; starts the server if need be.
+    def run(self, stop_signals: Sequence[Signals] = STOP_SIGNALS) -> Signals | None:
+        """Serves until SIGINT, SIGTERM, SIGQUIT or `stop`; starts the server if need be.
 
-        Returns the signal that ended it, when everything is closed. A second signal closes what
-        still runs at once. SIGUSR1, where there is one, reopens the logs. Signals are handled in
-        the main thread only, and the handlers before are put back; in another thread this waits
-        for `stop`.
+        stop_signals: those that end it, if not these three.
+
+        Returns the signal that ended it, when everything is closed. SIGQUIT, or a second signal,
+        closes what still runs at once. SIGUSR1 reopens the logs. Signals are handled in the main
+        thread only, and the handlers before are put back; in another thread this waits for `stop`.
         """
-        with self._signals.installed():
+        with self._signals.installed((*stop_signals, REOPEN_SIGNAL)):
             if self._state is _State.created:
                 self.start()
             ended_by = self._signals.next()
@@ -241,12 +266,17 @@ class Server:
             if ended_by is None:
                 self.wait()
                 return None
-            error_log.info(
-                "%s: finishing what runs, for at most %g s; a second signal closes it at once",
-                ended_by.name,
-                self.config.graceful_timeout,
-            )
-            self.stop(graceful=0 if self._state is _State.stopping else None)
+            if ended_by == QUIT_SIGNAL:
+                error_log.log(self._milestone, "%s: closing everything at once", ended_by.name)
+            else:
+                error_log.log(
+                    self._milestone,
+                    "%s: finishing what runs, for at most %g s; a second signal closes it at once",
+                    ended_by.name,
+                    self.config.graceful_timeout,
+                )
+            at_once = ended_by == QUIT_SIGNAL or self._state is _State.stopping
+            self.stop(graceful=0 if at_once else None)
             return ended_by
 
     def _obey(self, number: Signals) -> bool:

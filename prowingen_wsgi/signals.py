@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-REOPEN_SIGNAL: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+QUIT_SIGNAL = signal.SIGQUIT
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, QUIT_SIGNAL)
+REOPEN_SIGNAL = signal.SIGUSR1
 
 
 class SignalQueue:
@@ -26,12 +27,11 @@ class SignalQueue:
         self._items: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
 
     @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handles signals by queueing them. Does nothing but in the main thread."""
+    def installed(self, handled: Iterable[signal.Signals]) -> Iterator[None]:
+        """Handles these signals by queueing them. Does nothing but in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handled = (*STOP_SIGNALS, *([REOPEN_SIGNAL] if REOPEN_SIGNAL else []))
         originals = {number: signal.signal(number, self._handle) for number in handled}
         try:
             yield

@@ -16,6 +16,8 @@
 #include "core/access_log.h"
 #include "core/log_channel.h"
 #include "core/options.h"
+#include "core/reporter.h"
+#include "core/scoreboard.h"
 #include "core/work_queue.h"
 #include "listener/handler.h"
 #include "wsgi/application.h"
@@ -55,13 +57,13 @@ class Server {
  public:
   Server(const py::object& app, const std::vector<std::pair<int, std::string>>& listeners,
          const py::dict& options, py::object log, const std::optional<py::object>& access_log,
-         const std::string& interface)
+         const std::string& interface, bool multiprocess)
       : options_(read_options(options)),
         engine_entry_(find_engine(options_.engine)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
-        application_(make_adapter(app, interface)) {
+        application_(make_adapter(app, interface, multiprocess)) {
     for (const auto& [fd, description] : listeners) {
       listeners_.push_back({UniqueFd(fd), description});
     }
@@ -70,6 +72,17 @@ class Server {
   ~Server() {
     stop();
     drop_list_.drop_all();
+  }
+
+  // What a supervisor wants of one of its processes; before start().
+  void supervise(Scoreboard& scoreboard, std::size_t slot, int lifeline, int status_pipe,
+                 std::uint64_t max_requests, double grace) {
+    if (engine_) throw std::runtime_error("the server has been started already");
+    slot_ = &scoreboard.slot(slot);
+    lifeline_ = UniqueFd(lifeline);
+    grace_ = std::chrono::duration_cast<std::chrono::milliseconds>(to_duration(grace));
+    status_pipe_ = status_pipe;
+    max_requests_ = max_requests;
   }
 
   void start() {
@@ -92,6 +105,10 @@ class Server {
     running_engine_ = engine_.get();
     started_by_ = ::getpid();
     engine_->start();
+    if (slot_ != nullptr) {
+      reporter_ = std::make_unique<Reporter>(*slot_, std::move(lifeline_), grace_,
+                                             [this](Scoreboard::Slot& slot) { publish(slot); });
+    }
   }
 
   void work() {
@@ -100,6 +117,7 @@ class Server {
     const auto runner = application_->make_runner(*queue_, py::cast(this).ptr());
     for (;;) {
       while (auto exchange = queue_->next(worker.id)) {
+        if (max_requests_ != 0) note_request_limit();
         if (exchange->take()) runner->run(exchange);
         drop_list_.drop_all();
       }
@@ -162,6 +180,7 @@ class Server {
       static_cast<void>(engine_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
+      static_cast<void>(reporter_.release());
       return;
     }
     without_gil([&] {
@@ -189,6 +208,20 @@ class Server {
     return queue_ ? std::chrono::duration<double>(queue_->stalled_for()).count() : 0;
   }
 
+  // Without the GIL, which the application may hold for ever.
+  void publish(Scoreboard::Slot& slot) const {
+    const auto engine = engine_->counters();
+    const auto queue = queue_->counters();
+    slot.set(Score::stalled_ns, static_cast<std::uint64_t>(queue_->stalled_for().count()));
+    slot.set(Score::requests_taken, queue.requests_taken);
+    slot.set(Score::requests_rejected, queue.requests_rejected);
+    slot.set(Score::requests_refused, engine.requests_refused);
+    slot.set(Score::queue_length, queue.queue_length);
+    slot.set(Score::workers_running, queue.workers_running);
+    slot.set(Score::connections_accepted, engine.connections_accepted);
+    slot.set(Score::connections_open, engine.connections_open);
+  }
+
   py::dict stats() const {
     py::dict stats;
     if (!engine_) return stats;
@@ -208,18 +241,28 @@ class Server {
   }
 
  private:
-  std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, const std::string& interface) {
+  std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, const std::string& interface,
+                                              bool multiprocess) {
     const auto report = [this](Severity severity, const std::string& message) {
       log_error(severity, message);
     };
     auto callable = wsgi::PyRef::borrow(app.ptr());
     if (interface == "wsgi") {
-      return std::make_unique<wsgi::Application>(std::move(callable), options_, drop_list_, report);
+      return std::make_unique<wsgi::Application>(std::move(callable), options_, multiprocess,
+                                                 drop_list_, report);
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callable), options_, drop_list_, report);
     }
     throw std::invalid_argument("interface: \"" + interface + "\": must be wsgi or listener");
+  }
+
+  // Tells the supervisor, once, that it may replace this process.
+  void note_request_limit() {
+    if (++requests_ < max_requests_ || limit_told_.exchange(true)) return;
+    constexpr char limit_reached = 'L';
+    // Nobody to tell if it is gone; the lifeline sees to that.
+    static_cast<void>(!::write(status_pipe_, &limit_reached, 1));
   }
 
   void open_access_log(std::shared_ptr<LogSink> sink) {
@@ -261,6 +304,15 @@ class Server {
   const py::object access_log_callable_;
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
   std::vector<ListenerSpec> listeners_;
+  // Of a supervised process.
+  Scoreboard::Slot* slot_ = nullptr;
+  UniqueFd lifeline_;
+  std::chrono::milliseconds grace_{};
+  int status_pipe_ = -1;
+  std::uint64_t max_requests_ = 0;
+  std::atomic<std::uint64_t> requests_{0};
+  std::atomic<bool> limit_told_{false};
+
   bool stopped_ = false;
   ::pid_t started_by_ = 0;
   // Keeps a start or a stop out of reopen_logs(), which waits for the log without the GIL. Who
@@ -274,6 +326,7 @@ class Server {
   std::unique_ptr<WorkQueue> queue_;
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> running_engine_{nullptr};
+  std::unique_ptr<Reporter> reporter_;
 };
 
 }  // namespace
@@ -303,10 +356,13 @@ void bind_server(py::module_& m) {
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and a WSGI application.")
       .def(py::init<const py::object&, const std::vector<std::pair<int, std::string>>&,
                     const py::dict&, py::object, const std::optional<py::object>&,
-                    const std::string&>(),
+                    const std::string&, bool>(),
            py::arg("app"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
-           py::arg("access_log"), py::arg("interface") = "wsgi",
+           py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
+      .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
+           py::arg("lifeline"), py::arg("status_pipe"), py::arg("max_requests"), py::arg("grace"),
+           py::keep_alive<1, 2>(), "Makes this the server of a supervised process; before start().")
       .def("start", &Server::start,
            "Starts the native threads and accepts connections. Call it after the last fork.")
       .def("work", &Server::work, "A worker thread's body: serves requests until stop().")

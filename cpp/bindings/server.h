@@ -6,6 +6,7 @@
 namespace prowingen::bindings {
 
 void bind_engines(pybind11::module_& m);
+void bind_scoreboard(pybind11::module_& m);
 void bind_server(pybind11::module_& m);
 
 }  // namespace prowingen::bindings

@@ -18,7 +18,9 @@ namespace prowingen::wsgi {
 
 class Application final : public Adapter {
  public:
-  Application(PyRef callable, const Options& options, DropList& drop_list, ReportError report);
+  /// `multiprocess`: other processes run the same application (PEP 3333).
+  Application(PyRef callable, const Options& options, bool multiprocess, DropList& drop_list,
+              ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
 

@@ -76,7 +76,7 @@ PyObject* FieldNames::key(std::string_view name) {
   return result;
 }
 
-bool EnvironBuilder::init(bool multithread, std::string_view software) {
+bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view software) {
   const Runtime& r = runtime();
   template_ = PyRef::steal(PyDict_New());
   if (!template_) return false;
@@ -87,7 +87,7 @@ bool EnvironBuilder::init(bool multithread, std::string_view software) {
   return put("wsgi.version", Py_BuildValue("(ii)", 1, 0)) &&
          put("wsgi.url_scheme", PyUnicode_InternFromString("http")) &&
          put("wsgi.multithread", PyBool_FromLong(multithread)) &&
-         put("wsgi.multiprocess", Py_NewRef(Py_False)) &&
+         put("wsgi.multiprocess", PyBool_FromLong(multiprocess)) &&
          put("wsgi.run_once", Py_NewRef(Py_False)) &&
          put("wsgi.input_terminated", Py_NewRef(Py_True)) &&
          put("wsgi.file_wrapper", Py_NewRef(reinterpret_cast<PyObject*>(r.file_wrapper_type))) &&

@@ -35,7 +35,7 @@ class FieldNames {
 class EnvironBuilder {
  public:
   /// `software`: SERVER_SOFTWARE. False with a Python error set.
-  bool init(bool multithread, std::string_view software);
+  bool init(bool multithread, bool multiprocess, std::string_view software);
 
   /// A new dict, `input` included as wsgi.input; null with a Python error set.
   PyRef build(const Exchange& exchange, PyObject* input);

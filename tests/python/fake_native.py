@@ -28,8 +28,9 @@ class Server:
         log: Log,
         access_log: Callable[[str], None] | None,
         interface: str = "wsgi",
+        multiprocess: bool = False,
     ) -> None:
-        assert interface == "wsgi"
+        assert (interface, multiprocess) == ("wsgi", False)
         self.calls: list[str] = []
         self.options = dict(options)
         self._app = app

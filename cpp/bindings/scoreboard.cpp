@@ -1,0 +1,32 @@
+#include "core/scoreboard.h"
+
+#include <pybind11/pybind11.h>
+
+#include "bindings/server.h"
+
+namespace prowingen::bindings {
+namespace py = pybind11;
+
+void bind_scoreboard(py::module_& m) {
+  py::class_<Scoreboard>(m, "Scoreboard", py::is_final(),
+                         "Figures of the processes of a server, in memory that forks share.")
+      .def(py::init<std::size_t>(), py::arg("slots"), "Raises OSError without memory.")
+      .def("__len__", &Scoreboard::size)
+      .def(
+          "read",
+          [](Scoreboard& scoreboard, std::size_t index) {
+            const auto& slot = scoreboard.slot(index);
+            py::dict scores;
+            for (std::size_t i = 0; i < score_names.size(); ++i) {
+              scores[py::str(score_names[i].data(), score_names[i].size())] =
+                  slot.get(static_cast<Score>(i));
+            }
+            return scores;
+          },
+          py::arg("slot"), "The figures of a slot; all 0 before a process uses it.")
+      .def(
+          "clear", [](Scoreboard& scoreboard, std::size_t slot) { scoreboard.slot(slot).clear(); },
+          py::arg("slot"), "Makes a slot's figures 0, for the next process.");
+}
+
+}  // namespace prowingen::bindings

@@ -1,0 +1,79 @@
+// What each process of a server is doing, in memory that they share: written by the process itself
+// without Python, read by its supervisor, or by whoever has the memory, without asking it.
+//
+// The memory is anonymous and inherited by fork(2): it goes with the last process, however that
+// ends.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace prowingen {
+
+/// The figures of one process, in the order of `score_names`. Times are of the monotonic clock,
+/// which all processes share.
+enum class Score : std::uint8_t {
+  pid,
+  heartbeat_ns,  // when this was last written
+  stalled_ns,    // for how long the workers have been stuck, see WorkQueue::stalled_for()
+  rss_bytes,
+  requests_taken,
+  requests_rejected,
+  requests_refused,
+  queue_length,
+  workers_running,
+  connections_accepted,
+  connections_open
+};
+
+inline constexpr std::array<std::string_view, 11> score_names{
+    "pid",
+    "heartbeat_ns",
+    "stalled_ns",
+    "rss_bytes",
+    "requests_taken",
+    "requests_rejected",
+    "requests_refused",
+    "queue_length",
+    "workers_running",
+    "connections_accepted",
+    "connections_open",
+};
+
+class Scoreboard {
+ public:
+  /// One process's line. A reader may see one figure newer than the next.
+  class alignas(128) Slot {
+   public:
+    void set(Score score, std::uint64_t value) {
+      scores_[static_cast<std::size_t>(score)].store(value, std::memory_order_relaxed);
+    }
+    std::uint64_t get(Score score) const {
+      return scores_[static_cast<std::size_t>(score)].load(std::memory_order_relaxed);
+    }
+    void clear();
+
+   private:
+    std::array<std::atomic<std::uint64_t>, score_names.size()> scores_;
+  };
+  static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "it is shared by processes");
+
+  /// Throws std::system_error if there is no memory.
+  explicit Scoreboard(std::size_t slots);
+  ~Scoreboard();
+  Scoreboard(const Scoreboard&) = delete;
+  Scoreboard& operator=(const Scoreboard&) = delete;
+
+  std::size_t size() const { return size_; }
+  /// Throws std::out_of_range.
+  Slot& slot(std::size_t index);
+
+ private:
+  std::size_t size_;
+  Slot* slots_;
+};
+
+}  // namespace prowingen

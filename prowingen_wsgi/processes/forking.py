@@ -1,0 +1,68 @@
+"""fork(2), and what a child must forget of its parent.
+
+The child of `fork` does not return to its caller: it leaves through it, by an exception, up to
+`run_children` at the bottom of the stack. So it ends as any Python program does, exit handlers
+included, and nothing of the parent's is cleaned up twice: whoever catches exceptions on the way
+lets `InChild` pass.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HANDLED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+    signal.SIGUSR1,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+
+
+class InChild(BaseException):
+    """Raised in a new process: `main` is what it is there for, and returns its exit code."""
+
+    def __init__(self, main: Callable[[], int]) -> None:
+        super().__init__()
+        self.main = main
+
+
+def fork(main: Callable[[], int], forget: Callable[[], None]) -> int:
+    """Forks and returns the child's process id; in the child, raises InChild.
+
+    forget: closes in the child what is the parent's alone.
+    The child ignores SIGINT, which a terminal sends to every process that it runs, and leaves that
+    to its parent. Raises OSError if there can be no further process.
+    """
+    # A signal between the fork and the reset of its handler would be lost to the child.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+    try:
+        process = os.fork()
+        if process == 0:
+            signal.set_wakeup_fd(-1)
+            for number in _HANDLED:
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            forget()
+            raise InChild(main)
+        return process
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def run_children(parent: Callable[[], int]) -> int:
+    """Runs `parent`, and in every process that it forks, what that is there for."""
+    main = parent
+    while True:
+        try:
+            return main()
+        except InChild as child:  # noqa: PERF203  # once a process
+            main = child.main

@@ -1,0 +1,193 @@
+"""With `preload`: a process that has loaded the application, which workers are forked from.
+
+They share its memory until they write to it. It is not the supervisor itself: that never loads the
+application, so that a reload finds new code, and nothing of the application's can hurt it.
+
+    supervisor --forks--> template --forks--> worker
+         ^ '--- {"spawn": slot} + a pipe ---^ |
+         '--- {"spawned": pid}, {"exited": pid, "status": n}
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+from ..arguments import print_error
+from ..loader import LOAD_ERRORS, explain
+from .child import BOOT_FAILED, Post, serve
+from .forking import fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from _typeshed.wsgi import WSGIApplication
+
+    from .generation import Generation
+
+_MESSAGE_SIZE = 1 << 16
+# Forking takes milliseconds, also with gigabytes to share.
+_ANSWER_TIMEOUT = 30.0
+
+
+class SpawnError(Exception):
+    """No further process could be started; one line."""
+
+
+class Template:
+    """A process that has loaded the application, as its supervisor sees it.
+
+    process: its process id.
+    fileno(): readable when it has something to say, or is gone.
+    is_ready: it has loaded the application.
+    """
+
+    def __init__(self, generation: Generation, post: Post, forget: Callable[[], None]) -> None:
+        """Forks it; it is ready when `messages` says so. Raises OSError."""
+        self._control, theirs = socket.socketpair()
+        self._heard = b""
+        self._pending: list[dict[str, int]] = []
+        self.is_ready = False
+
+        def main() -> int:
+            return _Template(generation, post, theirs).run()
+
+        def forget_all() -> None:
+            forget()
+            self._control.close()
+
+        self.process = fork(main, forget_all)
+        theirs.close()
+        self._control.settimeout(_ANSWER_TIMEOUT)
+
+    def fileno(self) -> int:
+        return self._control.fileno()
+
+    def spawn(self, post: Post) -> int:
+        """Has it fork a worker; its process id. Raises SpawnError."""
+        request = json.dumps({"spawn": post.number}).encode() + b"\n"
+        try:
+            socket.send_fds(self._control, [request], [post.status])
+            while True:
+                heard = self._receive()
+                answers = [each for each in heard if "spawned" in each or "failed" in each]
+                self._pending += [each for each in heard if each not in answers]
+                for answer in answers:
+                    if "failed" in answer:
+                        raise SpawnError(os.strerror(answer["failed"]))
+                    return answer["spawned"]
+        except (OSError, EOFError) as error:
+            raise SpawnError(
+                f"the process that has loaded the application is gone: {error}"
+            ) from None
+
+    def messages(self) -> list[dict[str, int]]:
+        """What it says: {"ready": 1}, {"exited": pid, "status": n}; waits for it.
+
+        Raises EOFError or OSError once it is gone.
+        """
+        return self._receive()
+
+    def take_pending(self) -> list[dict[str, int]]:
+        """What it said meanwhile, while `spawn` waited for its answer."""
+        pending, self._pending = self._pending, []
+        return pending
+
+    def _receive(self) -> list[dict[str, int]]:
+        data = self._control.recv(_MESSAGE_SIZE)
+        if not data:
+            raise EOFError("it has closed its end")
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def close(self) -> None:
+        """Lets it go; its workers go on."""
+        self._control.close()
+
+
+class _Template:
+    """The template's own side."""
+
+    def __init__(self, generation: Generation, post: Post, control: socket.socket) -> None:
+        self._generation = generation
+        self._post = post
+        self._control = control
+        self._selector = selectors.DefaultSelector()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+
+    def run(self) -> int:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its supervisor lets it go
+        try:
+            self._generation.identity.assume()
+            app = self._generation.load()
+        except LOAD_ERRORS as error:
+            print_error(explain(error))
+            return BOOT_FAILED
+        # What is there now is garbage or will be there for ever: collecting it again in each worker
+        # would touch, and so copy, every page.
+        gc.collect()
+        gc.freeze()
+        self._wake_writer.setblocking(False)
+        signal.set_wakeup_fd(self._wake_writer.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector.register(self._control, selectors.EVENT_READ)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        self._say({"ready": 1})
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._wake_reader:
+                    self._wake_reader.recv(_MESSAGE_SIZE)
+                elif not self._obey(app):
+                    return 0
+            self._reap()
+
+    def _obey(self, app: WSGIApplication) -> bool:
+        """Reads one request. False: the supervisor has let go."""
+        data, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_SIZE, 1)
+        if not data:
+            return False
+        post = Post(
+            number=json.loads(data)["spawn"],
+            status=descriptors[0],
+            lifeline=self._post.lifeline,
+            scoreboard=self._post.scoreboard,
+        )
+        try:
+            process = fork(lambda: serve(post, self._generation, app), self._forget)
+        except OSError as error:
+            self._say({"failed": error.errno or 0})
+        else:
+            self._say({"spawned": process})
+        os.close(post.status)
+        return True
+
+    def _forget(self) -> None:
+        for mine in (self._control, self._wake_reader, self._wake_writer, self._selector):
+            mine.close()
+
+    def _reap(self) -> None:
+        for process, status in ended_children():
+            self._say({"exited": process, "status": status})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        try:
+            self._control.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            return  # it has gone, which the next reading shows
+
+
+def ended_children() -> Iterator[tuple[int, int]]:
+    """Process ids and statuses (waitpid(2)) of the children that have ended."""
+    while True:
+        try:
+            process, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if process == 0:
+            return
+        yield process, status
