@@ -24,9 +24,8 @@ void bind_scoreboard(py::module_& m) {
             return scores;
           },
           py::arg("slot"), "The figures of a slot; all 0 before a process uses it.")
-      .def(
-          "clear", [](Scoreboard& scoreboard, std::size_t slot) { scoreboard.slot(slot).clear(); },
-          py::arg("slot"), "Makes a slot's figures 0, for the next process.");
+      .def("clear", &Scoreboard::clear, py::arg("slot"),
+           "Makes a slot's figures 0, for the next process.");
 }
 
 }  // namespace prowingen::bindings

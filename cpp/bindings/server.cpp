@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bindings/engine_table.h"
+#include "core/accept_share.h"
 #include "core/access_log.h"
 #include "core/log_channel.h"
 #include "core/options.h"
@@ -79,6 +80,7 @@ class Server {
                  std::uint64_t max_requests, double grace) {
     if (engine_) throw std::runtime_error("the server has been started already");
     slot_ = &scoreboard.slot(slot);
+    accept_share_ = std::make_unique<AcceptShare>(scoreboard, slot);
     lifeline_ = UniqueFd(lifeline);
     grace_ = std::chrono::duration_cast<std::chrono::milliseconds>(to_duration(grace));
     status_pipe_ = status_pipe;
@@ -100,14 +102,16 @@ class Server {
     queue_ = std::make_unique<WorkQueue>(Scheduler::Rules{}, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
-    engine_ = engine_entry_.make(EngineContext{options_, *queue_, access_log_.get(), report},
-                                 std::move(listeners_));
+    engine_ = engine_entry_.make(
+        EngineContext{options_, *queue_, access_log_.get(), report, accept_share_.get()},
+        std::move(listeners_));
     running_engine_ = engine_.get();
     started_by_ = ::getpid();
     engine_->start();
     if (slot_ != nullptr) {
       reporter_ = std::make_unique<Reporter>(*slot_, std::move(lifeline_), grace_,
                                              [this](Scoreboard::Slot& slot) { publish(slot); });
+      accept_share_->accepts(true);
     }
   }
 
@@ -154,6 +158,7 @@ class Server {
 
   void begin_drain() {
     if (!engine_) return;
+    if (accept_share_) accept_share_->accepts(false);
     without_gil([&] {
       engine_->drain();
       return true;
@@ -306,6 +311,7 @@ class Server {
   std::vector<ListenerSpec> listeners_;
   // Of a supervised process.
   Scoreboard::Slot* slot_ = nullptr;
+  std::unique_ptr<AcceptShare> accept_share_;
   UniqueFd lifeline_;
   std::chrono::milliseconds grace_{};
   int status_pipe_ = -1;

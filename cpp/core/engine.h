@@ -20,6 +20,7 @@
 
 namespace prowingen {
 
+class AcceptShare;
 class AccessLog;
 class Exchange;
 struct Options;
@@ -65,6 +66,7 @@ struct EngineContext {
   AccessLog* access_log = nullptr;  // null: no access log
   /// Reports something an administrator should know. Any thread, never blocks.
   std::function<void(Severity, std::string)> report;
+  AcceptShare* accept_share = nullptr;  // null: no other process has the sockets
 };
 
 struct EngineCounters {

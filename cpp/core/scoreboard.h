@@ -26,10 +26,11 @@ enum class Score : std::uint8_t {
   queue_length,
   workers_running,
   connections_accepted,
-  connections_open
+  connections_open,
+  accepting  // 1 while it takes connections
 };
 
-inline constexpr std::array<std::string_view, 11> score_names{
+inline constexpr std::array<std::string_view, 12> score_names{
     "pid",
     "heartbeat_ns",
     "stalled_ns",
@@ -41,6 +42,7 @@ inline constexpr std::array<std::string_view, 11> score_names{
     "workers_running",
     "connections_accepted",
     "connections_open",
+    "accepting",
 };
 
 class Scoreboard {
@@ -54,7 +56,6 @@ class Scoreboard {
     std::uint64_t get(Score score) const {
       return scores_[static_cast<std::size_t>(score)].load(std::memory_order_relaxed);
     }
-    void clear();
 
    private:
     std::array<std::atomic<std::uint64_t>, score_names.size()> scores_;
@@ -68,11 +69,20 @@ class Scoreboard {
   Scoreboard& operator=(const Scoreboard&) = delete;
 
   std::size_t size() const { return size_; }
+  /// Slots from here on have never been used.
+  std::size_t used() const { return header_->used.load(std::memory_order_relaxed); }
+  /// Makes a slot's figures 0, for the next process. Throws std::out_of_range.
+  void clear(std::size_t index);
   /// Throws std::out_of_range.
   Slot& slot(std::size_t index);
 
  private:
+  struct alignas(128) Header {
+    std::atomic<std::size_t> used;
+  };
+
   std::size_t size_;
+  Header* header_;
   Slot* slots_;
 };
 

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <system_error>
 
+#include "core/accept_share.h"
 #include "engine_embedded/socket_ops.h"
 
 namespace prowingen::embedded {
@@ -92,6 +93,11 @@ bool Listener::accept_some() {
         [](std::size_t sum, const auto& thread) { return sum + thread->open_connections(); });
     if (open >= context_.options.max_connections) {
       pause(full_pause);  // the kernel's backlog holds them meanwhile
+      return false;
+    }
+    if (context_.accept_share != nullptr && !closing_ &&
+        context_.accept_share->others_first(open)) {
+      pause(AcceptShare::turn);
       return false;
     }
     Accepted accepted = accept_connection(socket_.get());

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/accept_share.h"
 #include "core/signals.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
@@ -154,7 +156,11 @@ constexpr std::chrono::milliseconds take_connections_time{100};
 class ProxygenEngine final : public Engine {
  public:
   ProxygenEngine(EngineContext context, std::vector<ListenerSpec> listeners)
-      : context_(std::move(context)), threads_(context_), sessions_(threads_, [this] {
+      : context_(std::move(context)),
+        threads_(context_),
+        listening_(context_.accept_share == nullptr ? std::function<bool()>()
+                                                    : [this] { return others_first(); }),
+        sessions_(threads_, [this] {
           listening_.update([this] { return open_sessions() < context_.options.max_connections; });
         }) {
     px::HTTPServerOptions options;
@@ -241,6 +247,18 @@ class ProxygenEngine final : public Engine {
     }
   }
 
+  // Thread that accepts. A connection becomes a session later, in a thread of its own.
+  bool others_first() {
+    ++taken_;
+    std::uint64_t closed = 0;
+    std::size_t open = 0;
+    threads_.each([&](const EventThread& thread) {
+      open += thread.open_sessions();
+      closed += thread.accepted() - thread.open_sessions();
+    });
+    return context_.accept_share->others_first(std::max<std::size_t>(open, taken_ - closed));
+  }
+
   std::size_t open_sessions() const {
     std::size_t open = 0;
     threads_.each([&](const EventThread& thread) { open += thread.open_sessions(); });
@@ -254,6 +272,7 @@ class ProxygenEngine final : public Engine {
   std::unique_ptr<px::HTTPServer> server_;
   std::thread main_;
   std::atomic<bool> drain_begun_{false};
+  std::uint64_t taken_ = 0;  // by the thread that accepts
 };
 
 // proxygen and folly speak through glog, on standard error. Where the program has set glog up for

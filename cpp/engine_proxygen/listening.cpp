@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/accept_share.h"
+
 namespace prowingen::proxygen_engine {
 
 void Listening::begin(const px::HTTPServer& server) {
@@ -14,6 +16,7 @@ void Listening::begin(const px::HTTPServer& server) {
     if (listener == nullptr) continue;
     // proxygen hands them out to be looked at; pausing is all that is done to them.
     sockets_.push_back(const_cast<folly::AsyncServerSocket*>(listener));
+    if (others_first_) sockets_.back()->setConnectionEventCallback(this);
   }
 }
 
@@ -29,10 +32,31 @@ void Listening::update(const std::function<bool()>& has_room) {
   for (auto* socket : sockets_) {
     socket->getEventBase()->runInEventBaseThread([this, socket, on] {
       const std::lock_guard still(mutex_);
-      if (std::ranges::find(sockets_, socket) == sockets_.end()) return;  // closed by now
+      if (!is_open(socket)) return;
       on ? socket->startAccepting() : socket->pauseAccepting();
     });
   }
+}
+
+void Listening::onConnectionAccepted(const folly::NetworkSocket,
+                                     const folly::SocketAddress&) noexcept {
+  if (!others_first_()) return;
+  const std::lock_guard lock(mutex_);
+  if (!accepts_ || std::exchange(gives_way_, true)) return;
+  for (auto* socket : sockets_) socket->pauseAccepting();
+  if (sockets_.empty()) return;
+  sockets_.front()->getEventBase()->runAfterDelay(
+      [this] {
+        const std::lock_guard later(mutex_);
+        gives_way_ = false;
+        if (!accepts_) return;
+        for (auto* socket : sockets_) socket->startAccepting();
+      },
+      static_cast<std::uint32_t>(AcceptShare::turn.count()));
+}
+
+bool Listening::is_open(const folly::AsyncServerSocket* socket) const {
+  return std::ranges::find(sockets_, socket) != sockets_.end();
 }
 
 bool Listening::has_waiting() const {

@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine_proxygen/compat.h"
@@ -12,8 +14,12 @@
 namespace prowingen::proxygen_engine {
 
 /// Any thread, unless stated otherwise.
-class Listening {
+class Listening final : private folly::AsyncServerSocket::ConnectionEventCallback {
  public:
+  /// `others_first` is asked after each connection that was taken, by the thread that takes them:
+  /// should another process take the next? Empty: there is none.
+  explicit Listening(std::function<bool()> others_first) : others_first_(std::move(others_first)) {}
+
   /// The server has started.
   void begin(const px::HTTPServer& server);
   /// The server is about to close them.
@@ -25,9 +31,25 @@ class Listening {
   bool has_waiting() const;
 
  private:
+  void onConnectionAccepted(const folly::NetworkSocket,
+                            const folly::SocketAddress&) noexcept override;
+  void onConnectionAcceptError(int) noexcept override {}
+  void onConnectionDropped(const folly::NetworkSocket, const folly::SocketAddress&,
+                           const std::string&) noexcept override {}
+  void onConnectionEnqueuedForAcceptorCallback(const folly::NetworkSocket,
+                                               const folly::SocketAddress&) noexcept override {}
+  void onConnectionDequeuedByAcceptorCallback(const folly::NetworkSocket,
+                                              const folly::SocketAddress&) noexcept override {}
+  void onBackoffStarted() noexcept override {}
+  void onBackoffEnded() noexcept override {}
+  void onBackoffError() noexcept override {}
+  bool is_open(const folly::AsyncServerSocket* socket) const;
+
   mutable std::mutex mutex_;  // guards the list: a socket on it is open
   std::vector<folly::AsyncServerSocket*> sockets_;
   bool accepts_ = true;
+  bool gives_way_ = false;
+  const std::function<bool()> others_first_;
 };
 
 }  // namespace prowingen::proxygen_engine
