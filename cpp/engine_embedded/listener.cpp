@@ -95,8 +95,7 @@ bool Listener::accept_some() {
       pause(full_pause);  // the kernel's backlog holds them meanwhile
       return false;
     }
-    if (context_.accept_share != nullptr && !closing_ &&
-        context_.accept_share->others_first(open)) {
+    if (context_.accept_share != nullptr && context_.accept_share->others_first(open)) {
       pause(AcceptShare::turn);
       return false;
     }

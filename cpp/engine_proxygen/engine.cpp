@@ -198,6 +198,9 @@ class ProxygenEngine final : public Engine {
 
   void drain() override {
     take_connections();
+    // More may have come; those that folly has are taken too, the others are another process's.
+    listening_.pause();
+    take_connections();
     listening_.end();
     server_->stopListening();
     threads_.each([](EventThread& thread) { thread.drain(); });

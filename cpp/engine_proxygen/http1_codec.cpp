@@ -340,10 +340,12 @@ std::size_t Http1Codec::generateRstStream(folly::IOBufQueue&, StreamID, px::Erro
   return 0;
 }
 
-// Of a session that drains: it is told twice, and the answers under way are still sent.
+// Of a session that drains: it is told twice, and the answers under way are still sent. This
+// engine's own drain() may come before either, and must not be taken for the first.
 std::size_t Http1Codec::generateGoaway(folly::IOBufQueue&, StreamID last, px::ErrorCode code,
                                        std::unique_ptr<folly::IOBuf>) {
-  if (draining_ || last != px::HTTPCodec::MaxStreamID || code != px::ErrorCode::NO_ERROR) {
+  const bool first = !std::exchange(told_to_drain_, true);
+  if (!first || last != px::HTTPCodec::MaxStreamID || code != px::ErrorCode::NO_ERROR) {
     reusable_ = false;
   }
   draining_ = true;

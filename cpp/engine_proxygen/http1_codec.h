@@ -78,6 +78,12 @@ class Http1Codec final : public px::HTTP1xCodec,
     return request_pending_ || response_pending_ || (ends_ && reusable_);
   }
   bool isReusable() const override { return reusable_; }
+  /// A session that drains ends with its last transaction, unless there could be others beside it.
+  /// That is what this says of one whose answer promised to go on before the drain began: its
+  /// client may have sent the next request, and is told with the answer to that.
+  bool supportsParallelRequests() const override {
+    return draining_ && keep_alive_ && reusable_ && !request_pending_ && !response_pending_;
+  }
   bool isWaitingToDrain() const override { return draining_ && reusable_; }
   bool closeOnEgressComplete() const override { return !response_pending_ && !reusable_; }
 
@@ -142,6 +148,7 @@ class Http1Codec final : public px::HTTP1xCodec,
   bool ends_ = false;  // its last answer is generated
   bool reusable_ = true;
   bool draining_ = false;
+  bool told_to_drain_ = false;   // by the session
   std::uint64_t generated_ = 0;  // bytes so far
   Linger linger_;
 };

@@ -20,6 +20,18 @@ void Listening::begin(const px::HTTPServer& server) {
   }
 }
 
+void Listening::pause() {
+  std::vector<folly::AsyncServerSocket*> sockets;
+  {
+    const std::lock_guard lock(mutex_);
+    accepts_ = false;
+    sockets = sockets_;
+  }
+  for (auto* socket : sockets) {
+    socket->getEventBase()->runInEventBaseThreadAndWait([socket] { socket->pauseAccepting(); });
+  }
+}
+
 void Listening::end() {
   const std::lock_guard lock(mutex_);
   sockets_.clear();

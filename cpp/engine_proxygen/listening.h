@@ -22,6 +22,9 @@ class Listening final : private folly::AsyncServerSocket::ConnectionEventCallbac
 
   /// The server has started.
   void begin(const px::HTTPServer& server);
+  /// Has them take no more, for good; none is on its way to folly any more when it returns. Not for
+  /// a socket's own thread.
+  void pause();
   /// The server is about to close them.
   void end();
   /// Has them take connections or not. Asks `has_room` under the lock: the last answer is the one

@@ -299,7 +299,7 @@ class Supervisor:
             else:
                 process = fork(lambda: serve(post, generation), forget)
         except (OSError, SpawnError) as error:
-            wait = self._backoff.failed(time.monotonic(), 0)
+            wait = self._backoff.failed(time.monotonic(), 0, could_start=False)
             error_log.error("cannot start a worker, next try in %.1f s: %s", wait, error)
             os.close(reader)
             os.close(writer)
@@ -362,6 +362,8 @@ class Supervisor:
     # ---- what becomes of workers
 
     def _hear(self, worker: Worker) -> None:
+        if worker.state is State.gone:
+            return  # it went in the same turn
         data = os.read(worker.status, 64)
         if not data:
             self._selector.unregister(worker.status)
@@ -412,7 +414,8 @@ class Supervisor:
         if generation is self._generation and not generation.proven:
             self._generation_failed()
         else:
-            self._backoff.failed(time.monotonic(), 0)
+            started = status != _BOOT_FAILED_STATUS
+            self._backoff.failed(time.monotonic(), 0, could_start=started)
 
     def _worker_ended(self, worker: Worker, status: int | None) -> None:
         now = time.monotonic()
@@ -431,7 +434,7 @@ class Supervisor:
         if worker.generation is self._generation and not worker.generation.proven:
             self._generation_failed()
             return
-        wait = self._backoff.failed(now, served)
+        wait = self._backoff.failed(now, served, could_start=status != _BOOT_FAILED_STATUS)
         if wait:
             error_log.error("the next worker is started in %.1f s", wait)
 
