@@ -243,7 +243,7 @@ class Supervisor:
         if self._previous is not None:
             used.add(self._previous)
         for generation in set(self._templates) - used:
-            self._lose_template(generation)
+            self._release(self._templates.pop(generation))
         self._sockets.keep([generation.config for generation in used])
 
     # ---- what is missing, what is too much
@@ -336,16 +336,16 @@ class Supervisor:
             self._selector.register(
                 template, selectors.EVENT_READ, lambda: self._hear_template(generation)
             )
-        return template if template.is_ready else None
+        return template if template.is_ready and not template.is_gone else None
 
     def _hear_template(self, generation: Generation) -> None:
         template = self._templates.get(generation)
-        if template is None:
+        if template is None or template.is_gone:
             return
         try:
             self._take_in(generation, template.messages())
         except (EOFError, OSError):
-            self._lose_template(generation)
+            self._release(template)  # until SIGCHLD says how it ended
 
     def _take_in(self, generation: Generation, messages: Iterable[dict[str, int]]) -> None:
         for message in messages:
@@ -354,10 +354,12 @@ class Supervisor:
             elif "exited" in message:
                 self._process_ended(message["exited"], message["status"])
 
-    def _lose_template(self, generation: Generation) -> None:
-        template = self._templates.pop(generation)
-        self._selector.unregister(template)
-        template.close()
+    def _release(self, template: Template) -> None:
+        """Lets go of a template: it ends, if it has not yet; its workers go on."""
+        if not template.is_gone:
+            template.is_gone = True
+            self._selector.unregister(template)
+            template.close()
 
     # ---- what becomes of workers
 
@@ -367,6 +369,7 @@ class Supervisor:
         data = os.read(worker.status, 64)
         if not data:
             self._selector.unregister(worker.status)
+            worker.is_silent = True
             if worker.generation.config.preload and worker.generation not in self._templates:
                 self._worker_ended(worker, None)  # nobody is left who could say how
             return
@@ -405,7 +408,10 @@ class Supervisor:
                 self._template_ended(generation, status)
 
     def _template_ended(self, generation: Generation, status: int) -> None:
-        self._lose_template(generation)
+        self._release(self._templates.pop(generation))
+        for worker in self._alive():
+            if worker.generation is generation and worker.is_silent:
+                self._worker_ended(worker, None)
         if self._ends:
             return
         if status != _BOOT_FAILED_STATUS:

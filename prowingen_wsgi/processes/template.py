@@ -45,6 +45,7 @@ class Template:
     process: its process id.
     fileno(): readable when it has something to say, or is gone.
     is_ready: it has loaded the application.
+    is_gone: it has closed its end; how it ended is not known yet.
     """
 
     def __init__(self, generation: Generation, post: Post, forget: Callable[[], None]) -> None:
@@ -53,6 +54,7 @@ class Template:
         self._heard = b""
         self._pending: list[dict[str, int]] = []
         self.is_ready = False
+        self.is_gone = False
 
         def main() -> int:
             return _Template(generation, post, theirs).run()

@@ -57,6 +57,7 @@ class Worker:
     number: its slot on the scoreboard, which another gets after it.
     status: the reading end of the pipe that it reports by.
     expires: why it is to be replaced; empty if it is not.
+    is_silent: it has closed its end of the pipe, so it is about to end.
     deadline: when it is killed if it is still there; of the monotonic clock.
     """
 
@@ -69,6 +70,7 @@ class Worker:
         self.status = status
         self.state = State.starting
         self.expires = ""
+        self.is_silent = False
         self.deadline = float("inf")
         self._ready_at = now
 
