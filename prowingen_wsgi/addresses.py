@@ -1,6 +1,6 @@
 """What `--bind` accepts, as text and as a value. No socket is made here: see `listeners`.
 
-    host:port   [v6]:port   :port   host   unix:/path   fd://N
+    host:port   [v6]:port   :port   host   unix:/path   fd://N   systemd   systemd:name
 
 A host alone gets port 8000, a port alone every interface, and port 0 a free port.
 """
@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 
 DEFAULT_PORT = 8000
 
-_FORMS = "host:port, [v6]:port, :port, host, unix:/path or fd://N"
+_FORMS = "host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,13 @@ class InheritedSocket:
     """A listening socket that another process opened, such as systemd."""
 
 
-Address = TcpAddress | UnixAddress | InheritedSocket
+@dataclass(frozen=True)
+class SystemdSockets:
+    name: str
+    """The FileDescriptorName of those meant; empty for all that were passed."""
+
+
+Address = TcpAddress | UnixAddress | InheritedSocket | SystemdSockets
 
 
 def parse_address(text: str) -> Address:
@@ -43,6 +49,8 @@ def parse_address(text: str) -> Address:
         return _parse_unix(text)
     if text.startswith("fd://"):
         return _parse_fd(text)
+    if text == "systemd" or text.startswith("systemd:"):
+        return SystemdSockets(text.removeprefix("systemd").removeprefix(":"))
     if "://" in text:
         raise ValueError(f"must be {_FORMS}, without a scheme")
     return _parse_tcp(text)

@@ -83,9 +83,12 @@ def _serve(target: Target, arguments: Arguments, effective: Effective) -> int:
     atexit.register(last_word.speak)
 
     def load() -> WSGIApplication:
-        return _load(target, arguments)
+        app = _load(target, arguments)
+        if not (config.workers or config.reload):  # a supervisor tells of its workers itself
+            logs.error_log.info("serving %s", target.text)
+        return app
 
-    logs.error_log.info("serving %s", target.text)
+    config = effective.config
 
     try:
         return host(lambda: effective.config, load, last_word)

@@ -130,8 +130,8 @@ class Config:
     bind: tuple[str, ...] = _option(
         ("127.0.0.1:8000",),
         Many(parse_address, metavar="ADDRESS"),
-        "where to listen: host:port, [v6]:port, :port, host, unix:/path or fd://N; may be given "
-        "several times",
+        "where to listen: host:port, [v6]:port, :port, host, unix:/path, fd://N, or systemd or "
+        "systemd:NAME for the sockets it passes; may be given several times",
         group="Server",
         native=False,
         short="-b",

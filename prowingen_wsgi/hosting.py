@@ -14,6 +14,7 @@ from .processes.generation import Generation, Sockets
 from .processes.pidfile import PidFile, PidFileError
 from .processes.supervisor import Supervisor
 from .server import Server
+from .systemd import Notifier, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,18 +43,22 @@ def host(
     Raises StartError, ConfigError, and what `load` raises.
     """
     config = read()
+    notifier = Notifier(os.environ)
     if config.umask >= 0:
         os.umask(config.umask)
     if config.workers or config.reload:
-        return run_children(lambda: _supervise(read, load, last_word))
-    return _serve_here(config, load, last_word)
+        return run_children(lambda: _supervise(read, load, notifier, last_word))
+    return _serve_here(config, load, notifier, last_word)
 
 
 def _supervise(
-    read: Callable[[], Config], load: Callable[[], WSGIApplication], last_word: LastWord
+    read: Callable[[], Config],
+    load: Callable[[], WSGIApplication],
+    notifier: Notifier,
+    last_word: LastWord,
 ) -> int:
     try:
-        supervisor = Supervisor(read, load)
+        supervisor = Supervisor(read, load, notifier)
         pidfile = _write_pidfile(read())
     except OSError as error:
         raise StartError(str(error)) from error
@@ -63,10 +68,13 @@ def _supervise(
     return _ended(ended_by, last_word) if started else FAILURE
 
 
-def _serve_here(config: Config, load: Callable[[], WSGIApplication], last_word: LastWord) -> int:
+def _serve_here(
+    config: Config, load: Callable[[], WSGIApplication], notifier: Notifier, last_word: LastWord
+) -> int:
     sockets = Sockets()
     pidfile = None
     server = None
+    watchdog = None
     ended_by = None
     try:
         generation = Generation(1, config, load, sockets)
@@ -74,7 +82,8 @@ def _serve_here(config: Config, load: Callable[[], WSGIApplication], last_word: 
         generation.identity.assume()
         app = load()
         server = Server(app, config, listeners=generation.listeners)
-        ended_by = server.run()
+        watchdog = Watchdog(notifier, server.stalled_for)
+        ended_by = server.run(on_start=lambda: notifier.ready("serving"), on_stop=notifier.stopping)
     except KeyboardInterrupt:  # before the server took signals over
         ended_by = signal.SIGINT
     except (OSError, RuntimeError) as error:
@@ -82,6 +91,8 @@ def _serve_here(config: Config, load: Callable[[], WSGIApplication], last_word: 
     finally:
         if server is not None:
             server.stop()
+        if watchdog is not None:
+            watchdog.end()
         sockets.close()
         if pidfile is not None:
             pidfile.remove()

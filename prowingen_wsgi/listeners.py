@@ -17,7 +17,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .addresses import Address, InheritedSocket, TcpAddress, UnixAddress, parse_address
+from .addresses import (
+    Address,
+    InheritedSocket,
+    SystemdSockets,
+    TcpAddress,
+    UnixAddress,
+    parse_address,
+)
+from .systemd import passed_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,6 +131,8 @@ def _open(address: Address, backlog: int) -> list[Listener]:
         return [Listener(sock) for sock in _open_tcp(address, backlog)]
     if isinstance(address, UnixAddress):
         return [_open_unix(address.path, backlog)]
+    if isinstance(address, SystemdSockets):
+        return _adopt_passed(address.name, backlog)
     return [_adopt(address, backlog)]
 
 
@@ -245,6 +255,21 @@ def _adopt(address: InheritedSocket, backlog: int) -> Listener:
             raise ListenError(errno.EISCONN, "a connection, not a listening socket")
         undo.pop_all()
         return Listener(sock)
+
+
+def _adopt_passed(name: str, backlog: int) -> list[Listener]:
+    """Listens on what systemd has opened (sd_listen_fds(3))."""
+    descriptors = passed_sockets(os.environ, name)
+    if not descriptors:
+        meant = f" called {name}" if name else ""
+        raise ListenError(errno.ENOENT, f"systemd has passed no socket{meant} to this process")
+    with ExitStack() as undo:
+        listeners: list[Listener] = []
+        for descriptor in descriptors:
+            listeners.append(_adopt(InheritedSocket(descriptor), backlog))
+            undo.callback(listeners[-1].close)
+        undo.pop_all()
+        return listeners
 
 
 def _is_listening(sock: socket.socket) -> bool:

@@ -248,10 +248,17 @@ class Server:
         """Waits until the server has stopped, for at most so many seconds. False: it has not."""
         return self._stopped.wait(timeout)
 
-    def run(self, stop_signals: Sequence[Signals] = STOP_SIGNALS) -> Signals | None:
+    def run(
+        self,
+        stop_signals: Sequence[Signals] = STOP_SIGNALS,
+        *,
+        on_start: Callable[[], object] | None = None,
+        on_stop: Callable[[], object] | None = None,
+    ) -> Signals | None:
         """Serves until SIGINT, SIGTERM, SIGQUIT or `stop`; starts the server if need be.
 
         stop_signals: those that end it, if not these three.
+        on_start, on_stop: called once it serves, and when a signal ends it, before the stop.
 
         Returns the signal that ended it, when everything is closed. SIGQUIT, or a second signal,
         closes what still runs at once. SIGUSR1 reopens the logs. Signals are handled in the main
@@ -260,12 +267,16 @@ class Server:
         with self._signals.installed((*stop_signals, REOPEN_SIGNAL)):
             if self._state is _State.created:
                 self.start()
+            if on_start is not None:
+                on_start()
             ended_by = self._signals.next()
             while ended_by and not self._obey(ended_by):
                 ended_by = self._signals.next()
             if ended_by is None:
                 self.wait()
                 return None
+            if on_stop is not None:
+                on_stop()
             if ended_by == QUIT_SIGNAL:
                 error_log.log(self._milestone, "%s: closing everything at once", ended_by.name)
             else:

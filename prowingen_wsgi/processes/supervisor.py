@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from ..config import Config
+    from ..systemd import Notifier
 
 # Workers that can be alive at once: twice as many as can be wanted, for replacements, and slot 0
 # for nobody.
@@ -71,7 +72,13 @@ class Supervisor:
     load: loads the application; called in other processes only.
     """
 
-    def __init__(self, read: Callable[[], Config], load: Callable[[], WSGIApplication]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Config],
+        load: Callable[[], WSGIApplication],
+        notifier: Notifier,
+    ) -> None:
+        self._notifier = notifier
         self._read = read
         self._load = load
         self._sockets = Sockets()
@@ -114,6 +121,7 @@ class Supervisor:
                 for key, _ in self._selector.select(_LOOK):
                     key.data()
                 self._look_at_workers()
+                self._notifier.keep_alive()
         except InChild:
             raise
         except BaseException:
@@ -193,6 +201,7 @@ class Supervisor:
         at_once = number == signal.SIGQUIT or self._ends
         self._ended_by = self._ended_by or number
         graceful = self._generation.config.graceful_timeout
+        self._notifier.stopping()
         if at_once:
             error_log.info("%s: closing everything at once", number.name)
         else:
@@ -211,12 +220,14 @@ class Supervisor:
 
     def _reload(self) -> None:
         error_log.info("reloading")
+        self._notifier.reloading()
         try:
             config = self._read()
             _check(config)
             fresh = Generation(self._generation.number + 1, config, self._load, self._sockets)
         except (ConfigError, OSError) as error:
             error_log.error("the reload failed, the workers go on as they are: %s", error)
+            self._notifier.ready("the last reload failed")
             return
         if self._generation.proven:
             self._previous = self._generation
@@ -230,6 +241,7 @@ class Supervisor:
         """The application of the newest generation does not start."""
         if self._previous is not None:
             error_log.error("the reload failed, the workers go on as they are")
+            self._notifier.ready("the last reload failed")
             self._generation, self._previous = self._previous, None
         elif self._generation.config.reload:
             error_log.error("waiting for a change")
@@ -386,6 +398,7 @@ class Supervisor:
             return
         generation.proven = True
         self._previous = None
+        self._notifier.ready(f"serving by {self._wanted} workers")
         error_log.info(
             "listening on %s (engine %s, %d workers of %d threads, pid %d)",
             ", ".join(listener.description for listener in generation.listeners),

@@ -54,11 +54,14 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("fd://-1", "a file descriptor's number must follow fd://, as in fd://3"),
         (
             "http://localhost:8000",
-            "must be host:port, [v6]:port, :port, host, unix:/path or fd://N, without a scheme",
+            "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd, without a scheme",
         ),
-        ("", "must be host:port, [v6]:port, :port, host, unix:/path or fd://N"),
-        ("a b:80", "must be host:port, [v6]:port, :port, host, unix:/path or fd://N"),
-        ("/run/app.sock", "must be host:port, [v6]:port, :port, host, unix:/path or fd://N"),
+        ("", "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"),
+        ("a b:80", "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"),
+        (
+            "/run/app.sock",
+            "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd",
+        ),
     ],
 )
 def test_a_wrong_address_is_refused_with_what_is_allowed(text: str, reason: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -283,8 +285,20 @@ def test_a_log_level_hides_what_is_less_severe(command: Start) -> None:
     assert (code, errors) == (0, "")
 
 
-def test_a_missing_native_module_is_said_in_one_line(command: Start, hello: Path) -> None:
-    hello.write_text("import sys\nsys.modules['prowingen_wsgi._native'] = None\n" + APP)
-    code, _, errors = command("hello:app").result()
-    assert code == 1
-    assert errors.splitlines()[-1].startswith("prowingen: the native module cannot be loaded: ")
+def test_a_missing_native_module_is_said_in_one_line(hello: Path) -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['prowingen_wsgi._native'] = None\n"
+        "from prowingen_wsgi.cli import main\n"
+        "sys.exit(main(['hello:app']))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=hello.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("prowingen: the native module cannot be loaded: ")

@@ -27,7 +27,9 @@ STOP_TIMEOUT = 15.0
 class ServerProcess:
     """Started with its standard error read by a thread, so that it never blocks on the pipe."""
 
-    def __init__(self, command: list[str], env: dict[str, str]) -> None:
+    def __init__(
+        self, command: list[str], env: dict[str, str], pass_fds: tuple[int, ...] = ()
+    ) -> None:
         self.process = subprocess.Popen(
             command,
             cwd=TESTS,
@@ -36,6 +38,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=pass_fds,
         )
         self._lines: list[str] = []
         self._changed = threading.Condition()
