@@ -7,6 +7,7 @@ calls `werkzeug.serving.run_simple`; what that does around a server is done here
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from contextlib import ExitStack
@@ -24,7 +25,7 @@ from .certificates import certificate_options
 from .hosting import DevelopmentHost, HostError, RequestLog, wait_for_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from flask.cli import ScriptInfo
@@ -65,6 +66,7 @@ def _run(
         raise click.ClickException(f"options that only Flask's own server knows: {names}")
     app = _load(info)
     debug = get_debug_flag()
+    use_reloader = debug if reload is None else reload
     if debug if debugger is None else debugger:
         app = _with_debugger(app, host)
     show_server_banner(debug, info.app_import_path)
@@ -77,20 +79,29 @@ def _run(
             server = DevelopmentHost(
                 address, options, RequestLog(_LINE_FORMAT, _werkzeug_logger().info)
             )
-            if not (debug if reload is None else reload):
-                wait: Callable[[], object] = wait_for_signal
-                urls = stack.enter_context(server.serving(app, reloaded=False)).addresses
-            else:
-                wait = partial(run_with_reloader, _nothing, extra_files, exclude_patterns)
-                if is_running_from_reloader():
-                    urls = stack.enter_context(server.serving(app, reloaded=True)).addresses
-                else:
-                    urls = stack.enter_context(server.sockets_kept())
+            if not use_reloader:
+                _show(server, stack.enter_context(server.serving(app, reloaded=False)).addresses)
+            elif not is_running_from_reloader():
+                _show(server, stack.enter_context(server.sockets_kept()))
         except (HostError, OSError) as error:
             raise click.ClickException(str(error)) from error
-        if not is_running_from_reloader():
-            _show(server, urls)
-        wait()
+        if use_reloader:
+            # Called in the child, in a thread, once the reloader has seen the files as they are.
+            start = partial(_start_reloaded, server, app, stack)
+            run_with_reloader(start, extra_files, exclude_patterns)
+        else:
+            wait_for_signal()
+
+
+def _start_reloaded(server: DevelopmentHost, app: WSGIApplication, stack: ExitStack) -> None:
+    """Serves until the stack is closed, which it is in the main thread."""
+    try:
+        started = stack.enter_context(server.serving(app, reloaded=True))
+    except (HostError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
+        os._exit(1)  # sys.exit would end this thread alone
+    if not server.keeps_sockets:  # the parent could not tell
+        click.echo("\n".join(map(_running_on, started.addresses)), err=True)
 
 
 def _load(info: ScriptInfo) -> WSGIApplication:
@@ -123,10 +134,6 @@ def _with_debugger(app: WSGIApplication, host: str) -> WSGIApplication:
     debugged = DebuggedApplication(app, evalex=True)
     debugged.trusted_hosts.append(host)
     return debugged
-
-
-def _nothing() -> None:
-    """What the reloader runs in a thread: the server has threads of its own."""
 
 
 def _address(host: str, port: int, scheme: str) -> HostAddress:

@@ -91,13 +91,18 @@ class DevelopmentHost:
         version, engine = map(capabilities.get, ("prowingen.version", "prowingen.engine"))
         return f"{name} (prowingen-wsgi {version}, {engine} engine)" if version else name
 
+    @property
+    def keeps_sockets(self) -> bool:
+        """Whether the sockets outlive a reload."""
+        return LISTENS_ON_DESCRIPTORS in self._properties["server.capabilities"]
+
     @contextmanager
     def sockets_kept(self) -> Iterator[list[str]]:
         """In the parent: opens the sockets for the children that are started in the block.
 
         Gives their URLs; none if the factory cannot take sockets over. Raises OSError.
         """
-        if LISTENS_ON_DESCRIPTORS not in self._properties["server.capabilities"]:
+        if not self.keeps_sockets:
             yield []
             return
         listeners = open_listeners([bind_text(self._address)], _BACKLOG)
