@@ -76,27 +76,25 @@ def _run(
             if not with_threads:
                 options["threads"] = 1
             address = _address(host, port, "https" if cert else "http")
-            server = DevelopmentHost(
-                address, options, RequestLog(_LINE_FORMAT, _werkzeug_logger().info)
-            )
+            log = RequestLog(_LINE_FORMAT, _werkzeug_logger().info)
+            server = stack.enter_context(DevelopmentHost(address, options, log))
             if not use_reloader:
-                _show(server, stack.enter_context(server.serving(app, reloaded=False)).addresses)
+                _show(server, server.start(app, reloaded=False).addresses)
             elif not is_running_from_reloader():
-                _show(server, stack.enter_context(server.sockets_kept()))
+                _show(server, server.keep_sockets())
         except (HostError, OSError) as error:
             raise click.ClickException(str(error)) from error
         if use_reloader:
             # Called in the child, in a thread, once the reloader has seen the files as they are.
-            start = partial(_start_reloaded, server, app, stack)
+            start = partial(_start_reloaded, server, app)
             run_with_reloader(start, extra_files, exclude_patterns)
         else:
             wait_for_signal()
 
 
-def _start_reloaded(server: DevelopmentHost, app: WSGIApplication, stack: ExitStack) -> None:
-    """Serves until the stack is closed, which it is in the main thread."""
+def _start_reloaded(server: DevelopmentHost, app: WSGIApplication) -> None:
     try:
-        started = stack.enter_context(server.serving(app, reloaded=True))
+        started = server.start(app, reloaded=True)
     except (HostError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         os._exit(1)  # sys.exit would end this thread alone

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -37,8 +38,11 @@ from ..sources import environment_layer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from signal import Signals
+    from types import TracebackType
 
     from _typeshed.wsgi import WSGIApplication
+
+    from ..listeners import Listener
 
 __all__ = ["DevelopmentHost", "HostError", "RequestLog", "wait_for_signal"]
 
@@ -61,7 +65,7 @@ class RequestLog:
 
 
 class DevelopmentHost:
-    """One `runserver` or `flask run`.
+    """One `runserver` or `flask run`: a context manager, whose end is the server's.
 
     options: the server's, by the names that factories agree on: threads, certfile, keyfile.
 
@@ -72,6 +76,11 @@ class DevelopmentHost:
         self, address: HostAddress, options: Mapping[str, object], request_log: RequestLog
     ) -> None:
         self._address = address
+        self._listeners: list[Listener] = []
+        # Guards the two below, as a reloader's child starts in one thread and ends in another.
+        self._lock = threading.Lock()
+        self._started: Started | None = None
+        self._over = False
         self._properties: Properties = {"host.addresses": [address], "server.capabilities": {}}
         with _errors_for_the_user():
             self._factory = find_factory()
@@ -96,32 +105,24 @@ class DevelopmentHost:
         """Whether the sockets outlive a reload."""
         return LISTENS_ON_DESCRIPTORS in self._properties["server.capabilities"]
 
-    @contextmanager
-    def sockets_kept(self) -> Iterator[list[str]]:
-        """In the parent: opens the sockets for the children that are started in the block.
+    def keep_sockets(self) -> list[str]:
+        """In the parent: opens the sockets for the children that it starts.
 
-        Gives their URLs; none if the factory cannot take sockets over. Raises OSError.
+        Returns their URLs; none if the factory cannot take sockets over. Raises OSError.
         """
-        if not self.keeps_sockets:
-            yield []
-            return
-        listeners = open_listeners([bind_text(self._address)], _BACKLOG)
-        try:
-            for listener in listeners:
-                os.set_inheritable(listener.fileno(), True)
-            os.environ[_SOCKETS] = ",".join(str(listener.fileno()) for listener in listeners)
-            yield [listener.description for listener in listeners]
-        finally:
-            os.environ.pop(_SOCKETS, None)
-            for listener in listeners:
-                listener.close()
+        if self.keeps_sockets:
+            self._listeners = open_listeners([bind_text(self._address)], _BACKLOG)
+            descriptors = [listener.fileno() for listener in self._listeners]
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, True)
+            os.environ[_SOCKETS] = ",".join(map(str, descriptors))
+        return [listener.description for listener in self._listeners]
 
-    @contextmanager
-    def serving(self, app: WSGIApplication, *, reloaded: bool) -> Iterator[Started]:
-        """Serves in the block, then lets requests finish.
+    def start(self, app: WSGIApplication, *, reloaded: bool) -> Started:
+        """Serves, from any thread, until the block around this host ends.
 
         reloaded: whether this process is a reloader's child.
-        Raises HostError, and OSError if it cannot listen.
+        Raises HostError, OSError if it cannot listen, and SystemExit if the block has ended.
         """
         keep_after_application_set_up()
         if reloaded and os.environ.get(_SOCKETS):
@@ -129,17 +130,37 @@ class DevelopmentHost:
                 {"scheme": "fd", "host": number, "port": "", "path": ""}
                 for number in os.environ[_SOCKETS].split(",")
             ]
-        with _errors_for_the_user():
-            started = Started(self._factory.create(app, self._properties), self._properties)
-        try:
-            yield started
-        finally:
-            reason = sys.exc_info()[1]
-            started.close()
-            # What the application has kept would be torn apart when the interpreter ends, and the
-            # reloader not get its exit code.
-            if getattr(started.server, "abandoned", None) and isinstance(reason, SystemExit):
-                _leave(reason)
+        with self._lock:
+            if self._over:
+                sys.exit()  # of this thread: the main one is on its way out
+            with _errors_for_the_user():
+                server = self._factory.create(app, self._properties)
+            self._started = Started(server, self._properties)
+            return self._started
+
+    def __enter__(self) -> DevelopmentHost:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Lets requests finish and closes everything."""
+        with self._lock:  # a thread that is about to start a server does so now or never
+            self._over = True
+        if self._listeners:
+            del os.environ[_SOCKETS]
+        for listener in self._listeners:
+            listener.close()
+        if self._started is None:
+            return
+        self._started.close()
+        # What the application has kept would be torn apart when the interpreter ends, and the
+        # reloader not get its exit code.
+        if getattr(self._started.server, "abandoned", None) and isinstance(error, SystemExit):
+            _leave(error)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from signal import SIGINT
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -44,18 +44,18 @@ _LINE_FORMAT = "%s %B %{%d/%b/%Y %H:%M:%S}t %r"
 class Command(BaseCommand):  # type: ignore[misc]
     def run(self, **options: Any) -> None:
         """As Django's, around sockets and a server that are closed when it returns or exits."""
-        with ExitStack() as self._open:
-            try:
-                self._host = DevelopmentHost(
-                    self._address(),
-                    {} if options["use_threading"] else {"threads": 1},
-                    RequestLog(_LINE_FORMAT, log_request),
-                )
-            except (HostError, socket.gaierror) as error:
-                raise CommandError(str(error)) from error
+        try:
+            self._host = DevelopmentHost(
+                self._address(),
+                {} if options["use_threading"] else {"threads": 1},
+                RequestLog(_LINE_FORMAT, log_request),
+            )
+        except (HostError, socket.gaierror) as error:
+            raise CommandError(str(error)) from error
+        with self._host:
             if options["use_reloader"] and not _is_reloaded():
                 with suppress(OSError):  # a child fails in the same way, and Django reports it
-                    self._open.enter_context(self._host.sockets_kept())
+                    self._host.keep_sockets()
             super().run(**options)
 
     def _address(self) -> HostAddress:
@@ -74,9 +74,8 @@ class Command(BaseCommand):  # type: ignore[misc]
 
     def start_server(self) -> int:
         """Serves until `run` is over. Returns the port."""
-        serving = self._host.serving(self._app, reloaded=_is_reloaded())
         try:
-            started = self._open.enter_context(serving)
+            started = self._host.start(self._app, reloaded=_is_reloaded())
         except HostError as error:
             raise OSError(str(error)) from error  # which Django shows as its text
         self.stdout.write(f"Served by {self._host}")
