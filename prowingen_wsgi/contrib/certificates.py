@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import generate_adhoc_ssl_pair, is_running_from_reloader
 
-from .hosting import HostError
+from .development import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

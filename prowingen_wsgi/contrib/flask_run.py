@@ -22,7 +22,7 @@ from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import is_running_from_reloader
 
 from .certificates import certificate_options
-from .hosting import DevelopmentHost, HostError, RequestLog, wait_for_signal
+from .development import DevelopmentHost, HostError, RequestLog, wait_for_signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,7 +20,7 @@ from django.core.management.base import CommandError
 from django.core.management.commands.runserver import Command as CoreCommand
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from prowingen_wsgi.contrib.hosting import (
+from prowingen_wsgi.contrib.development import (
     DevelopmentHost,
     HostError,
     RequestLog,
