@@ -18,6 +18,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, NoReturn
 
 from ..factories import (
@@ -32,7 +33,7 @@ from ..factories import (
 )
 from ..listeners import open_listeners
 from ..logs import keep_after_application_set_up
-from ..signals import STOP_SIGNALS, SignalQueue
+from ..signals import SignalQueue
 from ..sources import environment_layer
 
 if TYPE_CHECKING:
@@ -184,10 +185,10 @@ def _own_options(request_log: RequestLog) -> dict[str, object]:
 def wait_for_signal() -> Signals:
     """Returns SIGINT or SIGTERM when it comes; in another thread than the main one, never."""
     signals = SignalQueue()
-    with signals.installed():
+    with signals.installed((SIGINT, SIGTERM)):
         while True:
             number = signals.next()
-            if number is not None and number in STOP_SIGNALS:
+            if number is not None:
                 return number
 
 
