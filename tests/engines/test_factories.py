@@ -106,7 +106,7 @@ def test_a_socket_that_listens_already_is_served_on_and_stays_open(engine: str) 
 
 def test_the_access_log_may_go_to_a_callable(engine: str) -> None:
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    options = {"access_log": lines.put, "access_log_format": "%r %s"}
+    options: dict[str, Any] = {"access_log": lines.put, "access_log_format": "%r %s"}
     with prowingen_wsgi.start(hello, LOCAL, engine=engine, **options) as started:
         ask(started)
         assert lines.get(timeout=5) == "GET / HTTP/1.1 200"
