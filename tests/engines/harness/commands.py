@@ -89,6 +89,10 @@ class Visitor:
 
     def __enter__(self) -> Visitor:
         self._thread.start()
+        deadline = time.monotonic() + RELOAD_TIMEOUT
+        while not (self.answers or self.failures):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         return self
 
     def __exit__(self, *_exception: object) -> None:
