@@ -9,7 +9,7 @@ every command it runs: nothing is imported here that `run` alone needs.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import is_server_chosen
 
@@ -24,10 +24,27 @@ def __getattr__(name: str) -> object:
 
     displaced = _displaced_command(run_command)
     if displaced is run_command and is_server_chosen():
-        from .flask_run import make_run_command
-
-        return make_run_command(run_command)
+        return _run_like(run_command)
     return displaced
+
+
+def _run_like(model: click.Command) -> click.Command:
+    """A command with the name, the options and the help of Flask's, which serves by the factory."""
+    from click import Command
+
+    return Command(
+        model.name,
+        params=list(model.params),
+        callback=_run,
+        help=model.help,
+        short_help=model.short_help,
+    )
+
+
+def _run(**options: Any) -> None:
+    from .flask_run import run
+
+    run(**options)
 
 
 def _displaced_command(default: click.Command) -> click.Command | None:

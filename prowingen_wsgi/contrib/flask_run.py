@@ -36,19 +36,8 @@ if TYPE_CHECKING:
 _LINE_FORMAT = '%h - - [%{%d/%b/%Y %H:%M:%S}t] "%r" %s -'
 
 
-def make_run_command(model: click.Command) -> click.Command:
-    """A command with the name, the options and the help of Flask's."""
-    return click.Command(
-        model.name,
-        params=list(model.params),
-        callback=_run,
-        help=model.help,
-        short_help=model.short_help,
-    )
-
-
 @pass_script_info
-def _run(
+def run(
     info: ScriptInfo,
     /,
     host: str,
@@ -61,6 +50,7 @@ def _run(
     exclude_patterns: list[str] | None,
     **further: object,
 ) -> None:
+    """What the command `run` does; options are as Flask's `run` has them."""
     if any(further.values()):
         names = ", ".join(name for name, value in further.items() if value)
         raise click.ClickException(f"options that only Flask's own server knows: {names}")

@@ -99,5 +99,10 @@ def loaded(**variables: str) -> set[str]:
     return set(run.stdout.split())
 
 
-def test_other_commands_import_next_to_nothing() -> None:
-    assert loaded() == {"prowingen_wsgi", "prowingen_wsgi.contrib", "prowingen_wsgi.contrib.flask"}
+@pytest.mark.parametrize("variables", [{}, {"PROWINGEN_SERVER": "wsgi"}])
+def test_other_commands_import_next_to_nothing(variables: dict[str, str]) -> None:
+    assert loaded(**variables) == {
+        "prowingen_wsgi",
+        "prowingen_wsgi.contrib",
+        "prowingen_wsgi.contrib.flask",
+    }
