@@ -117,7 +117,10 @@ class DevelopmentHost:
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, True)
             os.environ[_SOCKETS] = ",".join(map(str, descriptors))
-        return [listener.description for listener in self._listeners]
+        urls = [listener.description for listener in self._listeners]
+        if self._address["scheme"] == "https":  # the children's doing, of which no socket knows
+            return [url.replace("http:", "https:", 1) for url in urls]
+        return urls
 
     def start(self, app: WSGIApplication, *, reloaded: bool) -> Started:
         """Serves, from any thread, until the block around this host ends.
