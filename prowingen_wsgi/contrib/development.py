@@ -16,7 +16,7 @@ import logging
 import os
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, NoReturn
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from ..listeners import Listener
 
-__all__ = ["DevelopmentHost", "HostError", "RequestLog", "wait_for_signal"]
+__all__ = ["DevelopmentHost", "HostError", "RequestLog"]
 
 _SOCKETS = "_PROWINGEN_SOCKETS"
 _BACKLOG = 2048
@@ -82,6 +82,8 @@ class DevelopmentHost:
         self._lock = threading.Lock()
         self._started: Started | None = None
         self._over = False
+        self._signals = SignalQueue()
+        self._handlers = ExitStack()
         self._properties: Properties = {"host.addresses": [address], "server.capabilities": {}}
         with _errors_for_the_user():
             self._factory = find_factory()
@@ -125,7 +127,7 @@ class DevelopmentHost:
     def start(self, app: WSGIApplication, *, reloaded: bool) -> Started:
         """Serves, from any thread, until the block around this host ends.
 
-        reloaded: whether this process is a reloader's child.
+        reloaded: whether this process is a reloader's child, whose signals are the reloader's.
         Raises HostError, OSError if it cannot listen, and SystemExit if the block has ended.
         """
         keep_after_application_set_up()
@@ -134,6 +136,8 @@ class DevelopmentHost:
                 {"scheme": "fd", "host": number, "port": "", "path": ""}
                 for number in os.environ[_SOCKETS].split(",")
             ]
+        if not reloaded:
+            self._handlers.enter_context(self._signals.installed((SIGINT, SIGTERM)))
         with self._lock:
             if self._over:
                 sys.exit()  # of this thread: the main one is on its way out
@@ -141,6 +145,13 @@ class DevelopmentHost:
                 server = self._factory.create(app, self._properties)
             self._started = Started(server, self._properties)
             return self._started
+
+    def wait_for_signal(self) -> Signals:
+        """SIGINT or SIGTERM, when one has come since `start`; in a reloader's child, never."""
+        while True:
+            number = self._signals.next()
+            if number is not None:
+                return number
 
     def __enter__(self) -> DevelopmentHost:
         return self
@@ -152,6 +163,7 @@ class DevelopmentHost:
         trace: TracebackType | None,
     ) -> None:
         """Lets requests finish and closes everything."""
+        self._handlers.close()  # a second Ctrl-C interrupts what follows
         with self._lock:  # a thread that is about to start a server does so now or never
             self._over = True
         if self._listeners:
@@ -183,16 +195,6 @@ def _own_options(request_log: RequestLog) -> dict[str, object]:
     if not named.get("access_log"):
         named |= {"access_log": request_log.take, "access_log_format": request_log.format}
     return {"graceful_timeout": _GRACEFUL_TIMEOUT, **named}
-
-
-def wait_for_signal() -> Signals:
-    """Returns SIGINT or SIGTERM when it comes; in another thread than the main one, never."""
-    signals = SignalQueue()
-    with signals.installed((SIGINT, SIGTERM)):
-        while True:
-            number = signals.next()
-            if number is not None:
-                return number
 
 
 def _leave(reason: SystemExit) -> NoReturn:

@@ -22,7 +22,7 @@ from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import is_running_from_reloader
 
 from .certificates import certificate_options
-from .development import DevelopmentHost, HostError, RequestLog, wait_for_signal
+from .development import DevelopmentHost, HostError, RequestLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +79,7 @@ def run(
             start = partial(_start_reloaded, server, app)
             run_with_reloader(start, extra_files, exclude_patterns)
         else:
-            wait_for_signal()
+            server.wait_for_signal()
 
 
 def _start_reloaded(server: DevelopmentHost, app: WSGIApplication) -> None:

@@ -24,7 +24,6 @@ from prowingen_wsgi.contrib.development import (
     DevelopmentHost,
     HostError,
     RequestLog,
-    wait_for_signal,
 )
 
 if TYPE_CHECKING:
@@ -81,6 +80,11 @@ class Command(BaseCommand):  # type: ignore[misc]
         self.stdout.write(f"Served by {self._host}")
         return urlsplit(started.addresses[0]).port or int(self.port)
 
+    def wait(self) -> None:
+        """Returns at SIGTERM and raises KeyboardInterrupt at SIGINT, as Django's servers do."""
+        if self._host.wait_for_signal() == SIGINT:
+            raise KeyboardInterrupt
+
 
 class _Server:
     """What Django's `run` expects of a `server_cls`."""
@@ -95,8 +99,7 @@ class _Server:
 
     def serve_forever(self) -> None:
         """Waits; in a reloader's child, in a thread that lasts as long as the process."""
-        if wait_for_signal() == SIGINT:
-            raise KeyboardInterrupt
+        self.command.wait()
 
 
 def _is_reloaded() -> bool:
