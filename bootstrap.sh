@@ -116,6 +116,7 @@ is_present() {
     ninja) have ninja || have ninja-build ;;
     boost) has_header boost/version.hpp 'BOOST_VERSION >= 107400' ;;
     googletest) has_header gtest/gtest.h 1 ;;
+    chromium) have chromium || have chromium-browser || have google-chrome ;;
     proxygen) has_proxygen ;;
     python) [ -n "$python" ] ;;
     python-headers) [ -n "$python" ] && "$python" -c 'import os, sys, sysconfig

@@ -12,7 +12,7 @@ from .config import OPTIONS, Option, nearest
 from .values import Switch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
 PROGRAM = "prowingen"
 
@@ -106,8 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     application.add_argument(
         "--factory", action="store_true", help="call what is named; it returns the application"
     )
-    for group, members in groupby(OPTIONS.values(), key=lambda option: option.group):
-        _add_group(parser.add_argument_group(group), members)
+    add_options(parser)
     other = parser.add_argument_group("Other")
     other.add_argument(
         "--check",
@@ -117,6 +116,16 @@ def _parser() -> argparse.ArgumentParser:
     other.add_argument("--version", action="store_true", help="show versions and exit")
     other.add_argument("-h", "--help", action="help", help="show this and exit")
     return parser
+
+
+def add_options(parser: argparse.ArgumentParser, *, without: Container[str] = ()) -> None:
+    """Adds the server's options, but for those of these names, each in its group.
+
+    Parsing needs a namespace with a dictionary `given`, as `Arguments` has it.
+    """
+    options = [option for option in OPTIONS.values() if option.name not in without]
+    for group, members in groupby(options, key=lambda option: option.group):
+        _add_group(parser.add_argument_group(group), members)
 
 
 def _add_group(group: argparse._ArgumentGroup, options: Iterable[Option]) -> None:

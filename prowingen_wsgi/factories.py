@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP",
+    "LISTENS_ON_DESCRIPTORS",
     "VARIABLE",
     "FactoryNotFoundError",
     "HostAddress",
@@ -38,6 +39,7 @@ __all__ = [
     "RunningServer",
     "ServerFactory",
     "Started",
+    "bind_text",
     "find_factory",
     "start",
 ]
@@ -46,6 +48,8 @@ GROUP = "prowingen_wsgi.server_factories"
 """The group of entry points that name server factories."""
 VARIABLE = "PROWINGEN_SERVER"
 """The environment variable that names one."""
+LISTENS_ON_DESCRIPTORS = "listen.fd"
+"""The capability to take addresses of the scheme "fd"."""
 
 _BUILT_IN = {"wsgi": "prowingen_wsgi.wsgi_factory:WsgiFactory"}
 
@@ -62,9 +66,10 @@ Properties = dict[str, Any]
 class HostAddress(TypedDict):
     """One place to listen at, all text.
 
-    scheme: "http", "https" or "unix".
-    host: a name or an address without brackets, "" for every interface; the path of a Unix socket.
-    port: "0" for a free one; "" for a Unix socket.
+    scheme: "http", "https", "unix" or "fd".
+    host: a name or an address without brackets, "" for every interface; the path of a Unix socket;
+        the number of a descriptor, of a socket that listens already.
+    port: "0" for a free one; "" for a Unix socket and a descriptor.
     path: what the application is mounted at: "" or as "/api"; it becomes SCRIPT_NAME (PEP 3333).
     """
 
@@ -145,7 +150,8 @@ def start(
         with prowingen_wsgi.start(app, "http://127.0.0.1:9002") as server:
             print(server.addresses)
 
-    addresses: URLs, as "http://127.0.0.1:9002/api", "http://[::1]:0", "http://*:80", "unix:/path".
+    addresses: URLs, as "http://127.0.0.1:9002/api", "http://[::1]:0", "http://*:80", "unix:/path",
+        "fd://3".
     server_factory: a factory or its name; without it the variable PROWINGEN_SERVER, else "wsgi".
     options: the server's own, passed on under "server.options".
 
@@ -166,6 +172,8 @@ def parse_url(url: str) -> HostAddress:
     """Reads where to listen. Raises ConfigError that says what is allowed."""
     if url.startswith("unix:"):
         return {"scheme": "unix", "host": url.removeprefix("unix:"), "port": "", "path": ""}
+    if url.startswith("fd://"):
+        return {"scheme": "fd", "host": url.removeprefix("fd://"), "port": "", "path": ""}
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -180,6 +188,14 @@ def parse_url(url: str) -> HostAddress:
         "port": str({"http": 80, "https": 443}[parts.scheme] if port is None else port),
         "path": unquote(parts.path).rstrip("/"),
     }
+
+
+def bind_text(address: HostAddress) -> str:
+    """An address as `Config.bind` has it."""
+    scheme, host, port = address["scheme"], address["host"], address["port"]
+    if scheme in ("http", "https"):
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"fd://{host}" if scheme == "fd" else f"unix:{host}"
 
 
 def find_factory(name: str | ServerFactory | None = None) -> ServerFactory:

@@ -6,23 +6,29 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .config import Config, ConfigError
+from .factories import LISTENS_ON_DESCRIPTORS, bind_text
 from .mounts import Mounts
 from .server import Server, choose_engine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed.wsgi import WSGIApplication
 
     from .factories import HostAddress, Properties
 
 
 class WsgiFactory:
-    """Takes the fields of `Config` as "server.options"."""
+    """Takes the fields of `Config` as "server.options"; `access_log` may also be callable, as in
+    `serve`.
+    """
 
     def initialize(self, properties: Properties) -> None:
         """Adds the versions of WSGI and of the server, and the engine."""
         properties.setdefault("server.capabilities", {}).update(
             {
                 "wsgi.version": "1.0",
+                LISTENS_ON_DESCRIPTORS: "1.0",
                 "prowingen.version": __version__,
                 "prowingen.engine": choose_engine(_config(properties)),
             }
@@ -33,10 +39,15 @@ class WsgiFactory:
         addresses: list[HostAddress] = properties["host.addresses"]
         places: dict[str, list[str]] = {}  # in order; paths of one place share its socket
         for address in addresses:
-            places.setdefault(_bind_text(address), []).append(address["path"])
+            _check_scheme(address, properties)
+            places.setdefault(bind_text(address), []).append(address["path"])
         mounts = Mounts(app)
         mounted = any(address["path"] for address in addresses)
-        server = Server(mounts if mounted else app, _config(properties, bind=tuple(places)))
+        server = Server(
+            mounts if mounted else app,
+            _config(properties, bind=tuple(places)),
+            access_log=_line_taker(properties),
+        )
         for url, paths in zip(server.addresses, places.values(), strict=True):
             for path in paths:
                 mounts.add(_server_port(url), path)
@@ -54,22 +65,33 @@ class WsgiServer:
     def addresses(self) -> list[str]:
         return self.server.addresses
 
+    @property
+    def abandoned(self) -> list[str]:
+        """After `close`, the threads that the application has kept: see `Server.abandoned`."""
+        return self.server.abandoned
+
     def close(self) -> None:
         self.server.stop()
 
 
+def _line_taker(properties: Properties) -> Callable[[str], object] | None:
+    taker = properties.get("server.options", {}).get("access_log")
+    return taker if callable(taker) else None
+
+
 def _config(properties: Properties, **further: object) -> Config:
-    return Config.from_values({**properties.get("server.options", {}), **further})
+    options = {**properties.get("server.options", {}), **further}
+    if _line_taker(properties):
+        del options["access_log"]
+    return Config.from_values(options)
 
 
-def _bind_text(address: HostAddress) -> str:
-    """As `Config.bind` has it."""
-    host, port = address["host"], address["port"]
-    if address["scheme"] == "unix":
-        return f"unix:{host}"
-    if address["scheme"] != "http":
-        raise ConfigError(f'"{address["scheme"]}://{host}:{port}": only http is served so far')
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _check_scheme(address: HostAddress, properties: Properties) -> None:
+    secure = properties.get("server.options", {}).get("certfile")
+    if secure or address["scheme"] not in ("http", "unix", "fd"):
+        url = "{scheme}://{host}:{port}".format(**address)
+        what = f"certfile at {url}" if secure else f'"{url}"'
+        raise ConfigError(f"{what}: only http is served so far")
 
 
 def _server_port(url: str) -> str:

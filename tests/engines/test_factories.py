@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import socket
 import subprocess
 import sys
 import zipfile
@@ -14,6 +16,7 @@ import prowingen_wsgi
 import pytest
 from prowingen_wsgi.config import ConfigError
 from prowingen_wsgi.factories import (
+    LISTENS_ON_DESCRIPTORS,
     VARIABLE,
     FactoryNotFoundError,
     HostAddress,
@@ -88,6 +91,27 @@ def test_each_address_has_paths_of_its_own(engine: str, tmp_path: Path) -> None:
         assert seen(started, "/x", at=2) == ("", "/x")
 
 
+def test_a_socket_that_listens_already_is_served_on_and_stays_open(engine: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"fd://{listening.fileno()}"
+        for _ in range(2):
+            with prowingen_wsgi.start(Echo(), url, engine=engine) as started:
+                assert started.capabilities[LISTENS_ON_DESCRIPTORS] == "1.0"
+                assert address_of(started.addresses[0]) == listening.getsockname()
+                assert seen(started, "/x") == ("", "/x")
+        listening.settimeout(5)
+        with Wire(listening.getsockname()):
+            listening.accept()[0].close()
+
+
+def test_the_access_log_may_go_to_a_callable(engine: str) -> None:
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    options: dict[str, Any] = {"access_log": lines.put, "access_log_format": "%r %s"}
+    with prowingen_wsgi.start(hello, LOCAL, engine=engine, **options) as started:
+        ask(started)
+        assert lines.get(timeout=5) == "GET / HTTP/1.1 200"
+
+
 def test_a_wrong_option_or_address_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="thread"):
         prowingen_wsgi.start(hello, LOCAL, thread=4)
@@ -104,6 +128,7 @@ def test_a_wrong_option_or_address_is_refused_by_name() -> None:
         ("http://+:1/a/b/", ("http", "", "1", "/a/b")),
         ("https://[::1]/x%20y", ("https", "::1", "443", "/x y")),
         ("unix:/run/app.sock", ("unix", "/run/app.sock", "", "")),
+        ("fd://3", ("fd", "3", "", "")),
     ],
 )
 def test_a_url_is_read(url: str, address: tuple[str, ...]) -> None:

@@ -10,6 +10,8 @@ from prowingen_wsgi.addresses import (
     parse_address,
 )
 
+FORMS = "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"
+
 
 @pytest.mark.parametrize(
     ("text", "address"),
@@ -54,13 +56,13 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("fd://-1", "a file descriptor's number must follow fd://, as in fd://3"),
         (
             "http://localhost:8000",
-            "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd, without a scheme",
+            FORMS + ", without a scheme",
         ),
-        ("", "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"),
-        ("a b:80", "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"),
+        ("", FORMS),
+        ("a b:80", FORMS),
         (
             "/run/app.sock",
-            "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd",
+            FORMS,
         ),
     ],
 )

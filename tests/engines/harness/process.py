@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +28,17 @@ class ServerProcess:
     """Started with its standard error read by a thread, so that it never blocks on the pipe."""
 
     def __init__(
-        self, command: list[str], env: dict[str, str], pass_fds: tuple[int, ...] = ()
+        self,
+        command: list[str],
+        env: dict[str, str],
+        cwd: Path = TESTS,
+        pass_fds: tuple[int, ...] = (),
     ) -> None:
         self.process = subprocess.Popen(
             command,
-            cwd=TESTS,
+            cwd=cwd,
             env=env,
+            start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -108,8 +113,8 @@ class ServerProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # with the processes that it started
         self.process.wait(STOP_TIMEOUT)
         self._reader.join(STOP_TIMEOUT)
         assert self.process.stdout is not None

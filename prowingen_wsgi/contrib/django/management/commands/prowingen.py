@@ -1,0 +1,76 @@
+"""`manage.py prowingen`: the project's application in production, with `prowingen`'s own options.
+
+This process becomes `python -m prowingen_wsgi module:application`, without what Django has loaded
+to get here, so that a later reload of the code starts from the code alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from prowingen_wsgi.arguments import add_options
+from prowingen_wsgi.config import OPTIONS
+from prowingen_wsgi.values import Switch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_DEFAULT_APPLICATION = "prowingen_wsgi.contrib.django.wsgi:application"
+
+
+class Command(BaseCommand):  # type: ignore[misc]
+    help = "Serves the application that WSGI_APPLICATION names, for production."
+    suppressed_base_arguments = {"--verbosity", "--traceback"}  # noqa: RUF012 - as Django has it
+
+    def add_arguments(self, parser: Any) -> None:
+        """The options of `prowingen`; --pythonpath is Django's, which means the same."""
+        add_options(parser, without=("pythonpath",))
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="load the application, show each option's value with its source, and exit",
+        )
+        parser.set_defaults(given={})
+        parser.allow_abbrev = False
+
+    def handle(self, *_arguments: object, **options: Any) -> None:
+        command = [sys.executable, "-m", "prowingen_wsgi", *_flags(options["given"])]
+        command += ["--check"] if options["check"] else []
+        command.append(_target(settings.WSGI_APPLICATION))
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE}
+        environment["PYTHONPATH"] = os.pathsep.join(_python_path(options["pythonpath"]))
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os.execve(sys.executable, command, environment)
+
+
+def _flags(given: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[str]:
+    """The command line again that was noted as `Arguments.given`."""
+    for name, uses in given.items():
+        for flag, text in uses:
+            yield flag if isinstance(OPTIONS[name].kind, Switch) else f"{flag}={text}"
+
+
+def _target(path: str | None) -> str:
+    """The setting WSGI_APPLICATION as `prowingen` takes it."""
+    if path is None:
+        return _DEFAULT_APPLICATION
+    module, dot, name = path.rpartition(".")
+    if not dot:
+        raise CommandError(f'WSGI_APPLICATION: "{path}" must be module.name')
+    return f"{module}:{name}"
+
+
+def _python_path(first: str | None) -> Iterator[str]:
+    """Where this process found the project, for one that is started elsewhere."""
+    if first:
+        yield first  # Django has put it before the folder of manage.py, perhaps twice
+    yield next(entry for entry in sys.path if entry != first) or str(Path.cwd())
+    if os.environ.get("PYTHONPATH"):
+        yield os.environ["PYTHONPATH"]

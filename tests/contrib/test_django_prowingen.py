@@ -1,0 +1,117 @@
+"""`manage.py prowingen`: a project in production, by a process that has nothing of Django's yet."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.commands import ask, edit, run_command
+from harness.django_project import DjangoProject, make_project
+from prowingen_wsgi.config import OPTIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("django")
+pytestmark = pytest.mark.timeout(60)
+
+URLS = """
+import os, sys
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import path
+
+def index(request):
+    return HttpResponse(f"{os.getpid()} {settings.SETTINGS_MODULE} {sys.argv[1:]}")
+
+urlpatterns = [path("", index)]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> DjangoProject:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    project = make_project(folder)
+    edit(project.settings.with_name("urls.py"), URLS)
+    return project
+
+
+def serve(project: DjangoProject, *arguments: str, engine: str, folder: Path) -> str:
+    """What the project answers when it is started from this folder."""
+    manage = str(project.folder / "manage.py")
+    command = [sys.executable, manage, "prowingen", "--bind", "127.0.0.1:0", *arguments]
+    with run_command(command, folder, PROWINGEN_ENGINE=engine) as server:
+        response = ask(server)
+        assert response.get("Server") == "prowingen"
+        text = response.body.decode()
+        assert text.split()[0] == str(server.pid), "the process is the one that was started"
+        assert f"(engine {engine}, " in server.log
+    return text
+
+
+def test_the_project_is_served_from_any_folder(
+    project: DjangoProject, tmp_path: Path, engine: str
+) -> None:
+    for folder in (project.folder, tmp_path):
+        text = serve(project, "--threads", "2", "--no-date-header", engine=engine, folder=folder)
+        expected = ["--bind=127.0.0.1:0", "--threads=2", "--no-date-header"]
+        assert text.endswith(str([*expected, "site_of_tests.wsgi:application"]))
+        assert "site_of_tests.settings" in text
+
+
+def test_settings_and_pythonpath_are_djangos(
+    project: DjangoProject, tmp_path: Path, engine: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    edit(elsewhere / "other_settings.py", "from site_of_tests.settings import *\n")
+    arguments = ["--settings", "other_settings", "--pythonpath", str(elsewhere)]
+    assert "other_settings" in serve(project, *arguments, engine=engine, folder=tmp_path)
+
+
+def test_without_wsgi_application_it_is_djangos_default(
+    project: DjangoProject, engine: str
+) -> None:
+    project.change_settings("WSGI_APPLICATION = ", "UNUSED = ")
+    text = serve(project, engine=engine, folder=project.folder)
+    assert "prowingen_wsgi.contrib.django.wsgi:application" in text
+
+
+def test_check_shows_the_options(project: DjangoProject) -> None:
+    shown = project.manage("prowingen", "--check", "--threads", "3")
+    assert [line.split() for line in shown.splitlines() if line.startswith("threads ")] == [
+        ["threads", "3", "--threads"]
+    ]
+    assert "site_of_tests.wsgi:application (WSGIHandler)" in shown
+
+
+def test_the_help_has_every_option(project: DjangoProject) -> None:
+    for shown in (project.manage("prowingen", "--help"), project.manage("help", "prowingen")):
+        for option in OPTIONS.values():
+            assert option.flag in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--thread", "3"], "unrecognized arguments: --thread"),
+        (["--threads", "0"], 'prowingen: --threads: "0": must be a whole number'),
+        (["--skip-checks", "--settings", "nothing"], "No module named 'nothing'"),
+    ],
+)
+def test_what_is_wrong_is_said(project: DjangoProject, arguments: list[str], message: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "manage.py", "prowingen", *arguments],
+        cwd=project.folder,
+        env=os.environ.copy(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert run.returncode != 0
+    assert message in run.stderr

@@ -1,0 +1,48 @@
+"""Headless Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+# The system's own, as Playwright's would have to be downloaded.
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+_ARGUMENTS = [
+    "--no-sandbox",  # which root cannot have
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # it asks its makers for news
+]
+
+
+@contextmanager
+def open_page() -> Iterator[Page]:
+    """A page of a new browser. What goes wrong in it, or fails to load, fails the test."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        try:
+            page = browser.new_page()
+            troubles: list[str] = []
+            page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+            page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+            yield page
+            assert troubles == []
+        finally:
+            browser.close()
+
+
+def style_of(page: Page, selector: str, name: str) -> str:
+    """A CSS property as it applies."""
+    script = "([selector, name]) => getComputedStyle(document.querySelector(selector))[name]"
+    return str(page.evaluate(script, [selector, name]))
