@@ -31,6 +31,7 @@ class Arguments:
 
     app: str | None = None
     factory: bool = False
+    config: str = ""
     check: bool = False
     version: bool = False
     given: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -106,6 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     application.add_argument(
         "--factory", action="store_true", help="call what is named; it returns the application"
     )
+    application.add_argument(
+        "--config",
+        metavar="PATH",
+        help="configuration file (default prowingen.toml, or [tool.prowingen] in pyproject.toml)",
+    )
     add_options(parser)
     other = parser.add_argument_group("Other")
     other.add_argument(
@@ -154,7 +160,7 @@ def _about_unknown(unknown: Sequence[str]) -> str:
     if not flags:
         return f'unexpected argument "{unknown[0]}"'
     known = {flag for option in OPTIONS.values() for flag in option.flags}
-    known |= {"--factory", "--check", "--version", "--help"}
+    known |= {"--factory", "--config", "--check", "--version", "--help"}
     return f'unknown option "{flags[0]}"{nearest(flags[0], known)}'
 
 

@@ -18,13 +18,17 @@ from . import logs
 from .arguments import Arguments, UsageError, parse_arguments, print_error
 from .config import OPTIONS, ConfigError
 from .ending import LastWord
-from .loader import LOAD_ERRORS, Target, TargetError, explain
-from .sources import Effective, arguments_layer, environment_layer, merge, unknown_variables
+from .loader import LOAD_ERRORS, AppNotFoundError, Target, TargetError, explain
+from .program import Program
+from .sources import Reading, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from _typeshed.wsgi import WSGIApplication
+
+    from .config import Config
+    from .layers import Effective
 
 SUCCESS, FAILURE, MISUSE = 0, 1, 2
 
@@ -49,31 +53,71 @@ def _run(arguments: Arguments) -> int:
     if arguments.version:
         print("\n".join(_versions()))
         return SUCCESS
-    if arguments.app is None:
-        raise UsageError("which application? Name it, as in hello:app")
-    target = Target.parse(arguments.app)
-    effective = merge(environment_layer(os.environ), arguments_layer(arguments.given))
-    logs.show_on_stderr(effective.config.log_level)
-    for warning in unknown_variables(os.environ):
-        logs.error_log.warning(warning)
+    command = _Command(arguments)
+    program = command.read()
     if arguments.check:
-        app = _load(target, arguments)
-        print("\n".join(_table(_effective_rows(arguments.app, app, effective))))
+        app = program.load()
+        print("\n".join(_table(_effective_rows(command.app, app, command.reading.effective))))
         return SUCCESS
-    return _serve(target, arguments, effective)
+    return _serve(command, program)
 
 
-def _load(target: Target, arguments: Arguments) -> WSGIApplication:
+class _Command:
+    """What the command line asks for, with what the file and the environment add to it.
+
+    reading: the last one.
+    app: the application that it names.
+    """
+
+    def __init__(self, arguments: Arguments) -> None:
+        """Raises ConfigError for a wrong option on the command line."""
+        self._arguments = arguments
+        self._sources = Sources(arguments.given, arguments.config, os.environ)
+        self._folder = Path.cwd()
+        self.reading: Reading
+        self.app = ""
+
+    def read(self) -> Program:
+        """Reads everything, and goes to where the configuration says.
+
+        Raises ConfigError, UsageError without an application, TargetError if its name is none.
+        """
+        reading = self._sources.read()
+        app = self._arguments.app or reading.app
+        if not app:
+            raise UsageError("which application? Name it, as in hello:app")
+        target = Target.parse(app)
+        factory = self._arguments.factory or (not self._arguments.app and reading.factory)
+        config = reading.config
+        if config.chdir:
+            folder = self._folder / config.chdir
+            if not folder.is_dir():
+                raise ConfigError(f'chdir: "{config.chdir}": there is no such folder')
+            os.chdir(folder)
+        self.reading, self.app = reading, app
+        logs.show_on_stderr(config.log_level)
+        for warning in reading.warnings:
+            logs.error_log.warning(warning)
+        return Program(config, lambda: _load(target, factory, config))
+
+
+def _load(target: Target, factory: bool, config: Config) -> WSGIApplication:
     # `python -m` has put the current directory there, the console script its own folder.
     here = str(Path.cwd())
     if sys.path[:1] not in ([here], [""]):
         sys.path.insert(0, here)
-    app = target.load(factory=arguments.factory)
+    for folder in reversed(config.pythonpath):
+        if not Path(folder).is_dir():
+            raise AppNotFoundError(f'pythonpath: "{folder}": there is no such folder')
+        sys.path.insert(0, str(Path(folder).absolute()))
+    app = target.load(factory=factory)
     logs.keep_after_application_set_up()
+    if not (config.workers or config.reload):  # a supervisor tells of its workers itself
+        logs.error_log.info("serving %s", target.text)
     return app
 
 
-def _serve(target: Target, arguments: Arguments, effective: Effective) -> int:
+def _serve(command: _Command, program: Program) -> int:
     try:
         from .hosting import StartError, host  # help and errors need no native module
     except ImportError as error:
@@ -81,17 +125,8 @@ def _serve(target: Target, arguments: Arguments, effective: Effective) -> int:
     # Registered before the application's own exit handlers, and so run after them.
     last_word = LastWord()
     atexit.register(last_word.speak)
-
-    def load() -> WSGIApplication:
-        app = _load(target, arguments)
-        if not (config.workers or config.reload):  # a supervisor tells of its workers itself
-            logs.error_log.info("serving %s", target.text)
-        return app
-
-    config = effective.config
-
     try:
-        return host(lambda: effective.config, load, last_word)
+        return host(program, command.read, last_word)
     except StartError as error:
         raise _StartError(str(error)) from error
 

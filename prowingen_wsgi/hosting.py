@@ -19,10 +19,9 @@ from .systemd import Notifier, Watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from _typeshed.wsgi import WSGIApplication
-
     from .config import Config
     from .ending import LastWord
+    from .program import Program
 
 SUCCESS, FAILURE = 0, 1
 INTERRUPTED = 128 + signal.SIGINT
@@ -32,34 +31,28 @@ class StartError(Exception):
     """Nothing is served; one line says why."""
 
 
-def host(
-    read: Callable[[], Config], load: Callable[[], WSGIApplication], last_word: LastWord
-) -> int:
+def host(program: Program, read: Callable[[], Program], last_word: LastWord) -> int:
     """Serves until a signal ends it; the exit code.
 
-    read: reads the configuration; called again when that is reloaded. Raises ConfigError.
-    load: loads the application; raises what `Target.load` does.
+    read: reads the program anew, for a reload; raises ConfigError and other errors of the user's.
 
-    Raises StartError, ConfigError, and what `load` raises.
+    Raises StartError, ConfigError, and what `program.load` raises.
     """
-    config = read()
+    config = program.config
     notifier = Notifier(os.environ)
     if config.umask >= 0:
         os.umask(config.umask)
     if config.workers or config.reload:
-        return run_children(lambda: _supervise(read, load, notifier, last_word))
-    return _serve_here(config, load, notifier, last_word)
+        return run_children(lambda: _supervise(program, read, notifier, last_word))
+    return _serve_here(program, notifier, last_word)
 
 
 def _supervise(
-    read: Callable[[], Config],
-    load: Callable[[], WSGIApplication],
-    notifier: Notifier,
-    last_word: LastWord,
+    program: Program, read: Callable[[], Program], notifier: Notifier, last_word: LastWord
 ) -> int:
     try:
-        supervisor = Supervisor(read, load, notifier)
-        pidfile = _write_pidfile(read())
+        supervisor = Supervisor(program, read, notifier)
+        pidfile = _write_pidfile(program.config)
     except OSError as error:
         raise StartError(str(error)) from error
     started, ended_by = supervisor.run()
@@ -68,19 +61,18 @@ def _supervise(
     return _ended(ended_by, last_word) if started else FAILURE
 
 
-def _serve_here(
-    config: Config, load: Callable[[], WSGIApplication], notifier: Notifier, last_word: LastWord
-) -> int:
+def _serve_here(program: Program, notifier: Notifier, last_word: LastWord) -> int:
+    config = program.config
     sockets = Sockets()
     pidfile = None
     server = None
     watchdog = None
     ended_by = None
     try:
-        generation = Generation(1, config, load, sockets)
+        generation = Generation(1, program, sockets)
         pidfile = _write_pidfile(config)
         generation.identity.assume()
-        app = load()
+        app = program.load()
         server = Server(app, config, listeners=generation.listeners)
         watchdog = Watchdog(notifier, server.stalled_for)
         ended_by = server.run(on_start=lambda: notifier.ready("serving"), on_stop=notifier.stopping)

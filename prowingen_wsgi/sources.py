@@ -1,88 +1,124 @@
-"""Where each option's value comes from: layers, of which a later one wins.
-
-    defaults  <  environment  <  command line
-
-A layer maps options to settings, each with the name that its user knows it by (`PROWINGEN_THREADS`,
-`--threads`): errors and `--check` quote it. A further kind of source, such as a file, is one more
-function that returns a layer.
-"""
+"""Everything that a command's configuration is read from, as often as it is reloaded."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .config import OPTIONS, Config, nearest
-from .values import Many
+from .config import OPTIONS, Config, ConfigError
+from .config_file import read_config_file
+from .layers import Effective, arguments_layer, environment_layer, merge, unknown_variables
 
-DEFAULT = "default"
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping, Sequence
 
-_PREFIX = "PROWINGEN_"
-# Names a server factory, not an option.
-_RESERVED = frozenset({"PROWINGEN_SERVER"})
-
-
-@dataclass(frozen=True)
-class Setting:
-    value: object
-    source: str
-
-
-Layer = Mapping[str, Setting]
+CONFIG_VARIABLE = "PROWINGEN_CONFIG"
+"""Names the configuration file, if the command line does not."""
 
 
 @dataclass(frozen=True)
-class Effective:
-    """A configuration with the source of each of its values."""
+class Reading:
+    """What one reading has found.
 
-    config: Config
-    sources: Mapping[str, str]
-
-
-def environment_layer(environ: Mapping[str, str]) -> Layer:
-    """The PROWINGEN_* variables. Raises ConfigError for a wrong value."""
-    return {
-        option.name: Setting(option.parse(environ[option.env], option.env), option.env)
-        for option in OPTIONS.values()
-        if option.env in environ
-    }
-
-
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """A warning for each PROWINGEN_* variable that is no option, with the nearest that is one."""
-    # Compared without the prefix, which would make any two of them look alike.
-    known = {option.env.removeprefix(_PREFIX) for option in OPTIONS.values()}
-    warnings = []
-    for variable in sorted(environ):
-        name = variable.removeprefix(_PREFIX)
-        if variable.startswith(_PREFIX) and name not in known and variable not in _RESERVED:
-            hint = nearest(name, known).replace('"', f'"{_PREFIX}', 1)
-            warnings.append(f"the environment's {variable} is no option{hint}")
-    return warnings
-
-
-def arguments_layer(given: Mapping[str, Sequence[tuple[str, str]]]) -> Layer:
-    """The command line: for each option named, the flags as written with their texts.
-
-    A repeated flag adds a value to an option that takes several; of any other the last one counts.
-    Raises ConfigError for a wrong value.
+    app, factory: the application that the file names; "" if it names none.
+    warnings: what is odd but no error, as lines.
     """
-    layer = {}
-    for name, uses in given.items():
-        option = OPTIONS[name]
-        flag, text = uses[-1]
-        if isinstance(option.kind, Many):
-            value = option.accept(tuple(text for _, text in uses), flag)
-        else:
-            value = option.parse(text, flag)
-        layer[name] = Setting(value, flag)
-    return layer
+
+    effective: Effective
+    app: str
+    factory: bool
+    warnings: list[str]
+
+    @property
+    def config(self) -> Config:
+        return self.effective.config
 
 
-def merge(*layers: Layer) -> Effective:
-    """Lays the layers over the defaults, the last one on top."""
-    settings = {name: Setting(option.default, DEFAULT) for name, option in OPTIONS.items()}
-    for layer in layers:
-        settings.update(layer)
-    config = Config.from_values({name: setting.value for name, setting in settings.items()})
-    return Effective(config, {name: setting.source for name, setting in settings.items()})
+class Sources:
+    """The command line, which stays, and what may change: the file, and the environment.
+
+    given: the command line's options, as `Arguments.given`.
+    config: the file that the command line names; "" for the one in the current directory.
+    environ: the environment; variables of `env_file` are added to it, and leave it again with the
+        reading after if they are not in the file any more.
+
+    Paths of the two files are relative to the directory that this is made in.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, Sequence[tuple[str, str]]],
+        config: str,
+        environ: MutableMapping[str, str],
+    ) -> None:
+        """Raises ConfigError for a wrong value on the command line."""
+        self._arguments = arguments_layer(given)
+        self._config = config or environ.get(CONFIG_VARIABLE, "")
+        self._environ = environ
+        self._folder = Path.cwd()
+        self._added: dict[str, str] = {}
+
+    def read(self) -> Reading:
+        """Reads everything anew. Raises ConfigError; the environment is then as it was before."""
+        file = read_config_file(self._folder, self._config)
+        before = {
+            name: value
+            for name, value in self._environ.items()
+            if self._added.get(name) != value  # what an earlier reading added
+        }
+        early = merge(file.layer, environment_layer(before), self._arguments)
+        path = early.config.env_file
+        added = {
+            name: value
+            for name, value in (_variables(self._folder / path, path) if path else {}).items()
+            if name not in before
+        }
+        environment = environment_layer({**before, **added})
+        effective = merge(file.layer, environment, self._arguments)
+        check_together(effective)
+        for name in self._added:
+            self._environ.pop(name, None)
+        self._environ.update(before)
+        self._environ.update(added)
+        self._added = added
+        warnings = unknown_variables(self._environ)
+        if file.passed_over:
+            warnings.append(f"{file.passed_over} is not read, since there is {file.name}")
+        return Reading(effective, file.app, file.factory, warnings)
+
+
+def _variables(path: Path, name: str) -> dict[str, str]:
+    """The NAME=value lines of a file, as python-dotenv reads them."""
+    try:
+        from dotenv import dotenv_values  # an extra
+    except ImportError:
+        raise ConfigError(
+            "env_file: the package python-dotenv is needed: pip install 'prowingen-wsgi[env-file]'"
+        ) from None
+    if not path.is_file():
+        raise ConfigError(f'env_file: "{name}": there is no such file')
+    return {key: value for key, value in dotenv_values(path).items() if value is not None}
+
+
+_NEED_WORKERS = ("preload", "max_requests", "max_requests_jitter", "max_rss", "worker_timeout")
+
+
+def check_together(effective: Effective) -> None:
+    """Raises ConfigError for options that contradict each other, or do nothing without another."""
+    config = effective.config
+
+    def refuse(name: str, why: str) -> None:
+        source = effective.sources[name]
+        names_it = source in (*OPTIONS[name].flags, OPTIONS[name].env)
+        raise ConfigError(f"{source if names_it else f'{source}: {name}'}: {why}")
+
+    for name in _NEED_WORKERS:
+        if getattr(config, name) != OPTIONS[name].default and not config.workers:
+            refuse(name, "it needs a supervisor: --workers 1 or more")
+    if config.max_requests_jitter and not config.max_requests:
+        refuse("max_requests_jitter", "it needs max_requests")
+    if config.reload and config.preload:
+        refuse("preload", "it does not go with reload")
+    if config.reload_paths and not config.reload:
+        refuse("reload_paths", "it needs reload")

@@ -25,6 +25,7 @@ void Listening::pause() {
   {
     const std::lock_guard lock(mutex_);
     accepts_ = false;
+    over_ = true;
     sockets = sockets_;
   }
   for (auto* socket : sockets) {
@@ -39,6 +40,7 @@ void Listening::end() {
 
 void Listening::update(const std::function<bool()>& has_room) {
   const std::lock_guard lock(mutex_);
+  if (over_) return;
   const bool on = has_room();
   if (std::exchange(accepts_, on) == on) return;
   for (auto* socket : sockets_) {

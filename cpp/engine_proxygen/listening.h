@@ -51,6 +51,7 @@ class Listening final : private folly::AsyncServerSocket::ConnectionEventCallbac
   mutable std::mutex mutex_;  // guards the list: a socket on it is open
   std::vector<folly::AsyncServerSocket*> sockets_;
   bool accepts_ = true;
+  bool over_ = false;  // none is accepted any more
   bool gives_way_ = false;
   const std::function<bool()> others_first_;
 };

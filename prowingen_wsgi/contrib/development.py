@@ -31,10 +31,10 @@ from ..factories import (
     bind_text,
     find_factory,
 )
+from ..layers import environment_layer
 from ..listeners import open_listeners
 from ..logs import keep_after_application_set_up
 from ..signals import SignalQueue
-from ..sources import environment_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

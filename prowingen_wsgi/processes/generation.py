@@ -9,11 +9,10 @@ from ..listeners import Listener, open_listeners
 from .privileges import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from _typeshed.wsgi import WSGIApplication
+    from collections.abc import Iterable
 
     from ..config import Config
+    from ..program import Program
 
 
 class Generation:
@@ -24,18 +23,12 @@ class Generation:
     proven: a worker of it has started, so that a later one that does not is an accident.
     """
 
-    def __init__(
-        self,
-        number: int,
-        config: Config,
-        load: Callable[[], WSGIApplication],
-        sockets: Sockets,
-    ) -> None:
+    def __init__(self, number: int, program: Program, sockets: Sockets) -> None:
         """Raises ListenError (an OSError) for an address that cannot be had, ConfigError for a
         user or group."""
         self.number = number
-        self.config = config
-        self.load = load
+        self.config, self.load = program
+        config = self.config
         self.identity = Identity.of(config)
         self.listeners = sockets.open(config)
         self.identity.own(self.listeners)

@@ -21,7 +21,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .. import _native
+from ..arguments import UsageError
 from ..config import ConfigError
+from ..loader import TargetError
 from ..logs import error_log
 from ..server import choose_engine
 from . import watcher
@@ -36,9 +38,8 @@ from .worker import Event, State, Worker, describe_exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from _typeshed.wsgi import WSGIApplication
-
     from ..config import Config
+    from ..program import Program
     from ..systemd import Notifier
 
 # Workers that can be alive at once: twice as many as can be wanted, for replacements, and slot 0
@@ -68,19 +69,14 @@ _SIGNALS = (
 class Supervisor:
     """One supervisor; `run` is its life.
 
-    read: reads the configuration, at the start and at each reload; raises ConfigError.
-    load: loads the application; called in other processes only.
+    program: what is served at first; its application is loaded in other processes only.
+    read: reads it anew, at each reload; raises ConfigError, TargetError, UsageError.
     """
 
-    def __init__(
-        self,
-        read: Callable[[], Config],
-        load: Callable[[], WSGIApplication],
-        notifier: Notifier,
-    ) -> None:
+    def __init__(self, program: Program, read: Callable[[], Program], notifier: Notifier) -> None:
+        """Opens the sockets, and starts nothing. Raises ConfigError, ListenError (an OSError)."""
         self._notifier = notifier
         self._read = read
-        self._load = load
         self._sockets = Sockets()
         self._scoreboard = _native.Scoreboard(_SLOTS)
         self._selector = selectors.DefaultSelector()
@@ -95,10 +91,9 @@ class Supervisor:
         self._ended_by: signal.Signals | None = None
         self._failed = False
         self._watcher = 0
-        config = read()
-        _check(config)
-        self._generation = Generation(1, config, load, self._sockets)
-        self._wanted = _count(config)
+        _check(program.config)
+        self._generation = Generation(1, program, self._sockets)
+        self._wanted = _count(program.config)
 
     # ---- life
 
@@ -222,17 +217,17 @@ class Supervisor:
         error_log.info("reloading")
         self._notifier.reloading()
         try:
-            config = self._read()
-            _check(config)
-            fresh = Generation(self._generation.number + 1, config, self._load, self._sockets)
-        except (ConfigError, OSError) as error:
+            program = self._read()
+            _check(program.config)
+            fresh = Generation(self._generation.number + 1, program, self._sockets)
+        except (ConfigError, TargetError, UsageError, OSError) as error:
             error_log.error("the reload failed, the workers go on as they are: %s", error)
             self._notifier.ready("the last reload failed")
             return
         if self._generation.proven:
             self._previous = self._generation
-        if _count(config) != _count(self._generation.config):
-            self._wanted = _count(config)
+        if program.config.workers != self._generation.config.workers:
+            self._wanted = _count(program.config)
         self._generation = fresh
         self._waits_for_change = False
         self._backoff.reset()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from prowingen_wsgi.config import Config, ConfigError
-from prowingen_wsgi.sources import (
+from prowingen_wsgi.layers import (
     Setting,
     arguments_layer,
     environment_layer,
