@@ -302,3 +302,42 @@ def test_a_missing_native_module_is_said_in_one_line(hello: Path) -> None:
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("prowingen: the native module cannot be loaded: ")
+
+
+def test_a_file_gives_the_application_and_its_options(command: Start, hello: Path) -> None:
+    (hello.parent / "prowingen.toml").write_text('app = "hello:app"\nthreads = 3\n')
+    code, output, _ = command("--check", "--io-threads", "2").result()
+    assert code == 0
+    rows = [line.split() for line in output.splitlines()]
+    assert ["threads", "3", "prowingen.toml"] in rows
+    assert ["io_threads", "2", "--io-threads"] in rows
+    assert rows[-1][:2] == ["app", "hello:app"]
+
+
+def test_a_mistake_in_the_file_is_said_in_one_line(command: Start, hello: Path) -> None:
+    (hello.parent / "prowingen.toml").write_text("max-body = 3\n")
+    code, _, errors = command("hello:app").result()
+    assert code == 2
+    assert errors == (
+        'prowingen: prowingen.toml: no option is called "max-body"; did you mean "max_body"?\n'
+    )
+
+
+def test_chdir_and_pythonpath_say_where_the_application_is(command: Start, tmp_path: Path) -> None:
+    for folder in ("site", "lib"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "lib" / "helper.py").write_text("NAME = 'from lib'\n")
+    (tmp_path / "site" / "inside.py").write_text(
+        "import os, helper\n"
+        "def app(environ, start_response): return []\n"
+        "print(helper.NAME, os.path.basename(os.getcwd()))\n"
+    )
+    code, output, _ = command(
+        "inside:app", "--check", "--chdir", "site", "--pythonpath", "../lib"
+    ).result()
+    assert code == 0
+    assert output.startswith("from lib site\n")
+    for flag in ("--chdir", "--pythonpath"):
+        code, _, errors = command("inside:app", flag, "nowhere").result()
+        assert code
+        assert '"nowhere": there is no such folder' in errors

@@ -1,0 +1,115 @@
+"""Everything that a command's configuration is read from, and read again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prowingen_wsgi.config import ConfigError
+from prowingen_wsgi.sources import Sources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Given = dict[str, list[tuple[str, str]]]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def sources(environ: dict[str, str] | None = None, **given: str) -> Sources:
+    flags: Given = {name: [(f"--{name.replace('_', '-')}", text)] for name, text in given.items()}
+    return Sources(flags, "", {} if environ is None else environ)
+
+
+def test_the_command_line_wins_over_the_environment_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "prowingen.toml").write_text("threads = 1\nio_threads = 1\nbacklog = 1\n")
+    environ = {"PROWINGEN_THREADS": "2", "PROWINGEN_IO_THREADS": "2"}
+    reading = sources(environ, threads="3").read()
+    config, source = reading.config, reading.effective.sources
+    assert (config.threads, config.io_threads, config.backlog) == (3, 2, 1)
+    assert source["threads"] == "--threads"
+    assert source["io_threads"] == "PROWINGEN_IO_THREADS"
+    assert source["backlog"] == "prowingen.toml"
+    assert source["engine"] == "default"
+
+
+def test_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
+    (tmp_path / "prowingen.toml").write_text('app = "a:b"\nthreads = 1\n')
+    read = sources()
+    assert read.read().app == "a:b"
+    (tmp_path / "prowingen.toml").write_text('app = "c:d"\nthreads = 2\n')
+    reading = read.read()
+    assert (reading.app, reading.config.threads) == ("c:d", 2)
+
+
+def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text("threads = 5\n")
+    assert sources({"PROWINGEN_CONFIG": "other.toml"}).read().config.threads == 5
+
+
+def test_variables_come_from_a_file_where_they_are_not_set(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "# for development\nPROWINGEN_THREADS=7\nexport NAME='a b'\nTWICE=${NAME}!\nKEPT=file\n"
+    )
+    environ = {"PROWINGEN_ENV_FILE": ".env", "KEPT": "environment"}
+    reading = sources(environ).read()
+    assert reading.config.threads == 7
+    assert reading.effective.sources["threads"] == "PROWINGEN_THREADS"
+    assert environ["NAME"] == "a b"
+    assert environ["TWICE"] == "a b!"
+    assert environ["KEPT"] == "environment"
+
+
+def test_variables_that_leave_the_file_leave_the_environment(tmp_path: Path) -> None:
+    environ: dict[str, str] = {}
+    read = sources(environ, env_file=".env")
+    (tmp_path / ".env").write_text("A=1\nB=1\n")
+    read.read()
+    assert environ == {"A": "1", "B": "1"}
+    (tmp_path / ".env").write_text("B=2\nC=2\n")
+    read.read()
+    assert environ == {"B": "2", "C": "2"}
+    (tmp_path / "prowingen.toml").write_text("threads = 0\n")
+    with pytest.raises(ConfigError):
+        read.read()
+    assert environ == {"B": "2", "C": "2"}, "a reading that fails changes nothing"
+
+
+def test_a_missing_file_of_variables_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r'env_file: "\.env": there is no such file'):
+        sources(env_file=".env").read()
+
+
+def test_a_file_that_is_passed_over_is_mentioned(tmp_path: Path) -> None:
+    (tmp_path / "prowingen.toml").write_text("")
+    (tmp_path / "pyproject.toml").write_text("[tool.prowingen]\n")
+    assert sources().read().warnings == [
+        "[tool.prowingen] in pyproject.toml is not read, since there is prowingen.toml"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"preload": "on"}, "--preload: it needs a supervisor: --workers 1 or more"),
+        ({"max_rss": "1GiB"}, "--max-rss: it needs a supervisor"),
+        ({"workers": "1", "max_requests_jitter": "5"}, "it needs max_requests"),
+        ({"workers": "1", "reload": "on", "preload": "on"}, "it does not go with reload"),
+        ({"reload_paths": "x"}, "it needs reload"),
+    ],
+)
+def test_options_that_do_nothing_alone_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        sources(None, **given).read()
+    assert message in str(refused.value)
+
+
+def test_such_a_mistake_in_the_file_is_named_with_its_key(tmp_path: Path) -> None:
+    (tmp_path / "prowingen.toml").write_text("max_requests = 10\n")
+    with pytest.raises(ConfigError) as refused:
+        sources().read()
+    assert str(refused.value).startswith("prowingen.toml: max_requests: it needs a supervisor")
