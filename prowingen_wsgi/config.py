@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address
-from .networks import parse_forwarded_field, parse_network
 from .values import (
     BadValueError,
     Choice,
@@ -23,7 +22,6 @@ from .values import (
     Many,
     Octal,
     Seconds,
-    Secret,
     Size,
     Switch,
     Text,
@@ -38,6 +36,9 @@ __all__ = ["OPTIONS", "Config", "ConfigError", "Option", "nearest"]
 KIB = 1024
 MIB = 1024 * 1024
 DAY = 86400.0
+
+PROCESSES = "Processes"
+"""The group of options that are about processes, and so the command's."""
 
 
 class ConfigError(ValueError):
@@ -104,15 +105,7 @@ def _limit(default: int, kind: Kind, meaning: str) -> Any:
 
 
 def _process(default: Any, kind: Kind, meaning: str) -> Any:
-    return _option(default, kind, meaning, group="Processes", native=False)
-
-
-def _proxy(default: Any, kind: Kind, meaning: str) -> Any:
-    return _option(default, kind, meaning, group="Behind a proxy")
-
-
-def _tls(default: Any, kind: Kind, meaning: str) -> Any:
-    return _option(default, kind, meaning, group="TLS")
+    return _option(default, kind, meaning, group=PROCESSES, native=False)
 
 
 def _timeout(default: float, minimum: float, meaning: str, native: bool = True) -> Any:
@@ -241,58 +234,6 @@ class Config:
         "file of NAME=value lines; variables that are not set yet are set from it",
     )
 
-    proxy_protocol: bool = _proxy(
-        False,
-        Switch(),
-        "each connection from proxy_allow_ips begins with a PROXY protocol header, version 1 or 2",
-    )
-    proxy_allow_ips: tuple[str, ...] = _proxy(
-        ("127.0.0.0/8", "::1", "unix"),
-        Many(parse_network, metavar="NETWORK", minimum=0),
-        "who may send that header: addresses, networks such as 10.0.0.0/8, unix, or * for all",
-    )
-    forwarded_allow_ips: tuple[str, ...] = _proxy(
-        (),
-        Many(parse_network, metavar="NETWORK", minimum=0),
-        "proxies whose forwarded_header is believed: addresses, networks, unix, or * for all",
-    )
-    forwarded_header: str = _proxy(
-        "x-forwarded",
-        Choice(("x-forwarded", "forwarded")),
-        "what the proxies set: the X-Forwarded-* fields, or Forwarded (RFC 7239)",
-    )
-    forwarded_fields: tuple[str, ...] = _proxy(
-        ("for", "proto"),
-        Many(parse_forwarded_field, metavar="NAME", minimum=0),
-        "which of them the proxies set, and no client can: for, proto, host, port, prefix",
-    )
-
-    certfile: str = _tls(
-        "",
-        Text(metavar="PATH", ascii_only=False),
-        "certificate chain (PEM); with it every TCP address speaks TLS",
-    )
-    keyfile: str = _tls(
-        "",
-        Text(metavar="PATH", ascii_only=False),
-        "private key (PEM); empty: it is in certfile",
-    )
-    keyfile_password: str = _tls("", Secret(), "password of an encrypted private key")
-    ca_certs: str = _tls(
-        "",
-        Text(metavar="PATH", ascii_only=False),
-        "certificates (PEM) that a client's certificate must lead to",
-    )
-    cert_reqs: str = _tls(
-        "none",
-        Choice(("none", "optional", "required")),
-        "whether a client must show a certificate",
-    )
-    tls_min_version: str = _tls("1.2", Choice(("1.2", "1.3")), "oldest TLS version that is spoken")
-    ciphers: str = _tls(
-        "", Text(), "cipher suites of TLS 1.2, as OpenSSL lists them; empty: its default"
-    )
-
     max_request_line: int = _limit(8192, Size(64, MIB), "longest request line; beyond it 414")
     max_header_bytes: int = _limit(
         64 * KIB, Size(256, 16 * MIB), "longest header section; beyond it 431"
@@ -385,6 +326,15 @@ class Config:
                 raise TypeError(f'no option is called "{name}"{nearest(name, OPTIONS)}')
         accepted: dict[str, Any] = dict(values)
         return cls(**accepted)
+
+    @classmethod
+    def embedded(cls, values: Mapping[str, object]) -> Config:
+        """The same for a server in a program of its own: raises ConfigError for an option of the
+        command's, which would do nothing here."""
+        for name in values:
+            if name in OPTIONS and OPTIONS[name].group == PROCESSES:
+                raise ConfigError(f"{name}: it is an option of the command prowingen alone")
+        return cls.from_values(values)
 
     def native_options(self) -> dict[str, object]:
         """What the native side is given: every option of its own, by name."""

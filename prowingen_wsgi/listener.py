@@ -10,6 +10,7 @@ response ends; after `response.defer()` any thread may go on with it instead.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ._native import Request, Response
@@ -46,8 +47,7 @@ class HttpServer:
         if "bind" in options:
             raise TypeError("bind: addresses are added with add_address()")
         self._handler = handler
-        self._config = Config.from_values(options)
-        self._options = options
+        self._config = Config.embedded(options)
         self._places: list[str] = []
         self._server: Server | None = None
 
@@ -89,7 +89,7 @@ class HttpServer:
             raise RuntimeError("a server starts once")
         if not self._places:
             raise RuntimeError("the server has no address: call add_address() first")
-        config = Config.from_values({**self._options, "bind": tuple(self._places)})
+        config = replace(self._config, bind=tuple(self._places))
         self._server = Server(self._handler, config, interface="listener")
         return self._server
 

@@ -363,7 +363,7 @@ def serve(
         line_taker = access_log
     elif access_log is not None:
         options["access_log"] = os.fspath(access_log)
-    server = Server(app, Config.from_values(options), access_log=line_taker)
+    server = Server(app, Config.embedded(options), access_log=line_taker)
     server.start()
     return server
 

@@ -47,8 +47,6 @@ def cpp_literal(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, tuple):
-        return "{" + ", ".join(map(cpp_literal, value)) + "}"
     return repr(value)
 
 
@@ -65,9 +63,21 @@ INTRODUCTION = """\
 # Configuration
 
 An option has one name everywhere: `max_body` is `--max-body` on the command line,
-`PROWINGEN_MAX_BODY` in the environment, and `max_body=` in `prowingen_wsgi.serve()` and
-`prowingen_wsgi.Config`. The command line wins over the environment, and both win over the
-defaults. `prowingen --check module:app` shows every value with where it came from.
+`PROWINGEN_MAX_BODY` in the environment, `max_body` in a file, and `max_body=` in
+`prowingen_wsgi.serve()` and `prowingen_wsgi.Config`. The command line wins over the environment,
+that over the file, and all of them over the defaults. `prowingen --check` shows every value with
+where it came from.
+
+The file is `prowingen.toml` in the current directory, or the table `[tool.prowingen]` of its
+`pyproject.toml`, or what `--config` or `PROWINGEN_CONFIG` names. It can name the application too:
+
+```toml
+app = "hello:app"
+bind = ["127.0.0.1:8000", "unix:/run/hello.sock"]
+workers = "auto"
+max_body = "10MiB"
+access_log_format = "json"
+```
 
 - Sizes are bytes, or carry a unit: `k`, `m`, `g` and `KiB`, `MiB`, `GiB` are powers of 1024;
   `kB`, `MB`, `GB` are powers of 1000. Case makes no difference.
@@ -76,8 +86,12 @@ defaults. `prowingen --check module:app` shows every value with where it came fr
 - A variable gives several values with commas between them; on the command line the option is
   repeated.
 - A variable whose name begins with `PROWINGEN_` but is no option is reported at the start.
-  `PROWINGEN_SERVER` is reserved.
-- `prowingen_wsgi.serve()` reads no variables: a program passes what it wants.
+  `PROWINGEN_SERVER` and `PROWINGEN_CONFIG` are reserved. A key of the file that is no option is an
+  error.
+- Paths are relative to the current directory, after `chdir`; those of the configuration file and of
+  `env_file` to where the command was started.
+- `prowingen_wsgi.serve()` reads neither variables nor a file: a program passes what it wants. The
+  options under "Processes" are the command's.
 """
 
 

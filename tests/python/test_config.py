@@ -95,7 +95,12 @@ def test_native_types_are_what_the_options_struct_declares() -> None:
         "double": float,
         "bool": bool,
         "std::string": str,
-        "std::vector<std::string>": tuple,
     }
     for name, value in Config().native_options().items():
         assert type(value) is python_types[OPTIONS[name].cpp_type]
+
+
+def test_options_of_the_command_are_refused_in_a_program() -> None:
+    assert Config.embedded({"threads": 2}).threads == 2
+    with pytest.raises(ConfigError, match="workers: it is an option of the command prowingen"):
+        Config.embedded({"workers": 2})
