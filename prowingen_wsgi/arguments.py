@@ -20,8 +20,10 @@ _EPILOG = """\
 An option can also be set by an environment variable, PROWINGEN_ and its name in capitals:
 PROWINGEN_THREADS=16. Sizes take 512, 64KiB, 10k, 1MiB; durations take 30, 500ms, 2m.
 
-SIGTERM and SIGINT let requests finish; a second one closes everything at once. SIGUSR1 reopens
-the access log.
+SIGTERM and SIGINT let requests finish; SIGQUIT, or a second one, closes everything at once. SIGUSR1
+reopens the access log. With workers, SIGHUP reloads code and configuration.
+
+prowingen import-gunicorn gunicorn.conf.py writes gunicorn's configuration as a prowingen.toml.
 """
 
 

@@ -1,4 +1,4 @@
-"""The command `prowingen`, also `python -m prowingen_wsgi`.
+"""The command `prowingen`, also `python -m prowingen_wsgi`. Its one subcommand is import-gunicorn.
 
 Exit codes: 0 after SIGTERM, `--check`, `--version` and `--help`; 1 if the application or a socket
 cannot be had; 2 for a wrong command line or variable; death by SIGINT after Ctrl-C, as shells
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .layers import Effective
 
 SUCCESS, FAILURE, MISUSE = 0, 1, 2
+IMPORT_GUNICORN = "import-gunicorn"
 
 
 class _StartError(Exception):
@@ -39,8 +40,13 @@ class _StartError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code. `sys.argv` is used without arguments."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == [IMPORT_GUNICORN]:
+        from . import import_gunicorn  # nobody else needs it
+
+        return import_gunicorn.main(words[1:])
     try:
-        return _run(parse_arguments(sys.argv[1:] if arguments is None else arguments))
+        return _run(parse_arguments(words))
     except (UsageError, ConfigError, TargetError) as error:
         print_error(f"{error} (see --help)" if isinstance(error, UsageError) else str(error))
         return MISUSE
