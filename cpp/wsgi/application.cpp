@@ -30,7 +30,8 @@ Application::Application(PyRef callable, const Options& options, bool multiproce
       high_water_(options.write_high_water),
       report_(std::move(report)) {
   const auto& software = options.server_header;
-  if (!environ_.init(options.threads > 1, multiprocess, software.empty() ? "prowingen" : software)) {
+  if (!environ_.init(options.threads > 1, multiprocess,
+                     software.empty() ? "prowingen" : software)) {
     throw std::runtime_error("cannot build the environ template");
   }
 }
