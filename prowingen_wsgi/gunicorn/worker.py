@@ -99,6 +99,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _start(self) -> Server:
         route_errors(self.log)
+        # The arbiter compares with the monotonic clock, and finds the wall clock's time until now.
+        self.notify()
         self._server = server = Server(
             observe(self._mounted(), self),
             self.config,
@@ -208,5 +210,7 @@ def _stacks() -> str:
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0)
         if frame is not None and thread.name.startswith("prowingen-worker-"):
-            parts.append(f"{thread.name}:\n{''.join(traceback.format_stack(frame))}")
+            calls = traceback.extract_stack(frame)
+            shown = [call for call in calls if call.filename != threading.__file__]
+            parts.append(f"{thread.name}:\n{''.join(traceback.format_list(shown))}")
     return "".join(parts)
