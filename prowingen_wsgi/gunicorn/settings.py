@@ -15,9 +15,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..config import OPTIONS, Config, ConfigError
-from ..sources import environment_layer, unknown_variables
+from ..layers import environment_layer, unknown_variables
+from ..sources import CONFIG_VARIABLE
 from ..values import Count, Size
-from .tables import ELSEWHERE, GOVERNED, MAPPED, OWN, REFUSED, WITHOUT_EFFECT, Refusal
+from .tables import (
+    AWAITED,
+    ELSEWHERE,
+    GOVERNED,
+    MAPPED,
+    OWN,
+    REFUSED,
+    WITHOUT_EFFECT,
+    Refusal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,7 +102,9 @@ def _changed(cfg: Any) -> Iterator[tuple[str, Any, Refusal]]:
     for name, setting in sorted(cfg.settings.items()):
         if type(setting).__module__ != "gunicorn.config":  # an application of gunicorn's adds it
             continue
-        refusal = REFUSED.get(name) or (None if name in _KNOWN else _UNKNOWN)
+        refusal = REFUSED.get(name) or AWAITED.get(name)
+        if name not in _KNOWN:
+            refusal = _UNKNOWN
         if refusal is None:
             continue
         # Not that of `setting`: the variable SENDFILE counts too.
@@ -122,6 +134,8 @@ def ignored_variables(environ: Mapping[str, str]) -> list[str]:
         if OPTIONS[name].env in environ and name in GOVERNED | WITHOUT_EFFECT:
             instead = WITHOUT_EFFECT.get(name) or f"gunicorn's setting is {GOVERNED[name]}"
             warnings.append(f"{OPTIONS[name].env} is without effect under gunicorn: {instead}")
+    if CONFIG_VARIABLE in environ:
+        warnings.append(f"{CONFIG_VARIABLE} is without effect under gunicorn: its file is config")
     return warnings
 
 

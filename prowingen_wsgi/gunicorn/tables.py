@@ -118,6 +118,15 @@ REFUSED = {
     "http2_max_header_list_size": Refusal(_HTTP2),
 }
 
+_TLS = Refusal("TLS is not part of this server yet; leave it to a proxy")
+_PROXIES = Refusal("what proxies say is not believed by this server yet; leave it unset")
+
+AWAITED = {
+    **dict.fromkeys(("certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers"), _TLS),
+    **dict.fromkeys(("forwarded_allow_ips", "proxy_protocol", "proxy_allow_ips"), _PROXIES),
+}
+"""Mapped settings whose options the native side does not serve yet."""
+
 GOVERNED = {
     "bind": "bind",
     "backlog": "backlog",

@@ -208,13 +208,13 @@ def test_hooks_are_called_in_gunicorns_order(start: Start, tmp_path: Path) -> No
 def test_hooks_of_quick_ends_and_reloads(start: Start, tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text(HOOKS)
     arbiter = start("--timeout", "1")
-    (first,) = arbiter.booted()
-    os.kill(first, signal.SIGABRT)
+    os.kill(arbiter.look()["pid"], signal.SIGABRT)
     arbiter.booted(2)
     arbiter.send(signal.SIGHUP)
     arbiter.wait_for("hook on_reload")
     arbiter.booted(3)
     arbiter.wait_for("hook worker_exit", 2)
+    arbiter.ask()
     arbiter.send(signal.SIGQUIT)
     assert arbiter.wait() == 0
     said = _said(arbiter)

@@ -120,7 +120,6 @@ def test_workers_leave_when_the_arbiter_is_killed(start: Start) -> None:
     arbiter.booted(2)
     arbiter.ask()
     arbiter.process.kill()
-    arbiter.wait_for("Parent changed, shutting down|SIGTERM", 1)
     assert arbiter.gone(15)
 
 
@@ -136,9 +135,9 @@ def test_an_edit_is_served(start: Start, tmp_path: Path) -> None:
     source.write_text(RELOADED % "before")
     arbiter = start("--reload", "--reload-engine", "poll", app="edited:app")
     assert arbiter.ask() == (200, b"before")
-    _edit(source, RELOADED % "after")
+    source.write_text(RELOADED % "after")
+    assert _touched_until(source, lambda: arbiter.ask()[1] == b"after")
     arbiter.wait_for("Worker reloading")
-    assert eventually(lambda: arbiter.ask()[1] == b"after")
 
 
 def test_a_syntax_error_is_shown_until_it_is_mended(start: Start, tmp_path: Path) -> None:
@@ -148,8 +147,8 @@ def test_a_syntax_error_is_shown_until_it_is_mended(start: Start, tmp_path: Path
     status, body = arbiter.ask()
     assert status == 500
     assert b"SyntaxError" in body
-    _edit(source, RELOADED % "mended")
-    assert eventually(lambda: arbiter.ask()[1] == b"mended")
+    source.write_text(RELOADED % "mended")
+    assert _touched_until(source, lambda: arbiter.ask()[1] == b"mended")
 
 
 def test_a_change_of_an_extra_file_reloads(start: Start, tmp_path: Path) -> None:
@@ -157,19 +156,22 @@ def test_a_change_of_an_extra_file_reloads(start: Start, tmp_path: Path) -> None
     extra.write_text("1")
     arbiter = start("--reload", "--reload-engine", "poll", "--reload-extra-file", str(extra))
     first = arbiter.look()["pid"]
-    _edit(extra, "2")
-    assert eventually(lambda: arbiter.look()["pid"] != first)
+    assert _touched_until(extra, lambda: arbiter.look()["pid"] != first)
 
 
-def _edit(path: Path, text: str) -> None:
-    """Changes a file so that its time says so, whatever the file system's clock."""
-    before = path.stat().st_mtime
-    path.write_text(text)
-    os.utime(path, (before + 2, before + 2))
+def _touched_until(path: Path, condition: Callable[[], bool]) -> bool:
+    """Makes a file newer and newer: the reloader may not have seen yet how old it was."""
+
+    def touch_and_see() -> bool:
+        newer = path.stat().st_mtime + 2
+        os.utime(path, (newer, newer))
+        return eventually(condition, 1.5)
+
+    return eventually(touch_and_see)
 
 
 def test_an_application_that_fails_to_load_stops_gunicorn(start: Start, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("raise RuntimeError('broken')\n")
-    arbiter = start("-w", "2", app="broken:app")
-    assert arbiter.wait() in (3, 4)  # WORKER_BOOT_ERROR, APP_LOAD_ERROR
+    arbiter = start(app="broken:app")
+    assert arbiter.wait() == 3
     assert "broken" in arbiter.output

@@ -48,6 +48,7 @@ def test_no_table_names_a_setting_that_does_not_exist() -> None:
     known = _config().settings.keys()
     assert (tables.OWN | tables.ELSEWHERE | tables.MAPPED.keys() | tables.REFUSED.keys()) <= known
     assert set(tables.GOVERNED.values()) <= known
+    assert tables.AWAITED.keys() <= tables.MAPPED.keys()
     assert tables.GOVERNED.keys() | tables.WITHOUT_EFFECT.keys() <= OPTIONS.keys()
 
 
@@ -143,6 +144,9 @@ def test_variables_count_where_gunicorn_has_no_setting() -> None:
         ("suppress_ragged_eofs", False),
         ("do_handshake_on_connect", True),
         ("spew", True),
+        ("certfile", "cert.pem"),
+        ("proxy_protocol", "auto"),
+        ("forwarded_allow_ips", "192.0.2.1"),
         ("ssl_context", lambda conf, factory: factory()),
     ],
 )

@@ -8,16 +8,18 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from arbiter import TIME_LIMIT, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from arbiter import Arbiter
 
@@ -60,28 +62,39 @@ def test_a_stuck_worker_is_killed_and_replaced(start: Start) -> None:
     _close(wires)
 
 
+@contextmanager
+def _frozen(pid: int) -> Iterator[None]:
+    """A worker that takes nothing, so that the other one does."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        stat = Path(f"/proc/{pid}/stat")
+        assert eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_the_other_worker_goes_on_meanwhile(start: Start) -> None:
     arbiter = start("-w", "2", "--threads", "2", "--timeout", str(TIMEOUT))
     stuck, well = arbiter.booted(2)
-    os.kill(stuck, signal.SIGSTOP)  # so that the other one takes the clients
-    clients = [arbiter.connect() for _ in range(3)]
-    assert {_pid(client) for client in clients} == {well}
-    os.kill(stuck, signal.SIGCONT)
-    os.kill(well, signal.SIGSTOP)  # and this one what hangs
-    wires = _hang(arbiter, 60, requests=2)
-    os.kill(well, signal.SIGCONT)
-    timeouts: list[re.Match[str]] = []
-    waiting = threading.Thread(
-        target=lambda: timeouts.extend(arbiter.wait_for(r"WORKER TIMEOUT \(pid:(\d+)\)"))
-    )
-    waiting.start()
-    while waiting.is_alive():
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(arbiter.connect())) for _ in range(3)]
+        with _frozen(stuck):
+            assert {_pid(client) for client in clients} == {well}
+        with _frozen(well):
+            wires = _hang(arbiter, 60, requests=2)
+        stack.callback(_close, wires)
+        timeouts: list[re.Match[str]] = []
+        waiting = threading.Thread(
+            target=lambda: timeouts.extend(arbiter.wait_for(r"WORKER TIMEOUT \(pid:(\d+)\)"))
+        )
+        waiting.start()
+        while waiting.is_alive():
+            assert {_pid(client) for client in clients} == {well}
+        arbiter.booted(3)
+        assert [int(timeout.group(1)) for timeout in timeouts] == [stuck]
         assert {_pid(client) for client in clients} == {well}
-    arbiter.booted(3)
-    assert [int(timeout.group(1)) for timeout in timeouts] == [stuck]
-    for client in clients:
-        client.close()
-    _close(wires)
 
 
 def _pid(client: http.client.HTTPConnection) -> int:
