@@ -29,7 +29,7 @@ class Mounts:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
-        prefixes = self._prefixes.get(environ["SERVER_PORT"]) or self._prefixes.get(None, ())
+        prefixes = self._prefixes.get(environ["SERVER_PORT"]) or self._prefixes.get(None, [])
         for prefix in prefixes:
             if path == prefix or path.startswith(f"{prefix}/"):
                 environ["SCRIPT_NAME"] += prefix

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from gunicorn.glogging import Logger
 from .settings import is_set
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -32,7 +31,7 @@ _PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 
 def observe(app: WSGIApplication, worker: Any) -> WSGIApplication:
-    """The application, wrapped if the access log or a hook of `worker` wants to know of requests."""
+    """The application, wrapped if the access log or a hook wants to know of requests."""
     cfg, log = worker.cfg, worker.log
     # A class with an access() of its own, as for statsd, decides there.
     logs = type(log).access is not Logger.access or log.access_log_enabled
@@ -195,7 +194,7 @@ class _Exchange:
     def follow(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """The answer's body; what is all there is left as it is, for the server to send at once."""
         if type(result) in (list, tuple):
-            self.response.sent += sum(len(item) for item in result if isinstance(item, bytes))
+            self.response.sent += _length(result)
         elif self._file is not None and result is self._file[0]:
             length = self.response.response_length
             self.response.sent += self._file[1] if length is None else min(length, self._file[1])
@@ -221,7 +220,7 @@ class _Exchange:
         taken = timedelta(seconds=time.monotonic() - self._began)
         try:
             log.access(self.response, self.request, self._environ, taken)
-        except Exception:  # noqa: BLE001  # a logger class of the user's must not cost an answer
+        except Exception:  # a logger class of the user's must not cost an answer
             log.exception("Exception in the access log")
 
     def end(self) -> None:
@@ -231,7 +230,7 @@ class _Exchange:
         worker = self._observer.worker
         try:
             after(worker, self.request, self._environ, self.response)
-        except Exception:  # noqa: BLE001  # as gunicorn does
+        except Exception:  # as gunicorn does
             worker.log.exception("Exception in post_request hook")
 
 
@@ -266,6 +265,11 @@ class _Body:
                 self._result.close()
         finally:
             self._exchange.end()
+
+
+def _length(items: Iterable[object]) -> int:
+    """What bytes there are; anything else is for the server to refuse."""
+    return sum(len(item) for item in items if isinstance(item, bytes))
 
 
 def _fields(environ: WSGIEnvironment) -> list[tuple[str, str]]:

@@ -124,7 +124,8 @@ def _default(setting: Any) -> Any:
 
 
 def _shown(value: object) -> str:
-    return f"{value.__name__}()" if callable(value) else f'"{value}"'
+    name = getattr(value, "__name__", "")
+    return f"{name}()" if name else f'"{value}"'
 
 
 def ignored_variables(environ: Mapping[str, str]) -> list[str]:

@@ -8,28 +8,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OWN = frozenset(
-    # Where it starts
-    "config wsgi_app paste raw_paste_global_conf chdir pythonpath raw_env check_config print_config "
-    # Processes
-    "bind backlog reuse_port workers worker_class preload_app daemon pidfile proc_name "
-    "default_proc_name user group umask initgroups worker_tmp_dir reload reload_engine "
-    "reload_extra_files control_socket control_socket_mode control_socket_disable "
-    "dirty_apps dirty_workers dirty_timeout dirty_threads dirty_graceful_timeout "
-    # Logs
-    "errorlog loglevel capture_output logger_class logconfig logconfig_dict logconfig_json "
-    "syslog_addr syslog syslog_prefix syslog_facility disable_redirect_access_to_syslog "
-    "enable_stdio_inheritance statsd_host dogstatsd_tags statsd_prefix enable_backlog_metric "
-    # Hooks
-    "on_starting on_reload when_ready pre_fork post_fork post_worker_init worker_int worker_abort "
-    "pre_exec child_exit worker_exit nworkers_changed on_exit on_dirty_starting dirty_post_fork "
-    "dirty_worker_init dirty_worker_exit".split()
-)
+# Words of a text, so that they can be read.
+_START = """
+    config wsgi_app paste raw_paste_global_conf chdir pythonpath raw_env check_config print_config
+"""
+_PROCESSES = """
+    bind backlog reuse_port workers worker_class preload_app daemon pidfile proc_name
+    default_proc_name user group umask initgroups worker_tmp_dir reload reload_engine
+    reload_extra_files control_socket control_socket_mode control_socket_disable dirty_apps
+    dirty_workers dirty_timeout dirty_threads dirty_graceful_timeout
+"""
+_LOGS = """
+    errorlog loglevel capture_output logger_class logconfig logconfig_dict logconfig_json
+    syslog_addr syslog syslog_prefix syslog_facility disable_redirect_access_to_syslog
+    enable_stdio_inheritance statsd_host dogstatsd_tags statsd_prefix enable_backlog_metric
+"""
+_HOOKS = """
+    on_starting on_reload when_ready pre_fork post_fork post_worker_init worker_int worker_abort
+    pre_exec child_exit worker_exit nworkers_changed on_exit on_dirty_starting dirty_post_fork
+    dirty_worker_init dirty_worker_exit
+"""
+OWN = frozenset((_START + _PROCESSES + _LOGS + _HOOKS).split())
 
-ELSEWHERE = frozenset(
-    "asgi_loop asgi_lifespan asgi_disconnect_grace_period websocket_max_message_size root_path "
-    "uwsgi_allow_ips tmp_upload_dir".split()
-)
+_OTHER_WORKERS = """
+    asgi_loop asgi_lifespan asgi_disconnect_grace_period websocket_max_message_size root_path
+    uwsgi_allow_ips tmp_upload_dir
+"""
+ELSEWHERE = frozenset(_OTHER_WORKERS.split())
 
 MAPPED: dict[str, str] = {
     "threads": "threads",
@@ -69,8 +74,8 @@ class Refusal:
 _STRICT = "requests are parsed strictly, which has no exceptions; leave it unset"
 _PYTHON_TLS = "TLS is native, not Python's; leave it unset"
 _HTTP2 = (
-    "HTTP/2 is not negotiated here; leave it unset, and for HTTP/2 without TLS set PROWINGEN_HTTP=2 "
-    "and PROWINGEN_ENGINE=proxygen"
+    "HTTP/2 is not negotiated here; leave it unset, and for HTTP/2 without TLS set the variables "
+    "PROWINGEN_HTTP=2 and PROWINGEN_ENGINE=proxygen"
 )
 
 REFUSED = {

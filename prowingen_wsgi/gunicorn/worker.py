@@ -54,6 +54,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     cfg: Any
     log: Any
     sockets: list[Any]
+    alive: bool
 
     @classmethod
     def check_config(cls, _cfg: Any, log: Any) -> None:

@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.arbiter import Arbiter
 
 HERE = Path(__file__).parent
-if str(HERE) not in sys.path:
-    sys.path.insert(0, str(HERE))
-
-from arbiter import Arbiter  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -43,7 +43,11 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     body = json.dumps(answer).encode()
     start_response(
         "200 OK",
-        [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("X-Answer", "42")],
+        [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("X-Answer", "42"),
+        ],
     )
     return [body]
 

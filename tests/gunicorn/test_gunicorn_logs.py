@@ -8,13 +8,13 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from arbiter import TIME_LIMIT, eventually
+from harness.arbiter import TIME_LIMIT, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from arbiter import Arbiter
+    from harness.arbiter import Arbiter
 
     Start = Callable[..., Arbiter]
 
@@ -29,7 +29,8 @@ def test_the_access_log_has_its_default_format(start: Start, tmp_path: Path) -> 
     arbiter.ask("/a%20b?x=1", Referer="http://r/", User_Agent="tester/1")
     (line,) = _lines(tmp_path / "access.log", 1)
     assert re.fullmatch(
-        r'127\.0\.0\.1 - - \[[^]]+\] "GET /a%20b\?x=1 HTTP/1\.1" 200 \d+ "http://r/" "tester/1"', line
+        r'127\.0\.0\.1 - - \[[^]]+\] "GET /a%20b\?x=1 HTTP/1\.1" 200 \d+ "http://r/" "tester/1"',
+        line,
     )
 
 
@@ -77,7 +78,7 @@ def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
     log, errors = tmp_path / "access.log", tmp_path / "error.log"
     assert eventually(lambda: errors.exists() and errors.read_text().count("Booting") == 2)
     address = re.findall(r"Listening at: (\S+)", errors.read_text())[0]
-    arbiter.addresses = lambda: [address]  # type: ignore[method-assign]
+    arbiter.known_addresses = [address]
     arbiter.ask("/before")
     _lines(log, 1)
     log.rename(tmp_path / "access.log.1")
@@ -106,7 +107,7 @@ def test_errors_go_to_gunicorns_error_log(start: Start, tmp_path: Path) -> None:
     log = tmp_path / "error.log"
     assert eventually(lambda: log.exists() and "Booting" in log.read_text())
     address = re.findall(r"Listening at: (\S+)", log.read_text())[0]
-    arbiter.addresses = lambda: [address]  # type: ignore[method-assign]
+    arbiter.known_addresses = [address]
     assert arbiter.ask("/fail")[0] == 500
     assert eventually(lambda: "ValueError: the application failed" in log.read_text())
     assert re.search(r"\[\d+\] \[ERROR\] .*GET /fail", log.read_text())
@@ -165,7 +166,8 @@ def on_reload(server): say("on_reload")
 def pre_request(worker, req):
     req.started = time.monotonic()
     req.headers.append(("X-ADDED", "by a hook"))
-    say(f"pre_request {req.method} {req.path} {req.query} {req.version} {dict(req.headers)['HOST']!r}")
+    host = dict(req.headers)["HOST"]
+    say(f"pre_request {req.method} {req.path} {req.query} {req.version} {host!r}")
 
 def post_request(worker, req, environ, resp):
     say(f"post_request {environ['PATH_INFO']} {resp.status} {resp.sent} {req.started > 0}")

@@ -8,13 +8,13 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from arbiter import Load, eventually
+from harness.arbiter import Load, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from arbiter import Arbiter
+    from harness.arbiter import Arbiter
 
     Start = Callable[..., Arbiter]
 
@@ -69,7 +69,12 @@ def test_a_killed_worker_is_replaced(start: Start) -> None:
     os.kill(first, signal.SIGKILL)
     third = arbiter.booted(3)[2]
     seen: set[int] = set()
-    assert eventually(lambda: seen.add(arbiter.look()["pid"]) or seen == {second, third})
+
+    def both_answer() -> bool:
+        seen.add(arbiter.look()["pid"])
+        return seen == {second, third}
+
+    assert eventually(both_answer)
 
 
 def test_a_termination_lets_requests_finish(start: Start) -> None:
@@ -156,7 +161,7 @@ def test_a_change_of_an_extra_file_reloads(start: Start, tmp_path: Path) -> None
     extra.write_text("1")
     arbiter = start("--reload", "--reload-engine", "poll", "--reload-extra-file", str(extra))
     first = arbiter.look()["pid"]
-    assert _touched_until(extra, lambda: arbiter.look()["pid"] != first)
+    assert _touched_until(extra, lambda: bool(arbiter.look()["pid"] != first))
 
 
 def _touched_until(path: Path, condition: Callable[[], bool]) -> bool:

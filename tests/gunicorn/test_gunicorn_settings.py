@@ -10,7 +10,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from prowingen_wsgi.config import OPTIONS, ConfigError
 from prowingen_wsgi.gunicorn import tables
 from prowingen_wsgi.gunicorn.settings import configure, ignored_variables, unsupported
@@ -18,7 +17,7 @@ from prowingen_wsgi.gunicorn.settings import configure, ignored_variables, unsup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from arbiter import Arbiter
+    from harness.arbiter import Arbiter
 
 
 def _config(**settings: Any) -> Any:
@@ -92,7 +91,9 @@ def test_zero_is_no_limit_to_gunicorn() -> None:
 
 
 def test_tls_settings_become_options() -> None:
-    settings = _config(certfile="a.pem", keyfile="b.pem", ca_certs="c.pem", cert_reqs=2, ciphers="X")
+    settings = _config(
+        certfile="a.pem", keyfile="b.pem", ca_certs="c.pem", cert_reqs=2, ciphers="X"
+    )
     config = configure(settings, {"PROWINGEN_TLS_MIN_VERSION": "1.3"})
     assert (config.certfile, config.keyfile, config.ca_certs) == ("a.pem", "b.pem", "c.pem")
     assert (config.cert_reqs, config.ciphers, config.tls_min_version) == ("required", "X", "1.3")
