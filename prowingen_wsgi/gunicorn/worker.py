@@ -84,7 +84,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         try:
             server = self._start()
-        except (ConfigError, OSError, RuntimeError) as error:
+        except (ConfigError, OSError, RuntimeError, TypeError) as error:
             self.log.error("Cannot serve: %s", error)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)  # tells the arbiter not to try again
         try:
