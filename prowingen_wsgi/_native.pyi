@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, final, overload
 
 from _typeshed import ReadableBuffer
+from _typeshed.wsgi import ErrorStream
 
 # What pybind11 makes its classes with; under this name it is not to be had at run time.
 class _Pybind11Type(type): ...
@@ -34,12 +35,14 @@ class Server(metaclass=_Pybind11Type):
         access_log: Callable[[str], None] | None,
         interface: str = "wsgi",
         multiprocess: bool = False,
+        errors: ErrorStream | None = None,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
         interface: how the application is called: "wsgi" (PEP 3333), or "listener" for a handler
             that takes a Request and a Response.
         multiprocess: what the environ says as wsgi.multiprocess.
+        errors: wsgi.errors; without it, what sys.stderr is when a request is taken.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

@@ -15,10 +15,13 @@ class Mounts:
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
-        self._prefixes: dict[str, list[str]] = {}
+        self._prefixes: dict[str | None, list[str]] = {}
 
-    def add(self, port: str, path: str) -> None:
-        """Mounts the application at a path, as "/api" or "" for everywhere, of a SERVER_PORT."""
+    def add(self, port: str | None, path: str) -> None:
+        """Mounts the application at a path, as "/api" or "" for everywhere, of a SERVER_PORT.
+
+        None stands for every port that nothing else is mounted on.
+        """
         prefixes = self._prefixes.setdefault(port, [])
         # PATH_INFO has a path's bytes as latin-1.
         prefixes.append(path.encode().decode("latin-1"))
@@ -26,7 +29,8 @@ class Mounts:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
-        for prefix in self._prefixes.get(environ["SERVER_PORT"], ()):
+        prefixes = self._prefixes.get(environ["SERVER_PORT"]) or self._prefixes.get(None, [])
+        for prefix in prefixes:
             if path == prefix or path.startswith(f"{prefix}/"):
                 environ["SCRIPT_NAME"] += prefix
                 environ["PATH_INFO"] = path[len(prefix) :]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from signal import Signals
     from types import TracebackType
 
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import ErrorStream, WSGIApplication
 
 __all__ = ["Server", "serve"]
 
@@ -60,6 +60,7 @@ class Server:
     interface: how `app` is called: "wsgi", or "listener" for a handler as `create_server` takes.
     listeners: open sockets to serve on instead of opening `config.bind`; they are taken over.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
+    errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
     Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
     engine is not built in, and TypeError if `app` or `access_log` cannot be called.
@@ -74,6 +75,7 @@ class Server:
         interface: str = "wsgi",
         listeners: Sequence[Listener] | None = None,
         multiprocess: bool = False,
+        errors: ErrorStream | None = None,
     ) -> None:
         if not callable(app):
             what = "a WSGI application" if interface == "wsgi" else "a handler"
@@ -86,6 +88,7 @@ class Server:
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._multiprocess = multiprocess
+        self._errors = errors
         self._listeners = (
             open_listeners(self.config.bind, self.config.backlog)
             if listeners is None
@@ -162,6 +165,7 @@ class Server:
                 access_log=self._access_log,
                 interface=self._interface,
                 multiprocess=self._multiprocess,
+                errors=self._errors,
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None

@@ -58,13 +58,13 @@ class Server {
  public:
   Server(const py::object& app, const std::vector<std::pair<int, std::string>>& listeners,
          const py::dict& options, py::object log, const std::optional<py::object>& access_log,
-         const std::string& interface, bool multiprocess)
+         const std::string& interface, bool multiprocess, const py::object& errors)
       : options_(read_options(options)),
         engine_entry_(find_engine(options_.engine)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
-        application_(make_adapter(app, interface, multiprocess)) {
+        application_(make_adapter(app, interface, multiprocess, errors)) {
     for (const auto& [fd, description] : listeners) {
       listeners_.push_back({UniqueFd(fd), description});
     }
@@ -247,14 +247,15 @@ class Server {
 
  private:
   std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, const std::string& interface,
-                                              bool multiprocess) {
+                                              bool multiprocess, const py::object& errors) {
     const auto report = [this](Severity severity, const std::string& message) {
       log_error(severity, message);
     };
     auto callable = wsgi::PyRef::borrow(app.ptr());
     if (interface == "wsgi") {
+      auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
       return std::make_unique<wsgi::Application>(std::move(callable), options_, multiprocess,
-                                                 drop_list_, report);
+                                                 std::move(stream), drop_list_, report);
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callable), options_, drop_list_, report);
@@ -362,9 +363,10 @@ void bind_server(py::module_& m) {
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and a WSGI application.")
       .def(py::init<const py::object&, const std::vector<std::pair<int, std::string>>&,
                     const py::dict&, py::object, const std::optional<py::object>&,
-                    const std::string&, bool>(),
+                    const std::string&, bool, const py::object&>(),
            py::arg("app"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
+           py::arg("errors") = py::none(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("max_requests"), py::arg("grace"),

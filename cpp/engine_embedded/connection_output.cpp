@@ -104,7 +104,8 @@ bool Connection::decide_keep_alive(const Http1Exchange& exchange) const {
   if (!exchange.keep_alive || exchange.framing == ResponseFraming::until_close) return false;
   // What has been accepted is still answered; only the last answer says that no more will be.
   const bool last = pipeline_.back().get() == &exchange && !held_;
-  if (last && (io_.draining() || peer_finished_)) return false;
+  const bool none_awaited = io_.options().keep_alive_timeout == 0;
+  if (last && (io_.draining() || peer_finished_ || none_awaited)) return false;
   if (incoming_.get() == &exchange && reading_ == Reading::body) {
     // The body is not read to its end. A client that waits for 100 may never send it, and more
     // than drain_limit of it is not worth reading.

@@ -23,15 +23,15 @@ bool exact_items(PyObject* result, Items& items) {
 
 }  // namespace
 
-Application::Application(PyRef callable, const Options& options, bool multiprocess,
+Application::Application(PyRef callable, const Options& options, bool multiprocess, PyRef errors,
                          DropList& drop_list, ReportError report)
     : callable_(std::move(callable)),
       drop_list_(drop_list),
       high_water_(options.write_high_water),
       report_(std::move(report)) {
   const auto& software = options.server_header;
-  if (!environ_.init(options.threads > 1, multiprocess,
-                     software.empty() ? "prowingen" : software)) {
+  if (!environ_.init(options.threads > 1, multiprocess, software.empty() ? "prowingen" : software,
+                     std::move(errors))) {
     throw std::runtime_error("cannot build the environ template");
   }
 }

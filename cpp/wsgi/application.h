@@ -19,8 +19,9 @@ namespace prowingen::wsgi {
 class Application final : public Adapter {
  public:
   /// `multiprocess`: other processes run the same application (PEP 3333).
-  Application(PyRef callable, const Options& options, bool multiprocess, DropList& drop_list,
-              ReportError report);
+  /// `errors`: wsgi.errors; null: what sys.stderr is at each request.
+  Application(PyRef callable, const Options& options, bool multiprocess, PyRef errors,
+              DropList& drop_list, ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
 

@@ -76,8 +76,10 @@ PyObject* FieldNames::key(std::string_view name) {
   return result;
 }
 
-bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view software) {
+bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view software,
+                          PyRef errors) {
   const Runtime& r = runtime();
+  errors_ = std::move(errors);
   template_ = PyRef::steal(PyDict_New());
   if (!template_) return false;
   PyObject* dict = template_.get();
@@ -107,7 +109,7 @@ PyRef EnvironBuilder::build(const Exchange& exchange, PyObject* input) {
       PyDict_SetItem(dict, r.raw_uri, raw.get()) < 0) {
     return {};
   }
-  PyObject* errors = PySys_GetObject("stderr");
+  PyObject* errors = errors_ ? errors_.get() : PySys_GetObject("stderr");
   const bool done =
       set(dict, r.request_method, method_text(head.method())) &&
       set(dict, r.path_info, PyRef::steal(latin1(percent_decode(target.path, decoded_path_)))) &&

@@ -34,8 +34,9 @@ class FieldNames {
 
 class EnvironBuilder {
  public:
-  /// `software`: SERVER_SOFTWARE. False with a Python error set.
-  bool init(bool multithread, bool multiprocess, std::string_view software);
+  /// `software`: SERVER_SOFTWARE. `errors`: wsgi.errors; null: what sys.stderr is at each request.
+  /// False with a Python error set.
+  bool init(bool multithread, bool multiprocess, std::string_view software, PyRef errors);
 
   /// A new dict, `input` included as wsgi.input; null with a Python error set.
   PyRef build(const Exchange& exchange, PyObject* input);
@@ -51,6 +52,7 @@ class EnvironBuilder {
   bool set_local_end(PyObject* environ, const ConnectionInfo& peer);
 
   PyRef template_;
+  PyRef errors_;
   FieldNames names_;
   LocalEnd local_;
   std::string decoded_path_;

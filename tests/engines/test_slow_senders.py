@@ -74,6 +74,12 @@ def test_idle_connection_is_closed_silently(serve: ServeFixture) -> None:
         assert 0.2 < time.monotonic() - started < 2
 
 
+def test_an_answer_says_that_no_further_request_is_awaited(serve: ServeFixture) -> None:
+    with serve(hello, keep_alive_timeout=0).connect() as wire:
+        assert wire.ask().closes
+        wire.expect_closed()
+
+
 def test_idle_time_starts_anew_with_each_request(serve: ServeFixture) -> None:
     with serve(hello, keep_alive_timeout=0.6).connect() as wire:
         for _ in range(4):

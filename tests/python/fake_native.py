@@ -29,8 +29,9 @@ class Server:
         access_log: Callable[[str], None] | None,
         interface: str = "wsgi",
         multiprocess: bool = False,
+        errors: object = None,
     ) -> None:
-        assert (interface, multiprocess) == ("wsgi", False)
+        assert (interface, multiprocess, errors) == ("wsgi", False, None)
         self.calls: list[str] = []
         self.options = dict(options)
         self._app = app

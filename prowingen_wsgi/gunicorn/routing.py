@@ -1,0 +1,59 @@
+"""What the server and the application have to say, on its way to gunicorn's error log."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from typing import Any
+
+from ..logs import error_log
+
+_LEVELS = (
+    (logging.CRITICAL, "critical"),
+    (logging.ERROR, "error"),
+    (logging.WARNING, "warning"),
+    (logging.INFO, "info"),
+)
+
+
+class _ToGunicorn(logging.Handler):
+    """Hands records to a logger of gunicorn's, which may count them for statsd too."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = next((name for least, name in _LEVELS if record.levelno >= least), "debug")
+        getattr(self._log, level)(record.getMessage(), exc_info=record.exc_info)
+
+
+def route_errors(log: Any) -> None:
+    """Makes gunicorn's logger the only place that the server's messages go to."""
+    error_log.handlers[:] = [_ToGunicorn(log)]
+    error_log.propagate = False
+    error_log.setLevel(logging.DEBUG)  # gunicorn's has a level of its own
+    error_log.disabled = False
+
+
+class ErrorStream(io.TextIOBase):
+    """wsgi.errors (PEP 3333): writes to the streams of gunicorn's error log, wherever that goes.
+
+    They are looked up for each write, since a log that is reopened has another one.
+    """
+
+    def write(self, text: str) -> int:
+        for stream in self._streams():
+            stream.write(text)
+            stream.flush()
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    @staticmethod
+    def _streams() -> list[Any]:
+        handlers = logging.getLogger("gunicorn.error").handlers
+        streams = [getattr(handler, "stream", None) for handler in handlers]
+        return [stream for stream in streams if stream is not None] or [sys.stderr]

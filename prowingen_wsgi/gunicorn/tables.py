@@ -1,0 +1,150 @@
+"""Each setting of gunicorn, in one of four tables; `settings` says what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Words of a text, so that they can be read.
+_START = """
+    config wsgi_app paste raw_paste_global_conf chdir pythonpath raw_env check_config print_config
+"""
+_PROCESSES = """
+    bind backlog reuse_port workers worker_class preload_app daemon pidfile proc_name
+    default_proc_name user group umask initgroups worker_tmp_dir reload reload_engine
+    reload_extra_files control_socket control_socket_mode control_socket_disable dirty_apps
+    dirty_workers dirty_timeout dirty_threads dirty_graceful_timeout
+"""
+_LOGS = """
+    errorlog loglevel capture_output logger_class logconfig logconfig_dict logconfig_json
+    syslog_addr syslog syslog_prefix syslog_facility disable_redirect_access_to_syslog
+    enable_stdio_inheritance statsd_host dogstatsd_tags statsd_prefix enable_backlog_metric
+"""
+_HOOKS = """
+    on_starting on_reload when_ready pre_fork post_fork post_worker_init worker_int worker_abort
+    pre_exec child_exit worker_exit nworkers_changed on_exit on_dirty_starting dirty_post_fork
+    dirty_worker_init dirty_worker_exit
+"""
+OWN = frozenset((_START + _PROCESSES + _LOGS + _HOOKS).split())
+
+_OTHER_WORKERS = """
+    asgi_loop asgi_lifespan asgi_disconnect_grace_period websocket_max_message_size root_path
+    uwsgi_allow_ips tmp_upload_dir
+"""
+ELSEWHERE = frozenset(_OTHER_WORKERS.split())
+
+MAPPED: dict[str, str] = {
+    "threads": "threads",
+    "worker_connections": "max_connections",
+    "keepalive": "keep_alive_timeout",
+    "timeout": "the heartbeat, which stops when all threads are stuck",
+    "graceful_timeout": "graceful_timeout",
+    "max_requests": "a graceful stop",
+    "max_requests_jitter": "drawn for each worker",
+    "limit_request_line": "max_request_line",
+    "limit_request_fields": "max_header_fields",
+    "limit_request_field_size": "max_field_line",
+    "accesslog": "calls of the logger class",
+    "access_log_format": "calls of the logger class",
+    "pre_request": "a wrapper of the application, where set",
+    "post_request": "a wrapper of the application, where set",
+}
+"""For each setting, the option that it becomes or what sees to it."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a setting cannot be honoured and what to do; which other values than its default can."""
+
+    way_out: str
+    accepts: Callable[[Any], bool] = lambda _: False
+
+
+_STRICT = "requests are parsed strictly, which has no exceptions; leave it unset"
+_PYTHON_TLS = "TLS is native, not Python's; leave it unset"
+_HTTP2 = (
+    "HTTP/2 is not negotiated here; leave it unset, and for HTTP/2 without TLS set the variables "
+    "PROWINGEN_HTTP=2 and PROWINGEN_ENGINE=proxygen"
+)
+
+REFUSED = {
+    "spew": Refusal("it traces the main thread, where no application runs; leave it unset"),
+    "http_parser": Refusal("there is one parser, a native one; leave it unset"),
+    "protocol": Refusal("HTTP is all that is spoken; use proxy_pass in nginx, and leave it unset"),
+    "sendfile": Refusal(
+        "files are sent with sendfile(2) wherever that is possible; leave it and the variable "
+        "SENDFILE unset",
+        lambda use: use is not False,
+    ),
+    "permit_obsolete_folding": Refusal(_STRICT),
+    "strip_header_spaces": Refusal(_STRICT),
+    "permit_unconventional_http_method": Refusal(
+        "every method that is a token is passed on; leave it unset"
+    ),
+    "permit_unconventional_http_version": Refusal(_STRICT),
+    "casefold_http_method": Refusal("methods are case-sensitive (RFC 9110); leave it unset"),
+    "header_map": Refusal("fields with an underscore in their names are dropped; set it to drop"),
+    **dict.fromkeys(
+        (
+            "forwarded_allow_ips",
+            "secure_scheme_headers",
+            "forwarder_headers",
+            "proxy_protocol",
+            "proxy_allow_ips",
+        ),
+        Refusal(
+            "what proxies say is not believed by this server yet; leave it unset, or empty",
+            lambda trusted: not trusted,
+        ),
+    ),
+    **dict.fromkeys(
+        ("certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers", "ssl_version", "ssl_context"),
+        Refusal("TLS is not part of this server yet; leave it to a proxy"),
+    ),
+    "suppress_ragged_eofs": Refusal(_PYTHON_TLS),
+    "do_handshake_on_connect": Refusal(_PYTHON_TLS),
+    "http_protocols": Refusal(_HTTP2),
+    "http2_cleartext": Refusal(_HTTP2),
+    "http2_max_concurrent_streams": Refusal(_HTTP2),
+    "http2_initial_window_size": Refusal(_HTTP2),
+    "http2_max_frame_size": Refusal(_HTTP2),
+    "http2_max_header_list_size": Refusal(_HTTP2),
+}
+
+GOVERNED = {
+    "bind": "bind",
+    "backlog": "backlog",
+    "threads": "threads",
+    "max_connections": "worker_connections",
+    "workers": "workers",
+    "preload": "preload_app",
+    "max_requests": "max_requests",
+    "max_requests_jitter": "max_requests_jitter",
+    "worker_timeout": "timeout",
+    "reload": "reload",
+    "reload_paths": "reload_extra_files",
+    "user": "user",
+    "group": "group",
+    "umask": "umask",
+    "pidfile": "pidfile",
+    "chdir": "chdir",
+    "pythonpath": "pythonpath",
+    "max_request_line": "limit_request_line",
+    "max_header_fields": "limit_request_fields",
+    "max_field_line": "limit_request_field_size",
+    "keep_alive_timeout": "keepalive",
+    "graceful_timeout": "graceful_timeout",
+    "access_log": "accesslog",
+    "access_log_format": "access_log_format",
+    "log_level": "loglevel",
+}
+"""Options of this server that gunicorn decides about, with the setting that does."""
+
+WITHOUT_EFFECT = {
+    "max_rss": "set max_requests instead",
+    "env_file": "set raw_env instead",
+}
+"""Further options that a process manager of this server's own would see to."""

@@ -1,0 +1,217 @@
+r"""gunicorn's worker: a `Server` on gunicorn's sockets, and a main thread that minds the process.
+
+    booting --run()--> serving --TERM, max_requests, reload, no arbiter--> draining --> gone
+                          \--QUIT, INT, ABRT---------------------------------\----------^
+
+The main thread does what gunicorn asks of a worker: it handles signals, tells the arbiter that the
+worker is well as long as its threads are not stuck, and looks whether the arbiter is still there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import socket
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+from gunicorn.workers.base import Worker as BaseWorker
+
+from ..config import ConfigError
+from ..listeners import Listener
+from ..mounts import Mounts
+from ..server import Server, choose_engine
+from .observing import observe
+from .routing import ErrorStream, route_errors
+from .settings import configure, ignored_variables, unsupported
+from .sharing import company
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from _typeshed.wsgi import WSGIApplication
+
+    from .. import _native
+
+# How often the main thread looks around; for short timeouts, four times in each.
+_LOOK = 1.0
+# What the server writes into the pipe that wakes the main thread when max_requests are taken;
+# anything else there is the number of a signal.
+_LIMIT_REACHED = b"L"
+# What threads may need beyond `graceful_timeout` before an orphan just exits, in seconds.
+_ORPHAN_MARGIN = 5.0
+
+
+class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
+    """`gunicorn -k prowingen_wsgi.gunicorn.Worker`."""
+
+    cfg: Any
+    log: Any
+    sockets: list[Any]
+    alive: bool
+
+    @classmethod
+    def check_config(cls, _cfg: Any, log: Any) -> None:
+        """Called once by the arbiter."""
+        for warning in ignored_variables(os.environ):
+            log.warning(warning)
+
+    def __init__(
+        self, age: int, ppid: int, sockets: Any, app: Any, timeout: float, cfg: Any, log: Any
+    ) -> None:
+        # In the arbiter, which this stops: in a worker it would be said by each, again and again.
+        self.config = _configure(cfg, log)
+        super().__init__(age, ppid, sockets, app, timeout, cfg, log)
+        self._place = company().join(self)
+        self._server: Server | None = None
+        self._exit_code = 0
+        self._look = min(_LOOK, timeout / 2) if timeout else _LOOK
+
+    def init_process(self) -> None:
+        self._place.enter()
+        # Before the application registers exit handlers, and so run after them.
+        atexit.register(self._leave)
+        super().init_process()
+
+    # ---- serving
+
+    def run(self) -> None:
+        try:
+            server = self._start()
+        except (ConfigError, OSError, RuntimeError, TypeError) as error:
+            self.log.error("Cannot serve: %s", error)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)  # tells the arbiter not to try again
+        try:
+            while self.alive:
+                self._mind(server)
+                self._wait()
+            self._drain(server)
+        except SystemExit as ending:
+            self._exit_code = ending.code if isinstance(ending.code, int) else 1
+            raise
+        finally:
+            server.stop(graceful=0)
+
+    def _start(self) -> Server:
+        route_errors(self.log)
+        # The arbiter compares with the monotonic clock, and finds the wall clock's time until now.
+        self.notify()
+        self._server = server = Server(
+            observe(self._mounted(), self),
+            self.config,
+            listeners=[_share(sock) for sock in self.sockets],
+            multiprocess=self.cfg.workers > 1,
+            errors=None if self.cfg.errorlog == "-" else ErrorStream(),
+        )
+        server.supervised_by(self._introduce)
+        server.start()
+        return server
+
+    def _mounted(self) -> WSGIApplication:
+        """The application, below the path that gunicorn's users set as variable SCRIPT_NAME."""
+        app: WSGIApplication = self.wsgi
+        path = os.environ.get("SCRIPT_NAME", "").rstrip("/")
+        if not path:
+            return app
+        mounts = Mounts(app)
+        mounts.add(None, path)
+        return mounts
+
+    def _introduce(self, native: _native.Server) -> None:
+        native.supervise(
+            self._place.scoreboard,
+            self._place.slot,
+            lifeline=os.dup(self._place.lifeline),
+            status_pipe=self.PIPE[1],
+            max_requests=self.max_requests if self.cfg.max_requests else 0,
+            grace=self.config.graceful_timeout + _ORPHAN_MARGIN,
+        )
+
+    def _mind(self, server: Server) -> None:
+        # The last sign of life is then as old as the stall: gunicorn kills on time.
+        if server.stalled_for() < self._look:
+            self.notify()
+        self.nr = server.stats()["requests_taken"]
+        if self.alive and self.ppid != os.getppid():
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.alive = False
+
+    def _wait(self) -> None:
+        """Until the next look, or until a signal or the server has something to say."""
+        if not select.select([self.PIPE[0]], [], [], self._look)[0]:
+            return
+        with suppress(BlockingIOError):
+            if _LIMIT_REACHED in os.read(self.PIPE[0], 4096) and self.alive:
+                self.log.info("Autorestarting worker after %d requests.", self.max_requests)
+                self.alive = False
+
+    def _drain(self, server: Server) -> None:
+        """Lets requests finish; the sockets' queues are left to the other workers."""
+        stopping = threading.Thread(target=server.stop, name="prowingen-stop", daemon=True)
+        stopping.start()
+        if self.cfg.reuse_port:  # each worker has sockets of its own, which must not queue any more
+            for sock in self.sockets:
+                sock.close()
+        while stopping.is_alive():
+            self._mind(server)
+            stopping.join(self._look)
+
+    # ---- signals
+
+    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        """SIGABRT: the arbiter has not heard from this worker for `timeout`."""
+        if self._server is not None and self._server.stalled_for():
+            self.log.critical("All threads are stuck:\n%s", _stacks())
+        super().handle_abort(sig, frame)
+
+    # ---- the end
+
+    def _leave(self) -> None:
+        if self._server is None or not self._server.abandoned:
+            return
+        # The interpreter's clean-up would unwind threads that are still in the application, through
+        # native frames.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # its reader is gone, or it is closed
+                stream.flush()
+        os._exit(self._exit_code)
+
+
+def _configure(cfg: Any, log: Any) -> Any:
+    """The server's configuration. Raises HaltServer, which stops the arbiter in good order."""
+    reasons = unsupported(cfg)
+    if not reasons:
+        try:
+            config = configure(cfg, os.environ)
+            choose_engine(config)
+        except ConfigError as error:
+            reasons = [str(error)]
+        else:
+            return config
+    for reason in reasons:
+        log.error("prowingen_wsgi.gunicorn.Worker: %s", reason)
+    raise HaltServer("The worker class cannot honour the configuration.", Arbiter.WORKER_BOOT_ERROR)
+
+
+def _share(sock: Any) -> Listener:
+    """A listener of its own on one of gunicorn's sockets."""
+    return Listener(socket.socket(fileno=os.dup(sock.fileno())))
+
+
+def _stacks() -> str:
+    """Where each worker thread is."""
+    frames = sys._current_frames()
+    parts = []
+    for thread in threading.enumerate():
+        frame = frames.get(thread.ident or 0)
+        if frame is not None and thread.name.startswith("prowingen-worker-"):
+            calls = traceback.extract_stack(frame)
+            shown = [call for call in calls if call.filename != threading.__file__]
+            parts.append(f"{thread.name}:\n{''.join(traceback.format_list(shown))}")
+    return "".join(parts)

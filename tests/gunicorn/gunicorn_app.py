@@ -1,0 +1,99 @@
+"""What the tests have gunicorn serve; each answer says which process made it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_SHOWN = (
+    "wsgi.multiprocess",
+    "wsgi.multithread",
+    "wsgi.url_scheme",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "REMOTE_ADDR",
+    "HTTP_X_ADDED",
+)
+LOADED_BY = os.getpid()
+
+
+def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    path: str = environ["PATH_INFO"]
+    action = _ACTIONS.get(path)
+    result = action(environ) if action else None
+    if isinstance(result, _Stream):
+        start_response("200 OK", [("Content-Type", "text/plain"), ("X-Made", "bit by bit")])
+        return result
+    if path == "/file":
+        file = open(environ["QUERY_STRING"], "rb")  # noqa: SIM115, PTH123  # closed by the server
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](file, 4096)
+        return wrapped
+    seen = {key: environ[key] for key in _SHOWN if key in environ}
+    answer = {"pid": os.getpid(), "loaded_by": LOADED_BY, "threads": _worker_threads(), **seen}
+    body = json.dumps(answer).encode()
+    start_response(
+        "200 OK",
+        [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("X-Answer", "42"),
+        ],
+    )
+    return [body]
+
+
+def _worker_threads() -> int:
+    return sum(thread.name.startswith("prowingen-worker-") for thread in threading.enumerate())
+
+
+def _sleep(environ: WSGIEnvironment) -> None:
+    print("sleeping", environ["QUERY_STRING"], file=sys.stderr, flush=True)
+    time.sleep(float(environ["QUERY_STRING"]))
+
+
+def _fail(_environ: WSGIEnvironment) -> None:
+    raise ValueError("the application failed")
+
+
+def _complain(environ: WSGIEnvironment) -> None:
+    environ["wsgi.errors"].write("a complaint to wsgi.errors\n")
+
+
+def _read(environ: WSGIEnvironment) -> None:
+    environ["wsgi.input"].read()
+
+
+class _Stream:
+    def __init__(self, _environ: WSGIEnvironment) -> None:
+        self._left = 3
+
+    def __iter__(self) -> _Stream:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._left:
+            raise StopIteration
+        self._left -= 1
+        return b"0123456789"
+
+    def close(self) -> None:
+        print("the stream is closed", file=sys.stderr, flush=True)
+
+
+_ACTIONS: dict[str, Any] = {
+    "/sleep": _sleep,
+    "/fail": _fail,
+    "/complain": _complain,
+    "/read": _read,
+    "/stream": _Stream,
+}

@@ -1,0 +1,182 @@
+"""Signals, reloads and ends: no request fails that need not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.arbiter import Load, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.arbiter import Arbiter
+
+    Start = Callable[..., Arbiter]
+
+
+def _in_thread(call: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
+    results: list[object] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except OSError as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, results
+
+
+def test_reloads_under_load_fail_no_request(start: Start) -> None:
+    arbiter = start("-w", "2", "--threads", "2")
+    arbiter.booted(2)
+    with Load(arbiter) as load:
+        for reload in range(1, 4):
+            arbiter.send(signal.SIGHUP)
+            arbiter.booted(2 + 2 * reload)
+            arbiter.wait_for("Worker exiting", 2 * reload)
+    assert load.failures == []
+    assert len(load.pids) >= 4
+
+
+def test_a_worker_is_replaced_after_its_requests_without_a_failure(start: Start) -> None:
+    arbiter = start(
+        "-w", "2", "--threads", "4", "--max-requests", "300", "--max-requests-jitter", "100"
+    )
+    with Load(arbiter) as load:
+        arbiter.wait_for("Autorestarting worker after [34]", 4)
+        arbiter.booted(6)
+    assert load.failures == []
+    assert len(load.pids) >= 4
+
+
+def test_one_worker_alone_is_replaced_without_a_failure(start: Start) -> None:
+    arbiter = start("--threads", "4", "--max-requests", "200")
+    with Load(arbiter, clients=4) as load:
+        arbiter.booted(3)
+    assert load.failures == []
+
+
+def test_a_killed_worker_is_replaced(start: Start) -> None:
+    arbiter = start("-w", "2")
+    first, second = arbiter.booted(2)
+    os.kill(first, signal.SIGKILL)
+    third = arbiter.booted(3)[2]
+    seen: set[int] = set()
+
+    def both_answer() -> bool:
+        seen.add(arbiter.look()["pid"])
+        return seen == {second, third}
+
+    assert eventually(both_answer)
+
+
+def test_a_termination_lets_requests_finish(start: Start) -> None:
+    arbiter = start("--threads", "2", "--graceful-timeout", "10")
+    thread, results = _in_thread(lambda: arbiter.ask("/sleep?1.5")[0])
+    arbiter.wait_for("sleeping")
+    arbiter.send(signal.SIGTERM)
+    thread.join()
+    assert results == [200]
+    assert arbiter.wait() == 0
+
+
+def test_a_termination_waits_no_longer_than_it_may(start: Start) -> None:
+    arbiter = start("--threads", "2", "--graceful-timeout", "1")
+    thread, results = _in_thread(lambda: arbiter.ask("/sleep?60")[0])
+    arbiter.wait_for("sleeping")
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait(10) == 0
+    thread.join()
+    assert isinstance(results[0], OSError)
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT])
+def test_a_quit_is_quick(start: Start, number: signal.Signals) -> None:
+    arbiter = start("--threads", "2", "--graceful-timeout", "30")
+    thread, results = _in_thread(lambda: arbiter.ask("/sleep?60")[0])
+    arbiter.wait_for("sleeping")
+    arbiter.send(number)
+    assert arbiter.wait(10) == 0
+    thread.join()
+    assert isinstance(results[0], OSError)
+
+
+def test_workers_come_and_go_by_signal(start: Start) -> None:
+    arbiter = start("-w", "1")
+    arbiter.booted()
+    arbiter.send(signal.SIGTTIN)
+    arbiter.booted(2)
+    assert eventually(lambda: len(arbiter.members()) == 3)
+    arbiter.send(signal.SIGTTOU)
+    arbiter.wait_for("Worker exiting")
+    assert eventually(lambda: len(arbiter.members()) == 2)
+    assert arbiter.ask()[0] == 200
+
+
+def test_workers_leave_when_the_arbiter_is_killed(start: Start) -> None:
+    arbiter = start("-w", "2", "--threads", "2")
+    arbiter.booted(2)
+    arbiter.ask()
+    arbiter.process.kill()
+    assert arbiter.gone(15)
+
+
+RELOADED = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"%s"]
+"""
+
+
+def test_an_edit_is_served(start: Start, tmp_path: Path) -> None:
+    source = tmp_path / "edited.py"
+    source.write_text(RELOADED % "before")
+    arbiter = start("--reload", "--reload-engine", "poll", app="edited:app")
+    assert arbiter.ask() == (200, b"before")
+    source.write_text(RELOADED % "after")
+    assert _touched_until(source, lambda: arbiter.ask()[1] == b"after")
+    arbiter.wait_for("Worker reloading")
+
+
+def test_a_syntax_error_is_shown_until_it_is_mended(start: Start, tmp_path: Path) -> None:
+    source = tmp_path / "edited.py"
+    source.write_text("def app(:\n")
+    arbiter = start("--reload", "--reload-engine", "poll", app="edited:app")
+    status, body = arbiter.ask()
+    assert status == 500
+    assert b"SyntaxError" in body
+    source.write_text(RELOADED % "mended")
+    assert _touched_until(source, lambda: arbiter.ask()[1] == b"mended")
+
+
+def test_a_change_of_an_extra_file_reloads(start: Start, tmp_path: Path) -> None:
+    extra = tmp_path / "extra.txt"
+    extra.write_text("1")
+    arbiter = start("--reload", "--reload-engine", "poll", "--reload-extra-file", str(extra))
+    first = arbiter.look()["pid"]
+    assert _touched_until(extra, lambda: bool(arbiter.look()["pid"] != first))
+
+
+def _touched_until(path: Path, condition: Callable[[], bool]) -> bool:
+    """Makes a file newer and newer: the reloader may not have seen yet how old it was."""
+
+    def touch_and_see() -> bool:
+        newer = path.stat().st_mtime + 2
+        os.utime(path, (newer, newer))
+        return eventually(condition, 1.5)
+
+    return eventually(touch_and_see)
+
+
+def test_an_application_that_fails_to_load_stops_gunicorn(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise RuntimeError('broken')\n")
+    arbiter = start(app="broken:app")
+    assert arbiter.wait() == 3
+    assert "broken" in arbiter.output
