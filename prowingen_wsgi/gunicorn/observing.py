@@ -123,6 +123,11 @@ class Response:
                 return int(value)
         return None
 
+    def become_failure(self) -> None:
+        """What the server answers instead."""
+        self.status = "500 Internal Server Error"
+        self.headers = []
+
     @property
     def has_body(self) -> bool:
         return self.req.method != "HEAD" and self.status_code not in (204, 304)
@@ -208,12 +213,13 @@ class _Exchange:
         """The server will answer 500 if nothing of the answer is out; a client may just be gone."""
         self._cut = isinstance(error, ConnectionError)
         if not self.response.sent:
-            self.response.status = "500 Internal Server Error"
-            self.response.headers = []
+            self.response.become_failure()
 
     def log(self) -> None:
         if not self._observer.logs or self._cut:
             return
+        if self.response.status is None:  # start_response() was not called: the server complains
+            self.response.become_failure()
         if not self.response.has_body:
             self.response.sent = 0
         log = self._observer.worker.log

@@ -15,10 +15,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..config import OPTIONS, Config, ConfigError
+from ..import_gunicorn import BECOMES
 from ..layers import environment_layer, unknown_variables
 from ..sources import CONFIG_VARIABLE
-from ..values import Count, Size
+from ..values import Size
 from .tables import (
+    AS_OPTIONS,
+    AWAITED,
     ELSEWHERE,
     GOVERNED,
     MAPPED,
@@ -31,7 +34,7 @@ from .tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_KNOWN = OWN | ELSEWHERE | MAPPED.keys() | REFUSED.keys()
+_KNOWN = OWN | ELSEWHERE | MAPPED | REFUSED.keys()
 _UNKNOWN = Refusal("this version of prowingen-wsgi does not know it; leave it unset")
 
 
@@ -46,34 +49,24 @@ def configure(cfg: Any, environ: Mapping[str, str]) -> Config:
         for name, setting in environment_layer(environ).items()
         if name not in GOVERNED and name not in WITHOUT_EFFECT
     }
-    mapped = dict(_mapped(cfg))
-    # What the other limits of a header section add up to.
-    line_end = len("\r\n")
-    section = mapped["max_header_fields"] * (mapped["max_field_line"] + line_end) + 2 * line_end
-    values.setdefault("max_header_bytes", min(section, _largest("max_header_bytes")))
+    mapped = {
+        becomes.option: OPTIONS[becomes.option].accept(
+            becomes.convert(getattr(cfg, setting)), setting
+        )
+        for setting, becomes in BECOMES.items()
+        if setting in AS_OPTIONS
+    }
+    values.setdefault("max_header_bytes", _header_section(mapped))
     return Config.from_values(values | mapped)
 
 
-def _mapped(cfg: Any) -> Iterator[tuple[str, Any]]:
-    for name, setting, value in (
-        ("threads", "threads", cfg.threads),
-        ("max_connections", "worker_connections", cfg.worker_connections),
-        ("keep_alive_timeout", "keepalive", cfg.keepalive),
-        ("graceful_timeout", "graceful_timeout", cfg.graceful_timeout),
-        # 0 is no limit to gunicorn.
-        ("max_request_line", "limit_request_line", cfg.limit_request_line),
-        ("max_header_fields", "limit_request_fields", cfg.limit_request_fields),
-        ("max_field_line", "limit_request_field_size", cfg.limit_request_field_size),
-    ):
-        if setting.startswith("limit_") and value == 0:
-            value = _largest(name)
-        yield name, OPTIONS[name].accept(value, setting)
-
-
-def _largest(name: str) -> int:
-    kind = OPTIONS[name].kind
-    assert isinstance(kind, (Count, Size))
-    return kind.maximum
+def _header_section(options: Mapping[str, Any]) -> int:
+    """What the other limits of a header section add up to, which is gunicorn's limit for all."""
+    kind = OPTIONS["max_header_bytes"].kind
+    assert isinstance(kind, Size)
+    line_end = len("\r\n")
+    lines: int = options["max_header_fields"] * (options["max_field_line"] + line_end)
+    return min(lines + 2 * line_end, kind.maximum)
 
 
 def unsupported(cfg: Any) -> list[str]:
@@ -89,13 +82,19 @@ def _changed(cfg: Any) -> Iterator[tuple[str, Any, Refusal]]:
     for name, setting in sorted(cfg.settings.items()):
         if type(setting).__module__ != "gunicorn.config":  # an application of gunicorn's adds it
             continue
-        refusal = REFUSED.get(name) or (None if name in _KNOWN else _UNKNOWN)
+        refusal = _refusal(name)
         if refusal is None:
             continue
         # Not that of `setting`: the variable SENDFILE counts too.
         value = getattr(cfg, name)
         if value != _default(setting):
             yield name, value, refusal
+
+
+def _refusal(name: str) -> Refusal | None:
+    if name in AWAITED and name not in BECOMES:
+        return AWAITED[name]
+    return REFUSED.get(name) or (None if name in _KNOWN else _UNKNOWN)
 
 
 def is_set(cfg: Any, name: str) -> bool:

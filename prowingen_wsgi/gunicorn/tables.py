@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..import_gunicorn import BECOMES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,23 +38,18 @@ _OTHER_WORKERS = """
 """
 ELSEWHERE = frozenset(_OTHER_WORKERS.split())
 
-MAPPED: dict[str, str] = {
-    "threads": "threads",
-    "worker_connections": "max_connections",
-    "keepalive": "keep_alive_timeout",
-    "timeout": "the heartbeat, which stops when all threads are stuck",
-    "graceful_timeout": "graceful_timeout",
-    "max_requests": "a graceful stop",
-    "max_requests_jitter": "drawn for each worker",
-    "limit_request_line": "max_request_line",
-    "limit_request_fields": "max_header_fields",
-    "limit_request_field_size": "max_field_line",
-    "accesslog": "calls of the logger class",
-    "access_log_format": "calls of the logger class",
-    "pre_request": "a wrapper of the application, where set",
-    "post_request": "a wrapper of the application, where set",
-}
-"""For each setting, the option that it becomes or what sees to it."""
+# Options as `prowingen import-gunicorn` makes them, too.
+_OPTIONS = """
+    threads worker_connections keepalive graceful_timeout limit_request_line limit_request_fields
+    limit_request_field_size
+"""
+_TLS = "certfile keyfile ca_certs cert_reqs ciphers"
+_PROXIES = "forwarded_allow_ips proxy_protocol proxy_allow_ips"
+AS_OPTIONS = frozenset((_OPTIONS + _TLS + " " + _PROXIES).split())
+_BY_THE_WORKER = """
+    timeout max_requests max_requests_jitter accesslog access_log_format pre_request post_request
+"""
+MAPPED = AS_OPTIONS | frozenset(_BY_THE_WORKER.split())
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Refusal:
 
 
 _STRICT = "requests are parsed strictly, which has no exceptions; leave it unset"
-_PYTHON_TLS = "TLS is native, not Python's; leave it unset"
+_PYTHON_TLS = "it is about Python's ssl module, which is not used; leave it unset"
 _HTTP2 = (
     "HTTP/2 is not negotiated here; leave it unset, and for HTTP/2 without TLS set the variables "
     "PROWINGEN_HTTP=2 and PROWINGEN_ENGINE=proxygen"
@@ -87,23 +84,19 @@ REFUSED = {
     "permit_unconventional_http_version": Refusal(_STRICT),
     "casefold_http_method": Refusal("methods are case-sensitive (RFC 9110); leave it unset"),
     "header_map": Refusal("fields with an underscore in their names are dropped; set it to drop"),
-    **dict.fromkeys(
-        (
-            "forwarded_allow_ips",
-            "secure_scheme_headers",
-            "forwarder_headers",
-            "proxy_protocol",
-            "proxy_allow_ips",
-        ),
-        Refusal(
-            "what proxies say is not believed by this server yet; leave it unset, or empty",
-            lambda trusted: not trusted,
-        ),
+    "forwarder_headers": Refusal(
+        "fields with an underscore in their names are dropped; use names with hyphens, which reach "
+        "the application as any other field",
+        lambda names: set(names) <= {"SCRIPT_NAME", "PATH_INFO"},
     ),
-    **dict.fromkeys(
-        ("certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers", "ssl_version", "ssl_context"),
-        Refusal("TLS is not part of this server yet; leave it to a proxy"),
+    "secure_scheme_headers": Refusal(
+        "X-Forwarded-Proto is all that could say so; leave it unset, or empty to believe none",
+        lambda fields: fields in ({}, {"X-FORWARDED-PROTO": "https"}),
     ),
+    "ssl_context": Refusal(
+        "connections are native, and none is wrapped in an ssl.SSLContext; leave it unset"
+    ),
+    "ssl_version": Refusal("gunicorn ignores it too; leave it unset"),
     "suppress_ragged_eofs": Refusal(_PYTHON_TLS),
     "do_handshake_on_connect": Refusal(_PYTHON_TLS),
     "http_protocols": Refusal(_HTTP2),
@@ -114,33 +107,16 @@ REFUSED = {
     "http2_max_header_list_size": Refusal(_HTTP2),
 }
 
-GOVERNED = {
-    "bind": "bind",
-    "backlog": "backlog",
-    "threads": "threads",
-    "max_connections": "worker_connections",
-    "workers": "workers",
-    "preload": "preload_app",
-    "max_requests": "max_requests",
-    "max_requests_jitter": "max_requests_jitter",
-    "worker_timeout": "timeout",
-    "reload": "reload",
-    "reload_paths": "reload_extra_files",
-    "user": "user",
-    "group": "group",
-    "umask": "umask",
-    "pidfile": "pidfile",
-    "chdir": "chdir",
-    "pythonpath": "pythonpath",
-    "max_request_line": "limit_request_line",
-    "max_header_fields": "limit_request_fields",
-    "max_field_line": "limit_request_field_size",
-    "keep_alive_timeout": "keepalive",
-    "graceful_timeout": "graceful_timeout",
-    "access_log": "accesslog",
-    "access_log_format": "access_log_format",
-    "log_level": "loglevel",
+_NO_TLS = Refusal("TLS is not part of this server yet; leave it to a proxy")
+_NO_PROXIES = Refusal("what proxies say is not believed by this server yet; leave it unset")
+
+AWAITED = {
+    **dict.fromkeys(_TLS.split(), _NO_TLS),
+    **dict.fromkeys(_PROXIES.split(), _NO_PROXIES),
 }
+"""Settings that are refused for as long as there is no option that they could become."""
+
+GOVERNED = {becomes.option: setting for setting, becomes in BECOMES.items()}
 """Options of this server that gunicorn decides about, with the setting that does."""
 
 WITHOUT_EFFECT = {

@@ -15,6 +15,7 @@ import select
 import socket
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -134,13 +135,19 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         )
 
     def _mind(self, server: Server) -> None:
-        # The last sign of life is then as old as the stall: gunicorn kills on time.
-        if server.stalled_for() < self._look:
-            self.notify()
+        self._beat(server.stalled_for())
         self.nr = server.stats()["requests_taken"]
         if self.alive and self.ppid != os.getppid():
             self.log.info("Parent changed, shutting down: %s", self)
             self.alive = False
+
+    def _beat(self, stalled: float) -> None:
+        """A sign of life, as old as the stall: the arbiter kills when that is `timeout` old."""
+        if stalled:
+            last_well = time.monotonic() - stalled
+            os.utime(self.tmp.fileno(), (last_well, last_well))  # as notify() does
+        else:
+            self.notify()
 
     def _wait(self) -> None:
         """Until the next look, or until a signal or the server has something to say."""

@@ -93,6 +93,7 @@ def test_flaskr_registers_logs_in_and_keeps_posts(
         first = page.goto(server.url)
         assert first is not None
         assert first.header_value("server") == "prowingen"
+        page.wait_for_load_state("load")
         assert style_of(page, "html", "backgroundColor") == "rgb(238, 238, 238)"
         for step in ("Register", "Log In"):
             page.click(f"nav >> text={step}")
@@ -106,6 +107,7 @@ def test_flaskr_registers_logs_in_and_keeps_posts(
         page.fill("#body", "first\nsecond")
         page.click("input[value=Save]")
         assert page.inner_text("article h1") == "Naïve title"
+        page.wait_for_load_state("load")  # the style sheet says that lines stay lines
         assert page.inner_text("article .body") == "first\nsecond"
 
         page.click("text=Edit")
@@ -156,6 +158,7 @@ def test_the_admin_logs_in_and_adds_a_user(host: str, project: DjangoProject, en
         page.fill("#id_password", PASSWORD)
         page.click("input[type=submit]")
         assert "Welcome" in page.inner_text("#user-tools").title()
+        page.wait_for_load_state("load")
         # The header has this from base.css alone.
         assert style_of(page, "#header", "display") == "flex"
         assert style_of(page, "#header", "backgroundColor") != "rgba(0, 0, 0, 0)"

@@ -172,3 +172,14 @@ def test_a_worker_that_holds_the_gil_leaves_with_its_arbiter(start: Start, tmp_p
     arbiter.process.kill()
     assert eventually(lambda: not arbiter.members(), 15)
     held.join()
+
+
+def test_long_requests_one_after_the_other_do_not_add_up(start: Start) -> None:
+    arbiter = start("--threads", "1", "--timeout", "2")
+    (only,) = arbiter.booted()
+    asking = [threading.Thread(target=arbiter.ask, args=("/sleep?1.2",)) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert arbiter.look()["pid"] == only
