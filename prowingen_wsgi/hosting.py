@@ -1,6 +1,6 @@
 """Serves an application as the command does: in this process, or in workers under a supervisor.
 
-In either case in the same order: sockets, the pid file, another user and group, the application.
+In either case in the same order: the pid file, sockets, another user and group, the application.
 """
 
 from __future__ import annotations
@@ -50,14 +50,16 @@ def host(program: Program, read: Callable[[], Program], last_word: LastWord) -> 
 def _supervise(
     program: Program, read: Callable[[], Program], notifier: Notifier, last_word: LastWord
 ) -> int:
+    pidfile = _write_pidfile(program.config)
     try:
-        supervisor = Supervisor(program, read, notifier)
-        pidfile = _write_pidfile(program.config)
-    except OSError as error:
-        raise StartError(str(error)) from error
-    started, ended_by = supervisor.run()
-    if pidfile is not None:
-        pidfile.remove()
+        try:
+            supervisor = Supervisor(program, read, notifier)
+        except OSError as error:
+            raise StartError(str(error)) from error
+        started, ended_by = supervisor.run()
+    finally:
+        if pidfile is not None:
+            pidfile.remove()  # which does nothing in a worker, who comes by here too
     return _ended(ended_by, last_word) if started else FAILURE
 
 
@@ -69,8 +71,8 @@ def _serve_here(program: Program, notifier: Notifier, last_word: LastWord) -> in
     watchdog = None
     ended_by = None
     try:
-        generation = Generation(1, program, sockets)
         pidfile = _write_pidfile(config)
+        generation = Generation(1, program, sockets)
         generation.identity.assume()
         app = program.load()
         server = Server(app, config, listeners=generation.listeners)

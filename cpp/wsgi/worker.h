@@ -12,7 +12,7 @@ namespace prowingen::wsgi {
 /// Makes the thread that it is made in a worker of `queue`, for as long as it lives.
 class Worker {
  public:
-  explicit Worker(WorkQueue& queue) : queue(queue), id(queue.enrol()) { current_ = this; }
+  explicit Worker(WorkQueue& requests) : queue(requests), id(requests.enrol()) { current_ = this; }
   ~Worker() { current_ = nullptr; }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

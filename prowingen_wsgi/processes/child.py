@@ -13,6 +13,7 @@ from ..config import ConfigError
 from ..ending import LastWord
 from ..loader import LOAD_ERRORS, explain
 from ..server import Server
+from .generation import worker_count
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -59,7 +60,7 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
             app,
             config,
             listeners=generation.listeners,
-            multiprocess=config.workers != 1,
+            multiprocess=worker_count(config) > 1,
         )
         server.supervised_by(lambda native: _introduce(native, post, generation))
         server.start()

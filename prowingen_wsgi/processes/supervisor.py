@@ -30,7 +30,7 @@ from . import watcher
 from .backoff import Backoff
 from .child import BOOT_FAILED, LIMIT, Post, serve
 from .forking import InChild, fork
-from .generation import Generation, Sockets
+from .generation import Generation, Sockets, worker_count
 from .memory_kills import MemoryKills
 from .template import SpawnError, Template, ended_children
 from .worker import Event, State, Worker, describe_exit
@@ -93,7 +93,7 @@ class Supervisor:
         self._watcher = 0
         _check(program.config)
         self._generation = Generation(1, program, self._sockets)
-        self._wanted = _count(program.config)
+        self._wanted = worker_count(program.config)
 
     # ---- life
 
@@ -206,7 +206,9 @@ class Supervisor:
                 graceful,
             )
         for worker in self._alive():
-            if at_once or worker.state is State.starting:
+            if worker.state is State.starting:  # it has no handlers yet, and would dump core
+                worker.kill(signal.SIGKILL)
+            elif at_once:
                 worker.kill(signal.SIGQUIT, now + _KILL_MARGIN)
             elif worker.state is State.ready:
                 worker.retire(now + graceful + _RETIRE_MARGIN)
@@ -227,7 +229,7 @@ class Supervisor:
         if self._generation.proven:
             self._previous = self._generation
         if program.config.workers != self._generation.config.workers:
-            self._wanted = _count(program.config)
+            self._wanted = worker_count(program.config)
         self._generation = fresh
         self._waits_for_change = False
         self._backoff.reset()
@@ -424,7 +426,7 @@ class Supervisor:
             return
         if status != _BOOT_FAILED_STATUS:
             what = describe_exit(status, self._memory_kills.have_grown())
-            error_log.error("the process that has loaded the application %s", what)
+            error_log.error("what has loaded the application %s", what)
         if generation is self._generation and not generation.proven:
             self._generation_failed()
         else:
@@ -484,18 +486,3 @@ def _check(config: Config) -> None:
     choose_engine(config)
     if config.reload:
         watcher.check(config)
-
-
-def _count(config: Config) -> int:
-    if config.workers == "auto":
-        return available_cores()
-    assert isinstance(config.workers, int)
-    return max(1, config.workers)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1

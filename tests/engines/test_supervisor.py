@@ -197,6 +197,22 @@ def test_restarts_that_fail_are_spaced_out(engine: str, tmp_path: Path) -> None:
         assert ask(server)
 
 
+def test_a_lost_template_is_made_anew(engine: str) -> None:
+    with supervised(engine, "--preload") as server:
+        (template,) = children(server.pid)
+        workers = children(template)
+        os.kill(template, signal.SIGKILL)
+        server.wait_for_line("what has loaded the application was killed by SIGKILL")
+        assert answering(server) == set(workers), "they go on"
+        os.kill(workers[0], signal.SIGKILL)
+        server.wait_for_line(rf"pid {workers[0]}\) has ended")
+        wait_until(lambda: ready(server) == 3, "no replacement")
+        assert ask(server)
+        server.signal()
+        assert server.wait() == 0
+        wait_until(lambda: all(map(is_gone, workers)), "a worker is left")
+
+
 def test_workers_leave_when_their_supervisor_is_killed(engine: str) -> None:
     for preload in ([], ["--preload"]):
         with run_server(APP, engine, "--workers", "2", *preload) as server:
