@@ -108,7 +108,10 @@ REFUSED = {
 }
 
 _NO_TLS = Refusal("TLS is not part of this server yet; leave it to a proxy")
-_NO_PROXIES = Refusal("what proxies say is not believed by this server yet; leave it unset")
+_NO_PROXIES = Refusal(
+    "what proxies say is not believed by this server yet; leave it unset, or empty",
+    lambda trusted: not trusted,
+)
 
 AWAITED = {
     **dict.fromkeys(_TLS.split(), _NO_TLS),
