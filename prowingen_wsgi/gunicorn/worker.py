@@ -98,6 +98,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             raise
         finally:
             server.stop(graceful=0)
+            self.nr = server.stats()["requests_taken"]
 
     def _start(self) -> Server:
         route_errors(self.log)
