@@ -90,8 +90,8 @@ REFUSED = {
         lambda names: set(names) <= {"SCRIPT_NAME", "PATH_INFO"},
     ),
     "secure_scheme_headers": Refusal(
-        "X-Forwarded-Proto is all that could say so; leave it unset, or empty to believe none",
-        lambda fields: fields in ({}, {"X-FORWARDED-PROTO": "https"}),
+        "what proxies say is not believed by this server yet; leave it unset, or empty",
+        lambda fields: fields == {},
     ),
     "ssl_context": Refusal(
         "connections are native, and none is wrapped in an ssl.SSLContext; leave it unset"

@@ -149,7 +149,6 @@ def test_what_cannot_be_honoured_is_refused_by_name(name: str, value: object) ->
         ("header_map", "drop"),
         ("forwarder_headers", ""),
         ("secure_scheme_headers", {}),
-        ("secure_scheme_headers", {"X-FORWARDED-PROTO": "https"}),
         ("forwarded_allow_ips", ""),
         ("proxy_protocol", "off"),
         ("http_protocols", "h1"),
