@@ -39,7 +39,7 @@ class WsgiFactory:
         addresses: list[HostAddress] = properties["host.addresses"]
         places: dict[str, list[str]] = {}  # in order; paths of one place share its socket
         for address in addresses:
-            _check_scheme(address, properties)
+            _check_scheme(address)
             places.setdefault(bind_text(address), []).append(address["path"])
         mounts = Mounts(app)
         mounted = any(address["path"] for address in addresses)
@@ -83,15 +83,17 @@ def _config(properties: Properties, **further: object) -> Config:
     options = {**properties.get("server.options", {}), **further}
     if _line_taker(properties):
         del options["access_log"]
+    if options.get("certfile"):
+        raise ConfigError(
+            "certfile: this server speaks no TLS yet: leave that to a proxy before it"
+        )
     return Config.from_values(options)
 
 
-def _check_scheme(address: HostAddress, properties: Properties) -> None:
-    secure = properties.get("server.options", {}).get("certfile")
-    if secure or address["scheme"] not in ("http", "unix", "fd"):
+def _check_scheme(address: HostAddress) -> None:
+    if address["scheme"] not in ("http", "unix", "fd"):
         url = "{scheme}://{host}:{port}".format(**address)
-        what = f"certfile at {url}" if secure else f'"{url}"'
-        raise ConfigError(f"{what}: only http is served so far")
+        raise ConfigError(f'"{url}": only http is served so far')
 
 
 def _server_port(url: str) -> str:

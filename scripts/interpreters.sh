@@ -39,6 +39,6 @@ interpreters | while read -r version executable; do
     touch "$folder/made"
   fi
   "$folder/venv/bin/python" -m pip install -qq --disable-pip-version-check --force-reinstall \
-    --no-deps "--config-settings=build-dir=$folder/tree" .
+    "--config-settings=build-dir=$folder/tree" .
   "$folder/venv/bin/python" -I scripts/smoke.py
 done

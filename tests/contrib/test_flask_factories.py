@@ -9,11 +9,8 @@ import sys
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
-import prowingen_wsgi
 import pytest
-from harness.apps import hello
 from harness.commands import ask, edit, run_command
-from prowingen_wsgi.config import ConfigError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -152,19 +149,12 @@ def test_an_ssl_context_of_pythons_is_refused(project: Path) -> None:
 
 
 @pytest.mark.parametrize("reload", ["--reload", "--no-reload"])
-@pytest.mark.parametrize("cert", ["adhoc", "files"])
-def test_this_server_speaks_tls(project: Path, engine: str, cert: str, reload: str) -> None:
+def test_a_certificate_is_refused_by_a_server_without_tls(project: Path, reload: str) -> None:
     certificate, key = write_certificate(project)
-    try:
-        options = {"certfile": str(certificate), "keyfile": str(key), "engine": engine}
-        prowingen_wsgi.start(hello, "https://127.0.0.1:0", **options).close()
-    except ConfigError as error:
-        pytest.skip(str(error))
-    files = ["--cert", str(certificate), "--key", str(key)]
-    arguments = ["--cert", "adhoc"] if cert == "adhoc" else files
-    with run(project, *arguments, reload, server="wsgi", PROWINGEN_ENGINE=engine) as server:
-        assert server.url.startswith("https://")
-        assert get_over_tls(server) == "https one"
+    arguments = ["--cert", str(certificate), "--key", str(key), reload]
+    with run(project, *arguments, server="wsgi", ready="Error: ") as server:
+        assert server.wait() == 1
+        assert "certfile: this server speaks no TLS yet" in server.log
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
