@@ -314,7 +314,7 @@ class Supervisor:
             os.close(writer)
             return False
         os.close(writer)  # not in a `finally`, which a child would pass too
-        worker = Worker(number, process, generation, reader, time.monotonic())
+        worker = Worker(number, process, generation, template, reader, time.monotonic())
         self._workers.append(worker)
         self._selector.register(reader, selectors.EVENT_READ, lambda: self._hear(worker))
         if template is not None:
@@ -379,7 +379,7 @@ class Supervisor:
         if not data:
             self._selector.unregister(worker.status)
             worker.is_silent = True
-            if worker.generation.config.preload and worker.generation not in self._templates:
+            if worker.template is not None and worker.template.is_gone:
                 self._worker_ended(worker, None)  # nobody is left who could say how
             return
         if LIMIT in data and not worker.expires:
@@ -418,9 +418,10 @@ class Supervisor:
                 self._template_ended(generation, status)
 
     def _template_ended(self, generation: Generation, status: int) -> None:
-        self._release(self._templates.pop(generation))
+        template = self._templates.pop(generation)
+        self._release(template)
         for worker in self._alive():
-            if worker.generation is generation and worker.is_silent:
+            if worker.template is template and worker.is_silent:
                 self._worker_ended(worker, None)
         if self._ends:
             return

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .generation import Generation
+    from .template import Template
 
 
 class State(Enum):
@@ -55,6 +56,7 @@ class Worker:
     """One worker process.
 
     number: its slot on the scoreboard, which another gets after it.
+    template: what it was forked from, if not from the supervisor; learns how it ends.
     status: the reading end of the pipe that it reports by.
     expires: why it is to be replaced; empty if it is not.
     is_silent: it has closed its end of the pipe, so it is about to end.
@@ -62,11 +64,18 @@ class Worker:
     """
 
     def __init__(
-        self, number: int, process: int, generation: Generation, status: int, now: float
+        self,
+        number: int,
+        process: int,
+        generation: Generation,
+        template: Template | None,
+        status: int,
+        now: float,
     ) -> None:
         self.number = number
         self.process = process
         self.generation = generation
+        self.template = template
         self.status = status
         self.state = State.starting
         self.expires = ""
