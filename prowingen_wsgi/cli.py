@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
-    from .config import Config
-    from .layers import Effective
-
 SUCCESS, FAILURE, MISUSE = 0, 1, 2
 IMPORT_GUNICORN = "import-gunicorn"
 
@@ -40,7 +37,7 @@ class _StartError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code. `sys.argv` is used without arguments."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == [IMPORT_GUNICORN]:
         from . import import_gunicorn  # nobody else needs it
 
@@ -63,7 +60,7 @@ def _run(arguments: Arguments) -> int:
     program = command.read()
     if arguments.check:
         app = program.load()
-        print("\n".join(_table(_effective_rows(command.app, app, command.reading.effective))))
+        print("\n".join(_table(_effective_rows(command, app))))
         return SUCCESS
     return _serve(command, program)
 
@@ -73,6 +70,7 @@ class _Command:
 
     reading: the last one.
     app: the application that it names.
+    app_source: what has named it.
     """
 
     def __init__(self, arguments: Arguments) -> None:
@@ -82,6 +80,7 @@ class _Command:
         self._folder = Path.cwd()
         self.reading: Reading
         self.app = ""
+        self.app_source = ""
 
     def read(self) -> Program:
         """Reads everything, and goes to where the configuration says.
@@ -95,30 +94,46 @@ class _Command:
         target = Target.parse(app)
         factory = self._arguments.factory or (not self._arguments.app and reading.factory)
         config = reading.config
+        folder = self._folder
         if config.chdir:
-            folder = self._folder / config.chdir
+            folder = (folder / config.chdir).resolve()
             if not folder.is_dir():
                 raise ConfigError(f'chdir: "{config.chdir}": there is no such folder')
-            os.chdir(folder)
+        _go_to(folder)
         self.reading, self.app = reading, app
+        self.app_source = "argument" if self._arguments.app else reading.file
         logs.show_on_stderr(config.log_level)
         for warning in reading.warnings:
             logs.error_log.warning(warning)
-        return Program(config, lambda: _load(target, factory, config))
+        return Program(config, lambda: _load(target, factory, reading, folder))
 
 
-def _load(target: Target, factory: bool, config: Config) -> WSGIApplication:
+def _go_to(folder: Path) -> None:
+    # A process that is there already need not have the right to come again.
+    if Path.cwd() != folder:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise ConfigError(f'chdir: "{folder}": {error.strerror}') from None
+
+
+def _load(target: Target, factory: bool, reading: Reading, folder: Path) -> WSGIApplication:
+    # In a worker that replaces another, a later reload that failed may have been elsewhere.
+    _go_to(folder)
+    os.environ.update(reading.variables)
     # `python -m` has put the current directory there, the console script its own folder.
     here = str(Path.cwd())
     if sys.path[:1] not in ([here], [""]):
         sys.path.insert(0, here)
-    for folder in reversed(config.pythonpath):
-        if not Path(folder).is_dir():
-            raise AppNotFoundError(f'pythonpath: "{folder}": there is no such folder')
-        sys.path.insert(0, str(Path(folder).absolute()))
+    for path in reversed(reading.config.pythonpath):
+        if not Path(path).is_dir():
+            raise AppNotFoundError(f'pythonpath: "{path}": there is no such folder')
+        sys.path.insert(0, str(Path(path).absolute()))
     app = target.load(factory=factory)
     logs.keep_after_application_set_up()
-    if not (config.workers or config.reload):  # a supervisor tells of its workers itself
+    if not (
+        reading.config.workers or reading.config.reload
+    ):  # a supervisor tells of its workers itself
         logs.error_log.info("serving %s", target.text)
     return app
 
@@ -151,14 +166,13 @@ def _versions() -> Iterator[str]:
         yield f"{engine}: {version}"
 
 
-def _effective_rows(
-    target: str, app: WSGIApplication, effective: Effective
-) -> Iterator[tuple[str, str, str]]:
+def _effective_rows(command: _Command, app: WSGIApplication) -> Iterator[tuple[str, str, str]]:
+    effective = command.reading.effective
     yield "option", "value", "source"
     for name, option in OPTIONS.items():
         value = option.kind.format(getattr(effective.config, name))
         yield name, value or '""', effective.sources[name]
-    yield "app", f"{target} ({type(app).__name__})", "argument"
+    yield "app", f"{command.app} ({type(app).__name__})", command.app_source
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -43,24 +43,32 @@ class ConfigFile:
     passed_over: str = ""
 
 
-def read_config_file(folder: Path, path: str = "") -> ConfigFile:
+def read_config_file(folder: Path, path: str = "", named_by: str = "config") -> ConfigFile:
     """Reads the file at `path`, or the one that `folder` has, if any.
 
+    named_by: what has named `path`, for messages.
     Raises ConfigError that names file, key and what is allowed.
     """
     if path:
-        return _read(folder / path, path)
+        return _read(folder / path, path, named_by)
     own, shared = folder / OWN_NAME, folder / SHARED_NAME
-    table = _tool_table(shared, SHARED_NAME) if shared.is_file() else None
     if own.is_file():
-        passed_over = "" if table is None else f"[{_TABLE}] in {SHARED_NAME}"
-        return _understand(_parse(own, OWN_NAME), OWN_NAME, passed_over)
+        return _understand(_parse(own, OWN_NAME), OWN_NAME, _passed_over(shared))
+    table = _tool_table(shared, SHARED_NAME) if shared.is_file() else None
     return ConfigFile() if table is None else _understand(table, SHARED_NAME)
 
 
-def _read(path: Path, name: str) -> ConfigFile:
+def _passed_over(shared: Path) -> str:
+    try:
+        table = _tool_table(shared, SHARED_NAME) if shared.is_file() else None
+    except ConfigError:  # what is wrong in a file that is not needed is other tools' to report
+        table = None
+    return "" if table is None else f"[{_TABLE}] in {SHARED_NAME}"
+
+
+def _read(path: Path, name: str, named_by: str) -> ConfigFile:
     if not path.is_file():
-        raise ConfigError(f'config: "{name}": there is no such file')
+        raise ConfigError(f'{named_by}: "{name}": there is no such file')
     if path.name != SHARED_NAME:
         return _understand(_parse(path, name), name)
     table = _tool_table(path, name)
@@ -91,6 +99,10 @@ def _understand(values: dict[str, Any], name: str, passed_over: str = "") -> Con
     layer: dict[str, Setting] = {}
     own: dict[str, Any] = {"app": "", "factory": False}
     for key, value in values.items():
+        if _is_table(value):
+            raise ConfigError(
+                f"{name}: {key}: must be no table; options stand by themselves, as threads = 8"
+            )
         if key in own:
             if type(value) is not type(own[key]):
                 kind = "a text such as hello:app" if key == "app" else "true or false"
@@ -103,9 +115,13 @@ def _understand(values: dict[str, Any], name: str, passed_over: str = "") -> Con
     return ConfigFile(name, layer, own["app"], own["factory"], passed_over)
 
 
+def _is_table(value: object) -> bool:
+    """Also of `[[key]]`, a list of tables."""
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(each, dict) for each in values)
+
+
 def _value(value: object, key: str, label: str) -> object:
-    if isinstance(value, dict):
-        raise ConfigError(f"{label}: must be a value, not a table")
     option = OPTIONS[key]
     if isinstance(value, list) and not all(isinstance(each, str) for each in value):
         raise ConfigError(f"{label}: the items of the list must be texts")

@@ -41,7 +41,9 @@ class BadValueError(ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f'"{self.value}": {self.reason}'
+        # A message is one line, and what a file has in it need not be.
+        shown = (c if c.isprintable() else ascii(c)[1:-1] for c in str(self.value))
+        return f'"{"".join(shown)}": {self.reason}'
 
 
 class Kind(ABC):

@@ -87,7 +87,7 @@ def _config(properties: Properties, **further: object) -> Config:
         raise ConfigError(
             "certfile: this server speaks no TLS yet: leave that to a proxy before it"
         )
-    return Config.from_values(options)
+    return Config.embedded(options)
 
 
 def _check_scheme(address: HostAddress) -> None:

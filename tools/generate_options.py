@@ -68,16 +68,28 @@ An option has one name everywhere: `max_body` is `--max-body` on the command lin
 that over the file, and all of them over the defaults. `prowingen --check` shows every value with
 where it came from.
 
-The file is `prowingen.toml` in the current directory, or the table `[tool.prowingen]` of its
-`pyproject.toml`, or what `--config` or `PROWINGEN_CONFIG` names. It can name the application too:
+The file is `prowingen.toml` in the directory that the command is started in, or the table
+`[tool.prowingen]` of its `pyproject.toml`, or what `--config` or `PROWINGEN_CONFIG` names. Of the
+first two one is read: where both are there, `prowingen.toml`, and the log says so. Values are
+TOML's, or texts as on the command line; there are no tables:
 
 ```toml
-app = "hello:app"
+app = "hello:app"              # what the command line names instead wins
+factory = false                # call app, which returns the application
 bind = ["127.0.0.1:8000", "unix:/run/hello.sock"]
 workers = "auto"
-max_body = "10MiB"
-access_log_format = "json"
+max_body = "10MiB"             # or 10485760
+keep_alive_timeout = 2.5       # or "2500ms"
+date_header = false
+umask = "027"                  # or 0o027: a number without 0o is decimal
 ```
+
+`env_file` names a file of `NAME=value` lines, in the format of
+[python-dotenv](https://pypi.org/project/python-dotenv/), which it needs: `pip install
+'prowingen-wsgi[env-file]'`. Its variables are set for the application where the environment does
+not have them, before it is loaded; options among them, such as `PROWINGEN_THREADS`, count as the
+environment's. `${NAME}` and `${NAME:-default}` stand for variables of the environment and of lines
+before. A line that cannot be read is an error.
 
 - Sizes are bytes, or carry a unit: `k`, `m`, `g` and `KiB`, `MiB`, `GiB` are powers of 1024;
   `kB`, `MB`, `GB` are powers of 1000. Case makes no difference.
@@ -91,7 +103,19 @@ access_log_format = "json"
 - Paths are relative to the current directory, after `chdir`; those of the configuration file and of
   `env_file` to where the command was started.
 - `prowingen_wsgi.serve()` reads neither variables nor a file: a program passes what it wants. The
-  options under "Processes" are the command's.
+  options under "Processes" are the command's, and refused there.
+
+## Coming from gunicorn
+
+    prowingen import-gunicorn gunicorn.conf.py -o prowingen.toml
+
+runs gunicorn's configuration file, as gunicorn does, and writes the same as a file of this
+server's; without `-o` to standard output. What has no equivalent is listed on standard error, each
+with what to do instead, and so are defaults of gunicorn's that differ and matter. Where an unset
+setting would mean another thing here, as `threads` and `timeout` do, gunicorn's default is
+written. A file that is there already is replaced with `--force` only. gunicorn need not be
+installed; its command line and environment variables are not read. To keep gunicorn and change its
+workers alone, see [gunicorn.md](gunicorn.md).
 """
 
 

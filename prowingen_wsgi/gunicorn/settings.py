@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..config import OPTIONS, Config, ConfigError
-from ..import_gunicorn import BECOMES
+from ..gunicorn_settings import BECOMES
 from ..layers import environment_layer, unknown_variables
 from ..sources import CONFIG_VARIABLE
 from ..values import Size

@@ -113,6 +113,8 @@ def test_the_access_log_may_go_to_a_callable(engine: str) -> None:
 
 
 def test_a_wrong_option_or_address_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="workers: it is an option of the command"):
+        prowingen_wsgi.start(hello, LOCAL, workers=4)
     with pytest.raises(TypeError, match="thread"):
         prowingen_wsgi.start(hello, LOCAL, thread=4)
     with pytest.raises(ConfigError, match="https"):

@@ -13,7 +13,7 @@ import pytest
 from prowingen_wsgi.config import OPTIONS, ConfigError
 from prowingen_wsgi.gunicorn import tables
 from prowingen_wsgi.gunicorn.settings import configure, ignored_variables, unsupported
-from prowingen_wsgi.import_gunicorn import BECOMES
+from prowingen_wsgi.gunicorn_settings import BECOMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

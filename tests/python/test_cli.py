@@ -311,7 +311,9 @@ def test_a_file_gives_the_application_and_its_options(command: Start, hello: Pat
     rows = [line.split() for line in output.splitlines()]
     assert ["threads", "3", "prowingen.toml"] in rows
     assert ["io_threads", "2", "--io-threads"] in rows
-    assert rows[-1][:2] == ["app", "hello:app"]
+    assert rows[-1] == ["app", "hello:app", "(function)", "prowingen.toml"]
+    _, output, _ = command("hello:create_app", "--check").result()
+    assert output.splitlines()[-1].endswith("argument"), "the command line wins"
 
 
 def test_a_mistake_in_the_file_is_said_in_one_line(command: Start, hello: Path) -> None:

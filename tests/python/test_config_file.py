@@ -65,12 +65,19 @@ def test_the_file_of_its_own_comes_first_and_says_so(tmp_path: Path) -> None:
     assert file.passed_over == "[tool.prowingen] in pyproject.toml"
 
 
+def test_what_is_wrong_in_a_project_file_that_is_not_needed_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("x = \n")
+    with pytest.raises(ConfigError, match=r"^pyproject\.toml: this is not TOML: .* line 1"):
+        read_config_file(tmp_path)
+    assert values(tmp_path, "threads = 4") == {"threads": 4}
+
+
 def test_another_file_can_be_named(tmp_path: Path) -> None:
     (tmp_path / "prowingen.toml").write_text("threads = 4\n")
     (tmp_path / "other.toml").write_text("threads = 5\n")
     assert read_config_file(tmp_path, "other.toml").layer["threads"].value == 5
-    with pytest.raises(ConfigError, match=r'config: "none\.toml": there is no such file'):
-        read_config_file(tmp_path, "none.toml")
+    with pytest.raises(ConfigError, match=r'^--config: "none\.toml": there is no such file'):
+        read_config_file(tmp_path, "none.toml", "--config")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "pyproject.toml").write_text("[tool.other]\n")
     with pytest.raises(ConfigError, match=r"there is no table \[tool.prowingen\]"):
@@ -88,7 +95,17 @@ def test_another_file_can_be_named(tmp_path: Path) -> None:
         ("bind = [8000]", "prowingen.toml: bind: the items of the list must be texts"),
         ("max-body = 1", 'no option is called "max-body"; did you mean "max_body"'),
         ("thread = 4", 'no option is called "thread"; did you mean "threads"'),
-        ("[threads]\nn = 1", "prowingen.toml: threads: must be a value, not a table"),
+        (
+            "[threads]\nn = 1",
+            "prowingen.toml: threads: must be no table; options stand by themselves",
+        ),
+        ("[server]\nthreads = 1", "prowingen.toml: server: must be no table"),
+        ("[[bind]]\nport = 1", "prowingen.toml: bind: must be no table"),
+        ("[tool.prowingen]\nthreads = 1", "prowingen.toml: tool: must be no table"),
+        ('user = "a\\nb"', 'prowingen.toml: user: "a\\nb": must be printable ASCII'),
+        ("umask = 512", 'prowingen.toml: umask: "512": must be octal digits such as 022'),
+        ("header_timeout = nan", 'prowingen.toml: header_timeout: "nan": must be a duration'),
+        ("threads = 1979-05-27", 'prowingen.toml: threads: "1979-05-27": must be a whole number'),
         ("app = 3", "prowingen.toml: app: must be a text such as hello:app"),
         ('factory = "yes"', "prowingen.toml: factory: must be true or false"),
         ("threads = ", "prowingen.toml: this is not TOML: "),

@@ -46,42 +46,44 @@ def test_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
     assert (reading.app, reading.config.threads) == ("c:d", 2)
 
 
+def test_a_missing_file_is_said_with_what_names_it() -> None:
+    with pytest.raises(ConfigError, match=r'^PROWINGEN_CONFIG: "none\.toml": there is no such'):
+        sources({"PROWINGEN_CONFIG": "none.toml"}).read()
+    with pytest.raises(ConfigError, match=r'^--config: "none\.toml": there is no such'):
+        Sources({}, "none.toml", {"PROWINGEN_CONFIG": "other.toml"}).read()
+
+
 def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text("threads = 5\n")
     assert sources({"PROWINGEN_CONFIG": "other.toml"}).read().config.threads == 5
 
 
-def test_variables_come_from_a_file_where_they_are_not_set(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(
-        "# for development\nPROWINGEN_THREADS=7\nexport NAME='a b'\nTWICE=${NAME}!\nKEPT=file\n"
-    )
-    environ = {"PROWINGEN_ENV_FILE": ".env", "KEPT": "environment"}
+def test_variables_of_a_file_count_as_those_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROWINGEN_THREADS=7\nNAME=a\nPROWINGEN_THRADS=1\n")
+    environ = {"PROWINGEN_ENV_FILE": ".env"}
     reading = sources(environ).read()
     assert reading.config.threads == 7
     assert reading.effective.sources["threads"] == "PROWINGEN_THREADS"
-    assert environ["NAME"] == "a b"
-    assert environ["TWICE"] == "a b!"
-    assert environ["KEPT"] == "environment"
+    assert reading.variables["NAME"] == "a"
+    assert len(reading.warnings) == 1
+    assert "PROWINGEN_THRADS is no option" in reading.warnings[0]
+    assert environ == {"PROWINGEN_ENV_FILE": ".env"}, "setting them is the application's loader's"
 
 
-def test_variables_that_leave_the_file_leave_the_environment(tmp_path: Path) -> None:
-    environ: dict[str, str] = {}
-    read = sources(environ, env_file=".env")
+def test_a_file_or_the_command_line_can_name_the_file_of_variables(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("NAME=1\n")
+    (tmp_path / "two").write_text("NAME=2\n")
+    (tmp_path / "prowingen.toml").write_text('env_file = "one"\n')
+    assert sources().read().variables == {"NAME": "1"}
+    assert sources(env_file="two").read().variables == {"NAME": "2"}
+
+
+def test_each_reading_has_the_variables_of_its_own_file_alone(tmp_path: Path) -> None:
+    read = sources(env_file=".env")
     (tmp_path / ".env").write_text("A=1\nB=1\n")
-    read.read()
-    assert environ == {"A": "1", "B": "1"}
-    (tmp_path / ".env").write_text("B=2\nC=2\n")
-    read.read()
-    assert environ == {"B": "2", "C": "2"}
-    (tmp_path / "prowingen.toml").write_text("threads = 0\n")
-    with pytest.raises(ConfigError):
-        read.read()
-    assert environ == {"B": "2", "C": "2"}, "a reading that fails changes nothing"
-
-
-def test_a_missing_file_of_variables_is_an_error() -> None:
-    with pytest.raises(ConfigError, match=r'env_file: "\.env": there is no such file'):
-        sources(env_file=".env").read()
+    assert read.read().variables == {"A": "1", "B": "1"}
+    (tmp_path / ".env").write_text("B=2\nC=${A:-none}\n")
+    assert read.read().variables == {"B": "2", "C": "none"}
 
 
 def test_a_file_that_is_passed_over_is_mentioned(tmp_path: Path) -> None:
