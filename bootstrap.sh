@@ -109,12 +109,26 @@ has_proxygen() {
   return 1
 }
 
+# A server is at home where a user's PATH may not lead.
+server_path() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1"; }
+
+# Whether nginx passes on connections too: built in, or as a module.
+has_nginx_stream() {
+  local nginx built modules
+  nginx="$(server_path nginx)" || return 1
+  built=" $("$nginx" -V 2>&1 | tail -n 1) "
+  modules="${built##*--modules-path=}"
+  case "$built" in *" --with-stream "*) return ;; esac
+  [ -e "${modules%% *}/ngx_stream_module.so" ]
+}
+
 is_present() {
   case "$1" in
     compiler) compiler >/dev/null ;;
     cmake) have cmake && ! cmake --version | grep -qE 'version ([0-2]\.|3\.([0-9]|1[0-9]|2[01])\.)' ;;
     ninja) have ninja || have ninja-build ;;
     boost) has_header boost/version.hpp 'BOOST_VERSION >= 107400' ;;
+    openssl) has_header openssl/opensslv.h 'OPENSSL_VERSION_NUMBER >= 0x30000000L' ;;
     googletest) has_header gtest/gtest.h 1 ;;
     chromium) have chromium || have chromium-browser || have google-chrome ;;
     proxygen) has_proxygen ;;
@@ -122,6 +136,8 @@ is_present() {
     python-headers) [ -n "$python" ] && "$python" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ;;
     python-venv) [ -n "$python" ] && "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
+    haproxy | nginx) server_path "$1" >/dev/null ;;
+    nginx-stream) has_nginx_stream ;;
     *) have "$1" ;;
   esac
 }
@@ -343,6 +359,8 @@ run_tests() {
     say "$step"
     "scripts/$step.sh" || failed="$failed $step"
   done
+  say "pytest over HTTPS"
+  "$venv/bin/python" -m pytest --tls tests/engines || failed="$failed pytest-tls"
   say "pytest"
   "$venv/bin/python" -m pytest || failed="$failed pytest"
   say_engines

@@ -1,17 +1,18 @@
-# Dependencies point one way: bindings, listener, wsgi -> engines -> http1 -> core.
+# Dependencies point one way: bindings, listener, wsgi -> engines -> http1, tls -> core.
 #
 # All layers include from one root ("core/exchange.h"), so the compiler would let core include an
 # engine. This check reads the #include lines of every source on each build and refuses what a
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
-set(layers core http1 engine_embedded engine_proxygen wsgi listener bindings)
+set(layers core http1 tls engine_embedded engine_proxygen wsgi listener bindings)
 set(uses_core core)
 set(uses_http1 core http1)
-set(uses_engine_embedded core http1 engine_embedded)
-set(uses_engine_proxygen core http1 engine_proxygen)
+set(uses_tls core tls)
+set(uses_engine_embedded core http1 tls engine_embedded)
+set(uses_engine_proxygen core http1 tls engine_proxygen)
 set(uses_wsgi core wsgi)
 set(uses_listener core wsgi listener)
-set(uses_bindings core engine_embedded engine_proxygen wsgi listener bindings)
+set(uses_bindings core tls engine_embedded engine_proxygen wsgi listener bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1)
 

@@ -12,5 +12,6 @@ PYBIND11_MODULE(_native, m) {
   }
   prowingen::bindings::bind_engines(m);
   prowingen::bindings::bind_scoreboard(m);
+  prowingen::bindings::bind_tls(m);
   prowingen::bindings::bind_server(m);
 }

@@ -93,6 +93,9 @@ class Server(metaclass=_Pybind11Type):
     def stats(self) -> dict[str, int]:
         """Counters since the start."""
 
+def check_tls(options: dict[str, Any]) -> None:
+    """Reads certificates and keys as a server does. Raises ValueError for those it cannot use."""
+
 def engines() -> dict[str, str]:
     """The engines built in, each with a text of its versions."""
 

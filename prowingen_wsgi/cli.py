@@ -59,6 +59,10 @@ def _run(arguments: Arguments) -> int:
     command = _Command(arguments)
     program = command.read()
     if arguments.check:
+        if program.config.certfile:
+            from .certificates import check_certificates  # most errors need no native module
+
+            check_certificates(program.config)
         app = program.load()
         print("\n".join(_table(_effective_rows(command, app))))
         return SUCCESS

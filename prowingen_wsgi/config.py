@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address
+from .networks import parse_forwarded_field, parse_network
 from .values import (
     BadValueError,
     Choice,
@@ -22,6 +23,7 @@ from .values import (
     Many,
     Octal,
     Seconds,
+    Secret,
     Size,
     Switch,
     Text,
@@ -104,8 +106,19 @@ def _limit(default: int, kind: Kind, meaning: str) -> Any:
     return _option(default, kind, meaning, group="Limits")
 
 
+_PATH = Text(metavar="PATH", ascii_only=False)
+
+
 def _process(default: Any, kind: Kind, meaning: str) -> Any:
     return _option(default, kind, meaning, group=PROCESSES, native=False)
+
+
+def _tls(default: Any, kind: Kind, meaning: str) -> Any:
+    return _option(default, kind, meaning, group="TLS")
+
+
+def _proxy(default: Any, kind: Kind, meaning: str) -> Any:
+    return _option(default, kind, meaning, group="Behind a proxy")
 
 
 def _timeout(default: float, minimum: float, meaning: str, native: bool = True) -> Any:
@@ -138,7 +151,7 @@ class Config:
     http: str = _option(
         "auto",
         Choice(("auto", "1.1", "2")),
-        "what is spoken without TLS; auto is 1.1, 2 is HTTP/2 with prior knowledge, which the "
+        "what is spoken; auto is 1.1, 2 is HTTP/2, without TLS with prior knowledge, which the "
         "proxygen engine speaks",
         group="Server",
     )
@@ -215,23 +228,55 @@ class Config:
     umask: int = _process(
         -1, Octal(), "mask of the modes of files that are made; -1: as it is inherited"
     )
-    pidfile: str = _process(
-        "", Text(metavar="PATH", ascii_only=False), "where this process writes its number"
-    )
-    chdir: str = _process(
-        "",
-        Text(metavar="PATH", ascii_only=False),
-        "folder to go to before anything else is opened",
-    )
+    pidfile: str = _process("", _PATH, "where this process writes its number")
+    chdir: str = _process("", _PATH, "folder to go to before anything else is opened")
     pythonpath: tuple[str, ...] = _process(
         (),
         Many(path_text, metavar="PATH", minimum=0),
         "folders that modules are looked for in first",
     )
     env_file: str = _process(
-        "",
-        Text(metavar="PATH", ascii_only=False),
-        "file of NAME=value lines; variables that are not set yet are set from it",
+        "", _PATH, "file of NAME=value lines; variables that are not set yet are set from it"
+    )
+
+    proxy_protocol: bool = _proxy(
+        False,
+        Switch(),
+        "each connection from proxy_allow_ips begins with a PROXY protocol header, version 1 or 2",
+    )
+    proxy_allow_ips: tuple[str, ...] = _proxy(
+        ("127.0.0.0/8", "::1", "unix"),
+        Many(parse_network, metavar="NETWORK", minimum=0),
+        "who may send that header: addresses, networks such as 10.0.0.0/8, unix, or * for all",
+    )
+    forwarded_allow_ips: tuple[str, ...] = _proxy(
+        (),
+        Many(parse_network, metavar="NETWORK", minimum=0),
+        "proxies whose forwarded_header is believed: addresses, networks, unix, or * for all",
+    )
+    forwarded_header: str = _proxy(
+        "x-forwarded",
+        Choice(("x-forwarded", "forwarded")),
+        "what the proxies set: the X-Forwarded-* fields, or Forwarded (RFC 7239)",
+    )
+    forwarded_fields: tuple[str, ...] = _proxy(
+        ("for", "proto"),
+        Many(parse_forwarded_field, metavar="NAME", minimum=0),
+        "which of them the proxies set, and no client can: for, proto, host, port, prefix",
+    )
+
+    certfile: str = _tls("", _PATH, "certificate chain (PEM); with it every address speaks HTTPS")
+    keyfile: str = _tls("", _PATH, "private key (PEM); empty: it is in certfile")
+    keyfile_password: str = _tls("", Secret(), "password of an encrypted private key")
+    ca_certs: str = _tls("", _PATH, "certificates (PEM) that a client's certificate must lead to")
+    cert_reqs: str = _tls(
+        "none",
+        Choice(("none", "optional", "required")),
+        "whether clients are asked for a certificate, and whether they have to have one",
+    )
+    tls_min_version: str = _tls("1.2", Choice(("1.2", "1.3")), "oldest version that is spoken")
+    ciphers: str = _tls(
+        "", Text(), "cipher suites of TLS 1.2, in OpenSSL's notation; empty: its default"
     )
 
     max_request_line: int = _limit(8192, Size(64, MIB), "longest request line; beyond it 414")
@@ -294,7 +339,7 @@ class Config:
 
     access_log: str = _option(
         "",
-        Text(metavar="PATH", ascii_only=False),
+        _PATH,
         "where a line for each request goes: a path, or - for standard output; empty: nowhere",
         group="Logs",
     )

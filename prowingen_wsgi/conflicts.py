@@ -15,11 +15,26 @@ if TYPE_CHECKING:
 _NEED_WORKERS = ("preload", "max_requests", "max_requests_jitter", "max_rss", "worker_timeout")
 
 
+_NEED_CERTIFICATE = (
+    "keyfile",
+    "keyfile_password",
+    "ca_certs",
+    "cert_reqs",
+    "tls_min_version",
+    "ciphers",
+)
+
+
 def conflicts(config: Config) -> Iterator[tuple[str, str]]:
     """Each option that cannot stay as it is, with the reason."""
     for name in _NEED_WORKERS:
         if getattr(config, name) != OPTIONS[name].default and not config.workers:
             yield name, "it needs a supervisor: --workers 1 or more"
+    for name in _NEED_CERTIFICATE:
+        if getattr(config, name) != OPTIONS[name].default and not config.certfile:
+            yield name, "it needs certfile"
+    if config.ca_certs and config.cert_reqs == "none":
+        yield "ca_certs", "it needs cert_reqs, optional or required"
     if config.max_requests_jitter and not config.max_requests:
         yield "max_requests_jitter", "it needs max_requests"
     if config.reload and config.preload:

@@ -68,6 +68,46 @@ def _limit(option: str) -> Becomes:
     return Becomes(option, lambda value: value or largest)
 
 
+def _cert_reqs(value: Any) -> str:
+    """Of ssl.CERT_NONE, CERT_OPTIONAL and CERT_REQUIRED, as numbers or texts of them."""
+    names = ("none", "optional", "required")
+    number = int(value or 0)
+    if not 0 <= number < len(names):
+        raise ValueError("must be 0, 1 or 2")
+    return names[number]
+
+
+def _proxies(value: Any) -> list[str]:
+    # gunicorn trusts every Unix socket's peer.
+    return [*_listed(value or ""), "unix"]
+
+
+def _is_on(value: Any) -> bool:
+    """Of proxy_protocol, which older versions have as a switch."""
+    if isinstance(value, str):
+        return value.strip().lower() not in ("false", "off", "0", "none", "")
+    return bool(value)
+
+
+# gunicorn's default for secure_scheme_headers.
+SCHEME_HEADERS = {
+    "X-FORWARDED-PROTOCOL": "ssl",
+    "X-FORWARDED-PROTO": "https",
+    "X-FORWARDED-SSL": "on",
+}
+
+
+def _scheme_fields(value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        raise ValueError("must be a dictionary")
+    headers = {str(name).upper(): text for name, text in value.items()}
+    if not headers:
+        return []
+    if headers.get("X-FORWARDED-PROTO") != "https" or not headers.items() <= SCHEME_HEADERS.items():
+        raise ValueError("X-Forwarded-Proto, with http or https, is the only one that is read")
+    return ["proto"]
+
+
 BECOMES: Mapping[str, Becomes] = {
     "bind": Becomes("bind", _addresses),
     "backlog": Becomes("backlog"),
@@ -94,12 +134,21 @@ BECOMES: Mapping[str, Becomes] = {
     "accesslog": Becomes("access_log", _text),
     "access_log_format": Becomes("access_log_format", _log_format),
     "loglevel": Becomes("log_level"),
+    "certfile": Becomes("certfile", _text),
+    "keyfile": Becomes("keyfile", _text),
+    "ca_certs": Becomes("ca_certs", _text),
+    "cert_reqs": Becomes("cert_reqs", _cert_reqs),
+    "ciphers": Becomes("ciphers", _text),
+    "forwarded_allow_ips": Becomes("forwarded_allow_ips", _proxies),
+    "secure_scheme_headers": Becomes("forwarded_fields", _scheme_fields),
+    "proxy_protocol": Becomes("proxy_protocol", _is_on),
+    "proxy_allow_ips": Becomes("proxy_allow_ips", _proxies),
 }
 """Settings that become an option."""
 
 _HOOK = "hooks have no equivalent: do it in the application, or serve by gunicorn's worker class"
-_TLS = "TLS is not part of this server yet: leave it to a proxy"
-_PROXY = "what proxies say is not believed by this server yet: do it in the application"
+_TLS = "TLS is OpenSSL's own here, and not Python's ssl module: see docs/tls.md"
+_NO_UNDERSCORES = "fields with an underscore in their names are dropped: use names with hyphens"
 _STRICT = "requests are parsed strictly, which has no exceptions"
 _HTTP2 = 'HTTP/2 without TLS: http = "2" with engine = "proxygen"'
 _DIRTY = "there are no such workers"
@@ -133,11 +182,6 @@ LACKING: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         [
-            "certfile",
-            "keyfile",
-            "ca_certs",
-            "cert_reqs",
-            "ciphers",
             "ssl_version",
             "ssl_context",
             "suppress_ragged_eofs",
@@ -146,16 +190,7 @@ LACKING: Mapping[str, str] = {
         ],
         _TLS,
     ),
-    **dict.fromkeys(
-        [
-            "forwarded_allow_ips",
-            "secure_scheme_headers",
-            "forwarder_headers",
-            "proxy_protocol",
-            "proxy_allow_ips",
-        ],
-        _PROXY,
-    ),
+    "forwarder_headers": _NO_UNDERSCORES,
     **dict.fromkeys(
         [
             "permit_obsolete_folding",
@@ -239,7 +274,6 @@ LACKING: Mapping[str, str] = {
 USUAL: Mapping[str, tuple[object, ...]] = {
     "errorlog": ("-",),
     "protocol": ("http",),
-    "proxy_protocol": ("off",),
     "http_protocols": ("h1",),
     "http2_cleartext": ("off",),
     "suppress_ragged_eofs": (True,),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import OPTIONS, Config, ConfigError
 from .conflicts import conflicts
-from .gunicorn_settings import BECOMES, LACKING, asks_for_something
+from .gunicorn_settings import BECOMES, LACKING, SCHEME_HEADERS, asks_for_something
 from .values import Octal
 
 if TYPE_CHECKING:
@@ -37,7 +37,14 @@ _THREADED = {
     "prowingen_wsgi.gunicorn.worker.Worker",
 }
 # Where leaving a setting out means another thing to each: gunicorn's default.
-_DEFAULTS = {"workers": 1, "threads": 1, "timeout": 30, "keepalive": 2}
+_DEFAULTS = {
+    "workers": 1,
+    "threads": 1,
+    "timeout": 30,
+    "keepalive": 2,
+    "forwarded_allow_ips": "127.0.0.1,::1",
+    "secure_scheme_headers": SCHEME_HEADERS,
+}
 # Variables that gunicorn reads, and the setting that makes it pass one over.
 _VARIABLES = {
     "GUNICORN_CMD_ARGS": "",
@@ -142,12 +149,6 @@ def _further_remarks(settings: Mapping[str, Any], options: Mapping[str, Any]) ->
         yield (
             f"worker_class: {worker}: applications run in threads here; raise threads for those "
             "that wait much"
-        )
-    # Defaults of gunicorn's that nobody has to set, and may rely on.
-    if "forwarded_allow_ips" not in settings and "forwarded_allow_ips" in LACKING:
-        yield (
-            "forwarded_allow_ips: not set: gunicorn believes X-Forwarded-Proto from 127.0.0.1; "
-            f"{LACKING['forwarded_allow_ips']}"
         )
     unix = any(address.startswith("unix:") for address in options.get("bind", ()))
     if unix and "umask" not in settings:

@@ -20,6 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from .certificates import check_certificates, served_url
 from .config import Config, ConfigError
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
@@ -63,7 +64,8 @@ class Server:
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
     Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
-    engine is not built in, and TypeError if `app` or `access_log` cannot be called.
+    engine is not built in or a certificate cannot be used, and TypeError if `app` or `access_log`
+    cannot be called.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Server:
             raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
         self.config = config or Config()
         self.engine = choose_engine(self.config)
+        check_certificates(self.config)
         self._app = app
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
@@ -94,7 +97,7 @@ class Server:
             if listeners is None
             else list(listeners)
         )
-        self._addresses = [listener.description for listener in self._listeners]
+        self._addresses = [served_url(each.description, self.config) for each in self._listeners]
         self._native: _native.Server | None = None
         self._supervision: Callable[[_native.Server], None] | None = None
         self._milestone = logging.INFO

@@ -336,6 +336,14 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
+class Secret(Text):
+    """A text that is not shown."""
+
+    def format(self, value: object) -> str:
+        return "***" if value else ""
+
+
+@dataclass(frozen=True)
 class Many(Kind):
     """Texts, `minimum` of them at least, each of which `check_one` accepts.
 
@@ -346,6 +354,7 @@ class Many(Kind):
     """Raises ValueError with what is allowed."""
     metavar: str = "TEXT"
     minimum: int = 1
+    cpp_type = "std::vector<std::string>"
 
     def parse(self, text: str) -> tuple[str, ...]:
         return self.check(tuple(part.strip() for part in text.split(",") if part.strip()))

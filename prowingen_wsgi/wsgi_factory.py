@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import __version__
+from .certificates import check_certificates
 from .config import Config, ConfigError
 from .factories import LISTENS_ON_DESCRIPTORS, bind_text
 from .mounts import Mounts
@@ -25,12 +26,14 @@ class WsgiFactory:
 
     def initialize(self, properties: Properties) -> None:
         """Adds the versions of WSGI and of the server, and the engine."""
+        config = _config(properties)
+        check_certificates(config)
         properties.setdefault("server.capabilities", {}).update(
             {
                 "wsgi.version": "1.0",
                 LISTENS_ON_DESCRIPTORS: "1.0",
                 "prowingen.version": __version__,
-                "prowingen.engine": choose_engine(_config(properties)),
+                "prowingen.engine": choose_engine(config),
             }
         )
 
@@ -39,18 +42,20 @@ class WsgiFactory:
         addresses: list[HostAddress] = properties["host.addresses"]
         places: dict[str, list[str]] = {}  # in order; paths of one place share its socket
         for address in addresses:
-            _check_scheme(address)
             places.setdefault(bind_text(address), []).append(address["path"])
+        config = _config(properties, bind=tuple(places))
+        for address in addresses:
+            _check_scheme(address, config)
         mounts = Mounts(app)
         mounted = any(address["path"] for address in addresses)
         server = Server(
             mounts if mounted else app,
-            _config(properties, bind=tuple(places)),
+            config,
             access_log=_line_taker(properties),
         )
         for url, paths in zip(server.addresses, places.values(), strict=True):
             for path in paths:
-                mounts.add(_server_port(url), path)
+                mounts.add(_server_port(url, config), path)
         server.start()
         return WsgiServer(server)
 
@@ -83,19 +88,19 @@ def _config(properties: Properties, **further: object) -> Config:
     options = {**properties.get("server.options", {}), **further}
     if _line_taker(properties):
         del options["access_log"]
-    if options.get("certfile"):
-        raise ConfigError(
-            "certfile: this server speaks no TLS yet: leave that to a proxy before it"
-        )
     return Config.embedded(options)
 
 
-def _check_scheme(address: HostAddress) -> None:
-    if address["scheme"] not in ("http", "unix", "fd"):
-        url = "{scheme}://{host}:{port}".format(**address)
-        raise ConfigError(f'"{url}": only http is served so far')
+def _check_scheme(address: HostAddress, config: Config) -> None:
+    """A server speaks either HTTPS or HTTP, on all of its addresses."""
+    url = "{scheme}://{host}:{port}".format(**address)
+    if address["scheme"] == "https" and not config.certfile:
+        raise ConfigError(f'"{url}": it needs the option certfile')
+    if address["scheme"] == "http" and config.certfile:
+        raise ConfigError(f'"{url}": must be https, as certfile is set')
 
 
-def _server_port(url: str) -> str:
+def _server_port(url: str, config: Config) -> str:
     """SERVER_PORT of what comes in at this address; a Unix socket has none of its own."""
-    return "80" if url.startswith("unix:") else url.rpartition(":")[2]
+    nameless = "443" if config.certfile else "80"
+    return nameless if url.startswith("unix:") else url.rpartition(":")[2]

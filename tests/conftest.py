@@ -22,6 +22,7 @@ for folder in (HERE, HERE / "engines"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
+from harness.certificates import server_files  # noqa: E402
 from harness.logwatch import LogWatch  # noqa: E402
 from harness.site import ServeFixture, Site, start_site  # noqa: E402
 
@@ -31,8 +32,13 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 30
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tls", action="store_true", help="the tests that use `serve`, over HTTPS")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
+    config.addinivalue_line("markers", "no_tls(why): cannot be run over TLS")
     config.addinivalue_line("markers", "engines(*names): the test is about these engines alone")
     # A shell starts a job in the background with SIGINT ignored, which the programs that tests
     # start would inherit.
@@ -49,10 +55,19 @@ def pytest_report_header() -> list[str]:
     return [*lines, *([] if "proxygen" in built else ["engine proxygen: not built"])]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("tls"):
+        left_out = [item for item in items if not _goes_over_tls(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _goes_over_tls(item)]
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT))
+
+
+def _goes_over_tls(item: pytest.Item) -> bool:
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    return "serve" in fixtures and item.get_closest_marker("no_tls") is None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -75,11 +90,13 @@ def no_thread_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture
-def serve(engine: str) -> Iterator[ServeFixture]:
+def serve(engine: str, pytestconfig: pytest.Config) -> Iterator[ServeFixture]:
     """Starts servers that stop when the test ends: `site = serve(app, threads=1)`."""
     with ExitStack() as stack:
 
         def start(app: object, **options: object) -> Site:
+            if pytestconfig.getoption("tls"):
+                options = {**vars(server_files()), **options}
             return stack.enter_context(start_site(app, engine, **options))
 
         yield start

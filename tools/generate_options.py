@@ -47,6 +47,8 @@ def cpp_literal(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "{" + ", ".join(map(cpp_literal, value)) + "}"
     return repr(value)
 
 

@@ -17,10 +17,12 @@
 #include "core/access_log.h"
 #include "core/log_channel.h"
 #include "core/options.h"
+#include "core/proxies.h"
 #include "core/reporter.h"
 #include "core/scoreboard.h"
 #include "core/work_queue.h"
 #include "listener/handler.h"
+#include "tls/context.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/worker.h"
@@ -54,13 +56,27 @@ Options read_options(const py::dict& values) {
   return options;
 }
 
+std::unique_ptr<const tls::Context> make_tls(const Options& options) {
+  if (options.certfile.empty()) {
+    if (!options.keyfile.empty()) throw std::invalid_argument("keyfile: it needs certfile");
+    if (options.cert_reqs != "none") throw std::invalid_argument("cert_reqs: it needs certfile");
+    return nullptr;
+  }
+  const bool http2 = options.http == "2";
+  return std::make_unique<tls::Context>(
+      options,
+      http2 ? std::vector<std::string>{"h2"} : std::vector<std::string>{"http/1.1", "http/1.0"});
+}
+
 class Server {
  public:
   Server(const py::object& app, const std::vector<std::pair<int, std::string>>& listeners,
          const py::dict& options, py::object log, const std::optional<py::object>& access_log,
          const std::string& interface, bool multiprocess, const py::object& errors)
       : options_(read_options(options)),
+        proxies_(options_),
         engine_entry_(find_engine(options_.engine)),
+        tls_(make_tls(options_)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
@@ -102,9 +118,9 @@ class Server {
     queue_ = std::make_unique<WorkQueue>(Scheduler::Rules{}, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
-    engine_ = engine_entry_.make(
-        EngineContext{options_, *queue_, access_log_.get(), report, accept_share_.get()},
-        std::move(listeners_));
+    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_,
+                                               access_log_.get(), report, accept_share_.get()},
+                                 std::move(listeners_));
     running_engine_ = engine_.get();
     started_by_ = ::getpid();
     engine_->start();
@@ -304,7 +320,9 @@ class Server {
   }
 
   const Options options_;
+  const Proxies proxies_;
   const EngineEntry& engine_entry_;
+  const std::unique_ptr<const tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;
   const py::object log_;
   const py::object access_log_callable_;
@@ -349,6 +367,13 @@ void bind_engines(py::module_& m) {
         return versions;
       },
       "The engines built in, each with a text of its versions.");
+}
+
+void bind_tls(py::module_& m) {
+  m.def(
+      "check_tls", [](const py::dict& options) { make_tls(read_options(options)); },
+      py::arg("options"),
+      "Reads certificates and keys as a server does. Raises ValueError for those it cannot use.");
 }
 
 void bind_server(py::module_& m) {

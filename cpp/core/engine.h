@@ -20,9 +20,14 @@
 
 namespace prowingen {
 
+namespace tls {
+class Context;
+}
+
 class AcceptShare;
 class AccessLog;
 class Exchange;
+class Proxies;
 struct Options;
 
 /// Where an engine hands over requests that are ready for a worker. Any I/O thread.
@@ -62,6 +67,8 @@ enum class Severity : std::uint8_t { debug = 10, info = 20, warning = 30, error 
 /// What an engine needs from the server around it.
 struct EngineContext {
   const Options& options;
+  const Proxies& proxies;
+  const tls::Context* tls;  // null: connections begin with HTTP
   RequestSink& sink;
   AccessLog* access_log = nullptr;  // null: no access log
   /// Reports something an administrator should know. Any thread, never blocks.

@@ -63,13 +63,37 @@ enum class Departure : std::uint8_t {
 /// A sentence for exceptions and logs.
 std::string_view describe(Departure departure);
 
-/// Addresses of a connection's two ends, as WSGI wants them: text. Shared by its exchanges.
+/// What a proxy that is believed says of a request as its client made it; empty where it says
+/// nothing.
+struct ForwardedTarget {
+  std::string host;         // the authority: HTTP_HOST
+  std::string server_name;  // its host alone
+  std::string server_port;
+  std::string prefix;  // of the path, still encoded, under which the proxy shows the application
+};
+
+/// What a TLS handshake has told; empty where it has not.
+struct TlsFacts {
+  std::string protocol;            // "TLSv1.3"
+  std::string cipher;              // its suite, as OpenSSL names it
+  std::string server_name;         // that the client asked for (SNI)
+  std::string client_certificate;  // PEM; verified
+  std::string client_subject;      // its distinguished name (RFC 2253)
+  std::string client_issuer;
+};
+
+/// Addresses of a connection's two ends, as WSGI wants them: text. Shared by its exchanges. Of an
+/// exchange that came through proxies, the client's end and scheme as they tell: see proxies.h.
 struct ConnectionInfo {
   std::string remote_address;  // empty for a Unix socket
   std::string remote_port;
   std::string local_address;
   std::string local_port;
   std::string scheme = "http";
+  std::shared_ptr<const TlsFacts> tls;  // null: none
+  /// The remote end is a proxy whose forwarded fields are believed.
+  bool from_proxy = false;
+  std::shared_ptr<const ForwardedTarget> forwarded;  // null: nothing is said
 };
 
 /// How a response's body is delimited; decided by the worker's first push, see response_framing.h.

@@ -88,6 +88,7 @@ constexpr std::array rows{
     // the peer, not its syntax
     Row(truncated, 400, "the connection ended before the request did", "RFC 9112 8"),
     Row(request_timeout, 408, "the request did not arrive in time", "RFC 9110 15.5.9"),
+    Row(plain_http, 400, "this port speaks HTTPS: ask for a URL with https", "RFC 9110 4.2.2"),
 };
 
 constexpr bool is_complete() {

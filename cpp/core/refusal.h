@@ -71,8 +71,9 @@ enum class RequestFault : std::uint8_t {
   // the peer, not its syntax
   truncated,
   request_timeout,
+  plain_http,
 };
-inline constexpr auto last_request_fault = RequestFault::request_timeout;
+inline constexpr auto last_request_fault = RequestFault::plain_http;
 
 /// The table's entry. It lives as long as the program.
 const Refusal& refusal(RequestFault fault);

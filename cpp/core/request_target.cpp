@@ -14,13 +14,8 @@ namespace {
 
 constexpr unsigned max_port = 65535;
 
-struct Authority {
-  std::string_view host;
-  std::string_view port;  // digits, or empty
-};
-
 /// Splits without checking either part, except that brackets have to be where they belong.
-bool split_authority(std::string_view text, Authority& out) {
+bool cut_authority(std::string_view text, Authority& out) {
   std::size_t host_end = 0;
   if (text.starts_with('[')) {
     const auto bracket = text.find(']');
@@ -101,9 +96,15 @@ void split_path_and_query(std::string_view text, TargetParts& out) {
 
 }  // namespace
 
+Authority split_authority(std::string_view authority) {
+  Authority parts;
+  cut_authority(authority, parts);
+  return parts;
+}
+
 bool is_valid_authority(std::string_view authority) {
   Authority parts;
-  if (!split_authority(authority, parts)) return false;
+  if (!cut_authority(authority, parts)) return false;
   if (!all_are(parts.port, Octet::digit) || port_number(parts.port) > max_port) return false;
   return parts.host.starts_with('[') ? is_ip_literal(parts.host) : is_registered_name(parts.host);
 }
@@ -112,7 +113,7 @@ Verdict check_target(std::string_view method, std::string_view target) {
   if (method == "CONNECT") {
     Authority parts;
     const bool is_authority_form =
-        is_valid_authority(target) && split_authority(target, parts) && !parts.port.empty();
+        is_valid_authority(target) && cut_authority(target, parts) && !parts.port.empty();
     return is_authority_form ? nullptr : &refusal(RequestFault::bad_target_form);
   }
   if (target.starts_with('/')) return check_path_and_query(target);

@@ -26,6 +26,14 @@ Verdict check_target(std::string_view method, std::string_view target);
 /// Takes a target that check_target() accepted apart.
 TargetParts split_target(std::string_view target);
 
+struct Authority {
+  std::string_view host;  // an IPv6 address in its brackets
+  std::string_view port;  // digits, or empty
+};
+
+/// Takes an authority apart that is_valid_authority().
+Authority split_authority(std::string_view authority);
+
 /// True for `uri-host [":" port]`, the grammar of Host, with a host that is not empty.
 bool is_valid_authority(std::string_view authority);
 

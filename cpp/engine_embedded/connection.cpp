@@ -12,11 +12,11 @@
 
 namespace prowingen::embedded {
 
-Connection::Connection(IoThread& io, UniqueFd socket, unsigned listener,
+Connection::Connection(IoThread& io, Channel channel, unsigned listener,
                        std::shared_ptr<const ConnectionInfo> info)
     : io_(io),
-      socket_(std::move(socket)),
-      watch_(io.loop(), socket_.get(), *this),
+      channel_(std::move(channel)),
+      watch_(io.loop(), channel_.socket(), *this),
       info_(std::move(info)),
       listener_(listener),
       out_(io.spare_text()) {
@@ -95,7 +95,7 @@ void Connection::shut_down_gracefully() {
   if (reset_on_close_) return close(Departure::client_closed);
   const bool all_read = reading_ == Reading::done && carried_.empty() && !unread_input_;
   if (all_read || peer_finished_) return close(Departure::client_closed);
-  ::shutdown(socket_.get(), SHUT_WR);
+  channel_.shut_down_writing();
   reading_ = Reading::linger;
   pause_ = Pause::none;
   carried_ = {};
@@ -118,7 +118,7 @@ void Connection::handle_timeout(Timeout kind) {
     case Timeout::write: {
       // A socket is writable again only when a good part of its buffer is free. A client that
       // reads slowly may need longer for that than write_timeout, but is not idle.
-      const auto left = unacknowledged_bytes(socket_.get());
+      const auto left = unacknowledged_bytes(channel_.socket());
       if (left >= unacknowledged_) return close(Departure::write_timeout);
       unacknowledged_ = left;
       return io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
@@ -159,10 +159,12 @@ void Connection::close(Departure why) {
   out_.clear();
   if (reset_on_close_) {
     const linger abortive{1, 0};
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &abortive, sizeof abortive);
+    ::setsockopt(channel_.socket(), SOL_SOCKET, SO_LINGER, &abortive, sizeof abortive);
+  } else {
+    channel_.finish();
   }
   watch_.remove();
-  socket_.reset();
+  channel_.close();
   io_.forget(*this);
 }
 

@@ -22,6 +22,7 @@
 
 #include "core/exchange.h"
 #include "core/refusal.h"
+#include "engine_embedded/channel.h"
 #include "engine_embedded/deadlines.h"
 #include "engine_embedded/event_loop.h"
 #include "engine_embedded/http1_exchange.h"
@@ -39,7 +40,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
                          private ReadyHandler,
                          private BodySink {
  public:
-  Connection(IoThread& io, UniqueFd socket, unsigned listener,
+  Connection(IoThread& io, Channel channel, unsigned listener,
              std::shared_ptr<const ConnectionInfo> info);
   ~Connection();
 
@@ -81,6 +82,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void shut_down_gracefully();
   ExchangePtr make_exchange();
   void log(const Http1Exchange& exchange, int status, bool complete);
+  bool all_sent() const { return out_.empty() && channel_.flushed(); }
   bool idle() const { return pipeline_.empty() && reading_ == Reading::head && carried_.empty(); }
 
   // connection_input.cpp: from bytes to requests that are handed over or refused
@@ -112,7 +114,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void after_answer();
 
   IoThread& io_;
-  UniqueFd socket_;
+  Channel channel_;
   EventLoop::Watch watch_;
   std::shared_ptr<const ConnectionInfo> info_;
   const unsigned listener_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/proxies.h"
 #include "engine_embedded/connection.h"
 #include "engine_embedded/io_thread.h"
 #include "engine_embedded/socket_ops.h"
@@ -22,7 +23,9 @@ bool is_safe(std::string_view method) {
 
 void Connection::receive_input() {
   const auto buffer = io_.read_buffer();
-  const Transfer transfer = receive(socket_.get(), buffer);
+  const Transfer transfer = channel_.receive(buffer);
+  // TLS may have had something to say itself, which the socket did not take.
+  if (!channel_.flushed() && !waiting_writable_) wait_writable();
   switch (transfer.status) {
     case Transfer::Status::would_block: return;
     case Transfer::Status::failed: return close(Departure::client_closed);
@@ -125,6 +128,7 @@ void Connection::on_head(bool request_done) {
   ++requests_;
   exchange.listener = listener_;
   exchange.received_at = io_.now();
+  if (info_->from_proxy) exchange.peer = io_.context().proxies.ends_of(exchange.request, info_);
   exchange.keep_alive = semantics.keep_alive;
   exchange.bytes_in = exchange.head_size;
   exchange.connection = this;

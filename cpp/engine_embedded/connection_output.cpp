@@ -19,7 +19,7 @@ void Connection::flush() {
   if (waiting_writable_ || reading_ == Reading::closed) return;
   std::uint64_t written = 0;
   while (collect()) {
-    const auto result = out_.write(socket_.get(), written);
+    const auto result = out_.write(channel_, written);
     if (result == OutQueue::Result::failed) return close(Departure::client_closed);
     if (result == OutQueue::Result::would_block) return wait_writable();
     io_.deadlines().disarm(write_deadline_);
@@ -27,7 +27,7 @@ void Connection::flush() {
     if (answers_over_) break;
     if (written >= write_turn && !pipeline_.empty()) return wait_writable();
   }
-  if (out_.empty()) {
+  if (all_sent()) {
     io_.deadlines().disarm(write_deadline_);
     after_answer();
   }
@@ -35,7 +35,7 @@ void Connection::flush() {
 
 void Connection::wait_writable() {
   waiting_writable_ = true;
-  unacknowledged_ = unacknowledged_bytes(socket_.get());
+  unacknowledged_ = unacknowledged_bytes(channel_.socket());
   io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
 }
 
@@ -61,7 +61,7 @@ bool Connection::collect() {
     ++taken_;
     if (!exchange.keep_alive) break;  // nothing after it is answered
   }
-  return !out_.empty() || taken_ != 0;
+  return !all_sent() || taken_ != 0;
 }
 
 void Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
@@ -139,7 +139,7 @@ void Connection::complete_taken() {
 
 // Everything that could be written is: what comes next on this connection?
 void Connection::after_answer() {
-  if (reading_ == Reading::closed || reading_ == Reading::linger || !out_.empty()) return;
+  if (reading_ == Reading::closed || reading_ == Reading::linger || !all_sent()) return;
   if (answers_over_) return shut_down_gracefully();
   if (pipeline_.empty()) {
     if (held_) {

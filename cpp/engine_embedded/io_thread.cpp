@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/engine_figures.h"
+#include "core/proxies.h"
 #include "core/signals.h"
 
 namespace prowingen::embedded {
@@ -35,7 +36,8 @@ IoThread::IoThread(const EngineContext& context)
       tick_interval_(tick_interval(context.options)),
       deadlines_(lengths(context.options)),
       standing_(context.options.server_header, context.options.date_header),
-      now_(std::chrono::steady_clock::now()) {
+      now_(std::chrono::steady_clock::now()),
+      arrivals_(*this) {
   standing_.refresh();
 }
 
@@ -72,19 +74,20 @@ void IoThread::stop() {
 
 void IoThread::close_all() {
   closed_ = true;
+  arrivals_.close_all();
   while (!connections_.empty()) connections_.back()->close(Departure::server_stopped);
 }
 
 void IoThread::drain() {
   post([this] {
     draining_ = true;
+    arrivals_.drain();
     // A copy: draining closes, and closing reorders the list.
     for (const auto& connection : std::vector(connections_)) connection->drain();
   });
 }
 
-void IoThread::adopt(UniqueFd socket, unsigned listener,
-                     std::shared_ptr<const ConnectionInfo> info) {
+void IoThread::adopt(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info) {
   open_.fetch_add(1, std::memory_order_relaxed);
   if (std::this_thread::get_id() == id_.load(std::memory_order_relaxed)) {
     return begin(std::move(socket), listener, std::move(info));
@@ -94,17 +97,23 @@ void IoThread::adopt(UniqueFd socket, unsigned listener,
         info = std::move(info)] { begin(std::move(*socket), listener, info); });
 }
 
-void IoThread::begin(UniqueFd socket, unsigned listener,
-                     std::shared_ptr<const ConnectionInfo> info) {
-  if (closed_) {
-    open_.fetch_sub(1, std::memory_order_relaxed);
-    return;
+void IoThread::begin(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info) {
+  if (closed_) return count_closed();
+  if (context_.proxies.send_headers() || context_.tls != nullptr) {
+    return arrivals_.add(std::move(socket), listener, std::move(info));
   }
+  context_.proxies.complete(*info, nullptr);
+  open(Channel(std::move(socket)), listener, std::move(info));
+}
+
+void IoThread::open(Channel channel, unsigned listener,
+                    std::shared_ptr<const ConnectionInfo> info) {
   auto connection =
-      std::make_shared<Connection>(*this, std::move(socket), listener, std::move(info));
+      std::make_shared<Connection>(*this, std::move(channel), listener, std::move(info));
   connection->index = connections_.size();
   connections_.push_back(connection);
   connection->start();
+  if (draining_) connection->drain();
 }
 
 void IoThread::forget(Connection& connection) {
@@ -112,7 +121,7 @@ void IoThread::forget(Connection& connection) {
   std::swap(connections_[index], connections_.back());
   connections_[index]->index = index;
   connections_.pop_back();
-  open_.fetch_sub(1, std::memory_order_relaxed);
+  count_closed();
 }
 
 // ---------------------------------------------------------------------------- submitting
@@ -217,6 +226,7 @@ void IoThread::tick() {
   tick_timer_.arm(std::chrono::steady_clock::now() + tick_interval_);
   advance_clock();
   standing_.refresh();
+  arrivals_.expire();
   while (Deadline* expired = deadlines_.pop_expired(now_)) {
     expired->connection->on_timeout(expired->kind);
   }

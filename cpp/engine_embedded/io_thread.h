@@ -12,6 +12,7 @@
 
 #include "core/engine.h"
 #include "core/options.h"
+#include "engine_embedded/arrivals.h"
 #include "engine_embedded/connection.h"
 #include "engine_embedded/deadlines.h"
 #include "engine_embedded/event_loop.h"
@@ -30,7 +31,7 @@ class IoThread final : public Transport {
   void stop();
   void drain();
   /// Takes over a connection that was accepted.
-  void adopt(UniqueFd socket, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
+  void adopt(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   /// Runs `task` on this thread soon; never if the loop has ended.
   void post(std::function<void()> task);
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
@@ -52,7 +53,11 @@ class IoThread final : public Transport {
   SteadyTime now() const { return now_; }
   /// Reads the clock; called once for each event that is handled.
   void advance_clock() { now_ = std::chrono::steady_clock::now(); }
+  /// Begins HTTP on a connection whose ends are known.
+  void open(Channel channel, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
   void forget(Connection& connection);
+  /// One that was adopted is no more.
+  void count_closed() { open_.fetch_sub(1, std::memory_order_relaxed); }
   std::shared_ptr<Http1Exchange> make_exchange() { return pool_.make(*this); }
   void recycle(std::shared_ptr<Http1Exchange> exchange) { pool_.recycle(std::move(exchange)); }
   /// Queues an exchange for the workers, together with those of the other sockets that are ready.
@@ -69,7 +74,7 @@ class IoThread final : public Transport {
 
   void run();
   void run_tasks();
-  void begin(UniqueFd socket, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
+  void begin(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   void close_all();
   void post_mail(Mail mail, bool may_wait);
   void deliver_mail();
@@ -88,6 +93,7 @@ class IoThread final : public Transport {
   bool draining_ = false;
   bool closed_ = false;
   std::vector<std::shared_ptr<Connection>> connections_;
+  Arrivals arrivals_;
   ExchangePool<Http1Exchange> pool_;
   std::array<char, 64 * 1024> read_buffer_;
   std::string spare_text_;

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "engine_embedded/socket_ops.h"
+#include "engine_embedded/channel.h"
 
 namespace prowingen::embedded {
 namespace {
@@ -52,11 +52,11 @@ void OutQueue::clear() {
   first_ = front_offset_ = 0;
 }
 
-OutQueue::Result OutQueue::write(int socket, std::uint64_t& written) {
+OutQueue::Result OutQueue::write(Channel& channel, std::uint64_t& written) {
   while (!empty()) {
     Transfer transfer;
     if (FileRange* range = segments_[first_].file()) {
-      transfer = send_file(socket, range->file.get(), range->offset, range->length);
+      transfer = channel.send_file(range->file.get(), range->offset, range->length);
     } else {
       std::array<iovec, max_pieces> pieces;
       std::size_t count = 0;
@@ -68,7 +68,7 @@ OutQueue::Result OutQueue::write(int socket, std::uint64_t& written) {
         if (count == 0) bytes.remove_prefix(front_offset_);
         pieces[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
       }
-      transfer = send_vector(socket, {pieces.data(), count}, first_ + count < segments_.size());
+      transfer = channel.send_vector({pieces.data(), count}, first_ + count < segments_.size());
     }
     switch (transfer.status) {
       case Transfer::Status::ok:
@@ -80,7 +80,14 @@ OutQueue::Result OutQueue::write(int socket, std::uint64_t& written) {
       case Transfer::Status::failed: return Result::failed;
     }
   }
-  return Result::all_written;
+  if (channel.flushed()) return Result::all_written;
+  switch (channel.flush()) {
+    case Transfer::Status::ok: return Result::all_written;
+    case Transfer::Status::would_block: return Result::would_block;
+    case Transfer::Status::end_of_stream:
+    case Transfer::Status::failed: return Result::failed;
+  }
+  return Result::failed;
 }
 
 void OutQueue::consume(std::uint64_t bytes) {

@@ -11,6 +11,8 @@
 
 namespace prowingen::embedded {
 
+class Channel;
+
 class OutQueue {
  public:
   enum class Result : std::uint8_t { all_written, would_block, failed };
@@ -25,8 +27,8 @@ class OutQueue {
 
   bool empty() const { return first_ == segments_.size(); }
   std::uint64_t size() const;
-  /// Writes until everything is out or the socket takes no more; `written` counts the bytes.
-  Result write(int socket, std::uint64_t& written);
+  /// Writes until everything is with the socket or it takes no more; `written` counts the bytes.
+  Result write(Channel& channel, std::uint64_t& written);
   void clear();
 
  private:

@@ -14,10 +14,16 @@ void name_end(const folly::SocketAddress& address, std::string& host, std::strin
 
 }  // namespace
 
-std::shared_ptr<const ConnectionInfo> connection_ends(const px::HTTPMessage& message) {
+std::shared_ptr<ConnectionInfo> connection_ends(const px::HTTPMessage& message) {
   auto info = std::make_shared<ConnectionInfo>();
   name_end(message.getClientAddress(), info->remote_address, info->remote_port);
   name_end(message.getDstAddress(), info->local_address, info->local_port);
+  return info;
+}
+
+ConnectionInfo peer_end(const folly::SocketAddress& peer) {
+  ConnectionInfo info;
+  name_end(peer, info.remote_address, info.remote_port);
   return info;
 }
 

@@ -9,6 +9,9 @@
 namespace prowingen::proxygen_engine {
 
 /// As the session wrote them into the message of a request.
-std::shared_ptr<const ConnectionInfo> connection_ends(const px::HTTPMessage& message);
+std::shared_ptr<ConnectionInfo> connection_ends(const px::HTTPMessage& message);
+
+/// The remote end alone.
+ConnectionInfo peer_end(const folly::SocketAddress& peer);
 
 }  // namespace prowingen::proxygen_engine

@@ -14,12 +14,12 @@
 
 #include "core/accept_share.h"
 #include "core/signals.h"
+#include "engine_proxygen/acceptor.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_codec.h"
-#include "engine_proxygen/http1_handler.h"
-#include "engine_proxygen/http2_handler.h"
 #include "engine_proxygen/listening.h"
+#include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -30,9 +30,11 @@ class EventThreads {
   explicit EventThreads(const EngineContext& context) : context_(context) {}
 
   /// Made before the loop has a connection, so that whoever closes them all knows them all.
-  void add(folly::EventBase& loop) {
+  EventThread& add(folly::EventBase& loop) {
     const std::lock_guard lock(mutex_);
-    threads_.try_emplace(&loop, std::make_unique<EventThread>(context_, loop));
+    const auto [place, made] = threads_.try_emplace(&loop);
+    if (made) place->second = std::make_unique<EventThread>(context_, loop);
+    return *place->second;
   }
   EventThread& here() const {
     const std::lock_guard lock(mutex_);
@@ -75,27 +77,11 @@ class CodecFactory final : public px::HTTPCodecFactory {
   EventThreads& threads_;
 };
 
-class HandlerFactory final : public px::RequestHandlerFactory {
- public:
-  explicit HandlerFactory(EventThreads& threads) : threads_(threads) {}
-  void onServerStart(folly::EventBase*) noexcept override {}
-  void onServerStop() noexcept override {}
-  px::RequestHandler* onRequest(px::RequestHandler*, px::HTTPMessage* message) noexcept override {
-    // It ends with its transaction.
-    if (Http1Codec* codec = Http1Codec::current()) {
-      return std::make_unique<Http1Handler>(*codec, *message).release();
-    }
-    return std::make_unique<Http2Handler>(threads_.here(), *message).release();
-  }
-
- private:
-  EventThreads& threads_;
-};
-
 class SessionWatch final : public px::HTTPSession::InfoCallback {
  public:
   SessionWatch(EventThreads& threads, std::function<void()> on_change)
       : threads_(threads), on_change_(std::move(on_change)) {}
+  const std::function<void()>& on_change() const { return on_change_; }
   void onCreate(const px::HTTPSessionBase& session) override {
     // The callback may look at sessions only; draining has to act on them.
     threads_.here().session_opened(const_cast<px::HTTPSessionBase&>(session));
@@ -114,13 +100,15 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
 /// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
 class AcceptorFactory final : public wangle::AcceptorFactory {
  public:
-  AcceptorFactory(const Options& options, EventThreads& threads,
-                  px::HTTPSession::InfoCallback& sessions)
-      : codecs_(std::make_shared<CodecFactory>(threads)), threads_(threads), sessions_(sessions) {
+  AcceptorFactory(const Options& options, std::shared_ptr<const folly::SSLContext> tls,
+                  EventThreads& threads, SessionWatch& sessions)
+      : tls_(std::move(tls)),
+        codecs_(std::make_shared<CodecFactory>(threads)),
+        threads_(threads),
+        sessions_(sessions) {
     // HTTP/2: a body that waits for its worker must not use up what the others need.
     http_.receiveSessionWindowSize =
         http_.maxConcurrentIncomingStreams * http_.receiveStreamWindowSize;
-    http_.handlerFactories = px::RequestHandlerChain().addThen<HandlerFactory>(threads).build();
     const auto ours = px::HTTPServerAcceptor::makeConfig(
         {folly::SocketAddress(), px::HTTPServer::Protocol::HTTP}, http_);
     auto limits = std::make_shared<px::AcceptorConfiguration>(*ours);
@@ -135,9 +123,8 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
   }
 
   std::shared_ptr<wangle::Acceptor> newAcceptor(folly::EventBase* loop) override {
-    threads_.add(*loop);
-    std::shared_ptr<px::HTTPServerAcceptor> acceptor =
-        px::HTTPServerAcceptor::make(configuration_, http_, codecs_);
+    const auto acceptor = std::make_shared<Acceptor>(configuration_, codecs_, tls_,
+                                                     threads_.add(*loop), sessions_.on_change());
     acceptor->setSessionInfoCallback(&sessions_);
     acceptor->init(nullptr, loop);
     return acceptor;
@@ -145,11 +132,20 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
 
  private:
   px::HTTPServerOptions http_;
+  std::shared_ptr<const folly::SSLContext> tls_;
   std::shared_ptr<px::HTTPCodecFactory> codecs_;
   std::shared_ptr<const px::AcceptorConfiguration> configuration_;
   EventThreads& threads_;
-  px::HTTPSession::InfoCallback& sessions_;
+  SessionWatch& sessions_;
 };
+
+std::shared_ptr<const folly::SSLContext> folly_context(const tls::Context* tls) {
+  if (tls == nullptr) return nullptr;
+  const auto context = std::make_shared<folly::SSLContext>(tls->get());
+  // That constructor leaves it out.
+  context->sslAcceptRunner(std::make_unique<folly::SSLAcceptRunner>());
+  return context;
+}
 
 constexpr std::chrono::milliseconds take_connections_time{100};
 
@@ -185,7 +181,8 @@ class ProxygenEngine final : public Engine {
       start_server(
           *server_, [&] { started.set_value(); },
           [&](std::exception_ptr error) { started.set_exception(std::move(error)); },
-          std::make_shared<AcceptorFactory>(context_.options, threads_, sessions_));
+          std::make_shared<AcceptorFactory>(context_.options, folly_context(context_.tls), threads_,
+                                            sessions_));
     });
     try {
       started.get_future().get();

@@ -1,12 +1,18 @@
 #include "engine_proxygen/event_thread.h"
 
+#include <folly/io/async/AsyncSSLSocket.h>
+
 #include <chrono>
 #include <thread>
 
 #include "core/engine_figures.h"
+#include "core/proxies.h"
 #include "core/unacknowledged.h"
+#include "engine_proxygen/acceptor.h"
+#include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
+#include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
 
@@ -44,9 +50,19 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   const auto& codec = static_cast<px::HTTPTransaction::Transport&>(transport).getCodec();
   // The session shows its codec; the codec is ours.
   auto* http1 = const_cast<Http1Codec*>(dynamic_cast<const Http1Codec*>(&codec));
-  sessions_.emplace(&session, Progress{&transport, http1, 0, 0, std::chrono::steady_clock::now()});
-  if (http1 != nullptr) http1->attach(session);
-  accepted_.fetch_add(1, std::memory_order_relaxed);
+  Session opened{&transport, http1};
+  opened.since = std::chrono::steady_clock::now();
+  const auto* socket = transport.getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  if (const auto found = announced_.find(socket->getNetworkSocket().toFd());
+      found != announced_.end()) {
+    opened.header = std::move(found->second);
+    announced_.erase(found);
+  }
+  sessions_.emplace(&session, std::move(opened));
+  if (http1 != nullptr) {
+    http1->attach(session);
+    if (draining_) http1->drain();
+  }
   open_.fetch_add(1, std::memory_order_relaxed);
   if (!isScheduled()) watch_progress();
 }
@@ -57,9 +73,26 @@ void EventThread::session_closed(px::HTTPSessionBase& session) {
   if (sessions_.empty()) cancelTimeout();
 }
 
+const std::shared_ptr<const ConnectionInfo>& EventThread::ends_of(
+    const px::HTTPSessionBase& session, const px::HTTPMessage& message) {
+  Session& known = sessions_.at(&session);
+  if (!known.ends) {
+    const auto ends = connection_ends(message);
+    context_.proxies.complete(*ends, known.header ? &*known.header : nullptr);
+    const auto* transport = session.getTransport();
+    if (const auto* tls = transport->getUnderlyingTransport<folly::AsyncSSLSocket>()) {
+      ends->scheme = "https";
+      ends->tls = tls::facts_of(*tls->getSSL());
+    }
+    known.ends = ends;
+  }
+  return known.ends;
+}
+
 void EventThread::drain() {
   loop_.runInEventBaseThread([this] {
     draining_ = true;
+    for (Acceptor* acceptor : acceptors_) acceptor->drain();
     // A copy: an idle session closes at once.
     for (const auto& [key, progress] : std::unordered_map(sessions_)) {
       if (progress.http1 != nullptr) {
@@ -75,7 +108,7 @@ void EventThread::watch_progress() {
   loop_.timer().scheduleTimeout(this, to_milliseconds(options().write_timeout / 8));
 }
 
-bool EventThread::stands_still(Progress& progress, SteadyTime now) const {
+bool EventThread::stands_still(Session& progress, SteadyTime now) const {
   const auto* socket =
       progress.session->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
   const auto behind = unacknowledged_bytes(socket->getNetworkSocket().toFd());

@@ -6,17 +6,20 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "core/engine.h"
 #include "core/options.h"
+#include "core/proxy_header.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
 #include "http1/response_writer.h"
 
 namespace prowingen::proxygen_engine {
 
+class Acceptor;
 class Http1Codec;
 
 class EventThread final : public Transport,
@@ -55,6 +58,19 @@ class EventThread final : public Transport,
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   void session_opened(px::HTTPSessionBase& session);
   void session_closed(px::HTTPSessionBase& session);
+  /// The ends of a session's connection, taken from the message of its first request.
+  const std::shared_ptr<const ConnectionInfo>& ends_of(const px::HTTPSessionBase& session,
+                                                       const px::HTTPMessage& message);
+
+  // ---- an acceptor
+  void add(Acceptor& acceptor) { acceptors_.push_back(&acceptor); }
+  void remove(Acceptor& acceptor) { std::erase(acceptors_, &acceptor); }
+  void count_accepted() { accepted_.fetch_add(1, std::memory_order_relaxed); }
+  /// A connection is open that is no session, and no more.
+  void arrived() { open_.fetch_add(1, std::memory_order_relaxed); }
+  void arrival_over() { open_.fetch_sub(1, std::memory_order_relaxed); }
+  /// What the connection on this socket, which becomes a session, began with.
+  void announce(int socket, const ProxyHeader& header) { announced_[socket] = header; }
 
  private:
   enum class Subject : std::uint8_t { output, body };
@@ -63,19 +79,21 @@ class EventThread final : public Transport,
     Subject subject;
   };
 
-  /// How far a session's client has read. One that is behind and stands still is dropped:
-  /// proxygen's own time limit is for one write, however slowly it goes on.
-  struct Progress {
+  /// A session: its ends, and how far its client has read. One that is behind and stands still is
+  /// dropped: proxygen's own time limit is for one write, however slowly it goes on.
+  struct Session {
     px::HTTPSession* session;
     Http1Codec* http1;  // null for HTTP/2
+    std::optional<ProxyHeader> header = {};
+    std::shared_ptr<const ConnectionInfo> ends = {};
     std::uint64_t acknowledged = 0;
     std::int64_t room = 0;  // the connection's window, of HTTP/2
-    SteadyTime since;
+    SteadyTime since = {};
   };
 
   void runLoopCallback() noexcept override { submit_gathered(); }
   void timeoutExpired() noexcept override;
-  bool stands_still(Progress& progress, SteadyTime now) const;
+  bool stands_still(Session& progress, SteadyTime now) const;
   void watch_progress();
   void submit_gathered();
   void post_mail(Mail mail, bool may_wait);
@@ -86,7 +104,11 @@ class EventThread final : public Transport,
   const RequestLimits limits_;
   folly::EventBase& loop_;
   bool draining_ = false;
-  std::unordered_map<const px::HTTPSessionBase*, Progress> sessions_;
+  std::unordered_map<const px::HTTPSessionBase*, Session> sessions_;
+  std::vector<Acceptor*> acceptors_;
+  // By socket, until there is a session: a handshake may lie between. One that fails leaves its
+  // entry to whoever gets the same number next, and announces itself anew.
+  std::unordered_map<int, ProxyHeader> announced_;
   bool dropping_stalled_ = false;
   http1::StandingFields standing_;
   Exchange::Output output_;

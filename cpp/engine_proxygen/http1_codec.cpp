@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "core/engine_figures.h"
+#include "core/proxies.h"
 #include "core/request_policy.h"
-#include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_handler.h"
 #include "http1/response_writer.h"
@@ -45,8 +45,11 @@ void Http1Codec::setCallback(px::HTTPCodec::Callback* callback) {
 
 std::shared_ptr<HandledExchange> Http1Codec::take_request(Http1Handler& handler,
                                                           px::HTTPMessage& message) {
-  if (!connection_) connection_ = connection_ends(message);
+  if (!connection_) connection_ = thread_.ends_of(*session_, message);
   incoming_->peer = connection_;
+  if (connection_->from_proxy && incoming_->refusal == nullptr) {
+    incoming_->peer = thread_.context().proxies.ends_of(incoming_->request, connection_);
+  }
   handler_ = &handler;
   return std::move(incoming_);
 }

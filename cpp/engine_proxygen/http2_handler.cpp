@@ -1,15 +1,17 @@
 #include "engine_proxygen/http2_handler.h"
 
 #include "core/http2_policy.h"
-#include "engine_proxygen/connection_ends.h"
+#include "core/proxies.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
 
-std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPMessage& message) {
+std::shared_ptr<HandledExchange> take_request(EventThread& thread,
+                                              const px::HTTPSessionBase& session,
+                                              px::HTTPMessage& message) {
   auto made = thread.make_exchange();
   HandledExchange& exchange = *made;
-  exchange.peer = connection_ends(message);
+  exchange.peer = thread.ends_of(session, message);
   exchange.request.set_request_line(message.getMethodString(), message.getURL(), http_2);
   message.getHeaders().forEach([&](const std::string& name, const std::string& value) {
     exchange.request.add_field(name, value);
@@ -17,7 +19,11 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPMessa
   });
   RequestSemantics semantics;
   exchange.refusal = check_http2_request(exchange.request, thread.limits(), semantics);
-  if (exchange.refusal != nullptr) thread.count_refusal();
+  if (exchange.refusal != nullptr) {
+    thread.count_refusal();
+  } else if (exchange.peer->from_proxy) {
+    exchange.peer = thread.context().proxies.ends_of(exchange.request, exchange.peer);
+  }
   exchange.expects_continue = semantics.expects_continue;
   exchange.has_body = semantics.content_length != 0;
   exchange.body_left = semantics.content_length;
@@ -26,8 +32,9 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPMessa
 
 }  // namespace
 
-Http2Handler::Http2Handler(EventThread& thread, px::HTTPMessage& message)
-    : Handler(thread, take_request(thread, message)) {}
+Http2Handler::Http2Handler(EventThread& thread, const px::HTTPSessionBase& session,
+                           px::HTTPMessage& message)
+    : Handler(thread, take_request(thread, session, message)) {}
 
 px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
   HandledExchange& exchange = this->exchange();

@@ -1,5 +1,9 @@
 #include "engine_proxygen/linger.h"
 
+#include <folly/io/async/AsyncSSLSocket.h>
+#include <openssl/err.h>
+#include <sys/socket.h>
+
 #include <utility>
 
 #include "core/engine_figures.h"
@@ -10,6 +14,15 @@ namespace {
 // proxygen tells of a transaction's last byte when it is generated, and not of each one that is
 // written: a client that does not take the answer at once is looked at again after this.
 constexpr std::chrono::milliseconds retry_time{10};
+
+// folly closes a TLS connection whole instead, and whatever has come in on it resets it.
+void shut_down_writing(folly::AsyncTransport& transport) {
+  auto* tls = transport.getUnderlyingTransport<folly::AsyncSSLSocket>();
+  if (tls == nullptr) return transport.shutdownWrite();
+  SSL_shutdown(const_cast<SSL*>(tls->getSSL()));  // close_notify
+  ERR_clear_error();
+  ::shutdown(tls->getNetworkSocket().toFd(), SHUT_WR);
+}
 
 }  // namespace
 
@@ -22,7 +35,7 @@ void Linger::begin_after(px::HTTPSessionBase& session, std::uint64_t bytes) {
 void Linger::shut_down_sending() {
   folly::AsyncTransport& socket = *session_->getTransport();
   lingering_ = socket.getAppBytesWritten() >= bytes_;
-  if (lingering_) socket.shutdownWrite();
+  if (lingering_) shut_down_writing(socket);
   session_->getEventBase()->timer().scheduleTimeout(this, lingering_ ? linger_time : retry_time);
 }
 

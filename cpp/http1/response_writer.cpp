@@ -1,5 +1,7 @@
 #include "http1/response_writer.h"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <charconv>
 #include <ctime>
@@ -82,6 +84,21 @@ void write_refusal(const Refusal& refusal, bool with_body, std::string_view extr
   append_number(out, page.size());
   out.append("\r\nConnection: close\r\n\r\n");
   if (with_body) out.append(page);
+}
+
+void refuse_plain_http(int socket, const StandingFields& standing) {
+  std::string answer;
+  write_refusal(refusal(RequestFault::plain_http), true, "", standing, answer);
+#if defined(MSG_NOSIGNAL)
+  ::send(socket, answer.data(), answer.size(), MSG_NOSIGNAL);
+#else
+  ::send(socket, answer.data(), answer.size(), 0);
+#endif
+  ::shutdown(socket, SHUT_WR);
+  // What is unread at close would reset the connection, and the answer with it.
+  std::array<char, 16 * 1024> unread;
+  while (::recv(socket, unread.data(), unread.size(), MSG_DONTWAIT) > 0) {
+  }
 }
 
 }  // namespace prowingen::http1

@@ -49,4 +49,8 @@ inline constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n
 void write_refusal(const Refusal& refusal, bool with_body, std::string_view extra_field,
                    const StandingFields& standing, std::string& out);
 
+/// Tells a client that began with HTTP where TLS is spoken, straight to its socket. One try: it is
+/// meant for a human who forgot an "s". The caller closes the socket.
+void refuse_plain_http(int socket, const StandingFields& standing);
+
 }  // namespace prowingen::http1

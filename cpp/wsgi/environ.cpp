@@ -123,7 +123,10 @@ PyRef EnvironBuilder::build(const Exchange& exchange, PyObject* input) {
       set(dict, r.remote_port, PyRef::steal(latin1(exchange.peer->remote_port))) &&
       PyDict_SetItem(dict, r.wsgi_input, input) == 0 &&
       PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
-      set_fields(dict, exchange, target.authority);
+      set_fields(dict, exchange, target.authority) &&
+      (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&
+      (exchange.peer->forwarded == nullptr ||
+       set_forwarded(dict, *exchange.peer->forwarded, target.path));
   return done ? std::move(environ) : PyRef();
 }
 
@@ -147,17 +150,58 @@ bool EnvironBuilder::set_fields(PyObject* environ, const Exchange& exchange,
 }
 
 bool EnvironBuilder::set_local_end(PyObject* environ, const ConnectionInfo& peer) {
-  if (!local_.name || local_.address != peer.local_address || local_.port != peer.local_port) {
+  const bool secure = peer.scheme == "https";
+  if (!local_.name || local_.address != peer.local_address || local_.port != peer.local_port ||
+      local_.secure != secure) {
     // A Unix socket has no name of its own; PEP 3333 wants non-empty strings.
     const bool named = !peer.local_address.empty();
-    local_ = {peer.local_address, peer.local_port,
+    local_ = {peer.local_address, peer.local_port, secure,
               PyRef::steal(latin1(named ? peer.local_address : "localhost")),
-              PyRef::steal(latin1(named ? peer.local_port : "80"))};
+              PyRef::steal(latin1(named    ? peer.local_port
+                                  : secure ? "443"
+                                           : "80"))};
     if (!local_.name || !local_.number) return false;
   }
   const Runtime& r = runtime();
-  return PyDict_SetItem(environ, r.server_name, local_.name.get()) == 0 &&
+  return (!secure || PyDict_SetItem(environ, r.wsgi_url_scheme, r.https) == 0) &&
+         PyDict_SetItem(environ, r.server_name, local_.name.get()) == 0 &&
          PyDict_SetItem(environ, r.server_port, local_.number.get()) == 0;
+}
+
+// The names are mod_ssl's, which applications know.
+bool EnvironBuilder::set_tls(PyObject* environ, const TlsFacts& tls) {
+  const auto put = [&](const char* key, std::string_view text) {
+    const PyRef value = PyRef::steal(latin1(text));
+    return value && PyDict_SetItemString(environ, key, value.get()) == 0;
+  };
+  const bool verified = !tls.client_certificate.empty();
+  return put("SSL_PROTOCOL", tls.protocol) && put("SSL_CIPHER", tls.cipher) &&
+         (tls.server_name.empty() || put("SSL_TLS_SNI", tls.server_name)) &&
+         put("SSL_CLIENT_VERIFY", verified ? "SUCCESS" : "NONE") &&
+         (!verified || (put("SSL_CLIENT_CERT", tls.client_certificate) &&
+                        put("SSL_CLIENT_S_DN", tls.client_subject) &&
+                        put("SSL_CLIENT_I_DN", tls.client_issuer)));
+}
+
+// The request as a proxy's client made it. The proxy may have taken the prefix off the path, or
+// not.
+bool EnvironBuilder::set_forwarded(PyObject* environ, const ForwardedTarget& forwarded,
+                                   std::string_view path) {
+  const Runtime& r = runtime();
+  const auto set_unless_empty = [&](PyObject* key, std::string_view text) {
+    return text.empty() || set(environ, key, PyRef::steal(latin1(text)));
+  };
+  std::string buffer;
+  const std::string prefix(percent_decode(forwarded.prefix, buffer));
+  path = percent_decode(path, decoded_path_);
+  const bool still_there = !prefix.empty() && path.starts_with(prefix) &&
+                           (path.size() == prefix.size() || path[prefix.size()] == '/');
+  return set_unless_empty(r.http_host, forwarded.host) &&
+         set_unless_empty(r.server_name, forwarded.server_name) &&
+         set_unless_empty(r.server_port, forwarded.server_port) &&
+         set_unless_empty(r.script_name, prefix) &&
+         (!still_there ||
+          set(environ, r.path_info, PyRef::steal(latin1(path.substr(prefix.size())))));
 }
 
 }  // namespace prowingen::wsgi

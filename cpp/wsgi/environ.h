@@ -45,11 +45,14 @@ class EnvironBuilder {
   // SERVER_NAME and SERVER_PORT of the last connection: nearly always those of the next one.
   struct LocalEnd {
     std::string address, port;
+    bool secure = false;
     PyRef name, number;
   };
 
   bool set_fields(PyObject* environ, const Exchange& exchange, std::string_view authority);
   bool set_local_end(PyObject* environ, const ConnectionInfo& peer);
+  static bool set_tls(PyObject* environ, const TlsFacts& tls);
+  bool set_forwarded(PyObject* environ, const ForwardedTarget& forwarded, std::string_view path);
 
   PyRef template_;
   PyRef errors_;

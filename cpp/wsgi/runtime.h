@@ -38,7 +38,9 @@ struct Runtime {
   PyObject* http_cookie;
   PyObject* wsgi_input;
   PyObject* wsgi_errors;
+  PyObject* wsgi_url_scheme;
   PyObject* empty;
+  PyObject* https;
   PyObject* http_1_0;
   PyObject* http_1_1;
   PyObject* http_2_0;

@@ -21,7 +21,6 @@ from ..sources import CONFIG_VARIABLE
 from ..values import Size
 from .tables import (
     AS_OPTIONS,
-    AWAITED,
     ELSEWHERE,
     GOVERNED,
     MAPPED,
@@ -50,14 +49,20 @@ def configure(cfg: Any, environ: Mapping[str, str]) -> Config:
         if name not in GOVERNED and name not in WITHOUT_EFFECT
     }
     mapped = {
-        becomes.option: OPTIONS[becomes.option].accept(
-            becomes.convert(getattr(cfg, setting)), setting
-        )
+        becomes.option: OPTIONS[becomes.option].accept(_converted(cfg, setting), setting)
         for setting, becomes in BECOMES.items()
         if setting in AS_OPTIONS
     }
     values.setdefault("max_header_bytes", _header_section(mapped))
     return Config.from_values(values | mapped)
+
+
+def _converted(cfg: Any, setting: str) -> Any:
+    value = getattr(cfg, setting)
+    try:
+        return BECOMES[setting].convert(value)
+    except ValueError as error:
+        raise ConfigError(f"{setting}: {_shown(value)}: {error}") from None
 
 
 def _header_section(options: Mapping[str, Any]) -> int:
@@ -92,8 +97,6 @@ def _changed(cfg: Any) -> Iterator[tuple[str, Any, Refusal]]:
 
 
 def _refusal(name: str) -> Refusal | None:
-    if name in AWAITED and name not in BECOMES:
-        return AWAITED[name]
     return REFUSED.get(name) or (None if name in _KNOWN else _UNKNOWN)
 
 

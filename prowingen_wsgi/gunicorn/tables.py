@@ -44,7 +44,7 @@ _OPTIONS = """
     limit_request_field_size
 """
 _TLS = "certfile keyfile ca_certs cert_reqs ciphers"
-_PROXIES = "forwarded_allow_ips proxy_protocol proxy_allow_ips"
+_PROXIES = "forwarded_allow_ips secure_scheme_headers proxy_protocol proxy_allow_ips"
 AS_OPTIONS = frozenset((_OPTIONS + _TLS + " " + _PROXIES).split())
 _BY_THE_WORKER = """
     timeout max_requests max_requests_jitter accesslog access_log_format pre_request post_request
@@ -63,7 +63,7 @@ class Refusal:
 _STRICT = "requests are parsed strictly, which has no exceptions; leave it unset"
 _PYTHON_TLS = "it is about Python's ssl module, which is not used; leave it unset"
 _HTTP2 = (
-    "HTTP/2 is not negotiated here; leave it unset, and for HTTP/2 without TLS set the variables "
+    "HTTP/2 is not negotiated here; leave it unset, and for HTTP/2 alone set the variables "
     "PROWINGEN_HTTP=2 and PROWINGEN_ENGINE=proxygen"
 )
 
@@ -89,10 +89,6 @@ REFUSED = {
         "the application as any other field",
         lambda names: set(names) <= {"SCRIPT_NAME", "PATH_INFO"},
     ),
-    "secure_scheme_headers": Refusal(
-        "what proxies say is not believed by this server yet; leave it unset, or empty",
-        lambda fields: fields == {},
-    ),
     "ssl_context": Refusal(
         "connections are native, and none is wrapped in an ssl.SSLContext; leave it unset"
     ),
@@ -106,18 +102,6 @@ REFUSED = {
     "http2_max_frame_size": Refusal(_HTTP2),
     "http2_max_header_list_size": Refusal(_HTTP2),
 }
-
-_NO_TLS = Refusal("TLS is not part of this server yet; leave it to a proxy")
-_NO_PROXIES = Refusal(
-    "what proxies say is not believed by this server yet; leave it unset, or empty",
-    lambda trusted: not trusted,
-)
-
-AWAITED = {
-    **dict.fromkeys(_TLS.split(), _NO_TLS),
-    **dict.fromkeys(_PROXIES.split(), _NO_PROXIES),
-}
-"""Settings that are refused for as long as there is no option that they could become."""
 
 GOVERNED = {becomes.option: setting for setting, becomes in BECOMES.items()}
 """Options of this server that gunicorn decides about, with the setting that does."""

@@ -6,6 +6,7 @@ import os
 import random
 from typing import TYPE_CHECKING
 
+from ..certificates import check_certificates, served_url
 from ..listeners import Listener, open_listeners
 from .privileges import Identity
 
@@ -26,14 +27,20 @@ class Generation:
 
     def __init__(self, number: int, program: Program, sockets: Sockets) -> None:
         """Raises ListenError (an OSError) for an address that cannot be had, ConfigError for a
-        user or group."""
+        user, a group or a certificate."""
         self.number = number
         self.config, self.load = program
         config = self.config
         self.identity = Identity.of(config)
+        check_certificates(config)
         self.listeners = sockets.open(config)
         self.identity.own(self.listeners)
         self.proven = False
+
+    @property
+    def urls(self) -> list[str]:
+        """Where it is served."""
+        return [served_url(each.description, self.config) for each in self.listeners]
 
     def draw_request_limit(self) -> int:
         """After how many requests a worker is replaced; 0: never. By chance a little different

@@ -398,7 +398,7 @@ class Supervisor:
         self._notifier.ready(f"serving by {self._wanted} workers")
         error_log.info(
             "listening on %s (engine %s, %d workers of %d threads, pid %d)",
-            ", ".join(listener.description for listener in generation.listeners),
+            ", ".join(generation.urls),
             choose_engine(generation.config),
             self._wanted,
             generation.config.threads,

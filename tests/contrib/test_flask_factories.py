@@ -149,12 +149,31 @@ def test_an_ssl_context_of_pythons_is_refused(project: Path) -> None:
 
 
 @pytest.mark.parametrize("reload", ["--reload", "--no-reload"])
-def test_a_certificate_is_refused_by_a_server_without_tls(project: Path, reload: str) -> None:
+def test_this_server_speaks_https_with_a_certificate(project: Path, reload: str) -> None:
     certificate, key = write_certificate(project)
+    arguments = ["--cert", str(certificate), "--key", str(key), reload]
+    with run(project, *arguments, server="wsgi") as server:
+        assert server.url.startswith("https://")
+        assert get_over_tls(server) == "https one"
+
+
+def test_this_server_speaks_https_with_an_adhoc_certificate(project: Path) -> None:
+    pytest.importorskip("cryptography")
+    with run(project, "--cert", "adhoc", "--debug", server="wsgi") as server:
+        assert get_over_tls(server) == "https one"
+        edit(project / "app.py", dedent(APP).replace("one", "two"))
+        server.wait_for_line(r"(?s)Running on.*Restarting with")
+        assert get_over_tls(server) == "https two"
+
+
+@pytest.mark.parametrize("reload", ["--reload", "--no-reload"])
+def test_a_certificate_that_cannot_be_used_is_an_error(project: Path, reload: str) -> None:
+    certificate, key = write_certificate(project)
+    key.write_text("no key")
     arguments = ["--cert", str(certificate), "--key", str(key), reload]
     with run(project, *arguments, server="wsgi", ready="Error: ") as server:
         assert server.wait() == 1
-        assert "certfile: this server speaks no TLS yet" in server.log
+        assert f'Error: keyfile: "{key}": there is no private key (PEM) in it' in server.log
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "engine_embedded/channel.h"
+
 namespace prowingen::embedded {
 namespace {
 
@@ -55,14 +57,14 @@ class OutQueueTest : public testing::Test {
   OutQueueTest() {
     std::array<int, 2> ends{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
-    server.reset(ends[0]);
+    server = Channel(UniqueFd(ends[0]));
     client.reset(ends[1]);
     for (const int end : ends) ::fcntl(end, F_SETFL, O_NONBLOCK);
     const int small = 4096;
-    ::setsockopt(server.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    ::setsockopt(server.socket(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
   }
 
-  Result write() { return queue.write(server.get(), written); }
+  Result write() { return queue.write(server, written); }
 
   // What the client can read now.
   std::string read() {
@@ -95,7 +97,7 @@ class OutQueueTest : public testing::Test {
 
   std::string spare;
   OutQueue queue{spare};
-  UniqueFd server;
+  Channel server{UniqueFd()};
   UniqueFd client;
   std::uint64_t written = 0;
   int blocked = 0;

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from harness.logwatch import LogWatch
 
+pytestmark = pytest.mark.no_tls("its clients speak HTTP alone")
+
 SECONDS = 5.0
 Client = Callable[[Site, random.Random], None]
 

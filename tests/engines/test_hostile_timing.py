@@ -105,6 +105,7 @@ def test_expected_body_is_not_due_before_it_is_asked_for(serve: ServeFixture) ->
         assert reply.rest().body == b"body"
 
 
+@pytest.mark.no_tls("two threads use one connection, which OpenSSL forbids")
 def test_early_answer_reaches_a_client_that_goes_on_sending(serve: ServeFixture) -> None:
     """Beyond what is thrown away before the connection ends: the answer is whole all the same."""
     site = serve(answering([b"x" * 300_000]), drain_limit=MIB, body_buffer=1)
@@ -135,7 +136,7 @@ def test_body_that_outgrows_its_limit_while_nobody_reads_it(engine: str) -> None
     limits = ("--http", "2", "--max-body", "1MiB", "--body-buffer", "1MiB")
     with run_server("apps.plain:hello", engine, *limits) as server:
         for _ in range(10):
-            with H2Wire(server.address) as wire:
+            with H2Wire(server) as wire:
                 stream = wire.start("POST", "/", end=False)
                 with contextlib.suppress(StreamClosedError):  # answered and over by then
                     wire.send(stream, bytes(MIB + 1))
@@ -149,20 +150,20 @@ def test_shut_connection_window_holds_no_worker(engine: str) -> None:
     with (
         run_server(APP, engine, *limits) as server,
         # The streams' windows are wide open, the connection's never grows.
-        H2Wire(server.address, window=100 * MIB) as greedy,
+        H2Wire(server, window=100 * MIB) as greedy,
     ):
         for _ in range(3):
             greedy.start("GET", f"/download?{20 * MIB}")
         while not any(response.body for response in greedy.responses.values()):
             greedy.pump()
-        with H2Wire(server.address) as wire:
+        with H2Wire(server) as wire:
             assert wire.ask("/").status
 
 
 @http2
 def test_refused_stream_is_over_although_its_body_is_not(serve: ServeFixture) -> None:
     site = serve(hello, http="2")
-    with H2Wire(site.address) as wire:
+    with H2Wire(site) as wire:
         for _ in range(300):  # three times as many as may be open
             stream = wire.start("POST", "/%zz", end=False)
             response = wire.responses[stream]
@@ -176,7 +177,7 @@ def test_refused_stream_is_over_although_its_body_is_not(serve: ServeFixture) ->
 def test_answered_stream_is_over_although_its_body_is_not(serve: ServeFixture) -> None:
     """It was answered whole, so that the reset is none to worry about (RFC 9113 section 8.1)."""
     site = serve(answering([b"x" * 200_000]), http="2", body_buffer=1)
-    with H2Wire(site.address) as wire:
+    with H2Wire(site) as wire:
         stream = wire.start("POST", "/", end=False)
         wire.send(stream, b"some")
         response = wire.responses[stream]
@@ -199,7 +200,7 @@ def test_paused_upload_leaves_room_for_the_others(serve: ServeFixture) -> None:
         return [b"%d" % size]
 
     site = serve(Routes(hold=hold, reading=reading), http="2", threads=4, body_buffer=1000)
-    with H2Wire(site.address) as wire:
+    with H2Wire(site) as wire:
         held = wire.start("POST", "/hold", end=False)
         wire.send(held, bytes(60_000))
         gate.wait_entered()
@@ -212,7 +213,7 @@ def test_paused_upload_leaves_room_for_the_others(serve: ServeFixture) -> None:
 @http2
 def test_stream_that_finds_the_queue_full_while_it_is_paused(engine: str) -> None:
     limits = ("--http", "2", "--body-buffer", "1")
-    with run_server(APP, engine, *FULL_QUEUE, *limits) as server, H2Wire(server.address) as wire:
+    with run_server(APP, engine, *FULL_QUEUE, *limits) as server, H2Wire(server) as wire:
         slow = [wire.start("GET", "/slow?1500")]
         while not wire.responses[slow[0]].body:
             wire.pump()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,9 +21,10 @@ from harness.apps import (
     answering,
     hello,
 )
+from harness.certificates import authority_file
 from harness.h2wire import H2Wire
 from harness.site import start_site
-from harness.wire import until_refused
+from harness.wire import Wire, until_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +48,9 @@ def start_curl(*words: str) -> subprocess.Popen[str]:
     version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True)
     if "HTTP2" not in version.stdout:
         pytest.skip("this curl is built without HTTP/2")
-    command = ["curl", "-sS", "--http2-prior-knowledge", "--max-time", "15", *words]
+    secure = words[0].startswith("https:")
+    spoken = ["--http2", "--cacert", authority_file()] if secure else ["--http2-prior-knowledge"]
+    command = ["curl", "-sS", *spoken, "--max-time", "15", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -57,7 +61,8 @@ def test_auto_takes_the_engine_that_speaks_it(engine: str) -> None:
 
 def test_environ_is_the_one_of_http1(serve_http2: ServeFixture) -> None:
     app = Echo()
-    with H2Wire(serve_http2(app).address) as wire:
+    site = serve_http2(app)
+    with H2Wire(site) as wire:
         extra = [("x-thing", "1"), ("cookie", "a=b"), ("cookie", "c=d"), ("te", "trailers")]
         response = wire.ask("/p%20q?x=y", "POST", extra, body=b"some body")
     assert response.status == 200
@@ -71,14 +76,14 @@ def test_environ_is_the_one_of_http1(serve_http2: ServeFixture) -> None:
     assert environ["HTTP_HOST"] == "a"
     assert environ["HTTP_COOKIE"] == "a=b; c=d"
     assert environ["HTTP_X_THING"] == "1"
-    assert environ["wsgi.url_scheme"] == "http"
+    assert environ["wsgi.url_scheme"] == urlsplit(site.url).scheme
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
     assert "CONTENT_LENGTH" not in environ
 
 
 def test_answer_has_the_fields_of_http1(serve_http2: ServeFixture) -> None:
     app = answering([b"ab", b"cd"], headers=[("X-Thing", "1"), ("Content-Length", "4")])
-    with H2Wire(serve_http2(app).address) as wire:
+    with H2Wire(serve_http2(app)) as wire:
         response = wire.ask("/")
     assert (response.status, response.body) == (200, b"abcd")
     assert response.get("content-type") == "text/plain"
@@ -91,7 +96,7 @@ def test_answer_has_the_fields_of_http1(serve_http2: ServeFixture) -> None:
 
 
 def test_what_is_switched_off_is_not_sent(serve_http2: ServeFixture) -> None:
-    with H2Wire(serve_http2(hello, server_header="").address) as wire:
+    with H2Wire(serve_http2(hello, server_header="")) as wire:
         assert wire.ask("/").get("server") is None
 
 
@@ -102,7 +107,7 @@ def test_streams_are_worked_on_side_by_side(serve_http2: ServeFixture) -> None:
         gate.pass_through()
         return hello(environ, start_response)
 
-    with H2Wire(serve_http2(Routes(slow=slow, hello=hello), threads=2).address) as wire:
+    with H2Wire(serve_http2(Routes(slow=slow, hello=hello), threads=2)) as wire:
         waiting = wire.start("GET", "/slow")
         gate.wait_entered()
         assert wire.ask("/hello").body == b"hello"
@@ -112,7 +117,7 @@ def test_streams_are_worked_on_side_by_side(serve_http2: ServeFixture) -> None:
 
 
 def test_many_streams_of_one_connection(serve_http2: ServeFixture) -> None:
-    with H2Wire(serve_http2(Echo()).address) as wire:
+    with H2Wire(serve_http2(Echo())) as wire:
         streams = [wire.start("GET", f"/{number}") for number in range(90)]
         paths = [json.loads(wire.response(s).body)["environ"]["PATH_INFO"] for s in streams]
     assert paths == [f"/{number}" for number in range(90)]
@@ -126,7 +131,7 @@ def test_bodies_of_any_size_go_up_and_come_down(serve_http2: ServeFixture, size:
         return [body]
 
     body = bytes(range(256)) * (size // 256 + 1)
-    with H2Wire(serve_http2(echo, body_buffer=100_000).address) as wire:
+    with H2Wire(serve_http2(echo, body_buffer=100_000)) as wire:
         assert wire.ask("/", "PUT", body=body[:size]).body == body[:size]
 
 
@@ -140,7 +145,7 @@ def test_body_is_streamed_to_an_app_that_reads(serve_http2: ServeFixture) -> Non
         pieces.append(environ["wsgi.input"].read())
         return hello(environ, start_response)
 
-    with H2Wire(serve_http2(app, body_buffer=1).address) as wire:
+    with H2Wire(serve_http2(app, body_buffer=1)) as wire:
         stream = wire.start("POST", "/", end=False)
         wire.send(stream, b"first")
         gate.wait_entered()
@@ -151,7 +156,7 @@ def test_body_is_streamed_to_an_app_that_reads(serve_http2: ServeFixture) -> Non
 
 
 def test_expected_continue_comes_when_the_app_reads(serve_http2: ServeFixture) -> None:
-    with H2Wire(serve_http2(Echo()).address) as wire:
+    with H2Wire(serve_http2(Echo())) as wire:
         extra = [("expect", "100-continue"), ("content-length", "4")]
         stream = wire.start("POST", "/", extra, end=False)
         response = wire.responses[stream]
@@ -180,14 +185,14 @@ def test_bad_request_is_refused_and_the_connection_goes_on(
     serve_http2: ServeFixture, method: str, path: str, extra: list[tuple[str, str]], status: int
 ) -> None:
     """As on HTTP/1.1; or the codec resets the stream, or refuses by itself."""
-    with H2Wire(serve_http2(hello, max_body=1000).address) as wire:
+    with H2Wire(serve_http2(hello, max_body=1000)) as wire:
         response = wire.ask(path, method, extra)
         assert response.reset is not None or response.status in (status, 400)
         assert wire.ask("/").body == b"hello"
 
 
 def test_body_larger_than_allowed_is_refused(serve_http2: ServeFixture) -> None:
-    with H2Wire(serve_http2(Echo(), max_body=1000).address) as wire:
+    with H2Wire(serve_http2(Echo(), max_body=1000)) as wire:
         stream = wire.start("POST", "/", end=False)
         wire.send(stream, bytes(1500), end=True)
         assert wire.response(stream).status == 413
@@ -195,7 +200,7 @@ def test_body_larger_than_allowed_is_refused(serve_http2: ServeFixture) -> None:
 
 
 def test_refusal_does_not_wait_for_the_body(serve_http2: ServeFixture) -> None:
-    with H2Wire(serve_http2(hello).address) as wire:
+    with H2Wire(serve_http2(hello)) as wire:
         stream = wire.start("POST", "/%zz", end=False)
         response = wire.responses[stream]
         while not response.ended:
@@ -210,7 +215,7 @@ def test_failing_app_resets_its_stream_alone(serve_http2: ServeFixture) -> None:
         yield PIECE
         raise RuntimeError("in the middle of the body")
 
-    with H2Wire(serve_http2(Routes(failing=failing, hello=hello)).address) as wire:
+    with H2Wire(serve_http2(Routes(failing=failing, hello=hello))) as wire:
         response = wire.ask("/failing")
         assert response.reset is not None
         assert not response.ended, "it must not look whole"
@@ -228,7 +233,7 @@ def test_endless_answer_waits_for_the_window(serve_http2: ServeFixture) -> None:
 
     body = Closable(endless())
     site = serve_http2(Routes(endless=answering(body), hello=hello), threads=2)
-    with H2Wire(site.address, window=1) as wire:
+    with H2Wire(site, window=1) as wire:
         stream = wire.start("GET", "/endless")
         while not wire.responses[stream].body:
             wire.pump()
@@ -244,7 +249,7 @@ def test_endless_answer_waits_for_the_window(serve_http2: ServeFixture) -> None:
 
 def test_client_that_takes_no_answer_is_given_up(serve_http2: ServeFixture) -> None:
     body = Closable(iter([PIECE] * 100))
-    with H2Wire(serve_http2(answering(body), write_timeout=0.5).address, window=1) as wire:
+    with H2Wire(serve_http2(answering(body), write_timeout=0.5), window=1) as wire:
         stream = wire.start("GET", "/")
         assert not wire.response(stream).ended
         body.expect_closed_once()
@@ -263,7 +268,7 @@ def test_connection_that_ends_wakes_the_reader(serve_http2: ServeFixture) -> Non
         gate.opened.set()
         return hello(environ, start_response)
 
-    with H2Wire(serve_http2(app, body_buffer=1).address) as wire:
+    with H2Wire(serve_http2(app, body_buffer=1)) as wire:
         stream = wire.start("POST", "/", [("content-length", "100")], end=False)
         wire.send(stream, b"some")
         gate.wait_entered()
@@ -284,7 +289,7 @@ def test_stop_finishes_what_runs(serve_http2: ServeFixture) -> None:
     gate.wait_entered()
     stopper = threading.Thread(target=site.server.stop, args=(10,))
     stopper.start()
-    until_refused(site.connect)
+    until_refused(lambda: Wire(site.address))
     gate.opened.set()
     body, _ = curl.communicate(timeout=20)
     assert body == "hello"

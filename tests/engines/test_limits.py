@@ -120,6 +120,7 @@ def test_full_queue_answers_503_with_retry_after(serve: ServeFixture) -> None:
     assert site.ask().body == b"hello", "the server should have recovered"
 
 
+@pytest.mark.no_tls("a connection that waits has no handshake")
 def test_connections_beyond_the_limit_wait_or_are_refused(serve: ServeFixture) -> None:
     site = serve(hello, max_connections=4)
     wires = [site.connect() for _ in range(4)]

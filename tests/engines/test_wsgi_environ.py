@@ -28,14 +28,17 @@ def ask_environ(serve: ServeFixture, target: str = "/", *fields: str) -> dict[st
         return environ_of(wire, "\r\n".join(lines).encode("latin-1"))
 
 
-def test_keys_that_pep_3333_requires_are_there(serve: ServeFixture) -> None:
+def test_keys_that_pep_3333_requires_are_there(
+    serve: ServeFixture, pytestconfig: pytest.Config
+) -> None:
     environ = ask_environ(serve)
     for key in ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"):
         assert key in environ
     for key in ("SERVER_NAME", "SERVER_PORT"):
         assert environ[key], f"{key} must never be empty"
     assert environ["SERVER_PROTOCOL"] == "HTTP/1.1"
-    assert environ["wsgi.url_scheme"] == "http"
+    scheme = "https" if pytestconfig.getoption("tls") else "http"
+    assert environ["wsgi.url_scheme"] == scheme
 
 
 def test_wsgi_keys_have_the_types_the_pep_gives(serve: ServeFixture) -> None:

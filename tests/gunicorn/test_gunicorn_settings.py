@@ -51,9 +51,8 @@ def test_no_table_names_a_setting_that_does_not_exist() -> None:
     assert tables.GOVERNED.keys() | tables.WITHOUT_EFFECT.keys() <= OPTIONS.keys()
 
 
-def test_every_setting_that_becomes_an_option_has_one_or_is_refused() -> None:
-    assert BECOMES.keys() | tables.AWAITED.keys() >= tables.AS_OPTIONS
-    assert tables.AWAITED.keys() <= tables.AS_OPTIONS
+def test_every_setting_that_becomes_an_option_has_one() -> None:
+    assert BECOMES.keys() >= tables.AS_OPTIONS
 
 
 def test_options_follow_the_settings() -> None:
@@ -77,6 +76,45 @@ def test_options_follow_the_settings() -> None:
     assert config.max_header_fields == 20
     assert config.max_field_line == 500
     assert config.max_header_bytes == 20 * 502 + 4
+
+
+def test_tls_follows_the_settings() -> None:
+    settings = _config(
+        certfile="/c.pem", keyfile="/k.pem", ca_certs="/ca.pem", cert_reqs=2, ciphers="ECDHE"
+    )
+    config = configure(settings, {})
+    assert (config.certfile, config.keyfile, config.ca_certs) == ("/c.pem", "/k.pem", "/ca.pem")
+    assert (config.cert_reqs, config.ciphers) == ("required", "ECDHE")
+    assert configure(_config(), {}).certfile == ""
+    with pytest.raises(ConfigError, match=r"^cert_reqs: .* must be 0, 1 or 2$"):
+        configure(_config(cert_reqs=3), {})
+
+
+def test_proxies_are_believed_as_gunicorn_believes_them() -> None:
+    config = configure(_config(), {})
+    assert config.forwarded_allow_ips == ("127.0.0.1", "::1", "unix")
+    assert config.forwarded_fields == ("proto",)
+    assert not config.proxy_protocol
+    settings = _config(
+        forwarded_allow_ips="10.0.0.0/8", proxy_protocol=True, proxy_allow_ips="192.0.2.1"
+    )
+    config = configure(settings, {})
+    assert config.forwarded_allow_ips == ("10.0.0.0/8", "unix")
+    assert config.proxy_protocol
+    assert config.proxy_allow_ips == ("192.0.2.1", "unix")
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields"), [({}, ()), ({"X-Forwarded-Proto": "https"}, ("proto",))]
+)
+def test_headers_that_tell_the_scheme(headers: dict[str, str], fields: tuple[str, ...]) -> None:
+    assert configure(_config(secure_scheme_headers=headers), {}).forwarded_fields == fields
+
+
+@pytest.mark.parametrize("headers", [{"X-SECURE": "1"}, {"X-FORWARDED-SSL": "on"}])
+def test_other_headers_that_tell_the_scheme_are_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"^secure_scheme_headers: .*X-Forwarded-Proto"):
+        configure(_config(secure_scheme_headers=headers), {})
 
 
 def test_zero_is_no_limit_to_gunicorn() -> None:
@@ -122,7 +160,6 @@ def test_variables_count_where_gunicorn_has_no_setting() -> None:
         ("permit_unconventional_http_method", True),
         ("permit_unconventional_http_version", True),
         ("casefold_http_method", True),
-        ("secure_scheme_headers", {"X-SECURE": "1"}),
         ("forwarder_headers", "SCRIPT_NAME,REMOTE_USER"),
         ("sendfile", False),
         ("protocol", "uwsgi"),
@@ -133,8 +170,6 @@ def test_variables_count_where_gunicorn_has_no_setting() -> None:
         ("suppress_ragged_eofs", False),
         ("do_handshake_on_connect", True),
         ("spew", True),
-        *[("certfile", "cert.pem")] * ("certfile" not in BECOMES),
-        *[("proxy_protocol", "auto")] * ("proxy_protocol" not in BECOMES),
         ("ssl_context", lambda conf, factory: factory()),
     ],
 )
@@ -148,9 +183,6 @@ def test_what_cannot_be_honoured_is_refused_by_name(name: str, value: object) ->
     [
         ("header_map", "drop"),
         ("forwarder_headers", ""),
-        ("secure_scheme_headers", {}),
-        ("forwarded_allow_ips", ""),
-        ("proxy_protocol", "off"),
         ("http_protocols", "h1"),
     ],
 )

@@ -95,6 +95,7 @@ def test_native_types_are_what_the_options_struct_declares() -> None:
         "double": float,
         "bool": bool,
         "std::string": str,
+        "std::vector<std::string>": tuple,
     }
     for name, value in Config().native_options().items():
         assert type(value) is python_types[OPTIONS[name].cpp_type]

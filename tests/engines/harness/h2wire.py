@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import h2.config
 import h2.connection
@@ -12,11 +12,21 @@ import h2.events
 import h2.settings
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
 
     from harness.wire import Address
 
 Fields = list[tuple[str, str]]
+
+
+class Endpoint(Protocol):
+    """A server, and a context of its clients if it speaks TLS."""
+
+    @property
+    def address(self) -> Address: ...
+    @property
+    def tls(self) -> ssl.SSLContext | None: ...
 
 
 @dataclass
@@ -38,11 +48,22 @@ class H2Response:
 
 
 class H2Wire:
-    """One connection. With a `window`, which is that of each stream, `open_window()` opens it."""
+    """One connection, on which something may be sent `before` HTTP. With a `window`, which is that
+    of each stream, `open_window()` opens it."""
 
-    def __init__(self, address: Address, timeout: float = 10, window: int | None = None) -> None:
-        assert isinstance(address, tuple)
-        self.socket = socket.create_connection(address, timeout=timeout)
+    def __init__(
+        self,
+        server: Endpoint,
+        timeout: float = 10,
+        window: int | None = None,
+        before: bytes = b"",
+    ) -> None:
+        assert isinstance(server.address, tuple)
+        self.socket = socket.create_connection(server.address, timeout=timeout)
+        self.socket.sendall(before)
+        if server.tls is not None:
+            server.tls.set_alpn_protocols(["h2"])
+            self.socket = server.tls.wrap_socket(self.socket, server_hostname="localhost")
         # Faulty requests are what some tests are about.
         config = h2.config.H2Configuration(
             header_encoding="utf-8",

@@ -83,6 +83,8 @@ class ServerProcess:
         assert found, f"no {compiled.pattern!r} in:\n{self.log}"
         return found[0]
 
+    tls = None
+
     @property
     def address(self) -> Address:
         return address_of(self.url)

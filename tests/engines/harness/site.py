@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from harness.certificates import client_context
 from harness.wire import Address, Response, Wire
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
 
@@ -32,8 +34,9 @@ def address_of(url: str) -> Address:
 class Site:
     """One running server; wires opened through it are closed with it."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Any, tls: bool = False) -> None:
         self.server = server
+        self._tls = tls
         self._wires: list[Wire] = []
 
     @property
@@ -50,7 +53,13 @@ class Site:
         assert isinstance(address, tuple)
         return address[1]
 
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """A context of its clients, if it speaks TLS."""
+        return client_context() if self._tls else None
+
     def connect(self, **options: Any) -> Wire:
+        options.setdefault("tls", self.tls)
         wire = Wire(self.address, **options)
         self._wires.append(wire)
         return wire
@@ -83,7 +92,7 @@ def start_site(app: Any, engine: str, **options: Any) -> Iterator[Site]:
     import prowingen_wsgi
 
     with prowingen_wsgi.serve(app, engine=engine, **settings) as server:
-        site = Site(server)
+        site = Site(server, tls=bool(settings.get("certfile")))
         try:
             yield site
         finally:

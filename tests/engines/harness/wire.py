@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import struct
 import time
 from dataclasses import dataclass, field
@@ -156,7 +157,13 @@ class Wire:
     """A client connection. Every blocking call fails after `timeout` seconds of silence."""
 
     def __init__(
-        self, address: Address, *, timeout: float = TIMEOUT, receive_buffer: int | None = None
+        self,
+        address: Address,
+        *,
+        timeout: float = TIMEOUT,
+        receive_buffer: int | None = None,
+        source: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         if not isinstance(address, str) and ":" in address[0]:
@@ -166,9 +173,13 @@ class Wire:
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
+            if source:
+                self.socket.bind((source, 0))
             self.socket.connect(address)
             if family != socket.AF_UNIX:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls is not None:
+                self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         except BaseException:
             self.socket.close()
             raise
@@ -187,7 +198,7 @@ class Wire:
         """Sends to a server that may refuse and close midway; tells whether all was taken."""
         try:
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             return False
         return True
 
@@ -237,10 +248,25 @@ class Wire:
         """Whether nothing, not even an end, arrives for so long."""
         if self._ahead:
             return False
+        if isinstance(self.socket, ssl.SSLSocket):  # what is readable may be TLS's own
+            return self._is_silent_over_tls(seconds)
         return not select.select([self.socket], [], [], seconds)[0]
 
+    def _is_silent_over_tls(self, seconds: float) -> bool:
+        usual = self.socket.gettimeout()
+        self.socket.settimeout(seconds)
+        try:
+            self._ahead = self.socket.recv(1 << 16)
+        except TimeoutError:
+            return True
+        finally:
+            self.socket.settimeout(usual)
+        return False
+
     def finish_sending(self) -> None:
-        self.socket.shutdown(socket.SHUT_WR)
+        # Not SSLSocket's own, which ends TLS in both directions. There is no close_notify, which
+        # Python cannot send without waiting for the server's.
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def reset(self) -> None:
         """Leaves with an RST, as a client that crashed."""

@@ -1,0 +1,59 @@
+// Connections on which something comes before HTTP: a proxy has yet to say for whom it speaks, or
+// TLS to be agreed on.
+//
+//   accepted --> PROXY header, if one is due --> handshake, if there is TLS --> Connection
+//      |                |                            |
+//      |                +--malformed                 +--failed; HTTP without TLS: told so
+//      +--not allowed --+--late, or the client's end-+------------------------> closed
+//
+// They count as open like any other, and a drain or a stop closes them. I/O thread only.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string_view>
+
+#include "core/complaints.h"
+#include "core/exchange.h"
+#include "core/proxy_reader.h"
+#include "engine_embedded/event_loop.h"
+#include "engine_embedded/tls_stream.h"
+
+namespace prowingen::embedded {
+
+class IoThread;
+
+class Arrivals {
+ public:
+  explicit Arrivals(IoThread& io);
+  ~Arrivals();
+
+  /// Takes over a connection that was accepted.
+  void add(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
+  /// Closes those whose time is up.
+  void expire();
+  /// The server drains: they get no more time than a connection that waits for its first request.
+  void drain();
+  void close_all();
+
+ private:
+  class Arrival;
+  // In order of their deadlines: all of them get the same time.
+  using List = std::list<Arrival>;
+
+  void read_header(Arrival& arrival);
+  void await_handshake(Arrival& arrival);
+  void shake_hands(Arrival& arrival);
+  void wait(Arrival& arrival, Interest interest);
+  void hand_over(Arrival& arrival);
+  void answer_plain_http(Arrival& arrival);
+  /// `why`: for the log, unless it is empty.
+  void close(Arrival& arrival, std::string_view why, std::string_view fault = {});
+
+  IoThread& io_;
+  Complaints complaints_;
+  std::unique_ptr<TlsBuffers> tls_buffers_;  // null: no TLS
+  List list_;
+};
+
+}  // namespace prowingen::embedded

@@ -1,0 +1,53 @@
+// A connection's socket, and the TLS on it if there is any. I/O thread only.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <memory>
+#include <utility>
+
+#include "engine_embedded/socket_ops.h"
+#include "engine_embedded/tls_stream.h"
+
+namespace prowingen::embedded {
+
+class Channel {
+ public:
+  /// `tls`: null for none; its handshake is done.
+  explicit Channel(UniqueFd socket, std::unique_ptr<TlsStream> tls = nullptr)
+      : socket_(std::move(socket)), tls_(std::move(tls)) {}
+
+  int socket() const { return socket_.get(); }
+
+  Transfer receive(std::span<char> buffer) {
+    return tls_ ? tls_->receive(buffer) : embedded::receive(socket(), buffer);
+  }
+  Transfer send_vector(std::span<iovec> pieces, bool more) {
+    return tls_ ? tls_->send_vector(pieces) : embedded::send_vector(socket(), pieces, more);
+  }
+  Transfer send_file(int file, std::uint64_t offset, std::uint64_t length) {
+    return tls_ ? tls_->send_file(file, offset, length)
+                : embedded::send_file(socket(), file, offset, length);
+  }
+
+  /// Whether nothing that was sent is held back here. flush() tries again.
+  bool flushed() const { return !tls_ || tls_->flushed(); }
+  Transfer::Status flush() { return tls_ ? tls_->flush() : Transfer::Status::ok; }
+
+  /// Tells the peer that no more comes, in a way that TLS keeps anybody else from saying.
+  void finish() {
+    if (auto tls = std::exchange(finished_, true) ? nullptr : tls_.get()) tls->finish();
+  }
+  void shut_down_writing() {
+    finish();
+    ::shutdown(socket(), SHUT_WR);
+  }
+  void close() { socket_.reset(); }
+
+ private:
+  UniqueFd socket_;
+  std::unique_ptr<TlsStream> tls_;
+  bool finished_ = false;
+};
+
+}  // namespace prowingen::embedded

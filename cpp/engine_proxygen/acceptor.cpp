@@ -1,0 +1,136 @@
+#include "engine_proxygen/acceptor.h"
+
+#include <proxygen/httpserver/RequestHandlerAdaptor.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/engine_figures.h"
+#include "core/proxies.h"
+#include "engine_proxygen/connection_ends.h"
+#include "engine_proxygen/event_thread.h"
+#include "engine_proxygen/http1_codec.h"
+#include "engine_proxygen/http1_handler.h"
+#include "engine_proxygen/http2_handler.h"
+#include "http1/response_writer.h"
+
+namespace prowingen::proxygen_engine {
+
+Acceptor::Acceptor(std::shared_ptr<const px::AcceptorConfiguration> configuration,
+                   std::shared_ptr<px::HTTPCodecFactory> codecs,
+                   std::shared_ptr<const folly::SSLContext> tls, EventThread& thread,
+                   std::function<void()> on_change)
+    : HTTPSessionAcceptor(std::move(configuration), std::move(codecs)),
+      tls_(std::move(tls)),
+      thread_(thread),
+      on_change_(std::move(on_change)),
+      complaints_(thread.context()) {
+  thread_.add(*this);
+}
+
+Acceptor::~Acceptor() {
+  thread_.remove(*this);
+  for (std::size_t left = arrivals_.size(); left > 0; --left) thread_.arrival_over();
+}
+
+px::HTTPTransaction::Handler* Acceptor::newHandler(px::HTTPTransaction& transaction,
+                                                   px::HTTPMessage* message) noexcept {
+  folly::SocketAddress address;
+  transaction.getPeerAddress(address);
+  message->setClientAddress(address);
+  transaction.getLocalAddress(address);
+  message->setDstAddress(address);
+  std::unique_ptr<px::RequestHandler> handler;
+  if (Http1Codec* codec = Http1Codec::current()) {
+    handler = std::make_unique<Http1Handler>(*codec, *message);
+  } else {
+    handler = std::make_unique<Http2Handler>(
+        thread_, *transaction.getTransport().getHTTPSessionBase(), *message);
+  }
+  // Both end with the transaction.
+  return std::make_unique<px::RequestHandlerAdaptor>(handler.release()).release();
+}
+
+void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::SocketAddress& peer,
+                                  AcceptInfo info) noexcept {
+  thread_.count_accepted();
+  const bool header_due = thread_.context().proxies.send_headers();
+  if (!header_due && !tls_) {
+    return HTTPSessionAcceptor::connectionAccepted(socket, peer, info);
+  }
+  UniqueFd owned(socket.toFd());
+  const auto ends = peer_end(peer);
+  if (header_due && !thread_.context().proxies.may_connect(ends.remote_address)) {
+    return complaints_.add(ends, Complaints::not_allowed, {}, std::chrono::steady_clock::now());
+  }
+  Arrival& arrival = arrivals_.emplace_back(*this, std::move(owned), peer, info);
+  arrival.place = std::prev(arrivals_.end());
+  thread_.arrived();
+  on_change_();
+  const auto time = to_milliseconds(thread_.options().header_timeout);
+  arrival.start(header_due ? Arrival::Awaited::header : Arrival::Awaited::handshake,
+                thread_.draining() ? std::min(time, drain_grace) : time);
+}
+
+void Acceptor::header_came(Arrival& arrival) {
+  thread_.announce(arrival.socket(), arrival.reader().header());
+  if (!tls_) return hand_over(arrival);
+  arrival.await_handshake();
+}
+
+void Acceptor::hand_over(Arrival& arrival) {
+  UniqueFd socket = arrival.take_socket();
+  const auto peer = arrival.peer();
+  const auto info = arrival.accept_info();
+  arrivals_.erase(arrival.place);
+  HTTPSessionAcceptor::connectionAccepted(folly::NetworkSocket::fromFd(socket.release()), peer,
+                                          info);
+  one_less();  // only now, so that there is always one connection that counts
+}
+
+void Acceptor::hand_over_transport(Arrival& arrival) {
+  auto transport = arrival.take_transport();
+  const auto peer = arrival.peer();
+  wangle::TransportInfo info;
+  info.secure = true;
+  info.acceptTime = std::chrono::steady_clock::now();
+  info.timeBeforeEnqueue = arrival.accept_info().timeBeforeEnqueue;
+  const unsigned char* protocol = nullptr;
+  unsigned size = 0;
+  transport->getSelectedNextProtocol(&protocol, &size);
+  const std::string negotiated(reinterpret_cast<const char*>(protocol), size);
+  arrivals_.erase(arrival.place);
+  connectionReady(std::move(transport), peer, negotiated, wangle::SecureTransportType::TLS, info);
+  one_less();
+}
+
+void Acceptor::refuse_plain_http(Arrival& arrival, int socket) {
+  http1::refuse_plain_http(socket, thread_.standing());
+  thread_.count_refusal();
+  close(arrival, {});
+}
+
+void Acceptor::close(Arrival& arrival, std::string_view why, std::string_view detail) {
+  if (!why.empty() && !thread_.draining()) {
+    complaints_.add(peer_end(arrival.peer()), why, detail, std::chrono::steady_clock::now());
+  }
+  arrivals_.erase(arrival.place);
+  one_less();
+}
+
+void Acceptor::one_less() {
+  thread_.arrival_over();
+  on_change_();
+  if (stopped_ && arrivals_.empty()) HTTPSessionAcceptor::acceptStopped();
+}
+
+void Acceptor::drain() {
+  for (Arrival& arrival : arrivals_) arrival.hurry(drain_grace);
+}
+
+void Acceptor::acceptStopped() noexcept {
+  stopped_ = true;
+  if (arrivals_.empty()) HTTPSessionAcceptor::acceptStopped();
+}
+
+}  // namespace prowingen::proxygen_engine

@@ -1,0 +1,96 @@
+#include "engine_proxygen/arrival.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/complaints.h"
+#include "engine_proxygen/acceptor.h"
+#include "tls/context.h"
+
+namespace prowingen::proxygen_engine {
+
+namespace {
+
+/// OpenSSL's reason alone, out of what folly makes of it:
+/// "AsyncSocketException: error:0A000418:SSL routines::tlsv1 alert unknown ca, type = SSL error".
+std::string_view reason_of(std::string_view told) {
+  constexpr std::string_view before = " routines:";
+  const auto start = told.find(before);
+  if (start == std::string_view::npos) return told;
+  told.remove_prefix(start + before.size());
+  told.remove_prefix(std::min(told.find(':') + 1, told.size()));  // a function's name, or none
+  return told.substr(0, told.find(", type"));
+}
+
+}  // namespace
+
+Arrival::Arrival(Acceptor& acceptor, UniqueFd socket, const folly::SocketAddress& peer,
+                 const AcceptInfo& accept_info)
+    : EventHandler(acceptor.getEventBase(), folly::NetworkSocket::fromFd(socket.get())),
+      acceptor_(acceptor),
+      socket_(std::move(socket)),
+      peer_(peer),
+      accept_info_(accept_info) {}
+
+Arrival::~Arrival() {
+  over_ = true;
+  transport_.reset();
+}
+
+void Arrival::start(Awaited awaited, std::chrono::milliseconds time) {
+  awaited_ = awaited;
+  acceptor_.getEventBase()->timer().scheduleTimeout(this, time);
+  if (!registerHandler(READ | PERSIST)) acceptor_.close(*this, "it cannot be watched");
+}
+
+void Arrival::hurry(std::chrono::milliseconds time) {
+  acceptor_.getEventBase()->timer().scheduleTimeout(this, std::min(time, getTimeRemaining()));
+}
+
+UniqueFd Arrival::take_socket() {
+  cancelTimeout();
+  unregisterHandler();
+  return std::move(socket_);
+}
+
+void Arrival::handlerReady(std::uint16_t) noexcept {
+  awaited_ == Awaited::header ? read_header() : begin_handshake();
+}
+
+void Arrival::read_header() {
+  using Outcome = ProxyHeaderReader::Outcome;
+  switch (reader_.read(socket_.get())) {
+    case Outcome::need_more: return;
+    case Outcome::complete: return acceptor_.header_came(*this);
+    case Outcome::malformed: return acceptor_.close(*this, Complaints::no_header, reader_.fault());
+    case Outcome::closed: return acceptor_.close(*this, {});
+  }
+}
+
+void Arrival::begin_handshake() {
+  if (tls::begins_as_http(socket_.get())) return acceptor_.refuse_plain_http(*this, socket_.get());
+  unregisterHandler();
+  transport_.reset(new folly::AsyncSSLSocket(acceptor_.tls(), acceptor_.getEventBase(),
+                                             folly::NetworkSocket::fromFd(socket_.release()), true,
+                                             false, &peer_));
+  transport_->sslAccept(this);  // within this one's time
+}
+
+void Arrival::handshakeSuc(folly::AsyncSSLSocket*) noexcept {
+  if (over_) return;
+  cancelTimeout();
+  acceptor_.hand_over_transport(*this);
+}
+
+void Arrival::handshakeErr(folly::AsyncSSLSocket*,
+                           const folly::AsyncSocketException& error) noexcept {
+  if (over_) return;
+  // Anything else is the client's departure.
+  const bool left = error.getType() != folly::AsyncSocketException::SSL_ERROR;
+  acceptor_.close(*this, left ? std::string_view() : Complaints::no_handshake,
+                  reason_of(error.what()));
+}
+
+void Arrival::timeoutExpired() noexcept { acceptor_.close(*this, Complaints::late); }
+
+}  // namespace prowingen::proxygen_engine

@@ -1,0 +1,71 @@
+// A connection on which something comes before HTTP: a proxy has yet to say for whom it speaks, or
+// TLS to be agreed on.
+//
+//   header (off the bare socket) --> handshake (folly's socket) --> the acceptor has it
+//
+// It is not wangle's yet.
+#pragma once
+
+#include <list>
+
+#include <folly/io/async/AsyncSSLSocket.h>
+#include <folly/io/async/EventHandler.h>
+
+#include "core/chunk.h"
+#include "core/proxy_reader.h"
+#include "engine_proxygen/compat.h"
+
+namespace prowingen::proxygen_engine {
+
+class Acceptor;
+
+/// I/O thread only.
+class Arrival final : private folly::EventHandler,
+                      private folly::HHWheelTimer::Callback,
+                      private folly::AsyncSSLSocket::HandshakeCB {
+ public:
+  using List = std::list<Arrival>;
+  using AcceptInfo = folly::AsyncServerSocket::AcceptCallback::AcceptInfo;
+
+  Arrival(Acceptor& acceptor, UniqueFd socket, const folly::SocketAddress& peer,
+          const AcceptInfo& accept_info);
+  ~Arrival() override;
+
+  enum class Awaited : std::uint8_t { header, handshake };
+  /// Waits for it, for so long with what follows. It may be over when this returns.
+  void start(Awaited awaited, std::chrono::milliseconds time);
+  /// The header is there; now for the handshake.
+  void await_handshake() { awaited_ = Awaited::handshake; }
+  /// Waits no longer than that.
+  void hurry(std::chrono::milliseconds time);
+
+  /// Stops waiting and gives the socket away.
+  UniqueFd take_socket();
+  folly::AsyncSSLSocket::UniquePtr take_transport() { return std::move(transport_); }
+  int socket() const { return socket_.get(); }
+  const folly::SocketAddress& peer() const { return peer_; }
+  const AcceptInfo& accept_info() const { return accept_info_; }
+  const ProxyHeaderReader& reader() const { return reader_; }
+
+  List::iterator place;  // in the acceptor's list
+
+ private:
+  void handlerReady(std::uint16_t events) noexcept override;
+  void timeoutExpired() noexcept override;
+  void handshakeSuc(folly::AsyncSSLSocket* socket) noexcept override;
+  void handshakeErr(folly::AsyncSSLSocket* socket,
+                    const folly::AsyncSocketException& error) noexcept override;
+  void read_header();
+  void begin_handshake();
+
+  Acceptor& acceptor_;
+  UniqueFd socket_;
+  const folly::SocketAddress peer_;
+  const AcceptInfo accept_info_;
+  ProxyHeaderReader reader_;
+  Awaited awaited_ = Awaited::header;
+  bool over_ = false;                           // closing the transport calls back
+  folly::AsyncSSLSocket::UniquePtr transport_;  // once the handshake has begun
+};
+
+}  // namespace prowingen::proxygen_engine

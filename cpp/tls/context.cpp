@@ -1,0 +1,221 @@
+#include "tls/context.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <stdexcept>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace prowingen::tls {
+namespace {
+
+struct FreeFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+struct FreeBio {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+struct FreeCertificate {
+  void operator()(X509* certificate) const { X509_free(certificate); }
+};
+using Bio = std::unique_ptr<BIO, FreeBio>;
+using Certificate = std::unique_ptr<X509, FreeCertificate>;
+
+[[noreturn]] void refuse(std::string_view option, std::string_view value, std::string_view why) {
+  throw std::invalid_argument(
+      std::string(option).append(": \"").append(value).append("\": ").append(why));
+}
+
+/// A file that cannot be opened, or holds nothing of its kind, is said so; of other faults OpenSSL
+/// knows the reason.
+void check_readable(std::string_view option, const std::string& path) {
+  const std::unique_ptr<std::FILE, FreeFile> file(std::fopen(path.c_str(), "r"));
+  if (!file) refuse(option, path, std::generic_category().message(errno));
+}
+
+void throw_unreadable(std::string_view option, const std::string& path, std::string_view what) {
+  const auto code = ERR_peek_error();
+  const bool none = ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+  if (none) refuse(option, path, std::string("there is no ").append(what).append(" (PEM) in it"));
+  refuse(option, path, last_error());
+}
+
+int give_password(char* buffer, int size, int, void* password) {
+  const auto& text = *static_cast<const std::string*>(password);
+  if (text.size() > static_cast<std::size_t>(size)) return -1;
+  std::ranges::copy(text, buffer);
+  return static_cast<int>(text.size());
+}
+
+bool is_encrypted(const std::string& path) {
+  const std::unique_ptr<std::FILE, FreeFile> file(std::fopen(path.c_str(), "r"));
+  if (!file) return false;
+  std::string text(64 * 1024, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  return text.find("BEGIN ENCRYPTED PRIVATE KEY") != std::string::npos ||
+         text.find("Proc-Type: 4,ENCRYPTED") != std::string::npos;
+}
+
+void use_key(SSL_CTX* context, const Options& options) {
+  const bool apart = !options.keyfile.empty();
+  const std::string& path = apart ? options.keyfile : options.certfile;
+  const std::string_view option = apart ? "keyfile" : "certfile";
+  check_readable(option, path);
+  const bool encrypted = is_encrypted(path);
+  if (encrypted && options.keyfile_password.empty()) {
+    refuse(option, path, "the key is encrypted: give its password in keyfile_password");
+  }
+  // The callback is always set: OpenSSL's own would ask at the terminal.
+  SSL_CTX_set_default_passwd_cb(context, give_password);
+  SSL_CTX_set_default_passwd_cb_userdata(context,
+                                         const_cast<std::string*>(&options.keyfile_password));
+  const bool used = SSL_CTX_use_PrivateKey_file(context, path.c_str(), SSL_FILETYPE_PEM) == 1;
+  SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
+  if (used) return;
+  const auto code = ERR_peek_error();
+  if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH) {
+    refuse(option, path, "it is not the key of the certificate in certfile");
+  }
+  if (encrypted) refuse(option, path, "keyfile_password does not open it");
+  if (!apart && (ERR_GET_LIB(code) == ERR_LIB_PEM || ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER)) {
+    refuse(option, path, "there is no private key (PEM) in it: name its file in keyfile");
+  }
+  if (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER) {
+    refuse(option, path, "there is no private key (PEM) in it");
+  }
+  throw_unreadable(option, path, "private key");
+}
+
+void use_certificate(SSL_CTX* context, const Options& options) {
+  check_readable("certfile", options.certfile);
+  if (SSL_CTX_use_certificate_chain_file(context, options.certfile.c_str()) != 1) {
+    throw_unreadable("certfile", options.certfile, "certificate");
+  }
+  use_key(context, options);
+}
+
+void want_client_certificates(SSL_CTX* context, const Options& options) {
+  if (options.cert_reqs == "none") return;
+  if (options.ca_certs.empty()) {
+    refuse("cert_reqs", options.cert_reqs, "it needs ca_certs, whose certificates are trusted");
+  }
+  check_readable("ca_certs", options.ca_certs);
+  if (SSL_CTX_load_verify_locations(context, options.ca_certs.c_str(), nullptr) != 1) {
+    throw_unreadable("ca_certs", options.ca_certs, "certificate");
+  }
+  // Which authorities a client is asked for: it may have several certificates.
+  SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(options.ca_certs.c_str()));
+  const bool required = options.cert_reqs == "required";
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                     nullptr);
+}
+
+bool protocol_offered(std::string_view offers, std::string_view wanted, const unsigned char** out,
+                      unsigned char* out_size) {
+  while (!offers.empty()) {
+    const std::size_t size = static_cast<unsigned char>(offers.front());
+    const auto name = offers.substr(1, size);
+    if (name == wanted) {
+      *out = reinterpret_cast<const unsigned char*>(name.data());
+      *out_size = static_cast<unsigned char>(name.size());
+      return true;
+    }
+    offers.remove_prefix(std::min(1 + size, offers.size()));
+  }
+  return false;
+}
+
+// None in common ends the handshake (RFC 7301 section 3.2): whoever speaks another protocol might
+// otherwise have its bytes taken for HTTP.
+int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size,
+                    const unsigned char* offered, unsigned int size, void* ours) {
+  const std::string_view offers(reinterpret_cast<const char*>(offered), size);
+  for (const auto& wanted : *static_cast<const std::vector<std::string>*>(ours)) {
+    if (protocol_offered(offers, wanted, out, out_size)) return SSL_TLSEXT_ERR_OK;
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+std::string text_of(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
+}
+
+std::string pem_of(X509* certificate) {
+  const Bio bio(BIO_new(BIO_s_mem()));
+  return bio && PEM_write_bio_X509(bio.get(), certificate) == 1 ? text_of(bio.get()) : "";
+}
+
+std::string name_of(const X509_NAME* name) {
+  const Bio bio(BIO_new(BIO_s_mem()));
+  const bool written = bio && X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253) >= 0;
+  return written ? text_of(bio.get()) : "";
+}
+
+}  // namespace
+
+Context::Context(const Options& options, std::vector<std::string> protocols)
+    : protocols_(std::move(protocols)), context_(SSL_CTX_new(TLS_server_method())) {
+  ERR_clear_error();
+  SSL_CTX* const context = context_.get();
+  if (context == nullptr) throw std::invalid_argument("certfile: OpenSSL: " + last_error());
+  const bool newest_only = options.tls_min_version == "1.3";
+  SSL_CTX_set_min_proto_version(context, newest_only ? TLS1_3_VERSION : TLS1_2_VERSION);
+  SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+  // An idle connection keeps no buffers; a write may go on from another place in memory.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // Sessions are resumed by tickets, which nobody has to store. With client certificates OpenSSL
+  // insists on a name for who may resume them.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  constexpr std::string_view id = "prowingen";
+  SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(id.data()),
+                                 static_cast<unsigned>(id.size()));
+  if (!options.ciphers.empty() && SSL_CTX_set_cipher_list(context, options.ciphers.c_str()) != 1) {
+    ERR_clear_error();
+    refuse("ciphers", options.ciphers, "OpenSSL knows no cipher suite of TLS 1.2 in it");
+  }
+  use_certificate(context, options);
+  want_client_certificates(context, options);
+  SSL_CTX_set_alpn_select_cb(context, choose_protocol,
+                             const_cast<std::vector<std::string>*>(&protocols_));
+}
+
+std::shared_ptr<const TlsFacts> facts_of(const SSL& connection) {
+  auto facts = std::make_shared<TlsFacts>();
+  facts->protocol = SSL_get_version(&connection);
+  facts->cipher = SSL_get_cipher_name(&connection);
+  if (const char* name = SSL_get_servername(&connection, TLSEXT_NAMETYPE_host_name)) {
+    facts->server_name = name;
+  }
+  if (const Certificate certificate{SSL_get1_peer_certificate(&connection)}) {
+    facts->client_certificate = pem_of(certificate.get());
+    facts->client_subject = name_of(X509_get_subject_name(certificate.get()));
+    facts->client_issuer = name_of(X509_get_issuer_name(certificate.get()));
+  }
+  return facts;
+}
+
+std::string last_error() {
+  const auto code = ERR_peek_error();
+  ERR_clear_error();
+  if (ERR_SYSTEM_ERROR(code)) return std::generic_category().message(ERR_GET_REASON(code));
+  const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
+  return reason != nullptr ? reason : "the connection ended";
+}
+
+bool begins_as_http(int socket) {
+  char first = 0;
+  return ::recv(socket, &first, 1, MSG_PEEK) == 1 && first >= 'A' && first <= 'Z';
+}
+
+}  // namespace prowingen::tls
