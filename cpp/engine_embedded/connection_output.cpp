@@ -19,9 +19,9 @@ void Connection::flush() {
   if (waiting_writable_ || reading_ == Reading::closed) return;
   std::uint64_t written = 0;
   while (collect()) {
-    const auto result = out_.write(channel_, written);
+    const auto result = out_.write(channel_, written, write_turn);
     if (result == OutQueue::Result::failed) return close(Departure::client_closed);
-    if (result == OutQueue::Result::would_block) return wait_writable();
+    if (result != OutQueue::Result::all_written) return wait_writable();
     io_.deadlines().disarm(write_deadline_);
     if (taken_ != 0) complete_taken();
     if (answers_over_) break;

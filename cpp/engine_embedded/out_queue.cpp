@@ -52,8 +52,9 @@ void OutQueue::clear() {
   first_ = front_offset_ = 0;
 }
 
-OutQueue::Result OutQueue::write(Channel& channel, std::uint64_t& written) {
+OutQueue::Result OutQueue::write(Channel& channel, std::uint64_t& written, std::uint64_t turn) {
   while (!empty()) {
+    if (written >= turn) return Result::turn_over;
     Transfer transfer;
     if (FileRange* range = segments_[first_].file()) {
       transfer = channel.send_file(range->file.get(), range->offset, range->length);

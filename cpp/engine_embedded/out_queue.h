@@ -15,7 +15,7 @@ class Channel;
 
 class OutQueue {
  public:
-  enum class Result : std::uint8_t { all_written, would_block, failed };
+  enum class Result : std::uint8_t { all_written, would_block, turn_over, failed };
 
   /// `spare`: a string whose capacity the thread's queues pass on, so that a small answer
   /// allocates nothing and an idle connection keeps nothing.
@@ -27,8 +27,9 @@ class OutQueue {
 
   bool empty() const { return first_ == segments_.size(); }
   std::uint64_t size() const;
-  /// Writes until everything is with the socket or it takes no more; `written` counts the bytes.
-  Result write(Channel& channel, std::uint64_t& written);
+  /// Writes until everything is with the socket, it takes no more, or `written`, which counts the
+  /// bytes, has reached `turn`: a client that reads as fast as this writes would never block it.
+  Result write(Channel& channel, std::uint64_t& written, std::uint64_t turn);
   void clear();
 
  private:

@@ -64,7 +64,7 @@ class OutQueueTest : public testing::Test {
     ::setsockopt(server.socket(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
   }
 
-  Result write() { return queue.write(server, written); }
+  Result write(std::uint64_t turn = UINT64_MAX) { return queue.write(server, written, turn); }
 
   // What the client can read now.
   std::string read() {
@@ -133,6 +133,36 @@ TEST_F(OutQueueTest, EmptyChunksAreNoneAtAll) {
   queue.add(lender.lend());
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(lender.releases, 1);
+}
+
+// A client that reads as fast as this writes never blocks it, and the others would wait.
+TEST_F(OutQueueTest, EndsItsTurnThoughTheSocketTakesMore) {
+  const int large = 1 << 20;
+  ::setsockopt(server.socket(), SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+  Lender lender(pattern(4000));
+  std::string expected;
+  for (int i = 0; i < 100; ++i) {  // more than one call takes
+    queue.add(lender.lend());
+    expected += lender.bytes;
+  }
+  const auto file = pattern(3000, 2);
+  queue.add(Chunk(FileRange{file_with(file), 0, file.size()}));
+  queue.add(Chunk(FileRange{file_with(file), 0, file.size()}));
+  expected += file + file;
+
+  EXPECT_EQ(write(1), Result::turn_over);
+  EXPECT_LE(written, 64U * 4000);
+  const auto first = written;
+  EXPECT_EQ(write(first), Result::turn_over);
+  EXPECT_EQ(written, first) << "that turn was over before it began";
+  std::string all = read();
+  int turns = 1;
+  while (write(written + 1) == Result::turn_over) {
+    all += read();
+    ++turns;
+  }
+  EXPECT_EQ(all + read(), expected);
+  EXPECT_EQ(turns, 3) << "the rest of the pieces, then each file";
 }
 
 TEST_F(OutQueueTest, PartialWritesLoseNothing) {

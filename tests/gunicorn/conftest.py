@@ -72,6 +72,9 @@ def start(
             **popen: Any,
         ) -> Arbiter:
             fixed = ["-k", "prowingen_wsgi.gunicorn.Worker", "--no-control-socket"]
+            # A SIGTERM between a worker's fork and its own signal handlers is lost to it, and the
+            # arbiter waits as long as this before it kills: gunicorn's default is 30 seconds.
+            fixed += ["--graceful-timeout", "10"]
             bound = ["-b", bind] if bind else []
             arbiter = Arbiter(
                 [*fixed, *bound, *arguments, app],
