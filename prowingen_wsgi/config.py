@@ -376,10 +376,15 @@ class Config:
     def embedded(cls, values: Mapping[str, object]) -> Config:
         """The same for a server in a program of its own: raises ConfigError for an option of the
         command's, which would do nothing here."""
-        for name in values:
-            if name in OPTIONS and OPTIONS[name].group == PROCESSES:
+        config = cls.from_values(values)
+        config.check_embedded()
+        return config
+
+    def check_embedded(self) -> None:
+        """Raises ConfigError for an option of the command's that is set."""
+        for name, option in OPTIONS.items():
+            if option.group == PROCESSES and getattr(self, name) != option.default:
                 raise ConfigError(f"{name}: it is an option of the command prowingen alone")
-        return cls.from_values(values)
 
     def native_options(self) -> dict[str, object]:
         """What the native side is given: every option of its own, by name."""

@@ -64,8 +64,8 @@ class Server:
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
     Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
-    engine is not built in or a certificate cannot be used, and TypeError if `app` or `access_log`
-    cannot be called.
+    engine is not built in, a certificate cannot be used, or an option is set that only the command
+    has (workers and what belongs to them), and TypeError if `app` or `access_log` cannot be called.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class Server:
         if access_log is not None and not callable(access_log):
             raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
         self.config = config or Config()
+        if listeners is None:  # a host that opens them does what its options ask for
+            self.config.check_embedded()
         self.engine = choose_engine(self.config)
         check_certificates(self.config)
         self._app = app

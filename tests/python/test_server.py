@@ -128,6 +128,8 @@ def test_serve_refuses_what_it_does_not_know(server_module: ModuleType) -> None:
         server_module.serve(hello, thread=4)
     with pytest.raises(ConfigError, match=r'^engine: "proxygen": this build has only embedded$'):
         server_module.serve(hello, engine="proxygen")
+    with pytest.raises(ConfigError, match=r"^workers: it is an option of the command"):
+        server_module.Server(hello, Config(workers=2))
     with pytest.raises(TypeError, match="a WSGI application must be callable, not str"):
         server_module.serve("hello:app")
 
