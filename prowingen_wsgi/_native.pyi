@@ -56,6 +56,7 @@ class Server(metaclass=_Pybind11Type):
         status_pipe: int,
         max_requests: int,
         grace: float,
+        ticket_key: bytes,
     ) -> None:
         """Makes this the server of a supervised process; before `start`.
 
@@ -64,6 +65,8 @@ class Server(metaclass=_Pybind11Type):
             SIGTERM, and after `grace` seconds it exits.
         status_pipe: a descriptor that "L" is written to when `max_requests` (0: no limit) requests
             were taken.
+        ticket_key: of `new_ticket_key`; processes with the same one resume each other's TLS
+            sessions. ValueError if it is none and TLS is spoken.
         """
 
     def start(self) -> None:
@@ -95,6 +98,9 @@ class Server(metaclass=_Pybind11Type):
 
 def check_tls(options: dict[str, Any]) -> None:
     """Reads certificates and keys as a server does. Raises ValueError for those it cannot use."""
+
+def new_ticket_key() -> bytes:
+    """A secret for processes that are to resume each other's TLS sessions."""
 
 def engines() -> dict[str, str]:
     """The engines built in, each with a text of its versions."""

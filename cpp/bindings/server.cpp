@@ -56,7 +56,7 @@ Options read_options(const py::dict& values) {
   return options;
 }
 
-std::unique_ptr<const tls::Context> make_tls(const Options& options) {
+std::unique_ptr<tls::Context> make_tls(const Options& options) {
   if (options.certfile.empty()) {
     if (!options.keyfile.empty()) throw std::invalid_argument("keyfile: it needs certfile");
     if (options.cert_reqs != "none") throw std::invalid_argument("cert_reqs: it needs certfile");
@@ -93,8 +93,9 @@ class Server {
 
   // What a supervisor wants of one of its processes; before start().
   void supervise(Scoreboard& scoreboard, std::size_t slot, int lifeline, int status_pipe,
-                 std::uint64_t max_requests, double grace) {
+                 std::uint64_t max_requests, double grace, const py::bytes& ticket_key) {
     if (engine_) throw std::runtime_error("the server has been started already");
+    if (tls_) tls_->share_tickets(std::string_view(ticket_key));
     slot_ = &scoreboard.slot(slot);
     accept_share_ = std::make_unique<AcceptShare>(scoreboard, slot);
     lifeline_ = UniqueFd(lifeline);
@@ -322,7 +323,7 @@ class Server {
   const Options options_;
   const Proxies proxies_;
   const EngineEntry& engine_entry_;
-  const std::unique_ptr<const tls::Context> tls_;  // null: none
+  const std::unique_ptr<tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;
   const py::object log_;
   const py::object access_log_callable_;
@@ -374,6 +375,9 @@ void bind_tls(py::module_& m) {
       "check_tls", [](const py::dict& options) { make_tls(read_options(options)); },
       py::arg("options"),
       "Reads certificates and keys as a server does. Raises ValueError for those it cannot use.");
+  m.def(
+      "new_ticket_key", [] { return py::bytes(tls::new_ticket_key()); },
+      "A secret for processes that are to resume each other's TLS sessions.");
 }
 
 void bind_server(py::module_& m) {
@@ -395,7 +399,8 @@ void bind_server(py::module_& m) {
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("max_requests"), py::arg("grace"),
-           py::keep_alive<1, 2>(), "Makes this the server of a supervised process; before start().")
+           py::arg("ticket_key"), py::keep_alive<1, 2>(),
+           "Makes this the server of a supervised process; before start().")
       .def("start", &Server::start,
            "Starts the native threads and accepts connections. Call it after the last fork.")
       .def("work", &Server::work, "A worker thread's body: serves requests until stop().")

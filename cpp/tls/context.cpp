@@ -1,13 +1,18 @@
 #include "tls/context.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -15,6 +20,9 @@
 
 namespace prowingen::tls {
 namespace {
+
+// A name, and keys to encrypt and to sign with: what SSL_CTX_set_tlsext_ticket_keys() takes.
+constexpr std::size_t ticket_key_size = 80;
 
 struct FreeFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
@@ -117,6 +125,23 @@ void want_client_certificates(SSL_CTX* context, const Options& options) {
                      nullptr);
 }
 
+// A resumed session is not asked for its certificate again: so it must have been begun under the
+// same demands, whichever process made its ticket, and with whatever configuration.
+void tell_sessions_apart(SSL_CTX* context, const Options& options) {
+  std::string demands = options.cert_reqs;
+  if (options.cert_reqs != "none") {
+    std::ifstream file(options.ca_certs, std::ios::binary);
+    demands.append(std::istreambuf_iterator<char>(file), {});
+  }
+  std::array<unsigned char, SSL_MAX_SID_CTX_LENGTH> digest;
+  unsigned size = 0;
+  if (EVP_Digest(demands.data(), demands.size(), digest.data(), &size, EVP_sha256(), nullptr) !=
+          1 ||
+      SSL_CTX_set_session_id_context(context, digest.data(), size) != 1) {
+    throw std::invalid_argument("certfile: OpenSSL: " + last_error());
+  }
+}
+
 bool protocol_offered(std::string_view offers, std::string_view wanted, const unsigned char** out,
                       unsigned char* out_size) {
   while (!offers.empty()) {
@@ -174,20 +199,33 @@ Context::Context(const Options& options, std::vector<std::string> protocols)
   // An idle connection keeps no buffers; a write may go on from another place in memory.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  // Sessions are resumed by tickets, which nobody has to store. With client certificates OpenSSL
-  // insists on a name for who may resume them.
+  // Sessions are resumed by tickets, which nobody has to store.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  constexpr std::string_view id = "prowingen";
-  SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(id.data()),
-                                 static_cast<unsigned>(id.size()));
   if (!options.ciphers.empty() && SSL_CTX_set_cipher_list(context, options.ciphers.c_str()) != 1) {
     ERR_clear_error();
     refuse("ciphers", options.ciphers, "OpenSSL knows no cipher suite of TLS 1.2 in it");
   }
   use_certificate(context, options);
   want_client_certificates(context, options);
+  tell_sessions_apart(context, options);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol,
                              const_cast<std::vector<std::string>*>(&protocols_));
+}
+
+void Context::share_tickets(std::string_view key) {
+  std::string copy(key);  // the macro takes no const
+  if (copy.size() != ticket_key_size ||
+      SSL_CTX_set_tlsext_ticket_keys(get(), copy.data(), static_cast<long>(copy.size())) != 1) {
+    throw std::invalid_argument("ticket_key: it is none");
+  }
+}
+
+std::string new_ticket_key() {
+  std::string key(ticket_key_size, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), static_cast<int>(key.size())) != 1) {
+    throw std::runtime_error("OpenSSL has no random numbers: " + last_error());
+  }
+  return key;
 }
 
 std::shared_ptr<const TlsFacts> facts_of(const SSL& connection) {

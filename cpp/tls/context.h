@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/exchange.h"
@@ -27,6 +28,11 @@ class Context {
 
   SSL_CTX* get() const { return context_.get(); }
 
+  /// Makes tickets that every context with the same key takes, if it asks clients for the same
+  /// certificates. `key`: as new_ticket_key() gives it, else std::invalid_argument. Before the
+  /// first connection.
+  void share_tickets(std::string_view key);
+
  private:
   struct Free {
     void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
@@ -35,6 +41,9 @@ class Context {
   const std::vector<std::string> protocols_;
   std::unique_ptr<SSL_CTX, Free> context_;
 };
+
+/// A secret for share_tickets().
+std::string new_ticket_key();
 
 /// What is known of a connection when its handshake is done.
 std::shared_ptr<const TlsFacts> facts_of(const SSL& connection);

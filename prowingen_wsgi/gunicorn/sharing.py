@@ -1,6 +1,7 @@
-"""What the workers of one arbiter share: figures in memory, and a pipe that ends with the arbiter.
+"""What the workers of one arbiter share: figures in memory, a pipe that ends with the arbiter, and
+the key of TLS sessions' tickets.
 
-The arbiter makes both before its first fork and the workers inherit them. By the figures, workers
+The arbiter makes them before its first fork and the workers inherit them. By the figures, workers
 take even shares of the connections. By the pipe, a worker whose application holds the GIL for ever,
 and who can therefore do nothing in Python, still leaves when the arbiter is gone.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .. import _native
@@ -29,6 +30,7 @@ class Place:
     slot: int
     lifeline: int
     arbiters_end: int
+    ticket_key: bytes = field(repr=False)
 
     def enter(self) -> None:
         """In the worker: lets go of the end of the pipe that is the arbiter's alone."""
@@ -42,6 +44,7 @@ class Company:
         self.process = os.getpid()
         self._scoreboard = _native.Scoreboard(_SLOTS)
         self._reader, self._writer = os.pipe()
+        self._ticket_key = _native.new_ticket_key()
         self._taken: set[int] = set()
 
     def join(self, worker: object) -> Place:
@@ -55,7 +58,7 @@ class Company:
         self._scoreboard.clear(slot)
         self._taken.add(slot)
         weakref.finalize(worker, self._taken.discard, slot).atexit = False
-        return Place(self._scoreboard, slot, self._reader, self._writer)
+        return Place(self._scoreboard, slot, self._reader, self._writer, self._ticket_key)
 
     def _free(self) -> Iterator[int]:
         return (slot for slot in range(_SLOTS) if slot not in self._taken)

@@ -133,6 +133,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             status_pipe=self.PIPE[1],
             max_requests=self.max_requests if self.cfg.max_requests else 0,
             grace=self.config.graceful_timeout + _ORPHAN_MARGIN,
+            ticket_key=self._place.ticket_key,
         )
 
     def _mind(self, server: Server) -> None:

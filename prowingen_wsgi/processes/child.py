@@ -86,4 +86,5 @@ def _introduce(native: _native.Server, post: Post, generation: Generation) -> No
         status_pipe=post.status,
         max_requests=generation.draw_request_limit(),
         grace=config.graceful_timeout + _ORPHAN_MARGIN,
+        ticket_key=generation.ticket_key,
     )

@@ -6,6 +6,7 @@ import os
 import random
 from typing import TYPE_CHECKING
 
+from .. import _native
 from ..certificates import check_certificates, served_url
 from ..listeners import Listener, open_listeners
 from .privileges import Identity
@@ -22,6 +23,7 @@ class Generation:
 
     number: counts them, from 1.
     load: loads the application; called in the process that needs it.
+    ticket_key: with it they resume each other's TLS sessions; a new one each time.
     proven: a worker of it has started, so that a later one that does not is an accident.
     """
 
@@ -33,6 +35,7 @@ class Generation:
         config = self.config
         self.identity = Identity.of(config)
         check_certificates(config)
+        self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)
         self.identity.own(self.listeners)
         self.proven = False

@@ -4,9 +4,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +15,8 @@
 #include <random>
 #include <string>
 #include <string_view>
+
+#include "self_signed.h"
 
 namespace prowingen::embedded {
 namespace {
@@ -31,40 +30,6 @@ std::string pattern(std::size_t size, unsigned seed = 1) {
   for (auto& byte : bytes) byte = static_cast<char>(random());
   return bytes;
 }
-
-/// A certificate of its own, with its key, in one file.
-class SelfSigned {
- public:
-  SelfSigned() : path_(testing::TempDir() + "tls_stream_XXXXXX") {
-    const int file = ::mkstemp(path_.data());
-    std::FILE* out = ::fdopen(file, "w");
-    EVP_PKEY* key = EVP_EC_gen("P-256");
-    X509* certificate = X509_new();
-    X509_set_version(certificate, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    X509_sign(certificate, key, EVP_sha256());
-    PEM_write_X509(out, certificate);
-    PEM_write_PrivateKey(out, key, nullptr, nullptr, 0, nullptr, nullptr);
-    std::fclose(out);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-  }
-  ~SelfSigned() { ::unlink(path_.c_str()); }
-  SelfSigned(const SelfSigned&) = delete;
-  SelfSigned& operator=(const SelfSigned&) = delete;
-
-  Options options() const {
-    Options options;
-    options.certfile = path_;
-    return options;
-  }
-
- private:
-  std::string path_;
-};
 
 struct Free {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }

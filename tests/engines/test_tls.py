@@ -22,7 +22,14 @@ import trustme
 from prowingen_wsgi import Config, ConfigError, Server
 
 from harness.apps import Echo, Gate, hello
-from harness.certificates import Files, authority, client_context, server_files, write
+from harness.certificates import (
+    Files,
+    ReturningClient,
+    authority,
+    client_context,
+    server_files,
+    write,
+)
 from harness.process import run_server
 from harness.proxyhead import environ_of, v1
 from harness.wire import Wire, until_refused
@@ -358,17 +365,21 @@ def test_a_certificate_of_a_stranger_is_refused(
 
 
 def test_a_session_is_resumed(site: Site) -> None:
-    context = client_context()
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # Python shows 1.3's tickets late
-    with site.connect(tls=context) as wire:
-        assert wire.ask().status == 200
-        assert isinstance(wire.socket, ssl.SSLSocket)
-        session = wire.socket.session
+    with ReturningClient(site.address) as client:
+        assert client.ask().status == 200
+        assert not client.resumed
+        assert client.ask().status == 200
+        assert client.resumed
+
+
+def test_a_session_is_resumed_by_every_worker(engine: str) -> None:
+    files = server_files()
+    arguments = ["--workers", "2", "--certfile", files.certfile, "--keyfile", files.keyfile]
     with (
-        socket.create_connection(("127.0.0.1", site.port), timeout=10) as sock,
-        context.wrap_socket(sock, server_hostname="localhost", session=session) as again,
+        run_server("apps.workers:app", engine, *arguments) as server,
+        ReturningClient(server.address) as client,
     ):
-        assert again.session_reused
+        assert client.resumed_by_all(2, lambda: client.ask().body)
 
 
 # ------------------------------------------------------------------- together with other options

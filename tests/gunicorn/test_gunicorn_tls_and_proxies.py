@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from harness.certificates import authority, client_context, server_files, write
+from harness.certificates import ReturningClient, authority, client_context, server_files, write
 from harness.proxyhead import v1, v2
 from harness.site import address_of
 from harness.wire import Wire
@@ -42,6 +42,12 @@ def test_https_by_gunicorns_settings(start: Start) -> None:
     assert look(arbiter, tls=client_context())["wsgi.url_scheme"] == "https"
     arbiter.send(signal.SIGTERM)
     assert arbiter.wait() == 0
+
+
+def test_a_session_is_resumed_by_every_worker(start: Start) -> None:
+    arbiter = start(*TLS, "-w", "2")
+    with ReturningClient(address_of(arbiter.addresses()[0])) as client:
+        assert client.resumed_by_all(2, lambda: json.loads(client.ask().body)["pid"])
 
 
 def test_a_clients_certificate_is_required(start: Start, tmp_path: Path) -> None:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trustme
+
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .wire import Address, Response
 
 NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -54,3 +63,42 @@ def client_context(ca: trustme.CA | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     (ca or authority()).configure_trust(context)
     return context
+
+
+class ReturningClient:
+    """Each time a new connection, with the session of the last one; all stay open to the end."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._context = client_context()
+        # With TLS 1.3 Python shows a session when it has read behind the handshake.
+        self._context.maximum_version = ssl.TLSVersion.TLSv1_2
+        self._session: ssl.SSLSession | None = None
+        self._stack = ExitStack()
+        self.resumed = False
+
+    def __enter__(self) -> ReturningClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def ask(self) -> Response:
+        wire = self._stack.enter_context(Wire(self._address))
+        tls = self._context.wrap_socket(
+            wire.socket, server_hostname="localhost", session=self._session
+        )
+        wire.socket, self._session = tls, tls.session
+        self.resumed = tls.session_reused is True
+        return wire.ask()
+
+    def resumed_by_all(self, workers: int, ask: Callable[[], object]) -> bool:
+        """Whether every worker resumed the session of the first; `ask` tells who answered."""
+        seen = {ask()}
+        for _ in range(100):  # they take even shares of what is open
+            seen.add(ask())
+            if not self.resumed:
+                return False
+            if len(seen) == workers:
+                return True
+        return False
