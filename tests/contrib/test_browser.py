@@ -95,11 +95,13 @@ def test_flaskr_registers_logs_in_and_keeps_posts(
         assert first.header_value("server") == "prowingen"
         page.wait_for_load_state("load")
         assert style_of(page, "html", "backgroundColor") == "rgb(238, 238, 238)"
-        for step in ("Register", "Log In"):
+        # A click does not wait for the page that it leads to.
+        for step, leads_to in (("Register", "/auth/login"), ("Log In", "/")):
             page.click(f"nav >> text={step}")
             page.fill("#username", "reader")
             page.fill("#password", "only for tests")
             page.click(f"input[value='{step}']")
+            page.wait_for_url(f"{server.url}{leads_to}")
         assert page.inner_text("nav span") == "reader"
 
         page.click("text=New")
@@ -121,7 +123,7 @@ def test_flaskr_registers_logs_in_and_keeps_posts(
         page.wait_for_url(f"{server.url}/")
         assert page.query_selector("article") is None
         page.click("text=Log Out")
-        assert page.query_selector("nav >> text=Log In") is not None
+        page.wait_for_selector("nav >> text=Log In")
 
 
 # ---- Django's admin
@@ -170,5 +172,6 @@ def test_the_admin_logs_in_and_adds_a_user(host: str, project: DjangoProject, en
         page.click("input[name=_save]")
         assert "was added successfully" in page.inner_text(".messagelist")
         page.click("nav >> text=Users")
+        page.wait_for_url(f"{server.url}/admin/auth/user/")
         names = page.locator("#result_list .field-username").all_inner_texts()
         assert names == [USER, "reader"]

@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import socket
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from harness.commands import Visitor, ask, ask_until, edit
 from harness.django_project import PASSWORD, USER, DjangoProject, add_superuser, make_project
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,15 +59,12 @@ def change_until(
     """
     file = project.settings.with_name("urls.py")
     text = file.read_text().replace(old, new)
-    deadline = time.monotonic() + 30
-    while True:
+
+    def edited_and_seen() -> bool:
         edit(file, text)
-        patience = time.monotonic() + 5
-        while time.monotonic() < patience:
-            if answer in ask(server).body:
-                return
-            time.sleep(0.05)
-        assert time.monotonic() < deadline, server.log
+        return eventually(lambda: answer in ask(server).body, 5)
+
+    assert eventually(edited_and_seen, 30), server.log
 
 
 def log_in(url: str) -> requests.Session:
@@ -123,11 +120,12 @@ def test_code_that_is_broken_at_first_is_served_when_repaired(project: DjangoPro
     edit(models.with_name("__init__.py"), "")
     project.change_settings("INSTALLED_APPS = [", 'INSTALLED_APPS = ["broken",')
     with project.run("runserver", "0", ready="ZeroDivisionError") as server:
-        deadline = time.monotonic() + 30
-        while "Quit the server" not in server.log:  # see change_until
-            assert time.monotonic() < deadline, server.log
+
+        def repaired() -> bool:  # see change_until
             edit(models, "repaired = True\n")
-            time.sleep(0.5)
+            return eventually(lambda: "Quit the server" in server.log, 0.5)
+
+        assert eventually(repaired, 30), server.log
         server.url = server.wait_for_line(r"http://127\.0\.0\.1:\d+")
         assert ask(server).get("Server") == "prowingen"
 
@@ -204,10 +202,7 @@ def test_signals_end_it_and_leave_no_process(
         server.signal(number)
         assert server.wait() == 0
         assert "Traceback" not in server.log
-        deadline = time.monotonic() + 10
-        while _group_exists(server.pid):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        assert eventually(lambda: not _group_exists(server.pid))
 
 
 def _group_exists(leader: int) -> bool:

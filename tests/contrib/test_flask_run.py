@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import sys
-import time
 from textwrap import dedent
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from harness.commands import Visitor, ask, ask_until, edit, run_command
 from harness.site import address_of
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -88,15 +88,12 @@ def reloads(server: ServerProcess) -> list[str]:
     return re.findall(r"Detected change in '(.*)'", server.log)
 
 
-def until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"process {pid} is still there")
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 # ---- which server
@@ -199,16 +196,11 @@ def test_further_files_are_watched_and_patterns_are_not(run: Run, project: Path)
         pid = ask_until(server, b"", "/pid").body
         edit(project / "ignored.py", "first = 2\n")
         # The reloader looks once a second, and nobody can tell that it has seen what it ignores.
-        deadline = time.monotonic() + 2.5
-        while time.monotonic() < deadline:
-            assert ask(server, "/pid").body == pid
-            time.sleep(0.1)
+        assert not eventually(lambda: ask(server, "/pid").body != pid, 2.5)
         edit(project / "watched.txt", "first = 2\n")
         server.wait_for_line("Detected change")
         assert reloads(server) == [str(project / "watched.txt")]
-        deadline = time.monotonic() + 10
-        while ask(server, "/pid").body == pid:
-            assert time.monotonic() < deadline
+        assert eventually(lambda: ask(server, "/pid").body != pid)
         assert "Debug mode: off" in server.log
 
 
@@ -239,10 +231,7 @@ def test_a_request_that_never_ends_does_not_hold_up_the_reload(run: Run, project
         ask_until(server, b"one")
         with Wire(address_of(server.url)) as wire:
             wire.get("/stuck")
-            deadline = time.monotonic() + 10
-            while not (project / "stuck").exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            assert eventually((project / "stuck").exists)
             change(project / "app.py", "one", "two")
             ask_until(server, b"two")
         assert len(re.findall("Restarting with", server.log)) == 2
@@ -256,7 +245,7 @@ def test_signals_end_it_and_leave_no_process(run: Run, reload: str, number: sign
         assert (serving == server.pid) == (reload == "--no-reload")
         server.signal(number)
         assert server.wait() == 0
-        until_gone(serving)
+        assert eventually(lambda: is_gone(serving))
         assert "Traceback" not in server.log
 
 

@@ -12,6 +12,7 @@ from harness.apps import Echo, hello
 from harness.h2wire import H2Wire
 from harness.process import run_server
 from harness.proxyhead import LOCAL, SIGNATURE, TLS, environ_of, v1, v2
+from harness.waiting import eventually
 from harness.wire import Wire, until_refused
 
 if TYPE_CHECKING:
@@ -265,10 +266,8 @@ def test_a_request_has_its_own_time(serve: ServeFixture) -> None:
 
 
 def wait_for_open(site: Site, count: int) -> None:
-    deadline = time.monotonic() + 5
-    while site.server.stats()["connections_open"] != count:
-        assert time.monotonic() < deadline, site.server.stats()
-        time.sleep(0.005)
+    stats = site.server.stats
+    assert eventually(lambda: stats()["connections_open"] == count), stats()
 
 
 def test_those_that_wait_count_as_connections(serve: ServeFixture) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +19,7 @@ from harness.proxies import (
     upstream,
 )
 from harness.proxyhead import environ_of
+from harness.waiting import eventually
 from harness.wire import Wire
 
 if TYPE_CHECKING:
@@ -56,13 +56,11 @@ ALL = "for,proto,host,port,prefix"
 
 
 def wait_for_request(app: Echo, path: str) -> dict[str, str]:
-    deadline = time.monotonic() + 10
-    while True:
-        for environ in list(app.environs):
-            if environ["PATH_INFO"] == path:
-                return environ
-        assert time.monotonic() < deadline, f"nobody asked for {path}"
-        time.sleep(0.02)
+    def asked() -> list[dict[str, str]]:
+        return [environ for environ in list(app.environs) if environ["PATH_INFO"] == path]
+
+    assert eventually(asked), f"nobody asked for {path}"
+    return asked()[0]
 
 
 # ---- HAProxy
@@ -103,10 +101,7 @@ def test_haproxy_may_just_see_whether_the_port_is_open(
     server = f"{upstream(site.address)} {protocol} check inter 20ms fall 1"
     with run_haproxy(tmp_path, server) as port:
         accepted = site.server.stats()["connections_accepted"]
-        deadline = time.monotonic() + 10
-        while site.server.stats()["connections_accepted"] < accepted + 10:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        assert eventually(lambda: site.server.stats()["connections_accepted"] >= accepted + 10)
         assert environ_of(ask_from_outside(port))["REMOTE_ADDR"] == CLIENT
     assert "WARNING" not in error_log.text
 

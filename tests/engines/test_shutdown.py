@@ -14,6 +14,7 @@ import pytest
 from harness.apps import Environ, Gate, StartResponse, hello
 from harness.process import ServerProcess, run_server
 from harness.site import ServeFixture, start_site
+from harness.waiting import eventually
 from harness.wire import Truncated, until_refused
 
 APP = "apps.plain:app"
@@ -240,10 +241,8 @@ def _file_count() -> int:
 
 def _expect_to_end(tasks: set[str]) -> None:
     """A thread that was joined in Python is still on its way out of the kernel."""
-    deadline = time.monotonic() + 5
-    while left := tasks & _tasks():
-        assert time.monotonic() < deadline, f"threads {sorted(left)} are still there"
-        time.sleep(0.01)
+    ended = eventually(lambda: not tasks & _tasks())
+    assert ended, f"threads {sorted(tasks & _tasks())} are still there"
 
 
 @pytest.mark.timeout(60)

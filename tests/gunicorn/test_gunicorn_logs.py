@@ -8,7 +8,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from harness.arbiter import TIME_LIMIT, eventually
+from harness.waiting import TIME_LIMIT, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.arbiter import Load, eventually
+from harness.arbiter import Load
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.arbiter import TIME_LIMIT, eventually
+from harness.waiting import TIME_LIMIT, eventually
 
 if TYPE_CHECKING:
     import http.client

@@ -11,15 +11,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from harness.waiting import TIME_LIMIT, eventually
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-TIME_LIMIT = 20.0
 _LISTENING = re.compile(r"Listening at: (\S+)")
 _BOOTING = re.compile(r"Booting worker with pid: (\d+)")
 
@@ -209,13 +208,3 @@ class Load:
                 self.answers += 1
                 self.pids.add(answer["pid"])
         connection.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = TIME_LIMIT) -> bool:
-    """Whether something is so, now or soon."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

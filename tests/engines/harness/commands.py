@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.process import URL, ServerProcess
 from harness.site import address_of
+from harness.waiting import eventually
 from harness.wire import Response, Wire
 
 if TYPE_CHECKING:
@@ -53,13 +53,16 @@ def ask(server: ServerProcess, target: str = "/", *fields: str) -> Response:
 
 def ask_until(server: ServerProcess, body: bytes, target: str = "/") -> Response:
     """Asks until the answer holds this, as it does after a reload."""
-    deadline = time.monotonic() + RELOAD_TIMEOUT
-    while True:
+    response = ask(server, target)
+
+    def shows() -> bool:
+        nonlocal response
         response = ask(server, target)
-        if body in response.body:
-            return response
-        assert time.monotonic() < deadline, f"no {body!r} in {response!r}\n{server.log}"
-        time.sleep(0.05)
+        return body in response.body
+
+    if body not in response.body:
+        assert eventually(shows, RELOAD_TIMEOUT), f"no {body!r} in {response!r}\n{server.log}"
+    return response
 
 
 def edit(path: Path, text: str) -> None:
@@ -89,10 +92,7 @@ class Visitor:
 
     def __enter__(self) -> Visitor:
         self._thread.start()
-        deadline = time.monotonic() + RELOAD_TIMEOUT
-        while not (self.answers or self.failures):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        assert eventually(lambda: self.answers or self.failures, RELOAD_TIMEOUT)
         return self
 
     def __exit__(self, *_exception: object) -> None:

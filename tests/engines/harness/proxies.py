@@ -8,13 +8,13 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.waiting import eventually
 from harness.wire import Response, Wire
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def _free_port() -> int:
     return port
 
 
-def _answers(port: int) -> bool:
+def _has_ended_or_answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    if process.poll() is not None:
+        return True
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -79,11 +81,9 @@ def _running(command: list[str], config: Path, template: str) -> Iterator[int]:
         with output.open("wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            deadline = time.monotonic() + START_TIMEOUT
-            while process.poll() is None and not (up := _answers(port)):
-                assert time.monotonic() < deadline, output.read_text()
-                time.sleep(0.02)
-            if process.poll() is None and up:
+            decided = functools.partial(_has_ended_or_answers, process, port)
+            assert eventually(decided, START_TIMEOUT), output.read_text()
+            if process.poll() is None:
                 yield port
                 return
         finally:
