@@ -17,6 +17,8 @@ using Status = Transfer::Status;
 constexpr std::size_t record_size = SSL3_RT_MAX_PLAIN_LENGTH;
 // Encrypted for one system call.
 constexpr std::size_t batch_size = 64 * 1024;
+// What may wait for the socket: one batch, and what OpenSSL has to say itself.
+constexpr std::size_t unsent_limit = 2 * batch_size;
 static_assert(sizeof(TlsBuffers::received) + SSL3_RT_MAX_PACKET_SIZE <= 64 * 1024);
 
 }  // namespace
@@ -131,6 +133,8 @@ Transfer TlsStream::receive(std::span<char> buffer) {
   ERR_clear_error();
   // An alert, or the answer to a change of keys.
   if (!buffers_.encrypted.empty() && send_encrypted() == Status::failed) broken_ = true;
+  // A client may ask for new keys without end (RFC 8446 section 4.6.3) and read no answer.
+  if (unsent_.size() > unsent_limit) broken_ = true;
   if (total != 0) return {Status::ok, total};
   if (ended) return {Status::end_of_stream};
   return {broken_ ? Status::failed : Status::would_block};
