@@ -14,7 +14,12 @@ SYSTEM_PACKAGES = {
     "wrk": "the load generator",
     "libev-dev": "bjoern is built on it",
     "build-essential": "bjoern and uWSGI are compiled",
+    "libssl-dev": "uWSGI speaks HTTPS with it",
+    "openssl": "makes the certificate of the rows over TLS",
 }
+
+
+HEADERS = {"libev-dev": "ev.h", "libssl-dev": "openssl/ssl.h"}
 
 
 class SetupError(Exception):
@@ -79,11 +84,11 @@ def _system() -> None:
 
 
 def _installed(package: str) -> bool:
-    if package == "wrk":
-        return shutil.which("wrk") is not None
-    if package == "libev-dev":
+    if package in ("wrk", "openssl"):
+        return shutil.which(package) is not None
+    if package in HEADERS:
         folders = ("/usr/include", "/usr/local/include", "/opt/homebrew/include")
-        return any(Path(folder, "ev.h").exists() for folder in folders)
+        return any(Path(folder, HEADERS[package]).exists() for folder in folders)
     return shutil.which("cc") is not None
 
 

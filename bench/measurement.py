@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import idle, probe, wrk
+from bench import certificate, idle, probe, wrk
 from bench.limits import raise_open_files
 from bench.paths import OUT, ROOT
 from bench.process import Running, ServerError, free_port, running
@@ -62,7 +62,10 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
         connections=case.connections,
         row=case.row.name,
         access_log=access_log,
+        tls=case.row.tls,
     )
+    if case.row.tls:
+        certificate.make()
     command = server.command(launch)
     with _started(server, command, launch.port) as running_server:
         try:
@@ -105,7 +108,7 @@ def _require_files() -> None:
 def _load(case: Case, port: int, seconds: float) -> wrk.WrkResult:
     try:
         return wrk.run(
-            f"http://127.0.0.1:{port}{case.row.path}",
+            f"{'https' if case.row.tls else 'http'}://127.0.0.1:{port}{case.row.path}",
             connections=case.connections,
             seconds=seconds,
             options=case.row.options,

@@ -12,6 +12,10 @@ VENV = BENCH / ".venv"
 OUT = BENCH / "out"
 LUA = BENCH / "lua"
 
+CERTIFICATE = OUT / "certificate.pem"
+KEY = OUT / "certificate.key"
+"""Of the rows over TLS; `bench.certificate` makes them."""
+
 PROXYGEN_HELLO = ROOT / "build" / "bench" / "proxygen_hello"
 """The C++ ceiling, where `python -m bench setup` found a proxygen to build it with."""
 

@@ -8,10 +8,11 @@ after each answer, comes back as a note.
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 
 from bench import apps
 
@@ -65,13 +66,27 @@ def until_answered(probe: Probe, port: int, seconds: float = 10.0) -> list[str]:
     return probe(port)
 
 
+def _connection(port: int, tls: bool) -> HTTPConnection:
+    if not tls:
+        return HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # nobody vouches for the certificate of a benchmark
+    return HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=context)
+
+
 def expects(
-    body: bytes, *, path: str = "/", upload: bytes | None = None, contains: bool = False
+    body: bytes,
+    *,
+    path: str = "/",
+    upload: bytes | None = None,
+    contains: bool = False,
+    tls: bool = False,
 ) -> Probe:
     """The answer to `path` is `body` (or holds it), twice over one connection."""
 
     def probe(port: int) -> list[str]:
-        connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        connection = _connection(port, tls)
         notes: list[str] = []
         try:
             for _ in range(2):

@@ -36,6 +36,8 @@ class Row:
     connections: int = 64
     fixed_connections: bool = False
     pipelined: bool = False
+    tls: bool = False
+    """Over HTTPS; only servers that speak it take part."""
     kind: Kind = Kind.WRK
     ours_only: bool = False
     """Peers are measured only if they are named on the command line."""
@@ -113,6 +115,28 @@ ROWS: dict[str, Row] = {
             probe.pipelines,
             options=["-s", str(LUA / "pipelined.lua")],
             pipelined=True,
+        ),
+        Row(
+            "tls-hello",
+            "bench.apps:hello",
+            "hello over HTTPS",
+            probe.expects(apps.HELLO, tls=True),
+            tls=True,
+        ),
+        Row(
+            "tls-handshake",
+            "bench.apps:hello",
+            "hello over HTTPS with Connection: close, a handshake for each request",
+            probe.expects(apps.HELLO, tls=True),
+            options=["-H", "Connection: close"],
+            tls=True,
+        ),
+        Row(
+            "tls-1mib",
+            "bench.apps:answer_1mib",
+            "1 MiB answer in one piece over HTTPS",
+            probe.expects(apps.ANSWER, tls=True),
+            tls=True,
         ),
         Row(
             "hello-log",

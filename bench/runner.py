@@ -67,6 +67,7 @@ class Runner:
             for server in self.plan.servers
             if server.ours or not case.row.ours_only or (self.plan.named and kind is not Kind.LOG)
             if not server.rows or case.row.name in server.rows
+            if server.speaks_tls or not case.row.tls
         ]
         variants = (False, True) if kind is Kind.LOG else (False,)
         return [

@@ -12,7 +12,15 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.paths import PEER_PYTHON, PROXYGEN_HELLO, ROOT, SITE_PACKAGES, VENV
+from bench.paths import (
+    CERTIFICATE,
+    KEY,
+    PEER_PYTHON,
+    PROXYGEN_HELLO,
+    ROOT,
+    SITE_PACKAGES,
+    VENV,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +41,17 @@ class Launch:
     row: str = ""
     """Its name, for an option that helps in one row and does harm in another."""
     access_log: Path | None = None
+    tls: bool = False
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    def certificate(self, certificate_option: str, key_option: str) -> list[str]:
+        """The options for HTTPS, if it is asked for."""
+        if not self.tls:
+            return []
+        return [certificate_option, str(CERTIFICATE), key_option, str(KEY)]
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,7 @@ class Server:
     note: str = ""
     """For the reader of the results: what is particular about this server."""
     environment: dict[str, str] = field(default_factory=dict)
+    speaks_tls: bool = False
     rows: tuple[str, ...] = ()
     """All it can take part in, where that is not every row."""
     ceiling: bool = False
@@ -86,6 +102,7 @@ def _granian(launch: Launch) -> list[str]:
         *("--http", "1", "--no-ws", "--no-access-log", "--log-level", "error"),
         *("--backlog", MANY),
         *(["--http1-pipeline-flush"] if launch.row == "pipelined-16" else []),
+        *launch.certificate("--ssl-certificate", "--ssl-keyfile"),
         launch.app,
     ]
 
@@ -99,6 +116,7 @@ def _gunicorn(launch: Launch) -> list[str]:
         # The C parser, which is an extra; the heartbeat file in memory; no side socket.
         *("--http-parser", "fast", "--worker-tmp-dir", "/dev/shm"),
         *("--no-control-socket", "--log-level", "error"),
+        *launch.certificate("--certfile", "--keyfile"),
         launch.app,
     ]
 
@@ -107,7 +125,9 @@ def _uwsgi(launch: Launch) -> list[str]:
     # `--http-socket` closes after each answer. `--http11-socket` keeps connections
     # alive but binds each to a thread, so it serves at most `threads` of them; with
     # more, uWSGI's HTTP router in front of the worker is what keeps them alive.
-    if launch.threads >= launch.connections:
+    if launch.tls:
+        listen = ["--https", f"{launch.address},{CERTIFICATE},{KEY}", "--http-keepalive"]
+    elif launch.threads >= launch.connections:
         listen = ["--http11-socket", launch.address]
     else:
         listen = ["--http", launch.address, "--http-keepalive", "--http-auto-chunked"]
@@ -162,16 +182,17 @@ def _launched(name: str) -> Callable[[Launch], list[str]]:
 ONE_THREAD = "one thread by design, whatever the row says"
 
 PEERS: tuple[Server, ...] = (
-    Server("granian", _granian, "granian"),
+    Server("granian", _granian, "granian", speaks_tls=True),
     Server("bjoern", _launched("bjoern"), "bjoern", note=ONE_THREAD),
     Server("fastwsgi", _launched("fastwsgi"), "fastwsgi", note=ONE_THREAD),
     Server("socketify", _socketify, "socketify", note=ONE_THREAD),
-    Server("gunicorn", _gunicorn, "gunicorn", note="gthread worker"),
+    Server("gunicorn", _gunicorn, "gunicorn", note="gthread worker", speaks_tls=True),
     Server(
         "uwsgi",
         _uwsgi,
         "uwsgi",
         note="HTTP router in front, or http11-socket where threads suffice",
+        speaks_tls=True,
     ),
     Server("waitress", _waitress, "waitress"),
     Server("cheroot", _launched("cheroot"), "cheroot"),
@@ -198,6 +219,7 @@ def ours(engine: str, python: str = sys.executable) -> Server:
     def command(launch: Launch) -> list[str]:
         words = [python, "-m", "prowingen_wsgi", launch.app, "--bind", launch.address]
         words += ["--threads", str(launch.threads), "--engine", engine]
+        words += launch.certificate("--certfile", "--keyfile")
         if launch.access_log is not None:
             words += ["--access-log", str(launch.access_log)]
         return words
@@ -208,6 +230,7 @@ def ours(engine: str, python: str = sys.executable) -> Server:
         distribution="prowingen-wsgi",
         python=python,
         ours=True,
+        speaks_tls=True,
         environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)])},
     )
 

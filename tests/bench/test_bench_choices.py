@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.paths import ROOT, shown, tidy
+from bench.paths import CERTIFICATE, KEY, ROOT, shown, tidy
 from bench.rows import ROWS, cases
 from bench.servers import PEERS, Launch, Server, choose, ours
 
@@ -48,6 +48,20 @@ def test_uwsgi_gives_each_connection_a_thread_only_if_there_are_enough() -> None
     uwsgi = next(peer for peer in PEERS if peer.name == "uwsgi")
     assert "--http11-socket" in uwsgi.command(Launch("a:b", 1, threads=64, connections=64))
     assert "--http-keepalive" in uwsgi.command(Launch("a:b", 1, threads=8, connections=64))
+
+
+@pytest.mark.parametrize(
+    "server",
+    [server for server in (ours("embedded", "python"), *PEERS) if server.speaks_tls],
+    ids=lambda server: server.name,
+)
+def test_who_speaks_tls_is_given_the_certificate_when_it_is_asked_for(server: Server) -> None:
+    def words(*, tls: bool) -> str:
+        return " ".join(server.command(Launch("bench.apps:hello", 20123, 8, tls=tls)))
+
+    assert str(CERTIFICATE) in words(tls=True)
+    assert str(KEY) in words(tls=True)
+    assert str(CERTIFICATE) not in words(tls=False)
 
 
 def test_every_application_is_named_in_lower_case() -> None:
