@@ -21,6 +21,7 @@ from .ending import LastWord
 from .loader import LOAD_ERRORS, AppNotFoundError, Target, TargetError, explain
 from .program import Program
 from .sources import Reading, Sources
+from .standard_streams import open_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +38,7 @@ class _StartError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code. `sys.argv` is used without arguments."""
+    open_missing()
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == [IMPORT_GUNICORN]:
         from . import import_gunicorn  # nobody else needs it

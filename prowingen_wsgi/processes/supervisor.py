@@ -47,8 +47,10 @@ if TYPE_CHECKING:
 _SLOTS = 2 * 1024 + 64
 # How often the scoreboard is looked at.
 _LOOK = 0.25
-# What a worker gets beyond `graceful_timeout`, and one that was told to go at once, in seconds.
+# In seconds: what a worker gets beyond `graceful_timeout`, a template that is let go, and a worker
+# that was told to go at once.
 _RETIRE_MARGIN = 5.0
+_TEMPLATE_MARGIN = 5.0
 _KILL_MARGIN = 2.0
 # How long a stuck worker may take to write its stacks.
 _STACKS_TIME = 3.0
@@ -84,6 +86,7 @@ class Supervisor:
         self._lifeline_reader, self._lifeline_writer = os.pipe()
         self._workers: list[Worker] = []
         self._templates: dict[Generation, Template] = {}
+        self._leaving: dict[int, float] = {}  # processes of templates let go: when they are killed
         self._backoff = Backoff()
         self._memory_kills = MemoryKills()
         self._previous: Generation | None = None
@@ -127,7 +130,11 @@ class Supervisor:
         return not self._failed, self._ended_by
 
     def _is_over(self) -> bool:
-        return self._ends and not self._alive()
+        if not self._ends or self._alive():
+            return False
+        for template in self._templates.values():
+            self._release(template)
+        return not self._leaving
 
     @property
     def _ends(self) -> bool:
@@ -135,15 +142,11 @@ class Supervisor:
 
     def _clean_up(self) -> None:
         signal.set_wakeup_fd(-1)
-        for template in self._templates.values():
-            template.close()
         os.close(self._lifeline_writer)
         if self._watcher:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self._watcher, signal.SIGTERM)
-        with suppress(ChildProcessError):
-            while True:  # templates end by themselves
-                os.waitpid(-1, 0)
+                os.waitpid(self._watcher, 0)
         self._sockets.close()
         self._forget()
 
@@ -367,6 +370,7 @@ class Supervisor:
         """Lets go of a template: it ends, if it has not yet; its workers go on."""
         if not template.is_gone:
             template.is_gone = True
+            self._leaving[template.process] = time.monotonic() + _TEMPLATE_MARGIN
             self._selector.unregister(template)
             template.close()
 
@@ -416,6 +420,7 @@ class Supervisor:
         for generation, template in list(self._templates.items()):
             if template.process == process:
                 self._template_ended(generation, status)
+        self._leaving.pop(process, None)
 
     def _template_ended(self, generation: Generation, status: int) -> None:
         template = self._templates.pop(generation)
@@ -463,6 +468,10 @@ class Supervisor:
                 worker.kill(signal.SIGKILL)
             elif worker.state is State.ready:
                 self._look_at(worker)
+        for process, deadline in self._leaving.items():
+            if now >= deadline:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     def _look_at(self, worker: Worker) -> None:
         config = worker.generation.config

@@ -16,9 +16,11 @@ import os
 import selectors
 import signal
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import print_error
+from ..ending import LastWord
 from ..loader import LOAD_ERRORS, explain
 from .child import BOOT_FAILED, Post, serve
 from .forking import fork
@@ -145,6 +147,7 @@ class _Template:
                 if key.fileobj is self._wake_reader:
                     self._wake_reader.recv(_MESSAGE_SIZE)
                 elif not self._obey(app):
+                    self._leave()
                     return 0
             self._reap()
 
@@ -167,6 +170,12 @@ class _Template:
             self._say({"spawned": process})
         os.close(post.status)
         return True
+
+    def _leave(self) -> None:
+        """Threads that the application has begun would keep this process, which nobody needs."""
+        others = [each for each in threading.enumerate() if each is not threading.main_thread()]
+        if not all(each.daemon for each in others):
+            LastWord().now()
 
     def _forget(self) -> None:
         for mine in (self._control, self._wake_reader, self._wake_writer, self._selector):

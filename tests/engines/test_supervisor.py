@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +17,13 @@ import pytest
 
 from harness.load import under_load
 from harness.process import ServerProcess, run_server
-from harness.wire import Truncated
+from harness.waiting import eventually
+from harness.wire import Truncated, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 APP = "apps.workers:app"
-PATIENCE = 20.0
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="processes are found in /proc"
@@ -29,10 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def wait_until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, what
-        os.sched_yield()
+    assert eventually(true), what
 
 
 def children(process: int) -> list[int]:
@@ -203,7 +202,8 @@ def test_a_lost_template_is_made_anew(engine: str) -> None:
         workers = children(template)
         os.kill(template, signal.SIGKILL)
         server.wait_for_line("what has loaded the application was killed by SIGKILL")
-        assert answering(server) == set(workers), "they go on"
+        assert answering(server) <= set(workers), "they go on"
+        assert not any(map(is_gone, workers))
         os.kill(workers[0], signal.SIGKILL)
         server.wait_for_line(rf"pid {workers[0]}\) has ended")
         wait_until(lambda: ready(server) == 3, "no replacement")
@@ -226,6 +226,38 @@ def test_workers_leave_when_their_supervisor_is_killed(engine: str) -> None:
                 assert wire.response().status == 200, "a request that runs is finished"
             wait_until(lambda: all(map(is_gone, family)), "an orphan is left")  # noqa: B023
             server.process.wait()
+
+
+def test_threads_of_a_preloaded_application_keep_nothing(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "threaded.py").write_text(
+        "import threading\n"
+        "from apps.workers import app\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+    )
+    environment = {"PYTHONPATH": str(tmp_path)}
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with run_server(
+            "threaded:app", engine, "--workers", "1", "--preload", environment=environment
+        ) as server:
+            wait_until(lambda: ready(server) == 1, server.log)
+            family = children(server.pid)
+            family += [each for child in family for each in children(child)]
+            assert len(family) == 2
+            server.signal(number)
+            server.process.wait(10)
+            wait_until(lambda: all(map(is_gone, family)), "a process is left")  # noqa: B023
+
+
+def test_a_template_that_does_not_end_is_killed(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "lingering.py").write_text(
+        "import atexit, os, threading\n"
+        "from apps.workers import app\n"
+        "loader = os.getpid()\n"
+        "atexit.register(lambda: os.getpid() == loader and threading.Event().wait())\n"
+    )
+    with supervised(engine, "--preload", app="lingering:app", path=tmp_path) as server:
+        server.signal()
+        assert server.wait() == 0
 
 
 # ---- limits
@@ -398,3 +430,32 @@ def test_unknown_users_are_refused(engine: str) -> None:
         run_server(APP, engine, "--workers", "1", "--user", "no-such-user"),
     ):
         pass
+
+
+# ---- how it is started
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_closed_standard_streams_are_no_sockets(engine: str, tmp_path: Path, workers: str) -> None:
+    (tmp_path / "talking.py").write_text(
+        "import sys\n"
+        "def app(environ, start_response):\n"
+        "    print('said', file=environ['wsgi.errors'])\n"
+        "    print(sys.stdin.read())\n"
+        "    start_response('200 OK', [('Content-Length', '4')])\n"
+        "    return [b'done']\n"
+    )
+    path = tmp_path / "socket"
+    command = [sys.executable, "-m", "prowingen_wsgi", "talking:app", "--engine", engine]
+    command += ["--bind", f"unix:{path}", "--workers", workers]
+    process = subprocess.Popen(
+        ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *command],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or path.exists(), "no socket")
+        with Wire(str(path)) as wire:
+            assert wire.ask().body == b"done"
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0

@@ -12,6 +12,7 @@ import pytest
 
 from harness.load import under_load
 from harness.process import TESTS, URL, ServerProcess, run_server
+from harness.waiting import eventually
 from test_supervisor import ask, children, is_gone, ready, supervised, wait_until
 
 if TYPE_CHECKING:
@@ -132,9 +133,12 @@ def test_in_development_a_mistake_at_the_start_is_waited_for(engine: str, tmp_pa
     )
     try:
         server.wait_for_line("waiting for a change")
-        while "listening" not in server.log:
+
+        def mended() -> bool:  # again and again: nobody tells when the watching begins
             write(tmp_path, "mended")
-            os.sched_yield()
+            return "listening" in server.log
+
+        assert eventually(mended), server.log
         server.url = server.wait_for_line(URL)
         wait_until(lambda: versions(server) == {"mended"}, server.log)
         server.signal()
