@@ -95,9 +95,11 @@ bool Listener::accept_some() {
       pause(full_pause);  // the kernel's backlog holds them meanwhile
       return false;
     }
-    if (context_.accept_share != nullptr && context_.accept_share->others_first(open)) {
-      pause(AcceptShare::turn);
-      return false;
+    if (context_.accept_share != nullptr) {
+      if (const auto turn = context_.accept_share->others_first(open); turn.count() != 0) {
+        pause(turn);
+        return false;
+      }
     }
     Accepted accepted = accept_connection(socket_.get());
     switch (accepted.error) {

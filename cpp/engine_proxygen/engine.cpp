@@ -154,8 +154,9 @@ class ProxygenEngine final : public Engine {
   ProxygenEngine(EngineContext context, std::vector<ListenerSpec> listeners)
       : context_(std::move(context)),
         threads_(context_),
-        listening_(context_.accept_share == nullptr ? std::function<bool()>()
-                                                    : [this] { return others_first(); }),
+        listening_(context_.accept_share == nullptr
+                       ? Listening::OthersFirst()
+                       : [this](unsigned taken) { return others_first(taken); }),
         sessions_(threads_, [this] {
           listening_.update([this] { return open_sessions() < context_.options.max_connections; });
         }) {
@@ -248,8 +249,8 @@ class ProxygenEngine final : public Engine {
   }
 
   // Thread that accepts. A connection becomes a session later, in a thread of its own.
-  bool others_first() {
-    ++taken_;
+  std::chrono::milliseconds others_first(unsigned taken) {
+    taken_ += taken;
     std::uint64_t closed = 0;
     std::size_t open = 0;
     threads_.each([&](const EventThread& thread) {

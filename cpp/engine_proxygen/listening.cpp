@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/accept_share.h"
-
 namespace prowingen::proxygen_engine {
 
 void Listening::begin(const px::HTTPServer& server) {
@@ -54,19 +52,26 @@ void Listening::update(const std::function<bool()>& has_room) {
 
 void Listening::onConnectionAccepted(const folly::NetworkSocket,
                                      const folly::SocketAddress&) noexcept {
-  if (!others_first_()) return;
+  const auto turn = others_first_(1);
+  if (turn.count() == 0) return;
   const std::lock_guard lock(mutex_);
-  if (!accepts_ || std::exchange(gives_way_, true)) return;
+  if (!accepts_ || sockets_.empty() || std::exchange(gives_way_, true)) return;
   for (auto* socket : sockets_) socket->pauseAccepting();
-  if (sockets_.empty()) return;
+  give_way(turn);
+}
+
+// Under the lock.
+void Listening::give_way(std::chrono::milliseconds turn) {
   sockets_.front()->getEventBase()->runAfterDelay(
       [this] {
-        const std::lock_guard later(mutex_);
+        const auto again = others_first_(0);
+        const std::lock_guard lock(mutex_);
+        if (accepts_ && !sockets_.empty() && again.count() != 0) return give_way(again);
         gives_way_ = false;
         if (!accepts_) return;
         for (auto* socket : sockets_) socket->startAccepting();
       },
-      static_cast<std::uint32_t>(AcceptShare::turn.count()));
+      static_cast<std::uint32_t>(turn.count()));
 }
 
 bool Listening::is_open(const folly::AsyncServerSocket* socket) const {

@@ -3,6 +3,7 @@
 
 #include <folly/io/async/AsyncServerSocket.h>
 
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -16,9 +17,12 @@ namespace prowingen::proxygen_engine {
 /// Any thread, unless stated otherwise.
 class Listening final : private folly::AsyncServerSocket::ConnectionEventCallback {
  public:
-  /// `others_first` is asked after each connection that was taken, by the thread that takes them:
-  /// should another process take the next? Empty: there is none.
-  explicit Listening(std::function<bool()> others_first) : others_first_(std::move(others_first)) {}
+  /// Is told how many connections were just taken, and says for how long the next one is left to
+  /// other processes. The thread that takes them.
+  using OthersFirst = std::function<std::chrono::milliseconds(unsigned taken)>;
+
+  /// `others_first`: empty where there are no others.
+  explicit Listening(OthersFirst others_first) : others_first_(std::move(others_first)) {}
 
   /// The server has started.
   void begin(const px::HTTPServer& server);
@@ -46,6 +50,7 @@ class Listening final : private folly::AsyncServerSocket::ConnectionEventCallbac
   void onBackoffStarted() noexcept override {}
   void onBackoffEnded() noexcept override {}
   void onBackoffError() noexcept override {}
+  void give_way(std::chrono::milliseconds turn);
   bool is_open(const folly::AsyncServerSocket* socket) const;
 
   mutable std::mutex mutex_;  // guards the list: a socket on it is open
@@ -53,7 +58,7 @@ class Listening final : private folly::AsyncServerSocket::ConnectionEventCallbac
   bool accepts_ = true;
   bool over_ = false;  // none is accepted any more
   bool gives_way_ = false;
-  const std::function<bool()> others_first_;
+  const OthersFirst others_first_;
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -26,51 +26,72 @@ class AcceptShareTest : public ::testing::Test {
     board.slot(1).set(Score::connections_open, connections);
   }
 
+  bool gives_way(std::size_t open) { return share.others_first(open).count() != 0; }
+
   Scoreboard board{4};
   AcceptShare share{board, 0};
 };
 
 TEST_F(AcceptShareTest, TakesEverythingAlone) {
   share.accepts(true);
-  for (std::size_t open = 0; open < 100; ++open) EXPECT_FALSE(share.others_first(open));
+  for (std::size_t open = 0; open < 100; ++open) EXPECT_FALSE(gives_way(open));
   EXPECT_EQ(board.slot(0).get(Score::connections_open), 99U);
 }
 
 TEST_F(AcceptShareTest, GivesWayToOneThatHasFewer) {
   share.accepts(true);
   other(3);
-  EXPECT_FALSE(share.others_first(3));
-  EXPECT_FALSE(share.others_first(4)) << "one ahead is even enough";
-  EXPECT_TRUE(share.others_first(5));
+  EXPECT_FALSE(gives_way(3));
+  EXPECT_FALSE(gives_way(4)) << "one ahead is even enough";
+  EXPECT_TRUE(gives_way(5));
 }
 
 TEST_F(AcceptShareTest, NeverGivesWayTwiceInARow) {
   share.accepts(true);
   other(0);
-  EXPECT_TRUE(share.others_first(10));
-  EXPECT_FALSE(share.others_first(10)) << "whatever the others do";
-  EXPECT_TRUE(share.others_first(11));
+  EXPECT_TRUE(gives_way(10));
+  EXPECT_FALSE(gives_way(10)) << "whatever the others do";
+  EXPECT_TRUE(gives_way(11));
 }
 
 TEST_F(AcceptShareTest, MayBeAheadByAnEighthOfMany) {
   share.accepts(true);
   other(800);
-  EXPECT_FALSE(share.others_first(900));
-  EXPECT_TRUE(share.others_first(901));
+  EXPECT_FALSE(gives_way(900));
+  EXPECT_TRUE(gives_way(901));
 }
 
 TEST_F(AcceptShareTest, DoesNotWaitForWhoTakesNone) {
   share.accepts(true);
   other(0, false);
-  EXPECT_FALSE(share.others_first(10)) << "it drains";
+  EXPECT_FALSE(gives_way(10)) << "it drains";
   other(0);
   board.slot(1).set(Score::heartbeat_ns, now_ns() - 2'000'000'000U);
-  EXPECT_FALSE(share.others_first(10)) << "it is frozen";
+  EXPECT_FALSE(gives_way(10)) << "it is frozen";
+}
+
+TEST_F(AcceptShareTest, StuckItLeavesAllToOneThatIsWell) {
+  share.accepts(true);
+  other(10);
+  board.slot(0).set(Score::stalled_ns, 200'000'000U);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(gives_way(0)) << "as often as it is asked";
+  board.slot(1).set(Score::stalled_ns, 200'000'000U);
+  EXPECT_FALSE(gives_way(0)) << "the other is stuck too";
+  board.slot(1).set(Score::stalled_ns, 0);
+  board.slot(0).set(Score::stalled_ns, 50'000'000U);
+  EXPECT_FALSE(gives_way(0)) << "requests may take their time";
+}
+
+TEST_F(AcceptShareTest, DoesNotGiveWayToOneThatIsStuck) {
+  share.accepts(true);
+  other(0);
+  board.slot(1).set(Score::stalled_ns, 200'000'000U);
+  EXPECT_FALSE(gives_way(10));
 }
 
 TEST_F(AcceptShareTest, TakesWhatHasComeBeforeItStops) {
   other(0);
-  EXPECT_FALSE(share.others_first(10)) << "it accepts no more itself";
+  EXPECT_FALSE(gives_way(10)) << "it accepts no more itself";
 }
 
 TEST(ScoreboardTest, HasSlotsThatAreClearedForTheNext) {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -302,6 +303,23 @@ def test_a_worker_with_a_free_thread_is_not_stuck(engine: str) -> None:
             end = time.monotonic() + 1.5
             while time.monotonic() < end:
                 assert ask(server) == before
+        server.signal(signal.SIGQUIT)
+        server.wait()
+
+
+def test_a_stuck_worker_leaves_new_connections_to_the_others(engine: str) -> None:
+    with supervised(engine, "--threads", "1") as server, ExitStack() as stack:
+        hanging = stack.enter_context(server.connect())
+        hanging.get("/hang")
+
+        def all_are_answered() -> bool:
+            wires = [stack.enter_context(server.connect()) for _ in range(10)]
+            for wire in wires:
+                wire.get("/")
+            return all(select.select([wire.socket], [], [], 0.5)[0] for wire in wires)
+
+        # Those that came before it was known to be stuck wait with it.
+        assert eventually(all_are_answered)
         server.signal(signal.SIGQUIT)
         server.wait()
 
