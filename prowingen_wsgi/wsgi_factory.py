@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from . import __version__
 from .certificates import check_certificates
 from .config import Config, ConfigError
 from .factories import LISTENS_ON_DESCRIPTORS, bind_text
+from .listeners import open_listeners
 from .mounts import Mounts
 from .server import Server, choose_engine
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from .factories import HostAddress, Properties
+    from .listeners import Listener
 
 
 class WsgiFactory:
@@ -48,14 +51,22 @@ class WsgiFactory:
             _check_scheme(address, config)
         mounts = Mounts(app)
         mounted = any(address["path"] for address in addresses)
-        server = Server(
-            mounts if mounted else app,
-            config,
-            access_log=_line_taker(properties),
-        )
-        for url, paths in zip(server.addresses, places.values(), strict=True):
-            for path in paths:
-                mounts.add(_server_port(url, config), path)
+        with ExitStack() as undo:
+            listeners: list[Listener] = []
+            for place, paths in places.items():
+                for listener in open_listeners([place], config.backlog):
+                    undo.callback(listener.close)
+                    listeners.append(listener)
+                    port = _server_port(listener.description, config)
+                    for path in paths:
+                        mounts.add(port, path)
+            server = Server(
+                mounts if mounted else app,
+                config,
+                access_log=_line_taker(properties),
+                listeners=listeners,
+            )
+            undo.pop_all()
         server.start()
         return WsgiServer(server)
 

@@ -91,6 +91,15 @@ def test_each_address_has_paths_of_its_own(engine: str, tmp_path: Path) -> None:
         assert seen(started, "/x", at=2) == ("", "/x")
 
 
+@pytest.mark.parametrize(("path", "target"), [("", "/x"), ("/api", "/api/x")])
+def test_an_address_may_be_several_sockets(engine: str, path: str, target: str) -> None:
+    with prowingen_wsgi.start(Echo(), f"http://*:0{path}", engine=engine) as started:
+        assert len(started.addresses) == (2 if socket.has_dualstack_ipv6() else 1)
+        for at in range(len(started.addresses)):
+            assert seen(started, target, at) == (path, "/x")
+            assert ask(started, "/y", at).status == (404 if path else 200)
+
+
 def test_a_socket_that_listens_already_is_served_on_and_stays_open(engine: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"fd://{listening.fileno()}"
