@@ -51,13 +51,15 @@ class WsgiFactory:
             _check_scheme(address, config)
         mounts = Mounts(app)
         mounted = any(address["path"] for address in addresses)
+        # Only where it matters: behind a proxy SERVER_PORT may be another than the socket's.
+        by_port = len({frozenset(paths) for paths in places.values()}) > 1
         with ExitStack() as undo:
             listeners: list[Listener] = []
             for place, paths in places.items():
                 for listener in open_listeners([place], config.backlog):
                     undo.callback(listener.close)
                     listeners.append(listener)
-                    port = _server_port(listener.description, config)
+                    port = _server_port(listener.description, config) if by_port else None
                     for path in paths:
                         mounts.add(port, path)
             server = Server(

@@ -27,6 +27,7 @@ from prowingen_wsgi.factories import (
 )
 from prowingen_wsgi.wsgi_factory import WsgiFactory
 
+from harness import proxyhead
 from harness.apps import Echo, hello
 from harness.site import address_of
 from harness.wire import Wire
@@ -98,6 +99,17 @@ def test_an_address_may_be_several_sockets(engine: str, path: str, target: str) 
         for at in range(len(started.addresses)):
             assert seen(started, target, at) == (path, "/x")
             assert ask(started, "/y", at).status == (404 if path else 200)
+
+
+def test_a_mounted_application_is_found_at_the_port_that_a_proxy_tells(engine: str) -> None:
+    proxy: dict[str, Any] = {"proxy_protocol": True, "proxy_allow_ips": ["127.0.0.1"]}
+    urls = [f"{LOCAL}/api", "http://127.0.0.2:0/api"]
+    with prowingen_wsgi.start(Echo(), *urls, engine=engine, **proxy) as started:
+        with Wire(address_of(started.addresses[0])) as wire:
+            wire.send(proxyhead.v1(at=443))
+            environ = proxyhead.environ_of(wire.ask("/api/x", "Connection: close"))
+        assert environ["SERVER_PORT"] == "443"
+        assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/api", "/x")
 
 
 def test_a_socket_that_listens_already_is_served_on_and_stays_open(engine: str) -> None:
