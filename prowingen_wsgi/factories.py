@@ -142,7 +142,7 @@ class Started:
 def start(
     app: WSGIApplication,
     *addresses: str,
-    server_factory: str | ServerFactory | None = None,
+    server_factory: str | ServerFactory | type[ServerFactory] | None = None,
     **options: object,
 ) -> Started:
     """Starts an application on the server that its user chose.
@@ -152,7 +152,8 @@ def start(
 
     addresses: URLs, as "http://127.0.0.1:9002/api", "http://[::1]:0", "http://*:80", "unix:/path",
         "fd://3".
-    server_factory: a factory or its name; without it the variable PROWINGEN_SERVER, else "wsgi".
+    server_factory: a factory, its class or its name; without it the variable PROWINGEN_SERVER,
+        else "wsgi".
     options: the server's own, passed on under "server.options".
 
     Raises FactoryNotFoundError (a LookupError), ConfigError (a ValueError) for an address that is
@@ -198,13 +199,13 @@ def bind_text(address: HostAddress) -> str:
     return f"fd://{host}" if scheme == "fd" else f"unix:{host}"
 
 
-def find_factory(name: str | ServerFactory | None = None) -> ServerFactory:
+def find_factory(name: str | ServerFactory | type[ServerFactory] | None = None) -> ServerFactory:
     """The factory of that name; without one, of the name in the variable, else this package's.
 
     Raises FactoryNotFoundError, and TypeError for what is no factory.
     """
     if name is not None and not isinstance(name, str):
-        return _checked(name, repr(name))
+        return _checked(_made(name), repr(name))
     said_by = "server_factory" if name else VARIABLE
     name = name or os.environ.get(VARIABLE) or "wsgi"
     named = {point.name: point.value for point in entry_points(group=GROUP)} | _BUILT_IN
@@ -221,7 +222,12 @@ def find_factory(name: str | ServerFactory | None = None) -> ServerFactory:
             found = getattr(found, attribute)
     except (ImportError, AttributeError) as error:
         raise FactoryNotFoundError(f'{said_by}: "{name}": {error}') from error
-    return _checked(found() if isinstance(found, type) else found, f'{said_by}: "{name}"')
+    return _checked(_made(found), f'{said_by}: "{name}"')
+
+
+def _made(factory: object) -> object:
+    """A class is made without arguments; an object is there already."""
+    return factory() if isinstance(factory, type) else factory
 
 
 def _checked(found: object, label: str) -> ServerFactory:

@@ -205,6 +205,11 @@ def test_a_factory_is_told_where_to_listen_and_says_what_it_can() -> None:
     assert [call for call, _ in factory.calls] == ["initialize", "create", "close"]
 
 
+def test_a_factorys_class_is_made_as_by_its_name(engine: str) -> None:
+    with prowingen_wsgi.start(hello, LOCAL, server_factory=WsgiFactory, engine=engine) as started:
+        assert ask(started).body == b"hello"
+
+
 def test_the_variable_names_the_factory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert isinstance(find_factory(), WsgiFactory)
