@@ -211,7 +211,7 @@ def find_factory(name: str | ServerFactory | type[ServerFactory] | None = None) 
     named = {point.name: point.value for point in entry_points(group=GROUP)} | _BUILT_IN
     where = named.get(name, name)
     module, colon, attributes = where.partition(":")
-    if not colon:
+    if not colon or not module or module.startswith("."):  # which import_module() takes otherwise
         raise FactoryNotFoundError(
             f'{said_by}: "{name}": no such server factory{nearest(name, named)}; there are '
             f"{', '.join(sorted(named))}; any other is given as package.module:Factory"

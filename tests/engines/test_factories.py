@@ -230,6 +230,8 @@ def test_the_protocol_is_what_both_are() -> None:
     [
         ("wsgo", r'PROWINGEN_SERVER: "wsgo": no such server factory; did you mean "wsgi"\?'),
         ("other", r"; there are wsgi; any other is given as package\.module:Factory"),
+        (":Factory", '":Factory": no such server factory; there are wsgi;'),
+        (".module:Factory", r'"\.module:Factory": no such server factory; there are wsgi;'),
         ("no_such_module:Factory", "No module named 'no_such_module'"),
         ("json:Factory", "module 'json' has no attribute 'Factory'"),
     ],
