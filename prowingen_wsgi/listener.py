@@ -46,6 +46,8 @@ class HttpServer:
     def __init__(self, handler: Handler, options: dict[str, object]) -> None:
         if "bind" in options:
             raise TypeError("bind: addresses are added with add_address()")
+        if not callable(handler):
+            raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
         self._handler = handler
         self._config = Config.embedded(options)
         self._places: list[str] = []

@@ -537,6 +537,11 @@ def test_options_are_those_of_every_server() -> None:
         prowingen_wsgi.create_server(lambda request, response: None, bind=":80")
 
 
+def test_what_is_no_handler_is_refused_where_it_is_given() -> None:
+    with pytest.raises(TypeError, match="a handler must be callable, not str"):
+        prowingen_wsgi.create_server("handler")  # type: ignore[arg-type]
+
+
 def test_the_example_tells_everybody_who_listens(listen: ListenFixture) -> None:
     sys.path.insert(0, str(EXAMPLES))
     try:
