@@ -112,8 +112,7 @@ class HttpServer:
         return {} if self._server is None else self._server.stats()
 
     def __enter__(self) -> HttpServer:
-        if self._server is None:
-            self.start()
+        (self._server or self._open()).__enter__()
         return self
 
     def __exit__(

@@ -528,6 +528,8 @@ def test_addresses_are_checked_and_added_before_the_start(engine: str, tmp_path:
             server.start()
         assert server.stats()["requests_taken"] == 1
     assert not (tmp_path / "s").exists()
+    with pytest.raises(RuntimeError, match="starts once, and this one is stopped"), server:
+        pass
 
 
 def test_options_are_those_of_every_server() -> None:
