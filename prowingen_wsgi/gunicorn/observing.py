@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from gunicorn.glogging import Logger
 
+from .._native import ClientDisconnected
 from .settings import is_set
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class _Exchange:
 
     def failed(self, error: BaseException) -> None:
         """The server will answer 500 if nothing of the answer is out; a client may just be gone."""
-        self._cut = isinstance(error, ConnectionError)
+        self._cut = isinstance(error, ClientDisconnected)
         if not self.response.sent:
             self.response.become_failure()
 

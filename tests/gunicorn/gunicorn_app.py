@@ -73,6 +73,10 @@ def _read(environ: WSGIEnvironment) -> None:
     environ["wsgi.input"].read()
 
 
+def _be_refused(_environ: WSGIEnvironment) -> None:
+    raise ConnectionRefusedError("by another server")
+
+
 class _Stream:
     def __init__(self, _environ: WSGIEnvironment) -> None:
         self._left = 3
@@ -93,6 +97,7 @@ class _Stream:
 _ACTIONS: dict[str, Any] = {
     "/sleep": _sleep,
     "/fail": _fail,
+    "/unreachable": _be_refused,
     "/complain": _complain,
     "/read": _read,
     "/stream": _Stream,

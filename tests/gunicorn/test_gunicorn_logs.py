@@ -73,6 +73,14 @@ def test_what_is_counted_as_sent(start: Start, tmp_path: Path) -> None:
     arbiter.wait_for("the stream is closed")
 
 
+def test_an_application_that_cannot_reach_another_server_has_its_line(
+    start: Start, tmp_path: Path
+) -> None:
+    arbiter = start("--access-logfile", "access.log", "--access-logformat", "%(U)s %(s)s")
+    assert arbiter.ask("/unreachable")[0] == 500
+    assert _lines(tmp_path / "access.log", 1) == ["/unreachable 500"]
+
+
 def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
     arbiter = start("-w", "2", "--access-logfile", "access.log", "--error-logfile", "error.log")
     log, errors = tmp_path / "access.log", tmp_path / "error.log"
