@@ -128,6 +128,7 @@ class Response:
         """What the server answers instead."""
         self.status = "500 Internal Server Error"
         self.headers = []
+        self.sent = 0
 
     @property
     def has_body(self) -> bool:
@@ -200,7 +201,12 @@ class _Exchange:
     def follow(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """The answer's body; what is all there is left as it is, for the server to send at once."""
         if type(result) in (list, tuple):
-            self.response.sent += _length(result)
+            if all(isinstance(item, bytes) for item in result):
+                self.response.sent += sum(map(len, result))
+            else:
+                self.refused()
+        elif isinstance(result, (bytes, str)):
+            self.refused()
         elif self._file is not None and result is self._file[0]:
             length = self.response.response_length
             self.response.sent += self._file[1] if length is None else min(length, self._file[1])
@@ -211,8 +217,12 @@ class _Exchange:
         return result
 
     def failed(self, error: BaseException) -> None:
-        """The server will answer 500 if nothing of the answer is out; a client may just be gone."""
+        """The application raised; a client may just be gone."""
         self._cut = isinstance(error, ClientDisconnected)
+        self.refused()
+
+    def refused(self) -> None:
+        """The server will answer 500 if nothing of the answer is out."""
         if not self.response.sent:
             self.response.become_failure()
 
@@ -250,7 +260,11 @@ class _Body:
         self._items: Iterator[bytes] = iter(())
 
     def __iter__(self) -> Iterator[bytes]:
-        self._items = iter(self._result)
+        try:
+            self._items = iter(self._result)
+        except BaseException as error:
+            self._exchange.failed(error)
+            raise
         return self
 
     def __next__(self) -> bytes:
@@ -261,7 +275,10 @@ class _Body:
         except BaseException as error:
             self._exchange.failed(error)
             raise
-        self._exchange.response.sent += len(item)
+        if isinstance(item, bytes):
+            self._exchange.response.sent += len(item)
+        else:
+            self._exchange.refused()
         return item
 
     def close(self) -> None:
@@ -272,11 +289,6 @@ class _Body:
                 self._result.close()
         finally:
             self._exchange.end()
-
-
-def _length(items: Iterable[object]) -> int:
-    """What bytes there are; anything else is for the server to refuse."""
-    return sum(len(item) for item in items if isinstance(item, bytes))
 
 
 def _fields(environ: WSGIEnvironment) -> list[tuple[str, str]]:

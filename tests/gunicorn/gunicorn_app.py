@@ -33,6 +33,10 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     if isinstance(result, _Stream):
         start_response("200 OK", [("Content-Type", "text/plain"), ("X-Made", "bit by bit")])
         return result
+    if path in _NO_BODIES:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        refused: Iterable[bytes] = _NO_BODIES[path]()
+        return refused
     if path == "/file":
         file = open(environ["QUERY_STRING"], "rb")  # noqa: SIM115, PTH123  # closed by the server
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -94,6 +98,13 @@ class _Stream:
         print("the stream is closed", file=sys.stderr, flush=True)
 
 
+_NO_BODIES: dict[str, Any] = {
+    "/texts": lambda: ["text"],
+    "/text": lambda: "text",
+    "/bytes": lambda: b"bytes",
+    "/nothing": lambda: None,
+    "/later-texts": lambda: iter(["text"]),
+}
 _ACTIONS: dict[str, Any] = {
     "/sleep": _sleep,
     "/fail": _fail,

@@ -81,6 +81,16 @@ def test_an_application_that_cannot_reach_another_server_has_its_line(
     assert _lines(tmp_path / "access.log", 1) == ["/unreachable 500"]
 
 
+def test_a_body_that_the_server_refuses_is_logged_as_it_is_answered(
+    start: Start, tmp_path: Path
+) -> None:
+    arbiter = start("--access-logfile", "access.log", "--access-logformat", "%(U)s %(s)s %(B)s")
+    paths = ["/texts", "/text", "/bytes", "/nothing", "/later-texts"]
+    assert [arbiter.ask(path)[0] for path in paths] == [500] * len(paths)
+    lines = _lines(tmp_path / "access.log", len(paths))
+    assert lines == [f"{path} 500 0" for path in paths]
+
+
 def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
     arbiter = start("-w", "2", "--access-logfile", "access.log", "--error-logfile", "error.log")
     log, errors = tmp_path / "access.log", tmp_path / "error.log"
