@@ -208,8 +208,7 @@ class _Exchange:
         elif isinstance(result, (bytes, str)):
             self.refused()
         elif self._file is not None and result is self._file[0]:
-            length = self.response.response_length
-            self.response.sent += self._file[1] if length is None else min(length, self._file[1])
+            self.response.sent += self._file[1]
         else:
             return _Body(result, self)
         self.log()
@@ -231,8 +230,9 @@ class _Exchange:
             return
         if self.response.status is None:  # start_response() was not called: the server complains
             self.response.become_failure()
-        if not self.response.has_body:
-            self.response.sent = 0
+        length = self.response.response_length if self.response.has_body else 0
+        if length is not None:  # the server sends no more
+            self.response.sent = min(length, self.response.sent)
         log = self._observer.worker.log
         taken = timedelta(seconds=time.monotonic() - self._began)
         try:

@@ -33,6 +33,9 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     if isinstance(result, _Stream):
         start_response("200 OK", [("Content-Type", "text/plain"), ("X-Made", "bit by bit")])
         return result
+    if path == "/too-long":
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
+        return [b"0123456789"]
     if path in _NO_BODIES:
         start_response("200 OK", [("Content-Type", "text/plain")])
         refused: Iterable[bytes] = _NO_BODIES[path]()
