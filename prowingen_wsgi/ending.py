@@ -5,8 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import NoReturn
+
+from .logs import error_log
+
+
+def staying_threads() -> list[str]:
+    """Names of the application's threads that the interpreter waits for at its exit."""
+    main = threading.main_thread()
+    return [each.name for each in threading.enumerate() if each is not main and not each.daemon]
+
+
+def tell_what_stays() -> None:
+    """Says why a process that has stopped serving goes on."""
+    if names := staying_threads():
+        error_log.warning(
+            "this process ends when these threads of the application do, which are no daemons: %s",
+            ", ".join(names),
+        )
 
 
 class LastWord:

@@ -9,6 +9,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from .ending import tell_what_stays
 from .processes.forking import run_children
 from .processes.generation import Generation, Sockets
 from .processes.pidfile import PidFile, PidFileError
@@ -93,6 +94,7 @@ def _serve_here(program: Program, notifier: Notifier, last_word: LastWord) -> in
     code = _ended(ended_by, last_word)
     if server is not None and server.abandoned:
         last_word.now()
+    tell_what_stays()
     return code
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..arguments import print_error
 from ..config import ConfigError
-from ..ending import LastWord
+from ..ending import LastWord, tell_what_stays
 from ..loader import LOAD_ERRORS, explain
 from ..server import Server
 from .generation import worker_count
@@ -74,6 +74,7 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
         server.stop()
     if server.abandoned:
         LastWord().now()
+    tell_what_stays()
     return 0
 
 

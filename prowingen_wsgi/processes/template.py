@@ -16,11 +16,10 @@ import os
 import selectors
 import signal
 import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import print_error
-from ..ending import LastWord
+from ..ending import LastWord, staying_threads
 from ..loader import LOAD_ERRORS, explain
 from .child import BOOT_FAILED, Post, serve
 from .forking import fork
@@ -173,8 +172,7 @@ class _Template:
 
     def _leave(self) -> None:
         """Threads that the application has begun would keep this process, which nobody needs."""
-        others = [each for each in threading.enumerate() if each is not threading.main_thread()]
-        if not all(each.daemon for each in others):
+        if staying_threads():
             LastWord().now()
 
     def _forget(self) -> None:

@@ -249,6 +249,21 @@ def test_threads_of_a_preloaded_application_keep_nothing(engine: str, tmp_path: 
             wait_until(lambda: all(map(is_gone, family)), "a process is left")  # noqa: B023
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_what_keeps_a_process_is_named(engine: str, tmp_path: Path, workers: str) -> None:
+    (tmp_path / "named.py").write_text(
+        "import threading\n"
+        "from apps.workers import app\n"
+        "threading.Thread(target=threading.Event().wait, name='feeder').start()\n"
+    )
+    environment = {"PYTHONPATH": str(tmp_path)}
+    with run_server("named:app", engine, "--workers", workers, environment=environment) as server:
+        server.signal()
+        server.wait_for_line("when these threads of the application do.*: feeder\n")
+        server.signal()
+        assert server.wait() in (0, -signal.SIGTERM)
+
+
 def test_a_template_that_does_not_end_is_killed(engine: str, tmp_path: Path) -> None:
     (tmp_path / "lingering.py").write_text(
         "import atexit, os, threading\n"
