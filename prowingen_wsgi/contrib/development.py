@@ -76,6 +76,8 @@ class DevelopmentHost:
     def __init__(
         self, address: HostAddress, options: Mapping[str, object], request_log: RequestLog
     ) -> None:
+        if address["host"] == "::":  # as the frameworks' own servers, which take IPv4 there too
+            address = {**address, "host": ""}
         self._address = address
         self._listeners: list[Listener] = []
         # Guards the two below, as a reloader's child starts in one thread and ends in another.

@@ -12,6 +12,7 @@ import pytest
 import requests
 from harness.commands import Visitor, ask, ask_until, edit
 from harness.django_project import PASSWORD, USER, DjangoProject, add_superuser, make_project
+from harness.site import address_of
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -171,6 +172,15 @@ def test_addresses_are_djangos(project: DjangoProject, arguments: list[str], url
     for reload in ([], ["--noreload"]):
         with project.run("runserver", *arguments, *reload) as server:
             assert re.fullmatch(url, server.url)
+            assert ask(server).body == b"one"
+
+
+def test_every_ipv6_address_is_every_ipv4_address_too(project: DjangoProject) -> None:
+    """As in Django's own server: the system's default for such a socket."""
+    project.change_settings("ALLOWED_HOSTS = []", 'ALLOWED_HOSTS = ["*"]')
+    for reload in ([], ["--noreload"]):
+        with project.run("runserver", "[::]:0", *reload) as server:
+            server.url = f"http://127.0.0.1:{address_of(server.url)[1]}"
             assert ask(server).body == b"one"
 
 

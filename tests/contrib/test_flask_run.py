@@ -145,8 +145,15 @@ def test_an_ipv6_address_and_a_unix_socket(run: Run, tmp_path: Path) -> None:
     with run("--host", f"unix://{tmp_path}/socket", "--reload") as server:
         assert server.url == f"unix:{tmp_path}/socket"
         assert ask_until(server, b"one").body == b"one"
-    with run("--host", "::") as server:
-        assert "Running on all addresses, also http://[::1]:" in server.log
+
+
+def test_every_ipv6_address_is_every_ipv4_address_too(run: Run) -> None:
+    """As in Flask's own server: the system's default for such a socket."""
+    for reload in ("--no-reload", "--reload"):
+        with run("--host", "::", reload) as server:
+            server.wait_for_line(r"Running on all addresses, also http://\[::1\]:")
+            server.url = f"http://127.0.0.1:{address_of(server.url)[1]}"
+            assert ask_until(server, b"one").body == b"one"
 
 
 @pytest.mark.parametrize(
