@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, NoReturn
 
+from ..config import OPTIONS, PROCESSES
 from ..factories import (
     LISTENS_ON_DESCRIPTORS,
     VARIABLE,
@@ -192,8 +193,12 @@ def _errors_for_the_user() -> Iterator[None]:
 
 def _own_options(request_log: RequestLog) -> dict[str, object]:
     """For this package's server: the PROWINGEN_* variables, over what suits development."""
-    named = {name: setting.value for name, setting in environment_layer(os.environ).items()}
-    named.pop("bind", None)  # the framework's command says where to listen
+    # The framework's command says where to listen, and in which processes.
+    named = {
+        name: setting.value
+        for name, setting in environment_layer(os.environ).items()
+        if name != "bind" and OPTIONS[name].group != PROCESSES
+    }
     if not named.get("access_log"):
         named |= {"access_log": request_log.take, "access_log_format": request_log.format}
     return {"graceful_timeout": _GRACEFUL_TIMEOUT, **named}

@@ -133,6 +133,12 @@ def test_this_servers_own_variables_count(run: Run) -> None:
         assert (response.body, response.get("Server")) == (b"3", "mine")
 
 
+def test_what_says_how_processes_serve_in_production_is_without_effect(run: Run) -> None:
+    variables = {"PROWINGEN_WORKERS": "2", "PROWINGEN_MAX_RSS": "1GiB", "PROWINGEN_BIND": ":1"}
+    with run(**variables) as server:
+        assert ask(server).body == b"one"
+
+
 def test_without_threads_requests_come_one_by_one(run: Run) -> None:
     with run("--without-threads", PROWINGEN_THREADS="3") as server:
         assert ask(server, "/workers").body == b"1"
