@@ -44,16 +44,24 @@ class ErrorStream(io.TextIOBase):
     """
 
     def write(self, text: str) -> int:
-        for stream in self._streams():
-            stream.write(text)
-            stream.flush()
+        written = False
+        for handler in logging.getLogger("gunicorn.error").handlers:
+            handler.acquire()  # else a log that is reopened may be closed just now
+            try:
+                stream = getattr(handler, "stream", None)
+                if stream is not None:
+                    _put(stream, text)
+                    written = True
+            finally:
+                handler.release()
+        if not written:
+            _put(sys.stderr, text)
         return len(text)
 
     def writable(self) -> bool:
         return True
 
-    @staticmethod
-    def _streams() -> list[Any]:
-        handlers = logging.getLogger("gunicorn.error").handlers
-        streams = [getattr(handler, "stream", None) for handler in handlers]
-        return [stream for stream in streams if stream is not None] or [sys.stderr]
+
+def _put(stream: Any, text: str) -> None:
+    stream.write(text)
+    stream.flush()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import re
 import signal
 import socket
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 from harness.waiting import TIME_LIMIT, eventually
+from prowingen_wsgi.gunicorn.routing import ErrorStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +124,35 @@ def test_usr1_reopens_the_logs(start: Start, tmp_path: Path) -> None:
     # What the application and the server say goes there too.
     assert eventually(lambda: "a complaint to wsgi.errors" in errors.read_text())
     assert eventually(lambda: "ValueError: the application failed" in errors.read_text())
+
+
+def test_wsgi_errors_are_not_written_while_the_log_is_reopened() -> None:
+    """gunicorn closes and opens the file with its handler's lock held."""
+    may_reopen: list[bool] = []
+
+    def try_to_reopen() -> None:
+        may_reopen.append(lock.acquire(blocking=False))
+        if may_reopen[-1]:
+            lock.release()
+
+    class Log(io.StringIO):
+        def write(self, text: str) -> int:
+            trial = threading.Thread(target=try_to_reopen)
+            trial.start()
+            trial.join()
+            return super().write(text)
+
+    log = Log()
+    handler = logging.StreamHandler(log)
+    lock: Any = handler.lock
+    logger = logging.getLogger("gunicorn.error")
+    logger.addHandler(handler)
+    try:
+        ErrorStream().write("a complaint")
+    finally:
+        logger.removeHandler(handler)
+    assert log.getvalue() == "a complaint"
+    assert may_reopen == [False]
 
 
 def test_errors_go_to_gunicorns_error_log(start: Start, tmp_path: Path) -> None:
