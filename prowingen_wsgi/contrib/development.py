@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, NoReturn
 
-from ..config import OPTIONS, PROCESSES
+from ..config import OPTIONS, PROCESSES, Config
 from ..factories import (
     LISTENS_ON_DESCRIPTORS,
     VARIABLE,
@@ -114,10 +114,14 @@ class DevelopmentHost:
     def keep_sockets(self) -> list[str]:
         """In the parent: opens the sockets for the children that it starts.
 
-        Returns their URLs; none if the factory cannot take sockets over. Raises OSError.
+        Returns their URLs; none if the factory cannot take sockets over. Raises HostError and
+        OSError.
         """
         if self.keeps_sockets:
-            self._listeners = open_listeners([bind_text(self._address)], _BACKLOG)
+            place = bind_text(self._address)
+            with _errors_for_the_user():
+                Config(bind=(place,))  # checks it
+            self._listeners = open_listeners([place], _BACKLOG)
             descriptors = [listener.fileno() for listener in self._listeners]
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, True)

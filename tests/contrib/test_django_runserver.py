@@ -235,6 +235,14 @@ def test_a_port_that_is_taken_is_said_as_django_says_it(
             assert "Traceback" not in server.log
 
 
+@pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reload", "noreload"])
+def test_a_port_that_is_none_is_said_in_one_line(project: DjangoProject, reload: list[str]) -> None:
+    with project.run("runserver", "99999", *reload, ready="Error: ") as server:
+        assert server.wait() == 1
+        assert 'Error: bind: "127.0.0.1:99999": port must be 0–65535' in server.log
+        assert "Traceback" not in server.log
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "message"),
     [

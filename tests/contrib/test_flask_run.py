@@ -170,6 +170,8 @@ def test_every_ipv6_address_is_every_ipv4_address_too(run: Run) -> None:
         ((), {"PROWINGEN_THREADS": "0"}, r'PROWINGEN_THREADS: "0": must be a whole number'),
         (("--host", "192.0.2.1"), {}, r"cannot listen on 192\.0\.2\.1:0: "),
         (("--host", "192.0.2.1", "--debug"), {}, r"cannot listen on 192\.0\.2\.1:0: "),
+        (("--port", "70000"), {}, r'bind: "127\.0\.0\.1:70000": port must be 0–65535'),
+        (("--port", "70000", "--debug"), {}, r'bind: "127\.0\.0\.1:70000": port must be 0–65535'),
         (("--app", "nothing"), {}, "Could not import 'nothing'"),
     ],
 )
