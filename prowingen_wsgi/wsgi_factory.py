@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -98,10 +99,14 @@ def _line_taker(properties: Properties) -> Callable[[str], object] | None:
 
 
 def _config(properties: Properties, **further: object) -> Config:
-    options = {**properties.get("server.options", {}), **further}
+    options = dict(properties.get("server.options", {}))
+    if "bind" in options:
+        raise ConfigError("bind: addresses are given as URLs here, beside the options")
     if _line_taker(properties):
         del options["access_log"]
-    return Config.embedded(options)
+    elif isinstance(options.get("access_log"), os.PathLike):
+        options["access_log"] = os.fspath(options["access_log"])
+    return Config.embedded({**options, **further})
 
 
 def _check_scheme(address: HostAddress, config: Config) -> None:

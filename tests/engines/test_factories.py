@@ -133,11 +133,20 @@ def test_the_access_log_may_go_to_a_callable(engine: str) -> None:
         assert lines.get(timeout=5) == "GET / HTTP/1.1 200"
 
 
+def test_the_access_log_may_go_to_a_path(engine: str, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    with prowingen_wsgi.start(hello, LOCAL, engine=engine, access_log=path) as started:
+        ask(started)
+    assert "GET / HTTP/1.1" in path.read_text()
+
+
 def test_a_wrong_option_or_address_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="workers: it is an option of the command"):
         prowingen_wsgi.start(hello, LOCAL, workers=4)
     with pytest.raises(TypeError, match="thread"):
         prowingen_wsgi.start(hello, LOCAL, thread=4)
+    with pytest.raises(ConfigError, match="bind: addresses are given as URLs"):
+        prowingen_wsgi.start(hello, LOCAL, bind="127.0.0.1:0")
     with pytest.raises(ConfigError, match="https"):
         prowingen_wsgi.start(hello, "https://127.0.0.1:0")
 

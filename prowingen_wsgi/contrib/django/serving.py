@@ -53,9 +53,8 @@ class Command(BaseCommand):  # type: ignore[misc]
             raise CommandError(str(error)) from error
         with self._host:
             if options["use_reloader"] and not _is_reloaded():
-                with suppress(
-                    HostError, OSError
-                ):  # a child fails in the same way, and Django reports it
+                # A child fails in the same way, and Django reports it.
+                with suppress(HostError, OSError):
                     self._host.keep_sockets()
             super().run(**options)
 
