@@ -86,9 +86,12 @@ void use_key(SSL_CTX* context, const Options& options) {
                                          const_cast<std::string*>(&options.keyfile_password));
   const bool used = SSL_CTX_use_PrivateKey_file(context, path.c_str(), SSL_FILETYPE_PEM) == 1;
   SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
-  if (used) return;
+  // To use a key compares it with a certificate of its type alone: there may be none.
+  if (used && SSL_CTX_check_private_key(context) == 1) return;
   const auto code = ERR_peek_error();
-  if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH) {
+  const bool differs =
+      ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH;
+  if (used || differs) {
     refuse(option, path, "it is not the key of the certificate in certfile");
   }
   if (encrypted) refuse(option, path, "keyfile_password does not open it");

@@ -462,10 +462,12 @@ def test_files_that_are_missing_or_wrong_are_named(files: Files, tmp_path: Path)
     assert refused(**both, keyfile=str(text)) == (
         f'keyfile: "{text}": there is no private key (PEM) in it'
     )
-    other = write(authority().issue_cert("localhost"), tmp_path, "other")
-    assert refused(**both, keyfile=other.keyfile) == (
-        f'keyfile: "{other.keyfile}": it is not the key of the certificate in certfile'
-    )
+    for key_type in trustme.KeyType:  # the certificate's is one of them
+        leaf = authority().issue_cert("localhost", key_type=key_type)
+        other = write(leaf, tmp_path, "other")
+        assert refused(**both, keyfile=other.keyfile) == (
+            f'keyfile: "{other.keyfile}": it is not the key of the certificate in certfile'
+        )
 
 
 def test_options_without_their_company_are_refused(files: Files) -> None:
