@@ -17,8 +17,9 @@ using Status = Transfer::Status;
 constexpr std::size_t record_size = SSL3_RT_MAX_PLAIN_LENGTH;
 // Encrypted for one system call.
 constexpr std::size_t batch_size = 64 * 1024;
-// What may wait for the socket: one batch, and what OpenSSL has to say itself.
-constexpr std::size_t unsent_limit = 2 * batch_size;
+// What may wait for the socket: what one call encrypts, which is less than two batches with their
+// records' heads, and what OpenSSL has to say itself.
+constexpr std::size_t unsent_limit = 3 * batch_size;
 static_assert(sizeof(TlsBuffers::received) + SSL3_RT_MAX_PACKET_SIZE <= 64 * 1024);
 
 }  // namespace
