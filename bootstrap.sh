@@ -302,7 +302,7 @@ set_up_venv() {
 
   # The Python sources are used in place, so only what the native module is made of counts.
   native="$(checksum "$dependencies ${CXX:-} ${CXXFLAGS:-} ${CMAKE_PREFIX_PATH:-} $engine" \
-    CMakeLists.txt cmake cpp tools prowingen_wsgi/config.py)"
+    CMakeLists.txt cmake cpp tools prowingen_wsgi/configuration/config.py)"
   if ! is_stamped native "$native"; then
     say "Building the native module"
     # Built in .venv itself, not in a new environment each time, so that a build is incremental.

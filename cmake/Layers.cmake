@@ -1,18 +1,25 @@
-# Dependencies point one way: bindings, listener, wsgi -> engines -> http1, tls -> core.
+# Dependencies point one way:
+#   bindings -> listener, wsgi, engines -> http1, tls, access_log, proxies, processes -> core -> http
 #
 # All layers include from one root ("core/exchange.h"), so the compiler would let core include an
 # engine. This check reads the #include lines of every source on each build and refuses what a
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
-set(layers core http1 tls engine_embedded engine_proxygen wsgi listener bindings)
-set(uses_core core)
-set(uses_http1 core http1)
+set(layers http core access_log proxies processes http1 tls engine_embedded engine_proxygen wsgi
+    listener bindings)
+set(uses_http http)
+set(uses_core http core)
+set(uses_access_log http core access_log)
+set(uses_proxies http core proxies)
+set(uses_processes core processes)
+set(uses_http1 http core http1)
 set(uses_tls core tls)
-set(uses_engine_embedded core http1 tls engine_embedded)
-set(uses_engine_proxygen core http1 tls engine_proxygen)
-set(uses_wsgi core wsgi)
-set(uses_listener core wsgi listener)
-set(uses_bindings core tls engine_embedded engine_proxygen wsgi listener bindings)
+set(uses_engine_embedded http core access_log proxies processes http1 tls engine_embedded)
+set(uses_engine_proxygen http core access_log proxies processes http1 tls engine_proxygen)
+set(uses_wsgi http core wsgi)
+set(uses_listener http core wsgi listener)
+set(uses_bindings core access_log proxies processes tls engine_embedded engine_proxygen wsgi
+    listener bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1)
 

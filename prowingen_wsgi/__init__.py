@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._native import ClientDisconnected as ClientDisconnected
-    from .config import Config as Config
-    from .config import ConfigError as ConfigError
-    from .factories import start as start
+    from .configuration.config import Config as Config
+    from .configuration.config import ConfigError as ConfigError
+    from .factories.selection import start as start
     from .listener import HttpServer as HttpServer
     from .listener import Request as Request
     from .listener import Response as Response
@@ -42,8 +42,8 @@ _HOMES = {
     "Request": "listener",
     "Response": "listener",
     "create_server": "listener",
-    "Config": "config",
-    "ConfigError": "config",
+    "Config": "configuration.config",
+    "ConfigError": "configuration.config",
     "Server": "server",
     "serve": "server",
     "start": "factories",

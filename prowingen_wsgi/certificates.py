@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _native
-from .config import ConfigError
+from .configuration.config import ConfigError
 
 if TYPE_CHECKING:
-    from .config import Config
+    from .configuration.config import Config
 
 
 def check_certificates(config: Config) -> None:

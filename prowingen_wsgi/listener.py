@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ._native import Request, Response
-from .config import Config, ConfigError
+from .configuration.config import Config, ConfigError
 from .server import Server
 
 if TYPE_CHECKING:

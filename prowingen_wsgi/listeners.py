@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .addresses import (
+from .configuration.addresses import (
     Address,
     InheritedSocket,
     SystemdSockets,

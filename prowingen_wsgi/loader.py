@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .config import nearest
+from .configuration.config import nearest
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .certificates import check_certificates, served_url
-from .config import Config, ConfigError
+from .configuration.config import Config, ConfigError
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue

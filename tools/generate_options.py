@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def load_config() -> ModuleType:
-    """`prowingen_wsgi.config` as it is beside this tool, without running the package.
+    """`prowingen_wsgi.configuration.config` as it is beside this tool, without running the package.
 
     An editable install would build the native module on import, which needs this tool's output:
     so the finders that such an install adds are left out.
@@ -38,7 +38,7 @@ def load_config() -> ModuleType:
         importlib.machinery.PathFinder,
     ]
     sys.dont_write_bytecode = True  # a build leaves nothing in the source tree
-    return importlib.import_module("prowingen_wsgi.config")
+    return importlib.import_module("prowingen_wsgi.configuration.config")
 
 
 def cpp_literal(value: object) -> str:
@@ -53,7 +53,7 @@ def cpp_literal(value: object) -> str:
 
 
 def options_inc(options: Mapping[str, Any]) -> Iterator[str]:
-    yield "// Made by tools/generate_options.py from prowingen_wsgi/config.py; edit that."
+    yield "// Made by tools/generate_options.py from prowingen_wsgi/configuration/config.py."
     for option in options.values():
         if option.native:
             default = cpp_literal(option.default)
@@ -61,7 +61,7 @@ def options_inc(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 INTRODUCTION = """\
-<!-- Made by tools/generate_options.py from prowingen_wsgi/config.py; edit that. -->
+<!-- Made by tools/generate_options.py from prowingen_wsgi/configuration/config.py; edit that. -->
 # Configuration
 
 An option has one name everywhere: `max_body` is `--max-body` on the command line,

@@ -1,4 +1,4 @@
-#include "core/scoreboard.h"
+#include "processes/scoreboard.h"
 
 #include <pybind11/pybind11.h>
 

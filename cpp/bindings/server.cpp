@@ -12,16 +12,16 @@
 #include <utility>
 #include <vector>
 
+#include "access_log/access_log.h"
 #include "bindings/engine_table.h"
-#include "core/accept_share.h"
-#include "core/access_log.h"
 #include "core/log_channel.h"
 #include "core/options.h"
-#include "core/proxies.h"
-#include "core/reporter.h"
-#include "core/scoreboard.h"
 #include "core/work_queue.h"
 #include "listener/handler.h"
+#include "processes/accept_share.h"
+#include "processes/reporter.h"
+#include "processes/scoreboard.h"
+#include "proxies/proxies.h"
 #include "tls/context.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"

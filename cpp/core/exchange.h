@@ -26,7 +26,8 @@
 #include <vector>
 
 #include "core/chunk.h"
-#include "core/message.h"
+#include "http/message.h"
+#include "http/response_policy.h"
 
 namespace prowingen {
 
@@ -94,17 +95,6 @@ struct ConnectionInfo {
   /// The remote end is a proxy whose forwarded fields are believed.
   bool from_proxy = false;
   std::shared_ptr<const ForwardedTarget> forwarded;  // null: nothing is said
-};
-
-/// How a response's body is delimited; decided by the worker's first push, see response_framing.h.
-struct ResponseBody {
-  /// Length if it is known before the body is sent: declared by the application or computed.
-  bool length_known = false;
-  std::uint64_t length = 0;
-  /// False for HEAD, 204, 304: the engine sends no body whatever is pushed.
-  bool allowed = true;
-  /// The length must be added to the fields (the application did not declare it).
-  bool add_length_field = false;
 };
 
 class Exchange : public std::enable_shared_from_this<Exchange> {

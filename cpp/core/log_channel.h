@@ -7,8 +7,8 @@
 #include <mutex>
 #include <string>
 
-#include "core/access_log.h"
 #include "core/engine.h"
+#include "core/log_sink.h"
 
 namespace prowingen {
 

@@ -1,8 +1,8 @@
 // The options of a server, as the native side sees them.
 //
-// `options.inc` is generated from the dataclass in prowingen_wsgi/config.py, where names, types,
-// defaults and help are written once. It holds PROWINGEN_OPTION(type, name, default) lines;
-// durations are seconds.
+// `options.inc` is generated from the dataclass in prowingen_wsgi/configuration/config.py, where
+// names, types, defaults and help are written once. It holds PROWINGEN_OPTION(type, name, default)
+// lines; durations are seconds.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/request_policy.h"
+#include "http/request_policy.h"
 
 namespace prowingen {
 

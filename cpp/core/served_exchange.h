@@ -9,11 +9,9 @@
 #include <vector>
 
 #include "core/exchange.h"
-#include "core/response_policy.h"
+#include "http/response_policy.h"
 
 namespace prowingen {
-
-class AccessLog;
 
 class ServedExchange : public Exchange {
  public:
@@ -26,11 +24,6 @@ class ServedExchange : public Exchange {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;  // as framed for the wire
   std::uint64_t body_bytes_out = 0;
-
-  /// Writes the exchange to the access log, if there is one. `status`: 0 if there was no answer;
-  /// `complete`: the whole of it was sent; `connection_requests`: so far, this one included.
-  void log(AccessLog* access_log, int status, bool complete,
-           std::uint64_t connection_requests) const;
 
  protected:
   void renew();

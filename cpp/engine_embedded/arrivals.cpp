@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "core/engine_figures.h"
-#include "core/proxies.h"
 #include "engine_embedded/channel.h"
 #include "engine_embedded/io_thread.h"
 #include "http1/response_writer.h"
+#include "proxies/proxies.h"
 
 namespace prowingen::embedded {
 

@@ -15,9 +15,9 @@
 
 #include "core/complaints.h"
 #include "core/exchange.h"
-#include "core/proxy_reader.h"
 #include "engine_embedded/event_loop.h"
 #include "engine_embedded/tls_stream.h"
+#include "proxies/proxy_reader.h"
 
 namespace prowingen::embedded {
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "access_log/exchange.h"
 #include "core/engine_figures.h"
 #include "core/unacknowledged.h"
 #include "engine_embedded/io_thread.h"
@@ -175,7 +176,7 @@ std::shared_ptr<Http1Exchange> Connection::make_exchange() {
 }
 
 void Connection::log(const Http1Exchange& exchange, int status, bool complete) {
-  exchange.log(io_.context().access_log, status, complete, requests_);
+  log_exchange(io_.context().access_log, exchange, status, complete, requests_);
 }
 
 }  // namespace prowingen::embedded

@@ -21,12 +21,12 @@
 #include <vector>
 
 #include "core/exchange.h"
-#include "core/refusal.h"
 #include "engine_embedded/channel.h"
 #include "engine_embedded/deadlines.h"
 #include "engine_embedded/event_loop.h"
 #include "engine_embedded/http1_exchange.h"
 #include "engine_embedded/out_queue.h"
+#include "http/refusal.h"
 #include "http1/request_parser.h"
 
 namespace prowingen::embedded {

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/proxies.h"
 #include "engine_embedded/connection.h"
 #include "engine_embedded/io_thread.h"
 #include "engine_embedded/socket_ops.h"
+#include "proxies/proxies.h"
 
 namespace prowingen::embedded {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "core/engine_figures.h"
-#include "core/proxies.h"
 #include "core/signals.h"
+#include "proxies/proxies.h"
 
 namespace prowingen::embedded {
 namespace {

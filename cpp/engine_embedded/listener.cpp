@@ -9,8 +9,8 @@
 #include <numeric>
 #include <system_error>
 
-#include "core/accept_share.h"
 #include "engine_embedded/socket_ops.h"
+#include "processes/accept_share.h"
 
 namespace prowingen::embedded {
 namespace {

@@ -6,13 +6,13 @@
 #include <utility>
 
 #include "core/engine_figures.h"
-#include "core/proxies.h"
 #include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http1_handler.h"
 #include "engine_proxygen/http2_handler.h"
 #include "http1/response_writer.h"
+#include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
 

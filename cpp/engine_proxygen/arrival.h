@@ -12,8 +12,8 @@
 #include <folly/io/async/EventHandler.h>
 
 #include "core/chunk.h"
-#include "core/proxy_reader.h"
 #include "engine_proxygen/compat.h"
+#include "proxies/proxy_reader.h"
 
 namespace prowingen::proxygen_engine {
 

@@ -12,13 +12,13 @@
 #include <mutex>
 #include <thread>
 
-#include "core/accept_share.h"
 #include "core/signals.h"
 #include "engine_proxygen/acceptor.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/listening.h"
+#include "processes/accept_share.h"
 #include "tls/context.h"
 
 namespace prowingen::proxygen_engine {

@@ -6,12 +6,12 @@
 #include <thread>
 
 #include "core/engine_figures.h"
-#include "core/proxies.h"
 #include "core/unacknowledged.h"
 #include "engine_proxygen/acceptor.h"
 #include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
+#include "proxies/proxies.h"
 #include "tls/context.h"
 
 namespace prowingen::proxygen_engine {

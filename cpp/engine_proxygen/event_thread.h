@@ -12,10 +12,10 @@
 
 #include "core/engine.h"
 #include "core/options.h"
-#include "core/proxy_header.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
 #include "http1/response_writer.h"
+#include "proxies/proxy_header.h"
 
 namespace prowingen::proxygen_engine {
 

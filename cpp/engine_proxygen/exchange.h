@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "core/refusal.h"
 #include "core/served_exchange.h"
+#include "http/refusal.h"
 
 namespace prowingen::proxygen_engine {
 

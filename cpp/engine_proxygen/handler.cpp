@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "access_log/exchange.h"
 #include "engine_proxygen/buffers.h"
 
 namespace prowingen::proxygen_engine {
@@ -230,8 +231,8 @@ void Handler::onError(px::ProxygenError error) noexcept {
 }
 
 void Handler::log(int status, bool complete) {
-  exchange_->log(thread_.context().access_log, status, complete,
-                 transaction().getSequenceNumber() + 1);
+  log_exchange(thread_.context().access_log, *exchange_, status, complete,
+               transaction().getSequenceNumber() + 1);
 }
 
 }  // namespace prowingen::proxygen_engine

@@ -12,10 +12,10 @@
 #include <deque>
 #include <memory>
 
-#include "core/refusal.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/exchange.h"
+#include "http/refusal.h"
 
 namespace prowingen::proxygen_engine {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "core/engine_figures.h"
-#include "core/proxies.h"
-#include "core/request_policy.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_handler.h"
+#include "http/request_policy.h"
 #include "http1/response_writer.h"
+#include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
 namespace {

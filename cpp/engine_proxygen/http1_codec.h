@@ -20,11 +20,11 @@
 #include <string>
 #include <string_view>
 
-#include "core/refusal.h"
-#include "core/response_policy.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
 #include "engine_proxygen/linger.h"
+#include "http/refusal.h"
+#include "http/response_policy.h"
 #include "http1/request_parser.h"
 
 namespace prowingen::proxygen_engine {

@@ -1,7 +1,7 @@
 #include "engine_proxygen/http1_handler.h"
 
-#include "core/response_policy.h"
 #include "engine_proxygen/http1_codec.h"
+#include "http/response_policy.h"
 #include "http1/response_writer.h"
 
 namespace prowingen::proxygen_engine {

@@ -1,7 +1,7 @@
 #include "engine_proxygen/http2_handler.h"
 
-#include "core/http2_policy.h"
-#include "core/proxies.h"
+#include "http/http2_policy.h"
+#include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
 namespace {

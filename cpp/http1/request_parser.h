@@ -13,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/message.h"
-#include "core/request_policy.h"
+#include "http/message.h"
+#include "http/request_policy.h"
 
 namespace prowingen::http1 {
 

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "core/exchange.h"
-#include "core/refusal.h"
-#include "core/response_policy.h"
+#include "http/refusal.h"
+#include "http/response_policy.h"
 
 namespace prowingen::http1 {
 

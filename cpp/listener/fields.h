@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/message.h"
+#include "http/message.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/runtime.h"
 

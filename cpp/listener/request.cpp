@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/request_target.h"
+#include "http/request_target.h"
 #include "listener/fields.h"
 #include "wsgi/input.h"
 #include "wsgi/runtime.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "core/response_policy.h"
+#include "http/response_policy.h"
 #include "listener/request.h"
 #include "wsgi/input.h"
 #include "wsgi/runtime.h"

@@ -3,7 +3,7 @@
 #include <new>
 #include <string_view>
 
-#include "core/response_policy.h"
+#include "http/response_policy.h"
 #include "listener/fields.h"
 #include "listener/response.h"
 #include "wsgi/runtime.h"

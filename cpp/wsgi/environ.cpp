@@ -1,6 +1,6 @@
 #include "wsgi/environ.h"
 
-#include "core/request_target.h"
+#include "http/request_target.h"
 #include "wsgi/runtime.h"
 
 namespace prowingen::wsgi {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/engine.h"
-#include "core/response_policy.h"
+#include "http/response_policy.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/runtime.h"
 #include "wsgi/worker.h"

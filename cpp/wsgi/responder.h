@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "core/exchange.h"
-#include "core/response_policy.h"
 #include "core/work_queue.h"
+#include "http/response_policy.h"
 #include "wsgi/drop_list.h"
 
 namespace prowingen::wsgi {

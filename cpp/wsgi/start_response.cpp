@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/response_policy.h"
+#include "http/response_policy.h"
 #include "wsgi/responder.h"
 #include "wsgi/runtime.h"
 

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, NoReturn
 
-from ..config import OPTIONS, PROCESSES, Config
-from ..factories import (
+from ..configuration.config import OPTIONS, PROCESSES, Config
+from ..configuration.layers import environment_layer
+from ..factories.selection import (
     LISTENS_ON_DESCRIPTORS,
     VARIABLE,
     FactoryNotFoundError,
@@ -32,7 +33,6 @@ from ..factories import (
     bind_text,
     find_factory,
 )
-from ..layers import environment_layer
 from ..listeners import open_listeners
 from ..logs import keep_after_application_set_up
 from ..signals import SignalQueue
@@ -95,7 +95,7 @@ class DevelopmentHost:
             self._factory.initialize(self._properties)
 
     def _is_ours(self) -> bool:
-        from ..wsgi_factory import WsgiFactory  # imports the native module
+        from ..factories.wsgi import WsgiFactory  # imports the native module
 
         return isinstance(self._factory, WsgiFactory)
 

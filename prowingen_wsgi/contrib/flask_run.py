@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from flask.cli import ScriptInfo
 
-    from ..factories import HostAddress
+    from ..factories.selection import HostAddress
 
 # As Werkzeug's own server has it.
 _LINE_FORMAT = '%h - - [%{%d/%b/%Y %H:%M:%S}t] "%r" %s -'

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..config import OPTIONS, Config, ConfigError
-from ..gunicorn_settings import BECOMES
-from ..layers import environment_layer, unknown_variables
-from ..sources import CONFIG_VARIABLE
-from ..values import Size
+from ..configuration.config import OPTIONS, Config, ConfigError
+from ..configuration.layers import environment_layer, unknown_variables
+from ..configuration.sources import CONFIG_VARIABLE
+from ..configuration.values import Size
+from .equivalents import BECOMES
 from .tables import (
     AS_OPTIONS,
     ELSEWHERE,

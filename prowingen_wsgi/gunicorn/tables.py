@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..gunicorn_settings import BECOMES
+from .equivalents import BECOMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

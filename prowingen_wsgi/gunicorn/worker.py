@@ -24,9 +24,9 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker as BaseWorker
 
-from ..config import ConfigError
+from ..configuration.config import ConfigError
+from ..factories.mounts import Mounts
 from ..listeners import Listener
-from ..mounts import Mounts
 from ..server import Server, choose_engine
 from .observing import observe
 from .routing import ErrorStream, route_errors

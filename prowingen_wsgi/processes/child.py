@@ -8,12 +8,12 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..arguments import print_error
-from ..config import ConfigError
-from ..ending import LastWord, tell_what_stays
+from ..configuration.arguments import print_error
+from ..configuration.config import ConfigError
 from ..loader import LOAD_ERRORS, explain
 from ..server import Server
 from .generation import worker_count
+from .process_exit import ProcessExit, warn_of_remaining_threads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -73,8 +73,8 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
     finally:
         server.stop()
     if server.abandoned:
-        LastWord().now()
-    tell_what_stays()
+        ProcessExit().exit_now()
+    warn_of_remaining_threads()
     return 0
 
 

@@ -14,8 +14,8 @@ from .privileges import Identity
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..config import Config
-    from ..program import Program
+    from ..configuration.config import Config
+    from .program import Program
 
 
 class Generation:

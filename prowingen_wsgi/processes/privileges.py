@@ -9,12 +9,12 @@ import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from ..config import ConfigError
+from ..configuration.config import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..config import Config
+    from ..configuration.config import Config
     from ..listeners import Listener
 
 _Entry = TypeVar("_Entry")

@@ -21,8 +21,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .. import _native
-from ..arguments import UsageError
-from ..config import ConfigError
+from ..configuration.arguments import UsageError
+from ..configuration.config import ConfigError
 from ..loader import TargetError
 from ..logs import error_log
 from ..server import choose_engine
@@ -38,9 +38,9 @@ from .worker import Event, State, Worker, describe_exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..config import Config
-    from ..program import Program
+    from ..configuration.config import Config
     from ..systemd import Notifier
+    from .program import Program
 
 # Workers that can be alive at once: twice as many as can be wanted, for replacements, and slot 0
 # for nobody.

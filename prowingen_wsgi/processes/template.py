@@ -18,11 +18,11 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import print_error
-from ..ending import LastWord, staying_threads
+from ..configuration.arguments import print_error
 from ..loader import LOAD_ERRORS, explain
 from .child import BOOT_FAILED, Post, serve
 from .forking import fork
+from .process_exit import ProcessExit, non_daemon_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,8 +172,8 @@ class _Template:
 
     def _leave(self) -> None:
         """Threads that the application has begun would keep this process, which nobody needs."""
-        if staying_threads():
-            LastWord().now()
+        if non_daemon_threads():
+            ProcessExit().exit_now()
 
     def _forget(self) -> None:
         for mine in (self._control, self._wake_reader, self._wake_writer, self._selector):

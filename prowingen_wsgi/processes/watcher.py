@@ -13,11 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config import ConfigError
+from ..configuration.config import ConfigError
 from ..logs import error_log
 
 if TYPE_CHECKING:
-    from ..config import Config
+    from ..configuration.config import Config
 
 # How often it looks whether its parent is still there.
 _LOOK_MS = 1000

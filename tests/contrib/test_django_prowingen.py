@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness.commands import ask, edit, run_command
 from harness.django_project import DjangoProject, make_project
-from prowingen_wsgi.config import OPTIONS
+from prowingen_wsgi.configuration.config import OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

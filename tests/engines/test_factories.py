@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import prowingen_wsgi
 import pytest
-from prowingen_wsgi.config import ConfigError
-from prowingen_wsgi.factories import (
+from prowingen_wsgi.configuration.config import ConfigError
+from prowingen_wsgi.factories.selection import (
     LISTENS_ON_DESCRIPTORS,
     VARIABLE,
     FactoryNotFoundError,
@@ -25,7 +25,7 @@ from prowingen_wsgi.factories import (
     find_factory,
     parse_url,
 )
-from prowingen_wsgi.wsgi_factory import WsgiFactory
+from prowingen_wsgi.factories.wsgi import WsgiFactory
 
 from harness import proxyhead
 from harness.apps import Echo, hello

@@ -10,10 +10,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from prowingen_wsgi.config import OPTIONS, ConfigError
+from prowingen_wsgi.configuration.config import OPTIONS, ConfigError
 from prowingen_wsgi.gunicorn import tables
+from prowingen_wsgi.gunicorn.equivalents import BECOMES
 from prowingen_wsgi.gunicorn.settings import configure, ignored_variables, unsupported
-from prowingen_wsgi.gunicorn_settings import BECOMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

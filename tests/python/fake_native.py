@@ -134,6 +134,6 @@ def install() -> None:
 
 if __name__ == "__main__":
     install()
-    from prowingen_wsgi.cli import main
+    from prowingen_wsgi.command.cli import main
 
     sys.exit(main())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prowingen_wsgi.config import OPTIONS, Config
+from prowingen_wsgi.configuration.config import OPTIONS, Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

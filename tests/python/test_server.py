@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prowingen_wsgi.config import Config, ConfigError
+from prowingen_wsgi.configuration.config import Config, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

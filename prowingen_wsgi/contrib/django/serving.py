@@ -29,7 +29,7 @@ from prowingen_wsgi.contrib.development import (
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-    from prowingen_wsgi.factories import HostAddress
+    from prowingen_wsgi.factories.selection import HostAddress
 
 if apps.is_installed("django.contrib.staticfiles"):
     from django.contrib.staticfiles.management.commands.runserver import Command as BaseCommand

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from prowingen_wsgi.arguments import add_options
-from prowingen_wsgi.config import OPTIONS
-from prowingen_wsgi.values import Switch
+from prowingen_wsgi.configuration.arguments import add_options
+from prowingen_wsgi.configuration.config import OPTIONS
+from prowingen_wsgi.configuration.values import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

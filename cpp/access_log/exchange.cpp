@@ -1,0 +1,35 @@
+#include "access_log/exchange.h"
+
+#include <chrono>
+
+#include "access_log/access_log.h"
+
+namespace prowingen {
+
+void log_exchange(AccessLog* access_log, const ServedExchange& exchange, int status, bool complete,
+                  std::uint64_t connection_requests) {
+  if (access_log == nullptr) return;
+  AccessRecord record;
+  record.request = exchange.request.method().empty() ? nullptr : &exchange.request;
+  record.remote_address = exchange.peer->remote_address;
+  record.remote_port = exchange.peer->remote_port;
+  record.status = status;
+  record.response = exchange.head_written ? &exchange.response : nullptr;
+  record.body_bytes_sent = exchange.body_bytes_out;
+  record.bytes_sent = exchange.bytes_out;
+  record.bytes_received = exchange.bytes_in;
+  record.total_time = std::chrono::steady_clock::now() - exchange.received_at;
+  record.received =
+      std::chrono::system_clock::now() -
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(record.total_time);
+  if (exchange.head_written) {
+    record.queue_time = exchange.taken_at - exchange.queued_at;
+    record.app_time = exchange.finished_at - exchange.taken_at;
+  }
+  record.scheme = exchange.peer->scheme;
+  record.complete = complete;
+  record.connection_requests = connection_requests;
+  access_log->write(record);
+}
+
+}  // namespace prowingen

@@ -1,0 +1,19 @@
+// One field line by itself, in a header or a trailer section: RFC 9110 section 5 and 6.5,
+// RFC 9112 section 5.
+#pragma once
+
+#include <string_view>
+
+#include "http/refusal.h"
+
+namespace prowingen {
+
+/// `folded`: the field line went on in a further line (obs-fold). A name with an underscore is a
+/// token and passes; since it could pass for another one in an environ, the environ's builder
+/// drops it. `Content_Length` has no meaning to anything here.
+Verdict check_field(std::string_view name, std::string_view value, bool folded);
+
+/// As check_field(), and refuses a field that has to be known before the content.
+Verdict check_trailer_field(std::string_view name, std::string_view value, bool folded);
+
+}  // namespace prowingen

@@ -1,0 +1,42 @@
+#include "http/http2_policy.h"
+
+#include <array>
+#include <string_view>
+
+#include "http/octets.h"
+#include "http/request_target.h"
+
+namespace prowingen {
+namespace {
+
+constexpr std::array<std::string_view, 5> connection_fields{
+    "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"};
+
+bool belongs_to_connection(std::string_view name, std::string_view value) {
+  for (const auto field : connection_fields) {
+    if (equals_ignoring_case(name, field)) return true;
+  }
+  return equals_ignoring_case(name, "te") && !equals_ignoring_case(value, "trailers");
+}
+
+}  // namespace
+
+Verdict check_http2_request(const RequestHead& head, const RequestLimits& limits,
+                            RequestSemantics& out) {
+  if (!is_token(head.method())) return &refusal(RequestFault::bad_method);
+  if (head.method().size() > max_method_size) return &refusal(RequestFault::method_too_long);
+  if (head.method() == "CONNECT") return &refusal(RequestFault::connect_unsupported);
+  if (head.method().size() + head.target().size() > limits.max_request_line) {
+    return &refusal(RequestFault::request_line_too_long);
+  }
+  if (auto verdict = check_target(head.method(), head.target())) return verdict;
+  for (const FieldLine& field : head.fields()) {
+    const auto name = head.view(field.name);
+    const auto value = head.view(field.value);
+    if (auto verdict = check_field(name, value, false)) return verdict;
+    if (belongs_to_connection(name, value)) return &refusal(RequestFault::connection_field);
+  }
+  return check_header_section(head, limits, out);
+}
+
+}  // namespace prowingen

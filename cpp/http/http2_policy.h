@@ -1,0 +1,16 @@
+// What the request policy means for HTTP/2 (RFC 9113 section 8): the rules that a codec, which
+// knows frames and pseudo-header fields, leaves open. Pure functions, any thread.
+#pragma once
+
+#include "http/request_policy.h"
+
+namespace prowingen {
+
+inline constexpr HttpVersion http_2{2, 0};
+
+/// Checks a request as a whole. In `head`, :method and :path are the request line and :authority is
+/// Host. The body's framing is HTTP/2's: `out.framing` tells only whether its length was announced.
+Verdict check_http2_request(const RequestHead& head, const RequestLimits& limits,
+                            RequestSemantics& out);
+
+}  // namespace prowingen

@@ -1,0 +1,22 @@
+#include "http/message.h"
+
+#include <algorithm>
+
+namespace prowingen {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
+}  // namespace
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+std::string_view RequestHead::first(std::string_view name) const {
+  const auto found = std::ranges::find_if(
+      fields_, [&](const FieldLine& f) { return equals_ignoring_case(view(f.name), name); });
+  return found == fields_.end() ? std::string_view() : view(found->value);
+}
+
+}  // namespace prowingen

@@ -1,0 +1,80 @@
+// What HTTP means on the response side, for every engine: which fields an application may set, and
+// how a response's body is delimited (RFC 9112 section 6).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "http/message.h"
+#include "http/octets.h"  // is_token, is_field_value: a field's name and its value
+
+namespace prowingen {
+
+/// Fields that the server itself reads or may add.
+enum class ResponseField : std::uint8_t { other, content_length, date, server, hop_by_hop };
+
+/// Classifies a field name. Hop-by-hop fields are the server's own business (PEP 3333 "Other HTTP
+/// Features", RFC 9110 section 7.6.1).
+ResponseField classify_response_field(std::string_view name);
+
+/// Why a field cannot be part of an answer.
+enum class FieldFault : std::uint8_t {
+  name_not_token,
+  value_has_control,
+  hop_by_hop,
+  length_not_decimal,
+  length_contradicts
+};
+
+/// What is wrong with a field of this kind by itself.
+std::optional<FieldFault> check_response_field(ResponseField kind, std::string_view name,
+                                               std::string_view value);
+
+/// A sentence that names the field.
+std::string describe(FieldFault fault, std::string_view name, std::string_view value);
+
+/// The beginning of a text in quotes, for a message.
+std::string quoted(std::string_view text);
+
+struct StatusLine {
+  int status;
+  std::string_view reason;
+};
+
+/// Takes `404 Not Found` apart; nothing if it is not three digits from 200 on, with or without a
+/// space and a reason behind them. The reason's octets are not looked at.
+std::optional<StatusLine> parse_status(std::string_view text);
+
+/// The decimal length, or nothing if `value` is no length.
+std::optional<std::uint64_t> parse_content_length(std::string_view value);
+
+/// False for the answers that have no content: HEAD, 1xx, 204, 304 (RFC 9110 section 6.4.1).
+bool response_has_content(std::string_view method, int status);
+
+/// How a response's body is delimited; decided by the worker's first push, see frame_response().
+struct ResponseBody {
+  /// Length if it is known before the body is sent: declared by the application or computed.
+  bool length_known = false;
+  std::uint64_t length = 0;
+  /// False for HEAD, 204, 304: the engine sends no body whatever is pushed.
+  bool allowed = true;
+  /// The length must be added to the fields (the application did not declare it).
+  bool add_length_field = false;
+};
+
+enum class ResponseFraming : std::uint8_t {
+  none,        // no content
+  sized,       // Content-Length
+  chunked,     // transfer coding, HTTP/1.1 only
+  until_close  // HTTP/1.0 without a length
+};
+
+/// How the body goes out to a client of `version`.
+ResponseFraming frame_response(HttpVersion version, const ResponseBody& body);
+
+/// The registered reason phrase of a status, or "Unknown" (RFC 9110 section 15).
+std::string_view reason_phrase(int status);
+
+}  // namespace prowingen

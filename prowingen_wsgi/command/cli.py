@@ -1,0 +1,187 @@
+"""The command `prowingen`, also `python -m prowingen_wsgi`. Its one subcommand is import-gunicorn.
+
+Exit codes: 0 after SIGTERM, `--check`, `--version` and `--help`; 1 if the application or a socket
+cannot be had; 2 for a wrong command line or variable; death by SIGINT after Ctrl-C, as shells
+expect of what they run (they show it as 130).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import logs
+from ..configuration.arguments import Arguments, UsageError, parse_arguments, print_error
+from ..configuration.config import OPTIONS, ConfigError
+from ..configuration.sources import LoadedConfig, Sources
+from ..loader import LOAD_ERRORS, AppNotFoundError, Target, TargetError, explain
+from ..processes.process_exit import ProcessExit
+from ..processes.program import Program
+from .standard_streams import open_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from _typeshed.wsgi import WSGIApplication
+
+SUCCESS, FAILURE, MISUSE = 0, 1, 2
+IMPORT_GUNICORN = "import-gunicorn"
+
+
+class _StartError(Exception):
+    """Ends the command with one line and exit code 1."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code. `sys.argv` is used without arguments."""
+    open_missing()
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == [IMPORT_GUNICORN]:
+        from ..gunicorn import importer  # nobody else needs it
+
+        return importer.main(words[1:])
+    try:
+        return _run(parse_arguments(words))
+    except (UsageError, ConfigError, TargetError) as error:
+        print_error(f"{error} (see --help)" if isinstance(error, UsageError) else str(error))
+        return MISUSE
+    except (*LOAD_ERRORS, _StartError) as error:
+        print_error(explain(error))
+    return FAILURE
+
+
+def _run(arguments: Arguments) -> int:
+    if arguments.version:
+        print("\n".join(_versions()))
+        return SUCCESS
+    command = _Command(arguments)
+    program = command.read()
+    if arguments.check:
+        if program.config.certfile:
+            from ..certificates import check_certificates  # most errors need no native module
+
+            check_certificates(program.config)
+        app = program.load()
+        print("\n".join(_table(_option_rows(command, app))))
+        return SUCCESS
+    return _serve(command, program)
+
+
+class _Command:
+    """What the command line asks for, with what the file and the environment add to it.
+
+    loaded: what the last reading found.
+    app: the application that it names.
+    app_source: what has named it.
+    """
+
+    def __init__(self, arguments: Arguments) -> None:
+        """Raises ConfigError for a wrong option on the command line."""
+        self._arguments = arguments
+        self._sources = Sources(arguments.given, arguments.config, os.environ)
+        self._folder = Path.cwd()
+        self.loaded: LoadedConfig
+        self.app = ""
+        self.app_source = ""
+
+    def read(self) -> Program:
+        """Reads everything, and goes to where the configuration says.
+
+        Raises ConfigError, UsageError without an application, TargetError if its name is none.
+        """
+        loaded = self._sources.read()
+        app = self._arguments.app or loaded.app
+        if not app:
+            raise UsageError("which application? Name it, as in hello:app")
+        target = Target.parse(app)
+        factory = self._arguments.factory or (not self._arguments.app and loaded.factory)
+        config = loaded.config
+        folder = self._folder
+        if config.chdir:
+            folder = (folder / config.chdir).resolve()
+            if not folder.is_dir():
+                raise ConfigError(f'chdir: "{config.chdir}": there is no such folder')
+        _go_to(folder)
+        self.loaded, self.app = loaded, app
+        self.app_source = "argument" if self._arguments.app else loaded.file
+        logs.show_on_stderr(config.log_level)
+        for warning in loaded.warnings:
+            logs.error_log.warning(warning)
+        return Program(config, lambda: _load(target, factory, loaded, folder))
+
+
+def _go_to(folder: Path) -> None:
+    # A process that is there already need not have the right to come again.
+    if Path.cwd() != folder:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise ConfigError(f'chdir: "{folder}": {error.strerror}') from None
+
+
+def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> WSGIApplication:
+    # In a worker that replaces another, a later reload that failed may have been elsewhere.
+    _go_to(folder)
+    os.environ.update(loaded.variables)
+    # `python -m` has put the current directory there, the console script its own folder.
+    here = str(Path.cwd())
+    if sys.path[:1] not in ([here], [""]):
+        sys.path.insert(0, here)
+    for path in reversed(loaded.config.pythonpath):
+        if not Path(path).is_dir():
+            raise AppNotFoundError(f'pythonpath: "{path}": there is no such folder')
+        sys.path.insert(0, str(Path(path).absolute()))
+    app = target.load(factory=factory)
+    logs.keep_after_application_set_up()
+    if not (loaded.config.workers or loaded.config.reload):  # a supervisor tells of its workers
+        logs.error_log.info("serving %s", target.text)
+    return app
+
+
+def _serve(command: _Command, program: Program) -> int:
+    try:
+        from .serving import StartError, host  # help and errors need no native module
+    except ImportError as error:
+        raise _StartError(f"the native module cannot be loaded: {error}") from error
+    # Registered before the application's own exit handlers, and so run after them.
+    process_exit = ProcessExit()
+    atexit.register(process_exit.at_interpreter_exit)
+    try:
+        return host(program, command.read, process_exit)
+    except StartError as error:
+        raise _StartError(str(error)) from error
+
+
+def _versions() -> Iterator[str]:
+    from .. import __version__  # reads the installed package's metadata
+
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    yield f"prowingen-wsgi {__version__} ({python})"
+    try:
+        from .. import _native  # versions are worth showing without it
+    except ImportError as error:
+        yield f"no engine: the native module cannot be loaded: {error}"
+        return
+    for engine, version in sorted(_native.engines().items()):
+        yield f"{engine}: {version}"
+
+
+def _option_rows(command: _Command, app: WSGIApplication) -> Iterator[tuple[str, str, str]]:
+    resolved = command.loaded.resolved
+    yield "option", "value", "source"
+    for name, option in OPTIONS.items():
+        value = option.kind.format(getattr(resolved.config, name))
+        yield name, value or '""', resolved.sources[name]
+    yield "app", f"{command.app} ({type(app).__name__})", command.app_source
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

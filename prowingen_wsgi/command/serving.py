@@ -1,0 +1,110 @@
+"""Serves an application as the command does: in this process, or in workers under a supervisor.
+
+In either case in the same order: the pid file, sockets, another user and group, the application.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from ..processes.forking import run_children
+from ..processes.generation import Generation, Sockets
+from ..processes.pidfile import PidFile, PidFileError
+from ..processes.process_exit import warn_of_remaining_threads
+from ..processes.supervisor import Supervisor
+from ..server import Server
+from ..systemd import Notifier, Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..configuration.config import Config
+    from ..processes.process_exit import ProcessExit
+    from ..processes.program import Program
+
+SUCCESS, FAILURE = 0, 1
+INTERRUPTED = 128 + signal.SIGINT
+
+
+class StartError(Exception):
+    """Nothing is served; one line says why."""
+
+
+def host(program: Program, read: Callable[[], Program], process_exit: ProcessExit) -> int:
+    """Serves until a signal ends it; the exit code.
+
+    read: reads the program anew, for a reload; raises ConfigError and other errors of the user's.
+
+    Raises StartError, ConfigError, and what `program.load` raises.
+    """
+    config = program.config
+    notifier = Notifier(os.environ)
+    if config.umask >= 0:
+        os.umask(config.umask)
+    if config.workers or config.reload:
+        return run_children(lambda: _supervise(program, read, notifier, process_exit))
+    return _serve_here(program, notifier, process_exit)
+
+
+def _supervise(
+    program: Program, read: Callable[[], Program], notifier: Notifier, process_exit: ProcessExit
+) -> int:
+    pidfile = _write_pidfile(program.config)
+    try:
+        try:
+            supervisor = Supervisor(program, read, notifier)
+        except OSError as error:
+            raise StartError(str(error)) from error
+        started, ended_by = supervisor.run()
+    finally:
+        if pidfile is not None:
+            pidfile.remove()  # which does nothing in a worker, who comes by here too
+    return _ended(ended_by, process_exit) if started else FAILURE
+
+
+def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit) -> int:
+    config = program.config
+    sockets = Sockets()
+    pidfile = None
+    server = None
+    watchdog = None
+    ended_by = None
+    try:
+        pidfile = _write_pidfile(config)
+        generation = Generation(1, program, sockets)
+        generation.identity.assume()
+        app = program.load()
+        server = Server(app, config, listeners=generation.listeners)
+        watchdog = Watchdog(notifier, server.stalled_for)
+        ended_by = server.run(on_start=lambda: notifier.ready("serving"), on_stop=notifier.stopping)
+    except KeyboardInterrupt:  # before the server took signals over
+        ended_by = signal.SIGINT
+    except (OSError, RuntimeError) as error:
+        raise StartError(str(error)) from error
+    finally:
+        if server is not None:
+            server.stop()
+        if watchdog is not None:
+            watchdog.end()
+        sockets.close()
+        if pidfile is not None:
+            pidfile.remove()
+    code = _ended(ended_by, process_exit)
+    if server is not None and server.abandoned:
+        process_exit.exit_now()
+    warn_of_remaining_threads()
+    return code
+
+
+def _ended(ended_by: signal.Signals | None, process_exit: ProcessExit) -> int:
+    process_exit.interrupted = ended_by == signal.SIGINT
+    return INTERRUPTED if process_exit.interrupted else SUCCESS
+
+
+def _write_pidfile(config: Config) -> PidFile | None:
+    try:
+        return PidFile(config.pidfile) if config.pidfile else None
+    except PidFileError as error:
+        raise StartError(str(error)) from None

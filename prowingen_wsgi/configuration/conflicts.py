@@ -1,0 +1,51 @@
+"""Options that contradict each other, or do nothing without another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .config import OPTIONS, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .config import Config
+    from .layers import ResolvedConfig
+
+_NEED_WORKERS = ("preload", "max_requests", "max_requests_jitter", "max_rss", "worker_timeout")
+
+
+_NEED_CERTIFICATE = (
+    "keyfile",
+    "keyfile_password",
+    "ca_certs",
+    "cert_reqs",
+    "tls_min_version",
+    "ciphers",
+)
+
+
+def conflicts(config: Config) -> Iterator[tuple[str, str]]:
+    """Each option that cannot stay as it is, with the reason."""
+    for name in _NEED_WORKERS:
+        if getattr(config, name) != OPTIONS[name].default and not config.workers:
+            yield name, "it needs a supervisor: --workers 1 or more"
+    for name in _NEED_CERTIFICATE:
+        if getattr(config, name) != OPTIONS[name].default and not config.certfile:
+            yield name, "it needs certfile"
+    if config.ca_certs and config.cert_reqs == "none":
+        yield "ca_certs", "it needs cert_reqs, optional or required"
+    if config.max_requests_jitter and not config.max_requests:
+        yield "max_requests_jitter", "it needs max_requests"
+    if config.reload and config.preload:
+        yield "preload", "it does not go with reload"
+    if config.reload_paths and not config.reload:
+        yield "reload_paths", "it needs reload"
+
+
+def check_together(resolved: ResolvedConfig) -> None:
+    """Raises ConfigError for the first conflict, under the name that its user knows it by."""
+    for name, why in conflicts(resolved.config):
+        source = resolved.sources[name]
+        names_it = source in (*OPTIONS[name].flags, OPTIONS[name].env)
+        raise ConfigError(f"{source if names_it else f'{source}: {name}'}: {why}")

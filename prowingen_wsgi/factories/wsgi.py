@@ -1,0 +1,124 @@
+"""This package's server as a server factory: the one called "wsgi"."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..certificates import check_certificates
+from ..configuration.config import Config, ConfigError
+from ..listeners import open_listeners
+from ..server import Server, choose_engine
+from .mounts import Mounts
+from .selection import LISTENS_ON_DESCRIPTORS, bind_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed.wsgi import WSGIApplication
+
+    from ..listeners import Listener
+    from .selection import HostAddress, Properties
+
+
+class WsgiFactory:
+    """Takes the fields of `Config` as "server.options"; `access_log` may also be callable, as in
+    `serve`.
+    """
+
+    def initialize(self, properties: Properties) -> None:
+        """Adds the versions of WSGI and of the server, and the engine."""
+        config = _config(properties)
+        check_certificates(config)
+        properties.setdefault("server.capabilities", {}).update(
+            {
+                "wsgi.version": "1.0",
+                LISTENS_ON_DESCRIPTORS: "1.0",
+                "prowingen.version": __version__,
+                "prowingen.engine": choose_engine(config),
+            }
+        )
+
+    def create(self, app: WSGIApplication, properties: Properties) -> WsgiServer:
+        """Starts a `Server`. Raises what that raises."""
+        addresses: list[HostAddress] = properties["host.addresses"]
+        places: dict[str, list[str]] = {}  # in order; paths of one place share its socket
+        for address in addresses:
+            places.setdefault(bind_text(address), []).append(address["path"])
+        config = _config(properties, bind=tuple(places))
+        for address in addresses:
+            _check_scheme(address, config)
+        mounts = Mounts(app)
+        mounted = any(address["path"] for address in addresses)
+        # Only where it matters: behind a proxy SERVER_PORT may be another than the socket's.
+        by_port = len({frozenset(paths) for paths in places.values()}) > 1
+        with ExitStack() as undo:
+            listeners: list[Listener] = []
+            for place, paths in places.items():
+                for listener in open_listeners([place], config.backlog):
+                    undo.callback(listener.close)
+                    listeners.append(listener)
+                    port = _server_port(listener.description, config) if by_port else None
+                    for path in paths:
+                        mounts.add(port, path)
+            server = Server(
+                mounts if mounted else app,
+                config,
+                access_log=_line_taker(properties),
+                listeners=listeners,
+            )
+            undo.pop_all()
+        server.start()
+        return WsgiServer(server)
+
+
+class WsgiServer:
+    """A `Server` as factories give it out."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    @property
+    def addresses(self) -> list[str]:
+        return self.server.addresses
+
+    @property
+    def abandoned(self) -> list[str]:
+        """After `close`, the threads that the application has kept: see `Server.abandoned`."""
+        return self.server.abandoned
+
+    def close(self) -> None:
+        self.server.stop()
+
+
+def _line_taker(properties: Properties) -> Callable[[str], object] | None:
+    taker = properties.get("server.options", {}).get("access_log")
+    return taker if callable(taker) else None
+
+
+def _config(properties: Properties, **further: object) -> Config:
+    options = dict(properties.get("server.options", {}))
+    if "bind" in options:
+        raise ConfigError("bind: addresses are given as URLs here, beside the options")
+    if _line_taker(properties):
+        del options["access_log"]
+    elif isinstance(options.get("access_log"), os.PathLike):
+        options["access_log"] = os.fspath(options["access_log"])
+    return Config.embedded({**options, **further})
+
+
+def _check_scheme(address: HostAddress, config: Config) -> None:
+    """A server speaks either HTTPS or HTTP, on all of its addresses."""
+    url = "{scheme}://{host}:{port}".format(**address)
+    if address["scheme"] == "https" and not config.certfile:
+        raise ConfigError(f'"{url}": it needs the option certfile')
+    if address["scheme"] == "http" and config.certfile:
+        raise ConfigError(f'"{url}": must be https, as certfile is set')
+
+
+def _server_port(url: str, config: Config) -> str:
+    """SERVER_PORT of what comes in at this address; a Unix socket has none of its own."""
+    nameless = "443" if config.certfile else "80"
+    return nameless if url.startswith("unix:") else url.rpartition(":")[2]

@@ -1,0 +1,295 @@
+"""What each setting of gunicorn is here: an option, or what to do instead.
+
+    BECOMES   it becomes an option
+    LACKING   it has no equivalent, which its user should hear of
+    USUAL     values of those that ask for nothing: they need no word
+
+`wsgi_app` and `worker_class` are in none: see `importer`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..configuration.config import OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# What an access log takes in gunicorn's notation; docs/access_log.md has the meanings.
+_LOG_FIELD = re.compile(r"%(?:%|\((?:[hlurtsmUqHbBfaTDMLp]|\{[^}]+\}[io])\)[sd])")
+
+
+@dataclass(frozen=True)
+class Becomes:
+    """The option that a setting becomes, and how its value does.
+
+    convert: raises ValueError that says why a value cannot be taken over.
+    """
+
+    option: str
+    convert: Callable[[Any], Any] = lambda value: value
+
+
+def _listed(value: Any) -> list[str]:
+    texts = value.split(",") if isinstance(value, str) else value
+    return [str(text).strip() for text in texts if text]
+
+
+def _addresses(value: Any) -> list[str]:
+    # gunicorn takes an empty one for every interface.
+    return [text.removeprefix("tcp://") for text in _listed(value)] or ["0.0.0.0:8000"]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _octal(value: Any) -> Any:
+    """gunicorn reads a text as Python reads a number, and 022 as 0o22."""
+    if not isinstance(value, str):
+        return value
+    return int(re.sub(r"^0(?=\d)", "0o", value), 0)
+
+
+def _log_format(value: Any) -> str:
+    text = str(value)
+    if "%" in (rest := _LOG_FIELD.sub("", text)):
+        where = rest[rest.index("%") :].split()[0]
+        raise ValueError(f'"{where}" is no field of the access log: see docs/access_log.md')
+    return text
+
+
+def _limit(option: str) -> Becomes:
+    """0 is no limit to gunicorn."""
+    largest: int = OPTIONS[option].kind.maximum  # type: ignore[attr-defined]
+    return Becomes(option, lambda value: value or largest)
+
+
+def _cert_reqs(value: Any) -> str:
+    """Of ssl.CERT_NONE, CERT_OPTIONAL and CERT_REQUIRED, as numbers or texts of them."""
+    names = ("none", "optional", "required")
+    number = int(value or 0)
+    if not 0 <= number < len(names):
+        raise ValueError("must be 0, 1 or 2")
+    return names[number]
+
+
+def _proxies(value: Any) -> list[str]:
+    # gunicorn trusts every Unix socket's peer.
+    return [*_listed(value or ""), "unix"]
+
+
+def _is_on(value: Any) -> bool:
+    """Of proxy_protocol, which older versions have as a switch."""
+    if isinstance(value, str):
+        return value.strip().lower() not in ("false", "off", "0", "none", "")
+    return bool(value)
+
+
+# gunicorn's default for secure_scheme_headers.
+SCHEME_HEADERS = {
+    "X-FORWARDED-PROTOCOL": "ssl",
+    "X-FORWARDED-PROTO": "https",
+    "X-FORWARDED-SSL": "on",
+}
+
+
+def _scheme_fields(value: Any) -> list[str]:
+    if not isinstance(value, dict):
+        raise ValueError("must be a dictionary")
+    headers = {str(name).upper(): text for name, text in value.items()}
+    if not headers:
+        return []
+    if headers.get("X-FORWARDED-PROTO") != "https" or not headers.items() <= SCHEME_HEADERS.items():
+        raise ValueError("X-Forwarded-Proto, with http or https, is the only one that is read")
+    return ["proto"]
+
+
+BECOMES: Mapping[str, Becomes] = {
+    "bind": Becomes("bind", _addresses),
+    "backlog": Becomes("backlog"),
+    "workers": Becomes("workers"),
+    "threads": Becomes("threads"),
+    "worker_connections": Becomes("max_connections"),
+    "max_requests": Becomes("max_requests"),
+    "max_requests_jitter": Becomes("max_requests_jitter"),
+    "timeout": Becomes("worker_timeout"),
+    "graceful_timeout": Becomes("graceful_timeout"),
+    "keepalive": Becomes("keep_alive_timeout"),
+    "limit_request_line": _limit("max_request_line"),
+    "limit_request_fields": _limit("max_header_fields"),
+    "limit_request_field_size": _limit("max_field_line"),
+    "reload": Becomes("reload"),
+    "reload_extra_files": Becomes("reload_paths", _listed),
+    "preload_app": Becomes("preload"),
+    "chdir": Becomes("chdir", _text),
+    "pythonpath": Becomes("pythonpath", lambda value: _listed(value or "")),
+    "pidfile": Becomes("pidfile", _text),
+    "user": Becomes("user", _text),
+    "group": Becomes("group", _text),
+    "umask": Becomes("umask", _octal),
+    "accesslog": Becomes("access_log", _text),
+    "access_log_format": Becomes("access_log_format", _log_format),
+    "loglevel": Becomes("log_level"),
+    "certfile": Becomes("certfile", _text),
+    "keyfile": Becomes("keyfile", _text),
+    "ca_certs": Becomes("ca_certs", _text),
+    "cert_reqs": Becomes("cert_reqs", _cert_reqs),
+    "ciphers": Becomes("ciphers", _text),
+    "forwarded_allow_ips": Becomes("forwarded_allow_ips", _proxies),
+    "secure_scheme_headers": Becomes("forwarded_fields", _scheme_fields),
+    "proxy_protocol": Becomes("proxy_protocol", _is_on),
+    "proxy_allow_ips": Becomes("proxy_allow_ips", _proxies),
+}
+"""Settings that become an option."""
+
+_HOOK = "hooks have no equivalent: do it in the application, or serve by gunicorn's worker class"
+_TLS = "TLS is OpenSSL's own here, and not Python's ssl module: see docs/tls.md"
+_NO_UNDERSCORES = "fields with an underscore in their names are dropped: use names with hyphens"
+_STRICT = "requests are parsed strictly, which has no exceptions"
+_HTTP2 = 'HTTP/2 without TLS: http = "2" with engine = "proxygen"'
+_DIRTY = "there are no such workers"
+_LOGGING = "errors go to standard error: have that collected, or set up logging in the application"
+_STATSD = "there is no statsd client: read the access log"
+
+LACKING: Mapping[str, str] = {
+    **dict.fromkeys(
+        [
+            "on_starting",
+            "on_reload",
+            "when_ready",
+            "pre_fork",
+            "post_fork",
+            "post_worker_init",
+            "worker_int",
+            "worker_abort",
+            "pre_exec",
+            "pre_request",
+            "post_request",
+            "child_exit",
+            "worker_exit",
+            "nworkers_changed",
+            "on_exit",
+            "on_dirty_starting",
+            "dirty_post_fork",
+            "dirty_worker_init",
+            "dirty_worker_exit",
+        ],
+        _HOOK,
+    ),
+    **dict.fromkeys(
+        [
+            "ssl_version",
+            "ssl_context",
+            "suppress_ragged_eofs",
+            "do_handshake_on_connect",
+            "http_protocols",
+        ],
+        _TLS,
+    ),
+    "forwarder_headers": _NO_UNDERSCORES,
+    **dict.fromkeys(
+        [
+            "permit_obsolete_folding",
+            "strip_header_spaces",
+            "permit_unconventional_http_method",
+            "permit_unconventional_http_version",
+            "casefold_http_method",
+            "header_map",
+            "http_parser",
+        ],
+        _STRICT,
+    ),
+    **dict.fromkeys(
+        [
+            "http2_cleartext",
+            "http2_max_concurrent_streams",
+            "http2_initial_window_size",
+            "http2_max_frame_size",
+            "http2_max_header_list_size",
+        ],
+        _HTTP2,
+    ),
+    **dict.fromkeys(
+        ["dirty_apps", "dirty_workers", "dirty_timeout", "dirty_threads", "dirty_graceful_timeout"],
+        _DIRTY,
+    ),
+    **dict.fromkeys(
+        [
+            "errorlog",
+            "capture_output",
+            "logger_class",
+            "logconfig",
+            "logconfig_dict",
+            "logconfig_json",
+            "syslog",
+            "syslog_addr",
+            "syslog_prefix",
+            "syslog_facility",
+            "disable_redirect_access_to_syslog",
+            "enable_stdio_inheritance",
+        ],
+        _LOGGING,
+    ),
+    **dict.fromkeys(
+        ["statsd_host", "statsd_prefix", "dogstatsd_tags", "enable_backlog_metric"], _STATSD
+    ),
+    "raw_env": "write the variables to a file, NAME=value on each line, and name it in env_file",
+    "daemon": "run it under systemd: see deploy/",
+    "initgroups": "the user's further groups are always taken over",
+    "reuse_port": "workers share their sockets, evenly",
+    "sendfile": "files are sent with sendfile(2) wherever that is possible",
+    "proc_name": "processes are not renamed",
+    "paste": "give module:application, or a factory",
+    "raw_paste_global_conf": "give module:application, or a factory",
+    "spew": "trace the application itself",
+    "protocol": "HTTP is all that is spoken",
+    **dict.fromkeys(
+        [
+            "worker_tmp_dir",
+            "reload_engine",
+            "control_socket",
+            "control_socket_mode",
+            "control_socket_disable",
+            "check_config",
+            "print_config",
+            "config",
+            "default_proc_name",
+            "asgi_loop",
+            "asgi_lifespan",
+            "asgi_disconnect_grace_period",
+            "websocket_max_message_size",
+            "root_path",
+            "uwsgi_allow_ips",
+            "tmp_upload_dir",
+        ],
+        "it has no meaning here",
+    ),
+}
+"""Settings without an equivalent, and what to do instead."""
+
+USUAL: Mapping[str, tuple[object, ...]] = {
+    "errorlog": ("-",),
+    "protocol": ("http",),
+    "http_protocols": ("h1",),
+    "http2_cleartext": ("off",),
+    "suppress_ragged_eofs": (True,),
+    "header_map": ("drop",),
+    "http_parser": ("auto",),
+    "reload_engine": ("auto",),
+    "logger_class": ("gunicorn.glogging.Logger",),
+    "initgroups": (True,),
+    "asgi_loop": ("auto",),
+    "asgi_lifespan": ("auto",),
+}
+"""Values of those that mean the same here, beside None, False and empty ones."""
+
+
+def asks_for_something(setting: str, value: object) -> bool:
+    """Whether this value of a setting without an equivalent is worth a word."""
+    if setting == "sendfile":
+        return value is False
+    return bool(value) and value not in USUAL.get(setting, ())

@@ -1,0 +1,120 @@
+// The response side of HTTP's rules: which fields an application may set, and framing. What a field
+// consists of is the same for requests: field_rules_test.cpp.
+#include "http/response_policy.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+#include <string_view>
+
+namespace prowingen {
+namespace {
+
+using namespace std::literals;
+
+constexpr HttpVersion http_1_0{1, 0};
+constexpr HttpVersion http_1_1{1, 1};
+
+TEST(ResponseField, ThoseTheServerReadsAreTold) {
+  EXPECT_EQ(classify_response_field("Content-Length"), ResponseField::content_length);
+  EXPECT_EQ(classify_response_field("Date"), ResponseField::date);
+  EXPECT_EQ(classify_response_field("Server"), ResponseField::server);
+}
+
+// The list of wsgiref.util.is_hop_by_hop(), which applications are checked against, and RFC 9110's
+// own name for the field that wsgiref calls "trailers".
+TEST(ResponseField, HopByHopOnesAreTheServersOwn) {
+  for (const auto name :
+       {"connection"sv, "keep-alive"sv, "proxy-authenticate"sv, "proxy-authorization"sv, "te"sv,
+        "trailers"sv, "trailer"sv, "transfer-encoding"sv, "upgrade"sv}) {
+    EXPECT_EQ(classify_response_field(name), ResponseField::hop_by_hop) << name;
+  }
+}
+
+TEST(ResponseField, NamesAreComparedWithoutCase) {
+  EXPECT_EQ(classify_response_field("CONTENT-LENGTH"), ResponseField::content_length);
+  EXPECT_EQ(classify_response_field("tRANSFER-eNCODING"), ResponseField::hop_by_hop);
+  EXPECT_EQ(classify_response_field("TE"), ResponseField::hop_by_hop);
+}
+
+TEST(ResponseField, OthersAreTheApplications) {
+  for (const auto name :
+       {""sv, "Content-Type"sv, "Content-Length-"sv, "Content_Length"sv, "X-Date"sv, "Dat"sv,
+        "Set-Cookie"sv, "Servers"sv, "t"sv, "tee"sv, "Sec-WebSocket-Accept"sv}) {
+    EXPECT_EQ(classify_response_field(name), ResponseField::other) << name;
+  }
+}
+
+TEST(ResponseField, ContentLengthIsADecimalNumber) {
+  constexpr auto max = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(parse_content_length("0"), 0U);
+  EXPECT_EQ(parse_content_length("42"), 42U);
+  EXPECT_EQ(parse_content_length(std::to_string(max)), max);
+  for (const auto value : {""sv, " "sv, "+1"sv, "-1"sv, "-0"sv, " 1"sv, "1 "sv, "1, 1"sv, "1,1"sv,
+                           "0x1"sv, "1_0"sv, "1.0"sv, "1e3"sv, "a"sv, "1\0"sv, "\xD9\xA1"sv,
+                           "18446744073709551616"sv, "99999999999999999999999"sv}) {
+    EXPECT_EQ(parse_content_length(value), std::nullopt) << value;
+  }
+}
+
+TEST(ResponseContent, IsAbsentFromHeadAndFromThreeKindsOfStatus) {
+  EXPECT_TRUE(response_has_content("GET", 200));
+  EXPECT_TRUE(response_has_content("POST", 205));
+  EXPECT_TRUE(response_has_content("GET", 404));
+  EXPECT_TRUE(response_has_content("GET", 303));
+  EXPECT_TRUE(response_has_content("GET", 999));
+  EXPECT_FALSE(response_has_content("HEAD", 200));
+  EXPECT_FALSE(response_has_content("GET", 204));
+  EXPECT_FALSE(response_has_content("GET", 304));
+  EXPECT_FALSE(response_has_content("GET", 100));
+  EXPECT_FALSE(response_has_content("GET", 101));
+  EXPECT_FALSE(response_has_content("GET", 199));
+  // Methods are case-sensitive (RFC 9110 section 9.1): this one is not HEAD.
+  EXPECT_TRUE(response_has_content("head", 200));
+}
+
+ResponseBody body(bool allowed, bool length_known, std::uint64_t length = 0) {
+  ResponseBody body;
+  body.allowed = allowed;
+  body.length_known = length_known;
+  body.length = length;
+  return body;
+}
+
+TEST(ResponseFraming, IsByLengthWhereItIsKnown) {
+  for (const auto version : {http_1_0, http_1_1}) {
+    EXPECT_EQ(frame_response(version, body(true, true, 5)), ResponseFraming::sized);
+    EXPECT_EQ(frame_response(version, body(true, true, 0)), ResponseFraming::sized);
+  }
+}
+
+TEST(ResponseFraming, IsChunkedOnlyForThoseWhoKnowIt) {
+  EXPECT_EQ(frame_response(http_1_1, body(true, false)), ResponseFraming::chunked);
+  EXPECT_EQ(frame_response(http_1_0, body(true, false)), ResponseFraming::until_close);
+}
+
+TEST(ResponseFraming, IsNoneWithoutContentWhateverTheLength) {
+  for (const auto version : {http_1_0, http_1_1}) {
+    EXPECT_EQ(frame_response(version, body(false, true, 5)), ResponseFraming::none);
+    EXPECT_EQ(frame_response(version, body(false, false)), ResponseFraming::none);
+  }
+}
+
+TEST(ReasonPhrase, IsTheRegisteredOne) {
+  EXPECT_EQ(reason_phrase(100), "Continue");
+  EXPECT_EQ(reason_phrase(200), "OK");
+  EXPECT_EQ(reason_phrase(206), "Partial Content");
+  EXPECT_EQ(reason_phrase(413), "Content Too Large");
+  EXPECT_EQ(reason_phrase(500), "Internal Server Error");
+  EXPECT_EQ(reason_phrase(505), "HTTP Version Not Supported");
+}
+
+TEST(ReasonPhrase, OfAnUnknownStatusSaysSo) {
+  for (const int status : {0, 99, 207, 299, 306, 418, 599, 1000, -1}) {
+    EXPECT_EQ(reason_phrase(status), "Unknown") << status;
+  }
+}
+
+}  // namespace
+}  // namespace prowingen
