@@ -55,6 +55,11 @@ bool init_runtime(PyObject* module) {
       {&r.fileno, "fileno"},
       {&r.tell, "tell"},
       {&r.raw, "raw"},
+      {&r.readinto, "readinto"},
+      {&r.readable, "readable"},
+      {&r.flush, "flush"},
+      {&r.instance_dict, "__dict__"},
+      {&r.underscores, "__"},
   };
   for (const auto& [place, text] : names) {
     *place = PyUnicode_InternFromString(text);

@@ -52,6 +52,11 @@ struct Runtime {
   PyObject* fileno;
   PyObject* tell;
   PyObject* raw;
+  PyObject* readinto;
+  PyObject* readable;
+  PyObject* flush;
+  PyObject* instance_dict;
+  PyObject* underscores;
 };
 
 /// Makes the types and names, once, with the GIL. Throws pybind-free: false with an error set.

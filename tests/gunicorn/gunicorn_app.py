@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,8 +42,8 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         start_response("200 OK", [("Content-Type", "text/plain")])
         refused: Iterable[bytes] = _NO_BODIES[path]()
         return refused
-    if path == "/file":
-        file = open(environ["QUERY_STRING"], "rb")  # noqa: SIM115, PTH123  # closed by the server
+    if path in _FILES:
+        file = _FILES[path](environ)
         start_response("200 OK", [("Content-Type", "text/plain")])
         wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](file, 4096)
         return wrapped
@@ -101,6 +103,25 @@ class _Stream:
         print("the stream is closed", file=sys.stderr, flush=True)
 
 
+def _just_written(_environ: WSGIEnvironment) -> Any:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the server
+    file.write(bytes(700))
+    file.seek(0)
+    return file
+
+
+def _pipe(_environ: WSGIEnvironment) -> Any:
+    reading, writing = os.pipe()
+    os.write(writing, bytes(80))
+    os.close(writing)
+    return os.fdopen(reading, "rb")
+
+
+_FILES: dict[str, Any] = {
+    "/file": lambda environ: Path(environ["QUERY_STRING"]).open("rb"),  # noqa: SIM115
+    "/just-written": _just_written,
+    "/pipe": _pipe,
+}
 _NO_BODIES: dict[str, Any] = {
     "/texts": lambda: ["text"],
     "/text": lambda: "text",
