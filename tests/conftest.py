@@ -24,7 +24,7 @@ for folder in (HERE, HERE / "engines"):
 
 from harness.certificates import server_files  # noqa: E402
 from harness.logwatch import LogWatch  # noqa: E402
-from harness.site import ServeFixture, Site, start_site  # noqa: E402
+from harness.site import ListenFixture, ServeFixture, Site, start_site  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +100,26 @@ def serve(engine: str, pytestconfig: pytest.Config) -> Iterator[ServeFixture]:
             return stack.enter_context(start_site(app, engine, **options))
 
         yield start
+
+
+@pytest.fixture
+def listen(engine: str) -> Iterator[ListenFixture]:
+    """Starts raw listeners that stop when the test ends."""
+    import prowingen_wsgi
+
+    started: list[Site] = []
+
+    def start(handler: object, **options: object) -> Site:
+        server = prowingen_wsgi.create_server(handler, engine=engine, **options)  # type: ignore[arg-type]
+        server.add_address("127.0.0.1", 0)
+        server.start()
+        started.append(Site(server))
+        return started[-1]
+
+    yield start
+    for site in started:
+        site.close_wires()
+        site.server.stop(graceful=1)
 
 
 @pytest.fixture

@@ -53,6 +53,9 @@ class Transport {
   virtual void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) = 0;
   /// A worker waits for body bytes: send `100 Continue` if that is due, and read on.
   virtual void body_wanted(std::shared_ptr<Exchange> exchange) = 0;
+  /// A worker has nothing to send that a departure would be noticed by: end the exchange if its
+  /// client is gone.
+  virtual void client_doubted(std::shared_ptr<Exchange> exchange) = 0;
   /// Wakes the I/O thread if output was handed over with `more_soon` since it last ran.
   virtual void flush() = 0;
 };

@@ -147,6 +147,8 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
 
 void Exchange::flush() { transport_.flush(); }
 
+void Exchange::doubt_client() { transport_.client_doubted(shared_from_this()); }
+
 bool Exchange::wait_writable() {
   std::unique_lock lock(mutex_);
   const auto cut = [this] { return state_ == departed || state_ == aborted; };
@@ -160,6 +162,7 @@ void Exchange::abort() {
     const std::lock_guard lock(mutex_);
     if (state_ == departed) return;
     advance(ExchangeEvent::abort);
+    cut_.store(true, std::memory_order_release);
     finished_at = std::chrono::steady_clock::now();
     signal = !signalled_;
     signalled_ = true;
@@ -211,6 +214,7 @@ void Exchange::depart(Departure why) {
     advance(ExchangeEvent::depart);
     if (state_ == before) return;
     departure_ = why;
+    cut_.store(true, std::memory_order_release);
     dropped.swap(outgoing_);
     outgoing_bytes_ = 0;
   }
@@ -235,6 +239,7 @@ void Exchange::recycle() {
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
   departure_ = Departure::none;
+  cut_.store(false, std::memory_order_relaxed);
   incoming_.clear();
   if (incoming_.capacity() > merge_limit) incoming_.shrink_to_fit();
   body_finished_ = intake_paused_ = body_asked_for_ = false;

@@ -16,6 +16,7 @@
 // thread. Everything else is guarded by the mutex.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -153,6 +154,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool wait_writable();
   /// The application failed after its head went out: the answer must not look whole.
   void abort();
+  /// Departed or aborted: nothing is sent any more. Takes no lock.
+  bool cut() const { return cut_.load(std::memory_order_acquire); }
+  /// Has the I/O thread look whether the client is still there, for who has nothing to send; cut()
+  /// tells it a little later.
+  void doubt_client();
 
   // ---- response, I/O thread
   struct Output {
@@ -197,6 +203,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::condition_variable changed_;  // body arrived, output taken, over
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
+  std::atomic<bool> cut_{false};  // written under the mutex
   // request body
   std::string incoming_;
   bool body_finished_ = false;

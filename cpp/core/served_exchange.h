@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,9 +26,25 @@ class ServedExchange : public Exchange {
   std::uint64_t bytes_out = 0;  // as framed for the wire
   std::uint64_t body_bytes_out = 0;
 
+  /// The client has closed its side; it may still read.
+  void client_finished(SteadyTime now) {
+    silent_since_ = now;
+    silent_at_ = bytes_out;
+  }
+  /// Whether the client, at the other end of `socket`, is gone or must be thought so, while there
+  /// is nothing to send to it.
+  bool client_is_gone(int socket, SteadyTime now);
+
  protected:
   void renew();
+
+ private:
+  SteadyTime silent_since_;      // the client has closed its side, and gets nothing since
+  std::uint64_t silent_at_ = 0;  // bytes_out then
 };
+
+/// For the error log: an answer that could not be completed.
+std::string file_too_short(const Exchange& exchange);
 
 /// Exchanges that are over and serve again, their capacities kept.
 template <typename Served>

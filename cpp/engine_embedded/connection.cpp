@@ -7,6 +7,7 @@
 
 #include "access_log/exchange.h"
 #include "core/engine_figures.h"
+#include "core/peer_state.h"
 #include "core/unacknowledged.h"
 #include "engine_embedded/io_thread.h"
 #include "engine_embedded/socket_ops.h"
@@ -59,12 +60,27 @@ void Connection::on_ready(Interest ready) {
   });
 }
 
+// Its input is not wanted, as a request is being worked on: nobody would learn of it otherwise.
+void Connection::on_broken() {
+  handle([&] {
+    if (peer_state(channel_.socket()) == PeerState::gone) close(Departure::client_closed);
+  });
+}
+
 void Connection::output_ready() {
   handle([&] { flush(); });
 }
 
 void Connection::body_wanted(Http1Exchange& exchange) {
   handle([&] { resume_body(exchange); });
+}
+
+void Connection::client_doubted(Http1Exchange& exchange) {
+  handle([&] {
+    // What is being sent will tell, and those ahead of it may have something to send.
+    if (!all_sent() || pipeline_.empty() || pipeline_.front().get() != &exchange) return;
+    if (exchange.client_is_gone(channel_.socket(), io_.now())) close(Departure::client_closed);
+  });
 }
 
 void Connection::reject(Http1Exchange& exchange) {

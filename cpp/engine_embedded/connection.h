@@ -49,6 +49,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void output_ready();
   /// A worker waits for the exchange's body.
   void body_wanted(Http1Exchange& exchange);
+  /// A worker has nothing to send for the exchange, and wants to know whether it should go on.
+  void client_doubted(Http1Exchange& exchange);
   /// The queue of requests is full.
   void reject(Http1Exchange& exchange);
   void on_timeout(Timeout kind);
@@ -68,6 +70,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
   // connection.cpp: the life of a connection
   void on_ready(Interest ready) override;
+  void on_broken() override;
   /// Every call from outside goes through here: keeps this alive, tells the loop what to wait for
   /// afterwards, and closes the connection instead of ending the process if memory runs out.
   template <typename Action>

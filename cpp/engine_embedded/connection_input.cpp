@@ -227,6 +227,7 @@ void Connection::on_end_of_stream() {
   // A client may close its side after its last request and still wait for the answers.
   reading_ = Reading::done;
   last_answer_ = true;
+  for (const auto& exchange : pipeline_) exchange->client_finished(io_.now());
   if (pipeline_.empty() && !held_) close(Departure::client_closed);
 }
 

@@ -20,6 +20,12 @@ void Connection::flush() {
   std::uint64_t written = 0;
   while (collect()) {
     const auto result = out_.write(channel_, written, write_turn);
+    if (result == OutQueue::Result::file_too_short) {
+      if (!pipeline_.empty()) {
+        io_.context().report(Severity::error, file_too_short(*pipeline_.front()));
+      }
+      return close(Departure::client_closed);
+    }
     if (result == OutQueue::Result::failed) return close(Departure::client_closed);
     if (result != OutQueue::Result::all_written) return wait_writable();
     io_.deadlines().disarm(write_deadline_);
@@ -101,7 +107,8 @@ void Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
 }
 
 bool Connection::decide_keep_alive(const Http1Exchange& exchange) const {
-  if (!exchange.keep_alive || exchange.framing == ResponseFraming::until_close) return false;
+  if (!exchange.keep_alive || exchange.response.closes) return false;
+  if (exchange.framing == ResponseFraming::until_close) return false;
   // What has been accepted is still answered; only the last answer says that no more will be.
   const bool last = pipeline_.back().get() == &exchange && !held_;
   const bool none_awaited = io_.options().keep_alive_timeout == 0;

@@ -182,6 +182,10 @@ void IoThread::body_wanted(std::shared_ptr<Exchange> exchange) {
   post_mail({std::move(exchange), Subject::body}, false);
 }
 
+void IoThread::client_doubted(std::shared_ptr<Exchange> exchange) {
+  post_mail({std::move(exchange), Subject::client}, false);
+}
+
 void IoThread::post_mail(Mail mail, bool may_wait) {
   {
     const std::lock_guard lock(inbox_mutex_);
@@ -209,15 +213,21 @@ void IoThread::deliver_mail() {
   for (auto& mail : delivering_) {
     auto& exchange = static_cast<Http1Exchange&>(*mail.exchange);
     if (exchange.connection == nullptr) continue;
-    if (mail.subject == Subject::body) {
-      exchange.connection->body_wanted(exchange);
-    } else {
-      ready_.push_back(exchange.connection->shared_from_this());
+    switch (mail.subject) {
+      case Subject::body: exchange.connection->body_wanted(exchange); break;
+      case Subject::output: ready_.push_back(exchange.connection->shared_from_this()); break;
+      case Subject::client:
+        doubted_.push_back(std::static_pointer_cast<Http1Exchange>(mail.exchange));
+        break;
     }
   }
   delivering_.clear();
   for (const auto& connection : ready_) connection->output_ready();
   ready_.clear();
+  for (const auto& exchange : doubted_) {
+    if (exchange->connection != nullptr) exchange->connection->client_doubted(*exchange);
+  }
+  doubted_.clear();
 }
 
 // ---------------------------------------------------------------------------- time

@@ -36,6 +36,7 @@ class IoThread final : public Transport {
   void post(std::function<void()> task);
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
+  void client_doubted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
   std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
 
@@ -66,7 +67,7 @@ class IoThread final : public Transport {
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }  // any thread
 
  private:
-  enum class Subject : std::uint8_t { output, body };
+  enum class Subject : std::uint8_t { output, body, client };
   struct Mail {
     std::shared_ptr<Exchange> exchange;
     Subject subject;
@@ -102,6 +103,7 @@ class IoThread final : public Transport {
   std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;
   std::vector<std::shared_ptr<Connection>> ready_;
+  std::vector<std::shared_ptr<Http1Exchange>> doubted_;
 
   std::atomic<std::thread::id> id_;  // of the running loop
   std::atomic<std::size_t> open_{0};

@@ -77,7 +77,7 @@ OutQueue::Result OutQueue::write(Channel& channel, std::uint64_t& written, std::
         consume(transfer.bytes);
         break;
       case Transfer::Status::would_block: return Result::would_block;
-      case Transfer::Status::end_of_stream:  // the file is shorter than it was
+      case Transfer::Status::end_of_stream: return Result::file_too_short;
       case Transfer::Status::failed: return Result::failed;
     }
   }

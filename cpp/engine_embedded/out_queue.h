@@ -15,7 +15,7 @@ class Channel;
 
 class OutQueue {
  public:
-  enum class Result : std::uint8_t { all_written, would_block, turn_over, failed };
+  enum class Result : std::uint8_t { all_written, would_block, turn_over, file_too_short, failed };
 
   /// `spare`: a string whose capacity the thread's queues pass on, so that a small answer
   /// allocates nothing and an idle connection keeps nothing.

@@ -167,6 +167,10 @@ void EventThread::body_wanted(std::shared_ptr<Exchange> exchange) {
   post_mail({std::move(exchange), Subject::body}, false);
 }
 
+void EventThread::client_doubted(std::shared_ptr<Exchange> exchange) {
+  post_mail({std::move(exchange), Subject::client}, false);
+}
+
 void EventThread::post_mail(Mail mail, bool may_wait) {
   const std::lock_guard lock(mailbox_mutex_);
   mailbox_.push_back(std::move(mail));
@@ -198,10 +202,10 @@ void EventThread::deliver_mail() {
   for (auto& mail : delivering_) {
     auto& exchange = static_cast<HandledExchange&>(*mail.exchange);
     if (exchange.handler == nullptr) continue;
-    if (mail.subject == Subject::body) {
-      exchange.handler->body_wanted();
-    } else {
-      exchange.handler->output_ready();
+    switch (mail.subject) {
+      case Subject::body: exchange.handler->body_wanted(); break;
+      case Subject::output: exchange.handler->output_ready(); break;
+      case Subject::client: exchange.handler->client_doubted(); break;
     }
   }
   delivering_.clear();

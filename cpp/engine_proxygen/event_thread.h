@@ -31,6 +31,7 @@ class EventThread final : public Transport,
   // ---- any thread
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
+  void client_doubted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
   void drain();
   /// The loop is about to end: it is not woken any more.
@@ -73,7 +74,7 @@ class EventThread final : public Transport,
   void announce(int socket, const ProxyHeader& header) { announced_[socket] = header; }
 
  private:
-  enum class Subject : std::uint8_t { output, body };
+  enum class Subject : std::uint8_t { output, body, client };
   struct Mail {
     std::shared_ptr<Exchange> exchange;
     Subject subject;

@@ -140,11 +140,27 @@ void Handler::output_ready() {
   flush();
 }
 
+void Handler::client_doubted() {
+  if (answered_ || refused_ || !pending_.empty() || egress_paused_) return;
+  const auto* socket = transaction()
+                           .getTransport()
+                           .getUnderlyingTransport()
+                           ->getUnderlyingTransport<folly::AsyncSocket>();
+  const auto now = std::chrono::steady_clock::now();
+  if (!exchange_->client_is_gone(socket->getNetworkSocket().toFd(), now)) return;
+  exchange_->depart(Departure::client_closed);
+  log(exchange_->head_written ? exchange_->response.status : 0, false);
+  reset();
+}
+
 void Handler::flush() {
   if (refused_) return;
   while (!egress_paused_ && !answered_) {
     if (pending_.empty() && !take_output()) return;
-    if (!pending_.empty() && !send_next()) return cut();
+    if (!pending_.empty() && !send_next()) {
+      thread_.context().report(Severity::error, file_too_short(*exchange_));
+      return cut();
+    }
     if (pending_.empty() && output_finished_) return finish();
   }
 }

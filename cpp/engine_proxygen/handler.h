@@ -37,6 +37,8 @@ class Handler : public px::RequestHandler {
   // ---- the exchange
   void output_ready();
   void body_wanted();
+  /// A worker has nothing to send, and wants to know whether it should go on.
+  void client_doubted();
   /// The queue of requests is full.
   void reject();
   /// The rest of the request is malformed or too large.

@@ -54,7 +54,8 @@ void Http1Handler::append_body(std::string& text, std::string_view bytes) {
 bool Http1Handler::decide_keep_alive() const {
   const HandledExchange& exchange = this->exchange();
   const Options& options = thread().options();
-  if (!exchange.keep_alive || exchange.framing == ResponseFraming::until_close) return false;
+  if (!exchange.keep_alive || exchange.response.closes) return false;
+  if (exchange.framing == ResponseFraming::until_close) return false;
   if (!codec_.persists() || thread().draining() || options.keep_alive_timeout == 0) return false;
   // The body is not read to its end. A client that waits for 100 may never send it, and more than
   // drain_limit of it is not worth reading.

@@ -84,7 +84,7 @@ class ResponseHead {
     fields_.clear();
     reason.clear();
     status = 0;
-    has_date = has_server = false;
+    has_date = has_server = closes = false;
   }
 
   void add_field(std::string_view name, std::string_view value) {
@@ -107,6 +107,8 @@ class ResponseHead {
   /// The application brought its own; the server adds none.
   bool has_date = false;
   bool has_server = false;
+  /// The application wants the connection closed after this answer.
+  bool closes = false;
 
  private:
   std::string arena_;

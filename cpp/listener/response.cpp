@@ -61,8 +61,11 @@ bool Response::remove_field(std::string_view name) {
   return removed != 0 || fail_with(PyExc_KeyError, std::string(name));
 }
 
-bool Response::is_open() const {
-  return phase_ != Phase::closed && responder_.exchange().client_waits();
+bool Response::is_open() {
+  if (phase_ == Phase::closed || !responder_.exchange().client_waits()) return false;
+  if (responder_.look_for_client()) return true;
+  PyErr_Clear();
+  return false;
 }
 
 bool Response::begin_output() {
@@ -97,7 +100,7 @@ Py_ssize_t Response::write(PyObject* data) {
     if (!bytes) return -1;
   }
   const Py_ssize_t size = PyBytes_GET_SIZE(bytes.get());
-  if (size == 0) return 0;
+  if (size == 0) return responder_.look_for_client() ? 0 : -1;
   if (!held_ && gathered_.empty()) {
     held_ = std::move(bytes);
     return size;
@@ -108,6 +111,7 @@ Py_ssize_t Response::write(PyObject* data) {
     held_ = std::move(bytes);
     return size;
   }
+  if (!responder_.look_for_client()) return -1;  // it is not sent yet
   if (held_) gathered_.assign(PyBytes_AS_STRING(held_.get()), held);
   held_ = PyRef();
   gathered_.append(PyBytes_AS_STRING(bytes.get()), static_cast<std::size_t>(size));

@@ -35,9 +35,10 @@ class Response {
   using Field = std::pair<std::string, std::string>;
 
   Response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-           std::size_t high_water, const wsgi::ReportError& report, PyRef request, PyRef server)
+           wsgi::LeftOutFields& left_out, std::size_t high_water, const wsgi::ReportError& report,
+           PyRef request, PyRef server)
       : server_(std::move(server)),
-        responder_(std::move(exchange), queue, drop_list, high_water),
+        responder_(std::move(exchange), queue, drop_list, left_out, high_water),
         report_(report),
         request_(std::move(request)) {}
   ~Response();
@@ -56,7 +57,8 @@ class Response {
   void handler_returned();
 
   Phase phase() const { return phase_; }
-  bool is_open() const;
+  /// Has the client looked for, which tells a later call.
+  bool is_open();
 
   int status = 200;
   std::string reason;  // empty: the status's own phrase
@@ -85,8 +87,8 @@ bool init_response_types(PyObject* module);
 
 /// Arguments as for Response.
 PyRef make_response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-                    std::size_t high_water, const wsgi::ReportError& report, PyRef request,
-                    PyRef server);
+                    wsgi::LeftOutFields& left_out, std::size_t high_water,
+                    const wsgi::ReportError& report, PyRef request, PyRef server);
 
 Response& response_of(PyObject* object);
 

@@ -242,12 +242,12 @@ bool init_response_types(PyObject* module) {
 }
 
 PyRef make_response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-                    std::size_t high_water, const wsgi::ReportError& report, PyRef request,
-                    PyRef server) {
+                    wsgi::LeftOutFields& left_out, std::size_t high_water,
+                    const wsgi::ReportError& report, PyRef request, PyRef server) {
   auto* object = PyObject_New(ResponseObject, response_type);
   if (object == nullptr) return {};
-  new (&object->response) Response(std::move(exchange), queue, drop_list, high_water, report,
-                                   std::move(request), std::move(server));
+  new (&object->response) Response(std::move(exchange), queue, drop_list, left_out, high_water,
+                                   report, std::move(request), std::move(server));
   return PyRef::steal(reinterpret_cast<PyObject*>(object));
 }
 

@@ -56,7 +56,7 @@ std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyOb
 
 void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue,
                       StartResponse& lent) {
-  Responder responder(exchange, queue, drop_list_, high_water_);
+  Responder responder(exchange, queue, drop_list_, left_out_, high_water_);
   PyObject* start_response = lent.lend(responder);
   PyRef input = make_input(exchange);
   PyRef environ = input ? environ_.build(*exchange, input.get()) : PyRef();
@@ -119,8 +119,10 @@ bool Application::send_iterable(PyObject* result, Responder& responder) {
       return responder.finish();
     }
     if (!responder.write(item.get(), false)) return false;
-    // The rest of a body that is not sent need not be made.
-    if (responder.started() && !responder.body_allowed()) return responder.finish();
+    // The rest of a body that is not sent need not be made: that of an answer to HEAD, and what
+    // follows a Content-Length (PEP 3333 "Handling the Content-Length Header").
+    const bool enough = responder.head_sent() && !responder.body_allowed();
+    if (enough || !responder.complaint().empty()) return responder.finish();
   }
 }
 

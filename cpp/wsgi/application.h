@@ -10,6 +10,7 @@
 #include "wsgi/adapter.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/environ.h"
+#include "wsgi/left_out_fields.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/responder.h"
 #include "wsgi/start_response.h"
@@ -40,6 +41,7 @@ class Application final : public Adapter {
   EnvironBuilder environ_;
   const std::size_t high_water_;
   const ReportError report_;
+  LeftOutFields left_out_{report_};
 };
 
 }  // namespace prowingen::wsgi

@@ -96,6 +96,11 @@ class Stream {
       PyErr_SetString(PyExc_RuntimeError, "wsgi.input: read by two threads at once");
       return false;
     }
+    // Not only where it would have to wait for more: a block may take long to be worked through.
+    if (exchange_ && exchange_->cut() && !exchange_->client_waits()) {
+      raise_departed(*exchange_);
+      return false;
+    }
     return true;
   }
 

@@ -72,8 +72,7 @@ bool add_fields(Responder& responder, PyObject* headers) {
       return false;
     }
     if (const auto fault = responder.add_field(name, value)) {
-      PyObject* type = *fault == FieldFault::hop_by_hop ? PyExc_AssertionError : PyExc_ValueError;
-      return fail(type, describe(*fault, name, value));
+      return fail(PyExc_ValueError, describe(*fault, name, value));
     }
   }
   return true;

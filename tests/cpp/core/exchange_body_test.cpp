@@ -29,6 +29,7 @@ class CountingTransport final : public Transport {
     ++wanted_;
     changed_.notify_all();
   }
+  void client_doubted(std::shared_ptr<Exchange>) override {}
   void flush() override {}
 
   int wanted() const {

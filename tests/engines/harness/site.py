@@ -22,6 +22,10 @@ class ServeFixture(Protocol):
     def __call__(self, app: object, **options: object) -> Site: ...
 
 
+class ListenFixture(Protocol):
+    def __call__(self, handler: Any, **options: object) -> Site: ...
+
+
 def address_of(url: str) -> Address:
     if url.startswith("unix:"):
         return url.removeprefix("unix:").removeprefix("//")
