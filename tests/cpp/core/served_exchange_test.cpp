@@ -124,8 +124,8 @@ TEST_F(ClientTest, ThatHasClosedBothSidesAnswersWithAReset) {
 
 TEST_F(ClientTest, OfTheNextExchangeIsAnother) {
   struct Renewed final : ServedExchange {
-    using ServedExchange::ServedExchange;
     using ServedExchange::renew;
+    using ServedExchange::ServedExchange;
   };
   Renewed renewed(transport);
   connection.client_finishes();
