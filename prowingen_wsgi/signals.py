@@ -7,11 +7,12 @@ never touches a `threading.Event`, whose lock it could find taken by the thread 
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,8 +22,15 @@ QUIT_SIGNAL = signal.SIGQUIT
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, QUIT_SIGNAL)
 REOPEN_SIGNAL = signal.SIGUSR1
 
+_Handlers = dict[signal.Signals, Any]
+
 
 class SignalQueue:
+    """Its handlers are this process's alone: a child that the application forks has those before.
+
+    Nobody would take a signal there, and SIGTERM could not end the child.
+    """
+
     def __init__(self) -> None:
         self._items: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
 
@@ -33,15 +41,23 @@ class SignalQueue:
             yield
             return
         originals = {number: signal.signal(number, self._handle) for number in handled}
+        _installed.append((self, originals))
         try:
             yield
         finally:
-            for number, original in originals.items():
-                # None: a handler that was not installed from Python, and cannot be from here.
-                signal.signal(number, signal.SIG_DFL if original is None else original)
+            if (self, originals) in _installed:  # not in a forked child, where they are back
+                _installed.remove((self, originals))
+                for number, original in originals.items():
+                    _put_back(number, original)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._items.put(signal.Signals(number))
+
+    def put_back_in_child(self, originals: _Handlers) -> None:
+        """What another has set meanwhile stays."""
+        for number, original in originals.items():
+            if signal.getsignal(number) == self._handle:
+                _put_back(number, original)
 
     def wake(self) -> None:
         """Makes a `next` return None. Any thread, also in a signal handler."""
@@ -60,3 +76,44 @@ class SignalQueue:
                 return
             if item is not None:
                 yield item
+
+
+def _put_back(number: signal.Signals, original: Any) -> None:
+    # None: a handler that was not installed from Python, and cannot be from here.
+    signal.signal(number, signal.SIG_DFL if original is None else original)
+
+
+# Queues whose handlers are installed, with the handlers before; the last one on top.
+_installed: list[tuple[SignalQueue, _Handlers]] = []
+
+
+class _Mask(threading.local):
+    before: set[signal.Signals | int] | None = None
+
+
+_mask = _Mask()
+
+
+def _before_fork() -> None:
+    """Has a signal to a child wait until the child has the handlers that it is meant for."""
+    if _installed:
+        handled = {number for _, originals in _installed for number in originals}
+        _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+
+
+def _after_fork() -> None:
+    mask, _mask.before = _mask.before, None
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _after_fork_in_child() -> None:
+    while _installed:
+        latest, originals = _installed.pop()
+        latest.put_back_in_child(originals)
+    _after_fork()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)
