@@ -119,6 +119,11 @@ class Server:
         return list(self._addresses)
 
     @property
+    def _is_parents(self) -> bool:
+        """Whether this is the copy in a child that was forked while the server ran."""
+        return self._pid not in (0, os.getpid())
+
+    @property
     def abandoned(self) -> list[str]:
         """Names of the threads that the application has kept although the server stopped."""
         if self._state in (_State.created, _State.running):
@@ -193,8 +198,11 @@ class Server:
         """Stops accepting, lets requests finish, then closes everything; returns when it is done.
 
         graceful: seconds that requests get to finish in; `config.graceful_timeout` without it.
-        Idempotent. A call while another thread's is under way can shorten that one's time.
+        Idempotent. A call while another thread's is under way can shorten that one's time. Does
+        nothing in a child that was forked while the server ran: the server is the parent's.
         """
+        if self._is_parents:
+            return
         seconds = self.config.graceful_timeout if graceful is None else graceful
         me = threading.current_thread()
         with self._lock:
@@ -336,10 +344,8 @@ class Server:
         self.stop()
 
     def _at_exit(self) -> None:
-        # Threads in native code must not outlive the interpreter. A child that was forked off a
-        # running server has none of its threads, and nothing to stop.
-        if os.getpid() == self._pid:
-            self.stop(graceful=0)
+        # Threads in native code must not outlive the interpreter.
+        self.stop(graceful=0)
 
 
 def serve(

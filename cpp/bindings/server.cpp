@@ -14,6 +14,7 @@
 
 #include "access_log/access_log.h"
 #include "bindings/engine_table.h"
+#include "core/forks.h"
 #include "core/log_channel.h"
 #include "core/options.h"
 #include "core/work_queue.h"
@@ -25,6 +26,7 @@
 #include "tls/context.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/worker.h"
 
 namespace prowingen::bindings {
@@ -123,7 +125,7 @@ class Server {
                                                access_log_.get(), report, accept_share_.get()},
                                  std::move(listeners_));
     running_engine_ = engine_.get();
-    started_by_ = ::getpid();
+    started_in_.emplace();
     engine_->start();
     if (slot_ != nullptr) {
       reporter_ = std::make_unique<Reporter>(*slot_, std::move(lifeline_), grace_,
@@ -140,6 +142,7 @@ class Server {
       while (auto exchange = queue_->next(worker.id)) {
         if (max_requests_ != 0) note_request_limit();
         if (exchange->take()) runner->run(exchange);
+        wsgi::leave_if_forked(*exchange);
         drop_list_.drop_all();
       }
       struct Woken {
@@ -174,7 +177,7 @@ class Server {
   }
 
   void begin_drain() {
-    if (!engine_) return;
+    if (!engine_ || is_parents()) return;
     if (accept_share_) accept_share_->accepts(false);
     without_gil([&] {
       engine_->drain();
@@ -183,7 +186,7 @@ class Server {
   }
 
   bool wait_drained(double seconds) {
-    if (!engine_) return true;
+    if (!engine_ || is_parents()) return true;
     return without_gil([&] {
       const auto deadline = std::chrono::steady_clock::now() + to_duration(seconds);
       while (!engine_->drained()) {
@@ -197,8 +200,8 @@ class Server {
   void stop() {
     if (stopped_) return;
     stopped_ = true;
-    if (engine_ && started_by_ != ::getpid()) {
-      // A fork of a running server: its threads are in the parent, and cannot be joined here.
+    if (is_parents()) {
+      // Its threads cannot be joined here.
       static_cast<void>(engine_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
@@ -219,6 +222,7 @@ class Server {
   }
 
   void reopen_logs() {
+    if (is_parents()) return;
     without_gil([&] {
       const std::lock_guard lock(access_log_mutex_);
       if (access_log_) access_log_->reopen();
@@ -227,7 +231,8 @@ class Server {
   }
 
   double stalled_for() const {
-    return queue_ ? std::chrono::duration<double>(queue_->stalled_for()).count() : 0;
+    return queue_ && !is_parents() ? std::chrono::duration<double>(queue_->stalled_for()).count()
+                                   : 0;
   }
 
   // Without the GIL, which the application may hold for ever.
@@ -246,7 +251,7 @@ class Server {
 
   py::dict stats() const {
     py::dict stats;
-    if (!engine_) return stats;
+    if (!engine_ || is_parents()) return stats;
     const auto engine = engine_->counters();
     const auto queue = queue_->counters();
     stats["connections_accepted"] = engine.connections_accepted;
@@ -263,6 +268,10 @@ class Server {
   }
 
  private:
+  /// This is the copy in a child that was forked while the server ran. The threads are in the
+  /// parent, and may have held any lock at the fork.
+  bool is_parents() const { return started_in_ && started_in_->is_parent(); }
+
   std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, const std::string& interface,
                                               bool multiprocess, const py::object& errors) {
     const auto report = [this](Severity severity, const std::string& message) {
@@ -340,7 +349,7 @@ class Server {
   std::atomic<bool> limit_told_{false};
 
   bool stopped_ = false;
-  ::pid_t started_by_ = 0;
+  std::optional<Birthplace> started_in_;
   // Keeps a start or a stop out of reopen_logs(), which waits for the log without the GIL. Who
   // holds this must not wait for the GIL.
   std::mutex access_log_mutex_;

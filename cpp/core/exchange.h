@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "core/chunk.h"
+#include "core/forks.h"
 #include "http/message.h"
 #include "http/response_policy.h"
 
@@ -103,6 +104,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   virtual ~Exchange() = default;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
+
+  /// In a fork of the process that serves it nothing else of an exchange may be touched but the
+  /// request's head: the lock may be held by a thread that is not there.
+  const Birthplace birthplace;
 
   // ---- set by the I/O thread before submit, constant afterwards
   RequestHead request;

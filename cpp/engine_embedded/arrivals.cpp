@@ -16,8 +16,8 @@ class Arrivals::Arrival final : private ReadyHandler {
  public:
   enum class Awaited : std::uint8_t { header, handshake };
 
-  Arrival(Arrivals& all, UniqueFd taken, unsigned from, std::shared_ptr<ConnectionInfo> ends,
-          SteadyTime until)
+  Arrival(Arrivals& all, ConnectionSocket taken, unsigned from,
+          std::shared_ptr<ConnectionInfo> ends, SteadyTime until)
       : socket(std::move(taken)),
         watch(all.io_.loop(), socket.get(), *this),
         listener(from),
@@ -25,7 +25,7 @@ class Arrivals::Arrival final : private ReadyHandler {
         deadline(until),
         all_(all) {}
 
-  UniqueFd socket;
+  ConnectionSocket socket;
   EventLoop::Watch watch;
   const unsigned listener;
   std::shared_ptr<ConnectionInfo> info;
@@ -49,7 +49,8 @@ Arrivals::Arrivals(IoThread& io) : io_(io), complaints_(io.context()) {
 
 Arrivals::~Arrivals() = default;
 
-void Arrivals::add(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info) {
+void Arrivals::add(ConnectionSocket socket, unsigned listener,
+                   std::shared_ptr<ConnectionInfo> info) {
   const Proxies& proxies = io_.context().proxies;
   if (proxies.send_headers() && !proxies.may_connect(info->remote_address)) {
     complaints_.add(*info, Complaints::not_allowed, {}, io_.now());

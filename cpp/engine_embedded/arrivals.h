@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "core/complaints.h"
+#include "core/connection_socket.h"
 #include "core/exchange.h"
 #include "engine_embedded/event_loop.h"
 #include "engine_embedded/tls_stream.h"
@@ -29,7 +30,7 @@ class Arrivals {
   ~Arrivals();
 
   /// Takes over a connection that was accepted.
-  void add(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
+  void add(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   /// Closes those whose time is up.
   void expire();
   /// The server drains: they get no more time than a connection that waits for its first request.

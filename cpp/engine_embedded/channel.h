@@ -14,7 +14,7 @@ namespace prowingen::embedded {
 class Channel {
  public:
   /// `tls`: null for none; its handshake is done.
-  explicit Channel(UniqueFd socket, std::unique_ptr<TlsStream> tls = nullptr)
+  explicit Channel(ConnectionSocket socket, std::unique_ptr<TlsStream> tls = nullptr)
       : socket_(std::move(socket)), tls_(std::move(tls)) {}
 
   int socket() const { return socket_.get(); }
@@ -42,10 +42,15 @@ class Channel {
     finish();
     ::shutdown(socket(), SHUT_WR);
   }
-  void close() { socket_.reset(); }
+  void close() {
+    finish();
+    socket_.end();
+  }
+  /// Ends it so that the peer cannot take what it has for the whole.
+  void reset() { socket_.reset(); }
 
  private:
-  UniqueFd socket_;
+  ConnectionSocket socket_;
   std::unique_ptr<TlsStream> tls_;
   bool finished_ = false;
 };

@@ -1,7 +1,5 @@
 #include "engine_embedded/connection.h"
 
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <system_error>
 
@@ -158,14 +156,8 @@ void Connection::close(Departure why) {
   if (held_) abandon(*std::exchange(held_, nullptr), why);
   if (incoming_) abandon(*std::exchange(incoming_, nullptr), why);
   out_.clear();
-  if (reset_on_close_) {
-    const linger abortive{1, 0};
-    ::setsockopt(channel_.socket(), SOL_SOCKET, SO_LINGER, &abortive, sizeof abortive);
-  } else {
-    channel_.finish();
-  }
   watch_.remove();
-  channel_.close();
+  reset_on_close_ ? channel_.reset() : channel_.close();
   io_.forget(*this);
 }
 

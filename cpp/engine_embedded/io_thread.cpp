@@ -87,17 +87,19 @@ void IoThread::drain() {
   });
 }
 
-void IoThread::adopt(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info) {
+void IoThread::adopt(ConnectionSocket socket, unsigned listener,
+                     std::shared_ptr<ConnectionInfo> info) {
   open_.fetch_add(1, std::memory_order_relaxed);
   if (std::this_thread::get_id() == id_.load(std::memory_order_relaxed)) {
     return begin(std::move(socket), listener, std::move(info));
   }
   // Shared, since a std::function has to be copyable.
-  post([this, socket = std::make_shared<UniqueFd>(std::move(socket)), listener,
+  post([this, socket = std::make_shared<ConnectionSocket>(std::move(socket)), listener,
         info = std::move(info)] { begin(std::move(*socket), listener, info); });
 }
 
-void IoThread::begin(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info) {
+void IoThread::begin(ConnectionSocket socket, unsigned listener,
+                     std::shared_ptr<ConnectionInfo> info) {
   if (closed_) return count_closed();
   if (context_.proxies.send_headers() || context_.tls != nullptr) {
     return arrivals_.add(std::move(socket), listener, std::move(info));

@@ -31,7 +31,7 @@ class IoThread final : public Transport {
   void stop();
   void drain();
   /// Takes over a connection that was accepted.
-  void adopt(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
+  void adopt(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   /// Runs `task` on this thread soon; never if the loop has ended.
   void post(std::function<void()> task);
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
@@ -74,7 +74,7 @@ class IoThread final : public Transport {
 
   void run();
   void run_tasks();
-  void begin(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
+  void begin(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   void close_all();
   void post_mail(Mail mail, bool may_wait);
   void deliver_mail();

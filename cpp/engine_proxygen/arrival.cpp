@@ -5,6 +5,7 @@
 
 #include "core/complaints.h"
 #include "engine_proxygen/acceptor.h"
+#include "engine_proxygen/kept_socket.h"
 #include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
@@ -24,7 +25,7 @@ std::string_view reason_of(std::string_view told) {
 
 }  // namespace
 
-Arrival::Arrival(Acceptor& acceptor, UniqueFd socket, const folly::SocketAddress& peer,
+Arrival::Arrival(Acceptor& acceptor, ConnectionSocket socket, const folly::SocketAddress& peer,
                  const AcceptInfo& accept_info)
     : EventHandler(acceptor.getEventBase(), folly::NetworkSocket::fromFd(socket.get())),
       acceptor_(acceptor),
@@ -47,7 +48,7 @@ void Arrival::hurry(std::chrono::milliseconds time) {
   acceptor_.getEventBase()->timer().scheduleTimeout(this, std::min(time, getTimeRemaining()));
 }
 
-UniqueFd Arrival::take_socket() {
+ConnectionSocket Arrival::take_socket() {
   cancelTimeout();
   unregisterHandler();
   return std::move(socket_);
@@ -73,6 +74,7 @@ void Arrival::begin_handshake() {
   transport_.reset(new folly::AsyncSSLSocket(acceptor_.tls(), acceptor_.getEventBase(),
                                              folly::NetworkSocket::fromFd(socket_.release()), true,
                                              false, &peer_));
+  keep_socket(*transport_);
   transport_->sslAccept(this);  // within this one's time
 }
 

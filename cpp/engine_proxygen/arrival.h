@@ -11,7 +11,7 @@
 #include <folly/io/async/AsyncSSLSocket.h>
 #include <folly/io/async/EventHandler.h>
 
-#include "core/chunk.h"
+#include "core/connection_socket.h"
 #include "engine_proxygen/compat.h"
 #include "proxies/proxy_reader.h"
 
@@ -27,7 +27,7 @@ class Arrival final : private folly::EventHandler,
   using List = std::list<Arrival>;
   using AcceptInfo = folly::AsyncServerSocket::AcceptCallback::AcceptInfo;
 
-  Arrival(Acceptor& acceptor, UniqueFd socket, const folly::SocketAddress& peer,
+  Arrival(Acceptor& acceptor, ConnectionSocket socket, const folly::SocketAddress& peer,
           const AcceptInfo& accept_info);
   ~Arrival() override;
 
@@ -40,7 +40,7 @@ class Arrival final : private folly::EventHandler,
   void hurry(std::chrono::milliseconds time);
 
   /// Stops waiting and gives the socket away.
-  UniqueFd take_socket();
+  ConnectionSocket take_socket();
   folly::AsyncSSLSocket::UniquePtr take_transport() { return std::move(transport_); }
   int socket() const { return socket_.get(); }
   const folly::SocketAddress& peer() const { return peer_; }
@@ -59,7 +59,7 @@ class Arrival final : private folly::EventHandler,
   void begin_handshake();
 
   Acceptor& acceptor_;
-  UniqueFd socket_;
+  ConnectionSocket socket_;
   const folly::SocketAddress peer_;
   const AcceptInfo accept_info_;
   ProxyHeaderReader reader_;

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/forks.h"
 #include "core/signals.h"
 #include "engine_proxygen/acceptor.h"
 #include "engine_proxygen/compat.h"
@@ -167,6 +168,7 @@ class ProxygenEngine final : public Engine {
       folly::SocketAddress address;
       address.setFromLocalAddress(folly::NetworkSocket::fromFd(listener.socket.get()));
       addresses.emplace_back(address, px::HTTPServer::Protocol::HTTP);
+      kept_.emplace_back(listener.socket.get());
       options.useExistingSocket(listener.socket.release());
     }
     server_ = std::make_unique<px::HTTPServer>(std::move(options));
@@ -200,6 +202,7 @@ class ProxygenEngine final : public Engine {
     listening_.pause();
     take_connections();
     listening_.end();
+    kept_.clear();
     server_->stopListening();
     threads_.each([](EventThread& thread) { thread.drain(); });
     drain_begun_.store(true, std::memory_order_release);
@@ -212,6 +215,7 @@ class ProxygenEngine final : public Engine {
   void stop() override {
     if (!main_.joinable()) return;
     listening_.end();
+    kept_.clear();
     threads_.each([](EventThread& thread) { thread.close(); });
     server_->stop();
     main_.join();
@@ -271,6 +275,7 @@ class ProxygenEngine final : public Engine {
   Listening listening_;
   SessionWatch sessions_;
   std::unique_ptr<px::HTTPServer> server_;
+  std::vector<KeptFromChildren> kept_;  // listening sockets
   std::thread main_;
   std::atomic<bool> drain_begun_{false};
   std::uint64_t taken_ = 0;  // by the thread that accepts

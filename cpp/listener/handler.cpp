@@ -2,6 +2,7 @@
 
 #include "listener/request.h"
 #include "listener/response.h"
+#include "wsgi/forked_child.h"
 
 namespace prowingen::listener {
 
@@ -35,6 +36,7 @@ class Handler::Caller final : public wsgi::Adapter::Runner {
     PyObject* args[] = {nullptr, request.get(), object.get()};
     const PyRef result = PyRef::steal(PyObject_Vectorcall(
         handler_.callable_.get(), args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    wsgi::leave_if_forked(*exchange);
     if (result && result.get() != Py_None) {
       // A coroutine would never run, and an answer in WSGI's manner be lost.
       PyErr_Format(PyExc_TypeError,

@@ -5,6 +5,7 @@
 
 #include "http/response_policy.h"
 #include "listener/request.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/input.h"
 #include "wsgi/runtime.h"
 
@@ -23,7 +24,7 @@ bool fail_with(PyObject* type, const std::string& message) {
 }  // namespace
 
 Response::~Response() {
-  if (phase_ != Phase::deferred) return;
+  if (phase_ != Phase::deferred || responder_.exchange().birthplace.is_parent()) return;
   // Nobody can end it any more. It may be dropped in the middle of an exception.
   PyObject* type;
   PyObject* value;
@@ -62,10 +63,12 @@ bool Response::remove_field(std::string_view name) {
 }
 
 bool Response::is_open() const {
+  wsgi::leave_if_forked(responder_.exchange());
   return phase_ != Phase::closed && responder_.exchange().client_waits();
 }
 
 bool Response::begin_output() {
+  wsgi::leave_if_forked(responder_.exchange());
   if (phase_ == Phase::closed) return fail_with(PyExc_ValueError, "the response is closed");
   if (busy_) return fail_with(PyExc_RuntimeError, "response: written by two threads at once");
   return true;

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "wsgi/file_wrapper.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/input.h"
 #include "wsgi/runtime.h"
 
@@ -65,6 +66,7 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queu
     PyObject* args[] = {nullptr, environ.get(), start_response};
     result = PyRef::steal(PyObject_Vectorcall(callable_.get(), args + 1,
                                               2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    leave_if_forked(*exchange);
   }
   if (!result || !send_body(result.get(), responder)) handle_failure(responder, report_);
   if (result) close_result(result.get(), *exchange);
@@ -114,6 +116,7 @@ bool Application::send_iterable(PyObject* result, Responder& responder) {
   if (!iterator) return false;
   for (;;) {
     const PyRef item = PyRef::steal(PyIter_Next(iterator.get()));
+    leave_if_forked(responder.exchange());
     if (!item) {
       if (PyErr_Occurred()) return false;
       return responder.finish();
@@ -129,8 +132,10 @@ void Application::close_result(PyObject* result, const Exchange& exchange) {
   const PyRef close = PyRef::steal(PyObject_GetAttr(result, runtime().close));
   if (!close) {
     if (PyErr_ExceptionMatches(PyExc_AttributeError)) return PyErr_Clear();
-  } else if (PyRef::steal(PyObject_CallNoArgs(close.get()))) {
-    return;
+  } else {
+    const PyRef closed = PyRef::steal(PyObject_CallNoArgs(close.get()));
+    leave_if_forked(exchange);
+    if (closed) return;
   }
   report_(Severity::error, request_line(exchange) + ": the iterable's close() failed");
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/chunk.h"
+#include "core/forks.h"
 
 namespace prowingen::wsgi {
 
@@ -46,11 +47,14 @@ class DropList {
   };
 
   void add(Loan* loan) {  // any thread
+    // In a forked child the lock may be held by a thread that is not there.
+    if (birthplace_.is_parent()) return;
     const std::lock_guard lock(mutex_);
     loans_.push_back(loan);
     empty_.store(false, std::memory_order_relaxed);
   }
 
+  const Birthplace birthplace_;
   std::mutex mutex_;
   std::vector<Loan*> loans_;
   std::atomic<bool> empty_{true};

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "wsgi/forked_child.h"
 #include "wsgi/runtime.h"
 #include "wsgi/worker.h"
 
@@ -103,6 +104,7 @@ class Stream {
     block_.clear();
     position_ = 0;
     if (!exchange_) return Fill::end;
+    leave_if_forked(*exchange_);
     const auto exchange = exchange_;  // detach() may come while the GIL is away
     std::string block;
     Exchange::Read outcome;

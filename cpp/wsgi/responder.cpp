@@ -4,6 +4,7 @@
 
 #include "core/engine.h"
 #include "http/response_policy.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/runtime.h"
 #include "wsgi/worker.h"
@@ -140,6 +141,7 @@ bool Responder::push(Chunk chunk, bool last) {
   // The application may call write() on a thread of its own and return meanwhile: then this object
   // is gone when the wait is over.
   const auto exchange = exchange_;
+  leave_if_forked(*exchange);
   if (!head_sent_) settle_head();
   bool more_soon = false;
   if (last) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "http/response_policy.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/responder.h"
 #include "wsgi/runtime.h"
 
@@ -120,6 +121,7 @@ PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     PyErr_SetString(PyExc_ValueError, "write() called after the application returned");
     return nullptr;
   }
+  leave_if_forked(responder->exchange());
   if (!responder->write(args[0], false)) return nullptr;
   responder = reinterpret_cast<WriteObject*>(self)->responder;  // it may have gone meanwhile
   if (responder != nullptr && !responder->complaint().empty()) {
@@ -148,6 +150,7 @@ PyObject* call_start_response(PyObject* self, PyObject* const* args, size_t narg
     PyErr_SetString(PyExc_ValueError, "start_response called after the application returned");
     return nullptr;
   }
+  leave_if_forked(object->responder->exchange());
   if (!start(*object->responder, args[0], args[1], exc_info)) return nullptr;
   return Py_NewRef(object->write);
 }

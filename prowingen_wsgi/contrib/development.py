@@ -33,6 +33,7 @@ from ..factories.selection import (
     bind_text,
     find_factory,
 )
+from ..forks import close_in_children
 from ..listeners import open_listeners
 from ..logs import keep_after_application_set_up
 from ..signals import SignalQueue
@@ -139,10 +140,15 @@ class DevelopmentHost:
         """
         keep_after_application_set_up()
         if reloaded and os.environ.get(_SOCKETS):
+            numbers = os.environ[_SOCKETS].split(",")
             self._properties["host.addresses"] = [
-                {"scheme": "fd", "host": number, "port": "", "path": ""}
-                for number in os.environ[_SOCKETS].split(",")
+                {"scheme": "fd", "host": number, "port": "", "path": ""} for number in numbers
             ]
+            # A process of the application's that lives on would keep the address in use.
+            descriptors = [int(number) for number in numbers]
+            close_in_children(descriptors)
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
         if not reloaded:
             self._handlers.enter_context(self._signals.installed((SIGINT, SIGTERM)))
         with self._lock:

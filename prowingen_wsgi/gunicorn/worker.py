@@ -112,8 +112,15 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             errors=None if self.cfg.errorlog == "-" else ErrorStream(),
         )
         server.supervised_by(self._introduce)
+        os.register_at_fork(after_in_child=self._close_in_child)
         server.start()
         return server
+
+    def _close_in_child(self) -> None:
+        """In a child of the application's, whose life must not keep the addresses in use."""
+        for sock in self.sockets:
+            with suppress(OSError):
+                os.close(sock.sock.detach())
 
     def _mounted(self) -> WSGIApplication:
         """The application, below the path that gunicorn's users set as variable SCRIPT_NAME."""

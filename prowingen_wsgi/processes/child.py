@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..configuration.arguments import print_error
 from ..configuration.config import ConfigError
+from ..forks import close_in_children
 from ..loader import LOAD_ERRORS, explain
 from ..server import Server
 from .generation import worker_count
@@ -80,6 +81,7 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
 
 def _introduce(native: _native.Server, post: Post, generation: Generation) -> None:
     config = generation.config
+    close_in_children([post.status])  # its end tells the supervisor of this process's
     native.supervise(
         post.scoreboard,
         post.number,

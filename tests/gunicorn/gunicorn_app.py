@@ -59,6 +59,18 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     return [body]
 
 
+def forks(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answers the child's id; at /lives_on the child does not come back."""
+    child = os.fork()
+    if child == 0 and environ["PATH_INFO"] == "/lives_on":
+        for stream in (1, 2):
+            os.dup2(0, stream)  # the test waits for the end of what gunicorn says
+        time.sleep(60)
+        os._exit(0)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(child).encode()]
+
+
 def _worker_threads() -> int:
     return sum(thread.name.startswith("prowingen-worker-") for thread in threading.enumerate())
 

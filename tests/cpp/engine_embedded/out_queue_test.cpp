@@ -57,7 +57,7 @@ class OutQueueTest : public testing::Test {
   OutQueueTest() {
     std::array<int, 2> ends{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
-    server = Channel(UniqueFd(ends[0]));
+    server = Channel(ConnectionSocket(ends[0]));
     client.reset(ends[1]);
     for (const int end : ends) ::fcntl(end, F_SETFL, O_NONBLOCK);
     const int small = 4096;
@@ -97,7 +97,7 @@ class OutQueueTest : public testing::Test {
 
   std::string spare;
   OutQueue queue{spare};
-  Channel server{UniqueFd()};
+  Channel server{ConnectionSocket()};
   UniqueFd client;
   std::uint64_t written = 0;
   int blocked = 0;
