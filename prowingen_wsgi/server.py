@@ -95,7 +95,7 @@ class Server:
         self._multiprocess = multiprocess
         self._errors = errors
         self._listeners = (
-            open_listeners(self.config.bind, self.config.backlog)
+            open_listeners(self.config.places, self.config.backlog)
             if listeners is None
             else list(listeners)
         )

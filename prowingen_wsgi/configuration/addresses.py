@@ -2,7 +2,8 @@
 
     host:port   [v6]:port   :port   host   unix:/path   fd://N   systemd   systemd:name
 
-A host alone gets port 8000, a port alone every interface, and port 0 a free port.
+A host alone gets port 8000, a port alone every interface, and port 0 a free port. [::] is every
+interface too, if `ipv6_only` does not make it IPv6's alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_PORT = 8000
 
@@ -54,6 +59,32 @@ def parse_address(text: str) -> Address:
     if "://" in text:
         raise ValueError(f"must be {_FORMS}, without a scheme")
     return _parse_tcp(text)
+
+
+def with_ipv4(texts: Sequence[str]) -> tuple[str, ...]:
+    """The same addresses, with `[::]:port` as every interface, IPv4's too: `:port`.
+
+    As other servers' sockets have it where the system leaves IPV6_V6ONLY off. Where another of the
+    addresses takes that port on IPv4, each keeps its own.
+    """
+    addresses = [parse_address(text) for text in texts]
+    on_ipv4 = {
+        address.port
+        for address in addresses
+        if isinstance(address, TcpAddress) and ":" not in address.host and address.port
+    }
+    return tuple(
+        f":{address.port}"
+        if isinstance(address, TcpAddress)
+        and _is_every_ipv6_address(address.host)
+        and address.port not in on_ipv4
+        else text
+        for text, address in zip(texts, addresses, strict=True)
+    )
+
+
+def _is_every_ipv6_address(host: str) -> bool:
+    return ":" in host and IPv6Address(host).is_unspecified
 
 
 def _parse_unix(text: str) -> UnixAddress:

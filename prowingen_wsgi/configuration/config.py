@@ -12,7 +12,7 @@ import difflib
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from .addresses import parse_address
+from .addresses import parse_address, with_ipv4
 from .networks import parse_forwarded_field, parse_network
 from .values import (
     BadValueError,
@@ -141,6 +141,13 @@ class Config:
         group="Server",
         native=False,
         short="-b",
+    )
+    ipv6_only: bool = _option(
+        False,
+        Switch(),
+        "[::] is IPv6's every address alone, and not IPv4's too",
+        group="Server",
+        native=False,
     )
     engine: str = _option(
         "auto",
@@ -284,7 +291,11 @@ class Config:
         64 * KIB, Size(256, 16 * MIB), "longest header section; beyond it 431"
     )
     max_header_fields: int = _limit(100, Count(1, 65536), "most header fields; beyond it 431")
-    max_field_line: int = _limit(16384, Size(64, 16 * MIB), "longest field line; beyond it 431")
+    max_field_line: int = _limit(
+        0,
+        Size(0, 16 * MIB),
+        "longest field line; beyond it 431; 0: as long as the header section may be",
+    )
     max_body: int = _limit(
         0,
         Size(0, 2**50, cpp_type="std::uint64_t"),
@@ -385,6 +396,11 @@ class Config:
         for name, option in OPTIONS.items():
             if option.group == PROCESSES and getattr(self, name) != option.default:
                 raise ConfigError(f"{name}: it is an option of the command prowingen alone")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is listened on for each address of `bind`, in the same order."""
+        return self.bind if self.ipv6_only else with_ipv4(self.bind)
 
     def native_options(self) -> dict[str, object]:
         """What the native side is given: every option of its own, by name."""

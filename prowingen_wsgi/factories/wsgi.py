@@ -56,7 +56,7 @@ class WsgiFactory:
         by_port = len({frozenset(paths) for paths in places.values()}) > 1
         with ExitStack() as undo:
             listeners: list[Listener] = []
-            for place, paths in places.items():
+            for place, paths in zip(config.places, places.values(), strict=True):
                 for listener in open_listeners([place], config.backlog):
                     undo.callback(listener.close)
                     listeners.append(listener)

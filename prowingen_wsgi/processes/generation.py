@@ -67,18 +67,18 @@ class Sockets:
         """
         fresh: dict[str, list[Listener]] = {}
         try:
-            for place in config.bind:
+            for place in config.places:
                 if place not in self._open:
                     fresh[place] = open_listeners([place], config.backlog)
         except OSError:
             _close(fresh.values())
             raise
         self._open.update(fresh)
-        return [listener for place in config.bind for listener in self._open[place]]
+        return [listener for place in config.places for listener in self._open[place]]
 
     def keep(self, configs: Iterable[Config]) -> None:
         """Closes the sockets that none of these configurations names."""
-        named = {place for config in configs for place in config.bind}
+        named = {place for config in configs for place in config.places}
         unused = [place for place in self._open if place not in named]
         _close([self._open.pop(place) for place in unused])
 

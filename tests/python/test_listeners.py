@@ -73,7 +73,7 @@ def test_a_handed_over_socket_is_the_takers_to_close(open_all: Open) -> None:
 
 @needs_ipv6
 def test_ipv6_and_ipv4_share_a_port(open_all: Open) -> None:
-    (six,) = open_all("[::]:0")
+    (six,) = open_all("[::]:0")  # what ipv6_only, or an address of IPv4 beside it, leaves
     (four,) = open_all(f"0.0.0.0:{port_of(six)}")
     assert six.description == f"http://[::]:{port_of(six)}"
     assert port_of(four) == port_of(six)
