@@ -14,7 +14,8 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread,
   exchange.peer = thread.ends_of(session, message);
   exchange.request.set_request_line(message.getMethodString(), message.getURL(), http_2);
   message.getHeaders().forEach([&](const std::string& name, const std::string& value) {
-    exchange.request.add_field(name, value);
+    const bool length = equals_ignoring_case(name, "content-length");
+    exchange.request.add_field(name, length ? plain_length(value) : std::string_view(value));
     exchange.bytes_in += name.size() + value.size();
   });
   RequestSemantics semantics;

@@ -73,6 +73,9 @@ TEST(Http2Request, TellsLengthAndExpectation) {
   EXPECT_EQ(status_of("POST", "/", fields, semantics), 200);
   EXPECT_EQ(semantics.content_length, 5U);
   EXPECT_TRUE(semantics.expects_continue);
+  const Fields zeros{{"host", "a"}, {"content-length", "0000000010"}};
+  EXPECT_EQ(status_of("POST", "/", zeros, semantics), 200);
+  EXPECT_EQ(semantics.content_length, 10U);
 }
 
 }  // namespace
