@@ -70,7 +70,7 @@ struct ForwardedTarget {
   std::string host;         // the authority: HTTP_HOST
   std::string server_name;  // its host alone
   std::string server_port;
-  std::string prefix;  // of the path, still encoded, under which the proxy shows the application
+  std::string prefix;  // of the path, decoded, under which the proxy shows the application
 };
 
 /// What a TLS handshake has told; empty where it has not.
