@@ -14,7 +14,7 @@ namespace prowingen::embedded {
 
 class Arrivals::Arrival final : private ReadyHandler {
  public:
-  enum class Awaited : std::uint8_t { header, handshake };
+  enum class Awaited : std::uint8_t { header, handshake, end };
 
   Arrival(Arrivals& all, UniqueFd taken, unsigned from, std::shared_ptr<ConnectionInfo> ends,
           SteadyTime until)
@@ -32,12 +32,17 @@ class Arrivals::Arrival final : private ReadyHandler {
   SteadyTime deadline;
   ProxyHeaderReader reader;
   Awaited awaited = Awaited::header;
+  std::uint64_t discard_left = 0;
   std::unique_ptr<TlsStream> tls;  // once the handshake has begun
   List::iterator place;
 
  private:
   void on_ready(Interest) override {
-    awaited == Awaited::header ? all_.read_header(*this) : all_.shake_hands(*this);
+    switch (awaited) {
+      case Awaited::header: return all_.read_header(*this);
+      case Awaited::handshake: return all_.shake_hands(*this);
+      case Awaited::end: return all_.discard(*this);
+    }
   }
 
   Arrivals& all_;
@@ -109,7 +114,13 @@ void Arrivals::shake_hands(Arrival& arrival) {
 void Arrivals::answer_plain_http(Arrival& arrival) {
   http1::refuse_plain_http(arrival.socket.get(), io_.standing());
   io_.count_refusal();
-  close(arrival, {});
+  arrival.awaited = Arrival::Awaited::end;
+  arrival.discard_left = io_.options().drain_limit + 1;
+  discard(arrival);
+}
+
+void Arrivals::discard(Arrival& arrival) {
+  if (!http1::discard_some(arrival.socket.get(), arrival.discard_left)) close(arrival, {});
 }
 
 void Arrivals::hand_over(Arrival& arrival) {
@@ -129,7 +140,8 @@ void Arrivals::close(Arrival& arrival, std::string_view why, std::string_view fa
 
 void Arrivals::expire() {
   while (!list_.empty() && list_.front().deadline <= io_.now()) {
-    close(list_.front(), io_.draining() ? std::string_view() : Complaints::late);
+    const bool told = io_.draining() || list_.front().awaited == Arrival::Awaited::end;
+    close(list_.front(), told ? std::string_view() : Complaints::late);
   }
 }
 

@@ -3,8 +3,12 @@
 //
 //   accepted --> PROXY header, if one is due --> handshake, if there is TLS --> Connection
 //      |                |                            |
-//      |                +--malformed                 +--failed; HTTP without TLS: told so
-//      +--not allowed --+--late, or the client's end-+------------------------> closed
+//      |                |                            +--HTTP without TLS: told so --> discard
+//      |                +--malformed                 +--failed                           |
+//      +--not allowed --+--late, or the client's end-+------------------------> closed <-+
+//
+// What a client without TLS goes on to send is thrown away up to drain_limit: unread at the close
+// it would make the kernel reset the connection, and the answer would be lost with it.
 //
 // They count as open like any other, and a drain or a stop closes them. I/O thread only.
 #pragma once
@@ -47,6 +51,7 @@ class Arrivals {
   void wait(Arrival& arrival, Interest interest);
   void hand_over(Arrival& arrival);
   void answer_plain_http(Arrival& arrival);
+  void discard(Arrival& arrival);
   /// `why`: for the log, unless it is empty.
   void close(Arrival& arrival, std::string_view why, std::string_view fault = {});
 

@@ -22,6 +22,9 @@ class Channel {
   Transfer receive(std::span<char> buffer) {
     return tls_ ? tls_->receive(buffer) : embedded::receive(socket(), buffer);
   }
+  /// Whether receive() has its end or a failure to tell, though the socket may have nothing to
+  /// read. A plain connection's are the socket's.
+  bool at_end() const { return tls_ && tls_->at_end(); }
   Transfer send_vector(std::span<iovec> pieces, bool more) {
     return tls_ ? tls_->send_vector(pieces) : embedded::send_vector(socket(), pieces, more);
   }
@@ -34,7 +37,8 @@ class Channel {
   bool flushed() const { return !tls_ || tls_->flushed(); }
   Transfer::Status flush() { return tls_ ? tls_->flush() : Transfer::Status::ok; }
 
-  /// Tells the peer that no more comes, in a way that TLS keeps anybody else from saying.
+  /// Tells the peer that no more comes, in a way that TLS keeps anybody else from saying. With a
+  /// socket that is full it has not been told before flushed().
   void finish() {
     if (auto tls = std::exchange(finished_, true) ? nullptr : tls_.get()) tls->finish();
   }

@@ -40,6 +40,7 @@ void Connection::handle(Action action) {
   const auto self = shared_from_this();
   try {
     action();
+    if (channel_.at_end() && wants_input()) receive_input();
     watch();
   } catch (const std::exception& error) {
     io_.context().report(Severity::error,
@@ -90,24 +91,43 @@ void Connection::watch() {
 // Closes so that the client gets everything: data that is unread at close makes the kernel send
 // a reset, which can overtake the answer (RFC 9112 section 9.6).
 void Connection::shut_down_gracefully() {
+  answers_over_ = true;
   for (const auto& exchange : pipeline_) abandon(*exchange, Departure::client_closed);
   pipeline_.clear();
   if (held_) abandon(*std::exchange(held_, nullptr), Departure::client_closed);
   if (reset_on_close_) return close(Departure::client_closed);
-  const bool all_read = reading_ == Reading::done && carried_.empty() && !unread_input_;
-  if (all_read || peer_finished_) return close(Departure::client_closed);
+  unread_input_ |= reading_ != Reading::done || !carried_.empty();
+  carried_ = {};
+  if (!unread_input_ || peer_finished_) return end();
+  if (!finish_output()) return;
   channel_.shut_down_writing();
   reading_ = Reading::linger;
   pause_ = Pause::none;
-  carried_ = {};
   discard_left_ = io_.options().drain_limit + 1;
   io_.deadlines().arm(read_deadline_, Timeout::linger, io_.now());
+}
+
+// Says in TLS that no more comes. False: the socket is full of what the client has not read, and
+// after_answer() shuts down once that has left.
+bool Connection::finish_output() {
+  channel_.finish();
+  if (channel_.flushed()) return true;
+  answers_over_ = last_answer_ = true;
+  reading_ = Reading::done;
+  io_.deadlines().disarm(read_deadline_);
+  if (!waiting_writable_) wait_writable();
+  return false;
+}
+
+// Closes a connection that owes nobody anything.
+void Connection::end() {
+  if (finish_output()) close(Departure::client_closed);
 }
 
 void Connection::handle_timeout(Timeout kind) {
   switch (kind) {
     case Timeout::header:
-      if (carried_.empty()) return close(Departure::client_closed);
+      if (carried_.empty()) return end();
       incoming_ = make_exchange();
       return refuse(refusal(RequestFault::request_timeout));
     case Timeout::body:
@@ -125,19 +145,17 @@ void Connection::handle_timeout(Timeout kind) {
       return io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
     }
     case Timeout::keep_alive:
-    case Timeout::linger:
-    case Timeout::drain: return close(Departure::client_closed);
+    case Timeout::drain: return end();
+    case Timeout::linger: return close(Departure::client_closed);
   }
 }
 
 void Connection::drain() {
-  if (!idle()) {
-    return;  // its next answer says `Connection: close`
-  }
-  if (requests_ != 0 && io_.now() - idle_since_ >= drain_grace) {
-    return close(Departure::server_stopped);
-  }
-  io_.deadlines().arm(read_deadline_, Timeout::drain, io_.now());
+  if (!idle()) return;  // its next answer says `Connection: close`
+  handle([&] {
+    if (requests_ != 0 && io_.now() - idle_since_ >= drain_grace) return end();
+    io_.deadlines().arm(read_deadline_, Timeout::drain, io_.now());
+  });
 }
 
 void Connection::close(Departure why) {

@@ -80,6 +80,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   /// Tells the loop what this connection waits for now.
   void watch();
   void shut_down_gracefully();
+  bool finish_output();
+  void end();
   ExchangePtr make_exchange();
   void log(const Http1Exchange& exchange, int status, bool complete);
   bool all_sent() const { return out_.empty() && channel_.flushed(); }

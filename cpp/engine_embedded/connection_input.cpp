@@ -157,7 +157,7 @@ void Connection::on_head(bool request_done) {
 
 std::size_t Connection::consume_body(std::string_view input) {
   const auto progress = parser_->parse_body(input);
-  if (reading_ == Reading::linger || reading_ == Reading::closed) return progress.consumed;
+  if (reading_ != Reading::body && reading_ != Reading::discard) return progress.consumed;
   if (incoming_) incoming_->bytes_in += progress.consumed;
   switch (progress.outcome) {
     case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
@@ -210,6 +210,9 @@ void Connection::on_body_end() {
 }
 
 void Connection::on_end_of_stream() {
+  // What came before the end comes first. It may have to wait, and the end with it.
+  if (!carried_.empty()) consume_input();
+  if (!wants_input()) return;
   peer_finished_ = true;
   if (reading_ == Reading::linger) return close(Departure::client_closed);
   if (reading_ == Reading::body && incoming_ && !incoming_->submitted) {

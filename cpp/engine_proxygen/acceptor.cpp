@@ -107,7 +107,7 @@ void Acceptor::hand_over_transport(Arrival& arrival) {
 void Acceptor::refuse_plain_http(Arrival& arrival, int socket) {
   http1::refuse_plain_http(socket, thread_.standing());
   thread_.count_refusal();
-  close(arrival, {});
+  arrival.await_end(thread_.options().drain_limit);
 }
 
 void Acceptor::close(Arrival& arrival, std::string_view why, std::string_view detail) {

@@ -5,6 +5,7 @@
 
 #include "core/complaints.h"
 #include "engine_proxygen/acceptor.h"
+#include "http1/response_writer.h"
 #include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
@@ -54,7 +55,21 @@ UniqueFd Arrival::take_socket() {
 }
 
 void Arrival::handlerReady(std::uint16_t) noexcept {
-  awaited_ == Awaited::header ? read_header() : begin_handshake();
+  switch (awaited_) {
+    case Awaited::header: return read_header();
+    case Awaited::handshake: return begin_handshake();
+    case Awaited::end: return discard();
+  }
+}
+
+void Arrival::await_end(std::uint64_t limit) {
+  awaited_ = Awaited::end;
+  discard_left_ = limit + 1;
+  discard();
+}
+
+void Arrival::discard() {
+  if (!http1::discard_some(socket_.get(), discard_left_)) acceptor_.close(*this, {});
 }
 
 void Arrival::read_header() {
@@ -91,6 +106,8 @@ void Arrival::handshakeErr(folly::AsyncSSLSocket*,
                   reason_of(error.what()));
 }
 
-void Arrival::timeoutExpired() noexcept { acceptor_.close(*this, Complaints::late); }
+void Arrival::timeoutExpired() noexcept {
+  acceptor_.close(*this, awaited_ == Awaited::end ? std::string_view() : Complaints::late);
+}
 
 }  // namespace prowingen::proxygen_engine

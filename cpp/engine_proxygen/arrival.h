@@ -2,6 +2,8 @@
 // TLS to be agreed on.
 //
 //   header (off the bare socket) --> handshake (folly's socket) --> the acceptor has it
+//                                       |
+//                                       +--HTTP without TLS: told so --> discard --> closed
 //
 // It is not wangle's yet.
 #pragma once
@@ -31,11 +33,14 @@ class Arrival final : private folly::EventHandler,
           const AcceptInfo& accept_info);
   ~Arrival() override;
 
-  enum class Awaited : std::uint8_t { header, handshake };
+  enum class Awaited : std::uint8_t { header, handshake, end };
   /// Waits for it, for so long with what follows. It may be over when this returns.
   void start(Awaited awaited, std::chrono::milliseconds time);
   /// The header is there; now for the handshake.
   void await_handshake() { awaited_ = Awaited::handshake; }
+  /// It was answered. What the client goes on to send is thrown away up to `limit`: unread at the
+  /// close it would make the kernel reset the connection. It may be over when this returns.
+  void await_end(std::uint64_t limit);
   /// Waits no longer than that.
   void hurry(std::chrono::milliseconds time);
 
@@ -57,6 +62,7 @@ class Arrival final : private folly::EventHandler,
                     const folly::AsyncSocketException& error) noexcept override;
   void read_header();
   void begin_handshake();
+  void discard();
 
   Acceptor& acceptor_;
   UniqueFd socket_;
@@ -64,6 +70,7 @@ class Arrival final : private folly::EventHandler,
   const AcceptInfo accept_info_;
   ProxyHeaderReader reader_;
   Awaited awaited_ = Awaited::header;
+  std::uint64_t discard_left_ = 0;
   bool over_ = false;                           // closing the transport calls back
   folly::AsyncSSLSocket::UniquePtr transport_;  // once the handshake has begun
 };
