@@ -19,6 +19,7 @@
 #include "core/work_queue.h"
 #include "listener/handler.h"
 #include "processes/accept_share.h"
+#include "processes/idle_memory.h"
 #include "processes/reporter.h"
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
@@ -158,7 +159,8 @@ class Server {
 
   void pump_log() {
     std::deque<LogChannel::Event> events;
-    while (release_gil([&] { return channel_->take(events); })) {
+    while (release_gil([&] { return take_log(events); })) {
+      if (events.empty()) drop_list_.drop_all();
       for (const auto& event : events) {
         if (!event.access_lines) {
           log_(static_cast<int>(event.severity), event.text, py::none());
@@ -263,6 +265,19 @@ class Server {
   }
 
  private:
+  // Waits for log events, and sees meanwhile to the memory of a server that is idle. No event: what
+  // the I/O threads are done with should be dropped, which no worker comes by to do. False: the
+  // end.
+  bool take_log(std::deque<LogChannel::Event>& events) {
+    while (channel_->take(events, IdleMemory::interval)) {
+      if (!events.empty() || drop_list_.has_some()) return true;
+      if (!idle_memory_.due(queue_->counters().requests_taken, process_memory())) continue;
+      give_memory_back();
+      idle_memory_.given_back(process_memory());
+    }
+    return false;
+  }
+
   std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, const std::string& interface,
                                               bool multiprocess, const py::object& errors) {
     const auto report = [this](Severity severity, const std::string& message) {
@@ -339,6 +354,7 @@ class Server {
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<bool> limit_told_{false};
 
+  IdleMemory idle_memory_;  // of the log's thread
   bool stopped_ = false;
   ::pid_t started_by_ = 0;
   // Keeps a start or a stop out of reopen_logs(), which waits for the log without the GIL. Who

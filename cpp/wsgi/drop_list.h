@@ -24,6 +24,9 @@ class DropList {
         [](void* loan) { static_cast<Loan*>(loan)->list->add(static_cast<Loan*>(loan)); });
   }
 
+  /// Any thread.
+  bool has_some() const { return !empty_.load(std::memory_order_relaxed); }
+
   /// Drops what has gathered. With the GIL.
   void drop_all() {
     if (empty_.load(std::memory_order_relaxed)) return;

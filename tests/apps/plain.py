@@ -19,6 +19,12 @@ def hello(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return [b"hello"]
 
 
+def mebibyte(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Memory of its own for each answer."""
+    start_response("200 OK", PLAIN)
+    return [BLOCK * 16]
+
+
 def slow(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     """Two pieces, with as many milliseconds between them as the query says."""
     start_response("200 OK", PLAIN)
