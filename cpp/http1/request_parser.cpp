@@ -20,11 +20,12 @@ bool is_well_formed_version(std::string_view text) {
          digit(text[7]);
 }
 
-/// Where the minor version stands if the request line is one of HTTP/1.2 to 1.9, else npos.
+/// Where the minor version stands if the request line, as far as it is there, ends with one of
+/// HTTP/1.2 to 1.9; else npos.
 std::size_t higher_minor_version(std::string_view input) {
-  const auto line = input.substr(0, input.find("\r\n"));
+  const auto line = input.substr(0, input.find('\r'));
   constexpr std::string_view version = "HTTP/1.x";
-  if (line.size() == input.size() || line.size() <= version.size()) return std::string_view::npos;
+  if (line.size() <= version.size()) return std::string_view::npos;
   const auto at = line.size() - version.size();
   const bool higher = line.substr(at).starts_with(version.substr(0, version.size() - 1)) &&
                       line.back() >= '2' && line.back() <= '9' && line[at - 1] == ' ';

@@ -189,12 +189,14 @@ int server_name_index() {
 /// name too; empty if there is none that could be a host's.
 std::string_view read_server_name(std::string_view extension) {
   constexpr std::size_t before = 5;  // the list's length, the name's type and its length
-  constexpr unsigned char host_name = 0;
-  const auto octet = [&](std::size_t at) { return static_cast<unsigned char>(extension[at]); };
+  constexpr std::size_t host_name = 0;
+  const auto octet = [&](std::size_t at) -> std::size_t {
+    return static_cast<unsigned char>(extension[at]);
+  };
   if (extension.size() <= before || octet(2) != host_name) return {};
   const auto name = extension.substr(before);
-  const bool whole = name.size() == (octet(3) << 8U | octet(4)) &&
-                     extension.size() - 2 == (octet(0) << 8U | octet(1));
+  const bool whole =
+      name.size() == octet(3) * 256 + octet(4) && name.size() + 3 == octet(0) * 256 + octet(1);
   const bool valid =
       name.size() <= TLSEXT_MAXLEN_host_name && name.find('\0') == std::string_view::npos;
   return whole && valid ? name : std::string_view();

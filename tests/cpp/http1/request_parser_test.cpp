@@ -133,7 +133,7 @@ TEST(RequestParser, TakesHigherMinorVersionsForTheHighestOfItsOwn) {
   RequestLimits limits;
   limits.max_header_fields = 2;
   EXPECT_TRUE(
-      refuses(parse("GET / HTTP/1.2\r\nA:\r\nB:\r\nC:\r\n"sv, limits).verdict, too_many_fields));
+      refuses(parse("GET / HTTP/1.2\r\nA:\r\nB:\r\nC:\r\nD"sv, limits).verdict, too_many_fields));
 }
 
 TEST(RequestParser, KeepsALengthWithoutItsLeadingZeros) {
