@@ -260,6 +260,7 @@ Verdict check_header_section(const RequestHead& head, const RequestLimits& limit
 }
 
 std::string_view plain_length(std::string_view digits) {
+  if (digits.size() > max_length_digits) return digits;  // to be refused
   while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
   return digits;
 }

@@ -63,8 +63,8 @@ Verdict check_request_line(std::string_view method, std::string_view target, Htt
 Verdict check_header_section(const RequestHead& head, const RequestLimits& limits,
                              RequestSemantics& out);
 
-/// The value of an accepted Content-Length without its leading zeros, as it belongs into the head:
-/// some who read it there would take them for octal.
+/// The value of a Content-Length without its leading zeros, as it belongs into the head: some who
+/// read it there would take them for octal. One that has too many digits keeps them all.
 std::string_view plain_length(std::string_view digits);
 
 /// What stands between a chunk's size and its CRLF, first ';' included; may be empty.

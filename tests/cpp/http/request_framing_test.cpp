@@ -70,6 +70,7 @@ TEST(ContentLength, IsKeptWithoutLeadingZeros) {
   EXPECT_EQ(plain_length("10"), "10");
   EXPECT_EQ(plain_length("000"), "0");
   EXPECT_EQ(plain_length(""), "");
+  EXPECT_EQ(plain_length("000000000000000000005"), "000000000000000000005");
 }
 
 TEST(ContentLength, RepeatedIsRefusedEvenIfEqual) {
