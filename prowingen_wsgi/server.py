@@ -5,17 +5,14 @@
        '------------------------------- stop() --------------------------------------^
 
 The sockets are open from `created` on, so that errors come early and a process can fork between
-construction and start; everything that owns a thread begins in `running`. Worker threads are
-Python's own and daemons: an application that never returns cannot keep the process from ending.
+construction and start; everything that owns a thread begins in `running`. Worker threads are native
+and daemons: an application that never returns cannot keep the process from ending.
 """
 
 from __future__ import annotations
 
 import atexit
 import logging
-import os
-import threading
-import time
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +21,9 @@ from .certificates import check_certificates, served_url
 from .configuration.config import Config, ConfigError
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
+from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
+from .threads import Latch, RLock, Thread, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +38,7 @@ __all__ = ["Server", "serve"]
 _SLICE = 0.05
 # What threads get to end in once the native side has closed everything.
 _LAST_GRACE = 0.5
+_WORKER = "prowingen-worker-"
 
 
 class _State(Enum):
@@ -103,14 +103,14 @@ class Server:
         self._native: _native.Server | None = None
         self._supervision: Callable[[_native.Server], None] | None = None
         self._milestone = logging.INFO
-        self._threads: list[threading.Thread] = []
+        self._threads: list[Thread] = []
         self._signals = SignalQueue()
         self._state = _State.created
         # Guards the state and who stops. Reentrant, as a signal handler may call stop().
-        self._lock = threading.RLock()
-        self._stopper: threading.Thread | None = None
+        self._lock = RLock()
+        self._stopper: int | None = None
         self._deadline = float("inf")
-        self._stopped = threading.Event()
+        self._stopped = Latch()
         self._pid = 0
 
     @property
@@ -182,10 +182,10 @@ class Server:
         native.start()
         self._add_thread("prowingen-log", native.pump_log)
         for number in range(1, self.config.threads + 1):
-            self._add_thread(f"prowingen-worker-{number}", native.work)
+            self._add_thread(f"{_WORKER}{number}", native.work)
 
     def _add_thread(self, name: str, body: Callable[[], None]) -> None:
-        thread = threading.Thread(target=body, name=name, daemon=True)
+        thread = Thread(name, body)
         thread.start()
         self._threads.append(thread)
 
@@ -196,7 +196,7 @@ class Server:
         Idempotent. A call while another thread's is under way can shorten that one's time.
         """
         seconds = self.config.graceful_timeout if graceful is None else graceful
-        me = threading.current_thread()
+        me = current()
         with self._lock:
             self._deadline = min(self._deadline, time.monotonic() + seconds)
             mine = self._stopper is None
@@ -208,9 +208,9 @@ class Server:
                 self._stop()
             finally:
                 self._state = _State.stopped
-                self._stopped.set()
+                self._stopped.open()
                 self._signals.wake()
-        elif self._stopper is not me:  # a signal handler must not wait for what it interrupted
+        elif self._stopper != me:  # a signal handler must not wait for what it interrupted
             self._stopped.wait()
 
     def _stop(self) -> None:
@@ -245,9 +245,7 @@ class Server:
     def _join(self, seconds: float) -> bool:
         """Waits for one thread. True when none is left to wait for."""
         waiting = [
-            thread
-            for thread in self._threads
-            if thread.is_alive() and thread is not threading.current_thread()
+            thread for thread in self._threads if thread.is_alive() and not thread.is_current()
         ]
         if waiting:
             waiting[0].join(seconds)
@@ -317,6 +315,11 @@ class Server:
         thread that waits for a client is not stuck: `body_timeout` and `write_timeout` end that.
         """
         return 0.0 if self._native is None else self._native.stalled_for()
+
+    @property
+    def worker_threads(self) -> list[Thread]:
+        """Those that call the application."""
+        return [each for each in self._threads if each.name.startswith(_WORKER)]
 
     def stats(self) -> dict[str, int]:
         """Counters since the start; empty before it."""

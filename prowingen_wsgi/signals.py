@@ -7,11 +7,10 @@ never touches a `threading.Event`, whose lock it could find taken by the thread 
 
 from __future__ import annotations
 
-import queue
-import signal
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from .originals import Empty, SimpleQueue, signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,15 +23,16 @@ REOPEN_SIGNAL = signal.SIGUSR1
 
 class SignalQueue:
     def __init__(self) -> None:
-        self._items: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
+        self._items: SimpleQueue[signal.Signals | None] = SimpleQueue()
 
     @contextmanager
     def installed(self, handled: Iterable[signal.Signals]) -> Iterator[None]:
         """Handles these signals by queueing them. Does nothing but in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
+        try:
+            originals = {number: signal.signal(number, self._handle) for number in handled}
+        except ValueError:  # which is how Python says that it is not the main thread
             yield
             return
-        originals = {number: signal.signal(number, self._handle) for number in handled}
         try:
             yield
         finally:
@@ -56,7 +56,7 @@ class SignalQueue:
         while True:
             try:
                 item = self._items.get_nowait()
-            except queue.Empty:
+            except Empty:
                 return
             if item is not None:
                 yield item

@@ -8,17 +8,18 @@ expect of what they run (they show it as 130).
 from __future__ import annotations
 
 import atexit
-import os
 import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import logs
-from ..configuration.arguments import Arguments, UsageError, parse_arguments, print_error
+from ..configuration.arguments import Arguments, UsageError, parse_arguments
 from ..configuration.config import OPTIONS, ConfigError
 from ..configuration.sources import LoadedConfig, Sources
 from ..loader import LOAD_ERRORS, AppNotFoundError, Target, TargetError, explain
+from ..originals import os
+from ..output import print_error
 from ..processes.process_exit import ProcessExit
 from ..processes.program import Program
 from .standard_streams import open_missing
@@ -136,7 +137,6 @@ def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> 
             raise AppNotFoundError(f'pythonpath: "{path}": there is no such folder')
         sys.path.insert(0, str(Path(path).absolute()))
     app = target.load(factory=factory)
-    logs.keep_after_application_set_up()
     if not (loaded.config.workers or loaded.config.reload):  # a supervisor tells of its workers
         logs.error_log.info("serving %s", target.text)
     return app

@@ -5,10 +5,9 @@ In either case in the same order: the pid file, sockets, another user and group,
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
+from ..originals import os, signal
 from ..processes.forking import run_children
 from ..processes.generation import Generation, Sockets
 from ..processes.pidfile import PidFile, PidFileError

@@ -15,13 +15,13 @@ A factory is told where to listen and what it may do, and makes a server of an a
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from ..configuration.config import ConfigError, nearest
+from ..originals import os
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

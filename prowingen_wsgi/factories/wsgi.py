@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from .. import __version__
 from ..certificates import check_certificates
 from ..configuration.config import Config, ConfigError
 from ..listeners import open_listeners
+from ..originals import os
 from ..server import Server, choose_engine
 from .mounts import Mounts
 from .selection import LISTENS_ON_DESCRIPTORS, bind_text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import runpy
 import sys
 import traceback
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..configuration.config import OPTIONS, Config, ConfigError
 from ..configuration.conflicts import conflicts
 from ..configuration.values import Octal
+from ..originals import os
 from .equivalents import BECOMES, LACKING, SCHEME_HEADERS, asks_for_something
 
 if TYPE_CHECKING:

@@ -8,8 +8,6 @@ a log and hooks there is no wrapper at all.
 from __future__ import annotations
 
 import io
-import os
-import time
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from urllib.parse import urlsplit
 from gunicorn.glogging import Logger
 
 from .._native import ClientDisconnected
+from ..originals import os, time
 from .settings import is_set
 
 if TYPE_CHECKING:

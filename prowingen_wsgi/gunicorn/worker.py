@@ -10,12 +10,7 @@ worker is well as long as its threads are not stuck, and looks whether the arbit
 from __future__ import annotations
 
 import atexit
-import os
-import select
-import socket
 import sys
-import threading
-import time
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -24,10 +19,14 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker as BaseWorker
 
+from .. import threads
 from ..configuration.config import ConfigError
 from ..factories.mounts import Mounts
 from ..listeners import Listener
+from ..originals import os, select, socket, time
+from ..output import flush_standard_streams
 from ..server import Server, choose_engine
+from ..threads import Thread
 from .observing import observe
 from .routing import ErrorStream, route_errors
 from .settings import configure, ignored_variables, unsupported
@@ -103,7 +102,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def _start(self) -> Server:
         route_errors(self.log)
         # The arbiter compares with the monotonic clock, and finds the wall clock's time until now.
-        self.notify()
+        self._beat(0.0)
         self._server = server = Server(
             observe(self._mounted(), self),
             self.config,
@@ -144,12 +143,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             self.alive = False
 
     def _beat(self, stalled: float) -> None:
-        """A sign of life, as old as the stall: the arbiter kills when that is `timeout` old."""
-        if stalled:
-            last_well = time.monotonic() - stalled
-            os.utime(self.tmp.fileno(), (last_well, last_well))  # as notify() does
-        else:
-            self.notify()
+        """A sign of life, as old as the stall: the arbiter kills when that is `timeout` old.
+
+        As notify() does it, by a clock that nobody has stopped.
+        """
+        last_well = time.monotonic() - stalled
+        os.utime(self.tmp.fileno(), (last_well, last_well))
 
     def _wait(self) -> None:
         """Until the next look, or until a signal or the server has something to say."""
@@ -162,7 +161,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _drain(self, server: Server) -> None:
         """Lets requests finish; the sockets' queues are left to the other workers."""
-        stopping = threading.Thread(target=server.stop, name="prowingen-stop", daemon=True)
+        stopping = Thread("prowingen-stop", server.stop)
         stopping.start()
         if self.cfg.reuse_port:  # each worker has sockets of its own, which must not queue any more
             for sock in self.sockets:
@@ -176,7 +175,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
         """SIGABRT: the arbiter has not heard from this worker for `timeout`."""
         if self._server is not None and self._server.stalled_for():
-            self.log.critical("All threads are stuck:\n%s", _stacks())
+            self.log.critical("All threads are stuck:\n%s", _stacks(self._server))
         super().handle_abort(sig, frame)
 
     # ---- the end
@@ -186,9 +185,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             return
         # The interpreter's clean-up would unwind threads that are still in the application, through
         # native frames.
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # its reader is gone, or it is closed
-                stream.flush()
+        flush_standard_streams()
         os._exit(self._exit_code)
 
 
@@ -213,14 +210,14 @@ def _share(sock: Any) -> Listener:
     return Listener(socket.socket(fileno=os.dup(sock.fileno())))
 
 
-def _stacks() -> str:
+def _stacks(server: Server) -> str:
     """Where each worker thread is."""
     frames = sys._current_frames()
     parts = []
-    for thread in threading.enumerate():
-        frame = frames.get(thread.ident or 0)
-        if frame is not None and thread.name.startswith("prowingen-worker-"):
+    for each in server.worker_threads:
+        frame = frames.get(each.ident)
+        if frame is not None:
             calls = traceback.extract_stack(frame)
-            shown = [call for call in calls if call.filename != threading.__file__]
-            parts.append(f"{thread.name}:\n{''.join(traceback.format_list(shown))}")
+            shown = [call for call in calls if call.filename != threads.__file__]
+            parts.append(f"{each.name}:\n{''.join(traceback.format_list(shown))}")
     return "".join(parts)

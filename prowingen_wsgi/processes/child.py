@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import faulthandler
-import os
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..configuration.arguments import print_error
 from ..configuration.config import ConfigError
 from ..loader import LOAD_ERRORS, explain
+from ..originals import os, signal
+from ..output import print_error
 from ..server import Server
 from .generation import worker_count
 from .process_exit import ProcessExit, warn_of_remaining_threads

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING
 
 from .. import _native
 from ..certificates import check_certificates, served_url
 from ..listeners import Listener, open_listeners
+from ..originals import os
 from .privileges import Identity
 
 if TYPE_CHECKING:

@@ -12,11 +12,6 @@ A worker that is to be replaced does not count as present, but serves until its 
 
 from __future__ import annotations
 
-import os
-import selectors
-import signal
-import socket
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -25,6 +20,7 @@ from ..configuration.arguments import UsageError
 from ..configuration.config import ConfigError
 from ..loader import TargetError
 from ..logs import error_log
+from ..originals import os, selectors, signal, socket, time
 from ..server import choose_engine
 from . import watcher
 from .backoff import Backoff

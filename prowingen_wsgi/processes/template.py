@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import selectors
-import signal
-import socket
 from typing import TYPE_CHECKING, Any
 
-from ..configuration.arguments import print_error
 from ..loader import LOAD_ERRORS, explain
+from ..originals import os, selectors, signal, socket
+from ..output import print_error
+from ..threads import non_daemon_threads
 from .child import BOOT_FAILED, Post, serve
 from .forking import fork
-from .process_exit import ProcessExit, non_daemon_threads
+from .process_exit import ProcessExit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

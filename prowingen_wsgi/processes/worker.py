@@ -12,11 +12,11 @@ r"""What the supervisor knows of one worker.
 
 from __future__ import annotations
 
-import os
-import signal
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from ..originals import os, signal
 
 if TYPE_CHECKING:
     from .generation import Generation

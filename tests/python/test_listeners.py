@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from prowingen_wsgi import originals
 from prowingen_wsgi.listeners import Listener, ListenError, open_listeners
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def fake_hosts(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, str]) -> 
     def getaddrinfo(_host: str, port: int, **_: object) -> list[object]:
         return [(family, socket.SOCK_STREAM, 0, "", (host, port)) for family, host in addresses]
 
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(originals.socket, "getaddrinfo", getaddrinfo)
 
 
 def test_a_name_opens_each_of_its_addresses_once_on_one_port(
@@ -204,7 +205,7 @@ def test_a_forked_child_leaves_the_socket_file(
     path = tmp_path / "app.sock"
     (listener,) = open_all(f"unix:{path}")
     with monkeypatch.context() as child:
-        child.setattr(os, "getpid", lambda: -1)
+        child.setattr(originals.os, "getpid", lambda: -1)
         listener.close()
     assert path.exists()
 
