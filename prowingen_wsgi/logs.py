@@ -13,7 +13,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from .originals import time
-from .output import StandardErrorHandler
+from .output import StandardErrorHandler, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def log_native_event(level: int, message: str, exception: BaseException | None) 
     try:
         error_log.log(level, message, exc_info=exception)
     except Exception:  # noqa: BLE001  # a filter or a factory of records of the application's
-        traceback.print_exc()
+        write_error(f"the error log failed: {message}\n{traceback.format_exc()}")
 
 
 class GuardedAccessLog:

@@ -56,6 +56,7 @@ class Thread:
 
     def __init__(self, name: str, body: Callable[[], object]) -> None:
         self.name = name
+        self.daemon = True
         self._body = body
         self._began = False
         self._entered = Latch()
@@ -103,7 +104,12 @@ class Thread:
     def _enter(self) -> Callable[[], object]:
         """Has `threading` note this thread under its name. Returns what undoes that."""
         records = threading._active  # type: ignore[attr-defined]
-        record = threading.current_thread()
+        try:
+            record = threading.current_thread()
+        except Exception:  # noqa: BLE001  # it is made of classes that are to be had in `threading`
+            number = threading.get_ident()
+            records[number] = self  # nothing better to know this thread by
+            return lambda: records.pop(number, None)
         record.name = self.name
         # A record of a thread that `threading` has not begun cannot tell when that ends.
         record.is_alive = self.is_alive  # type: ignore[method-assign]

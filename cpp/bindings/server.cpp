@@ -152,7 +152,7 @@ class Server {
         return Woken{go_on, std::chrono::steady_clock::now()};
       });
       if (!woken.go_on) return;
-      queue_->got_gil(worker.id, std::chrono::steady_clock::now() - woken.at);
+      queue_->got_gil(worker.id, std::chrono::steady_clock::now() - woken.at, switch_interval());
     }
   }
 
@@ -280,6 +280,12 @@ class Server {
     throw std::invalid_argument("interface: \"" + interface + "\": must be wsgi or listener");
   }
 
+  // The application may have set it. With the GIL.
+  std::chrono::nanoseconds switch_interval() const {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+        to_duration(get_switch_interval_().cast<double>()));
+  }
+
   // Tells the supervisor, once, that it may replace this process.
   void note_request_limit() {
     if (++requests_ < max_requests_ || limit_told_.exchange(true)) return;
@@ -327,6 +333,7 @@ class Server {
   const AccessLogFormat access_log_format_;
   const py::object log_;
   const py::object access_log_callable_;
+  const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
   std::vector<ListenerSpec> listeners_;
   // Of a supervised process.

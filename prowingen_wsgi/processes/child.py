@@ -50,7 +50,8 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
     app: the application, if it is loaded already; this process is then who it should be, too.
     """
     config = generation.config
-    faulthandler.enable()  # SIGABRT from the supervisor shows what a stuck worker is doing
+    # SIGABRT from the supervisor shows what a stuck worker is doing, whatever sys.stderr is.
+    faulthandler.enable(file=2)
     try:
         if app is None:
             generation.identity.assume()

@@ -57,7 +57,7 @@ void work(WorkQueue& queue, std::mutex& gil, Run run) {
     const auto asked = steady_clock::now();
     held.lock();
     if (!go_on) return;
-    queue.got_gil(worker, steady_clock::now() - asked);
+    queue.got_gil(worker, steady_clock::now() - asked, 5ms);
   }
 }
 

@@ -157,7 +157,7 @@ TEST(WorkQueue, WakesAParkedWorkerForARequest) {
   // Whether it parks before or after the request comes makes no difference.
   queue.submit(exchanges);
   EXPECT_TRUE(parked.get());
-  queue.got_gil(worker, 0ns);
+  queue.got_gil(worker, 0ns, 5ms);
   EXPECT_EQ(queue.next(worker), exchanges[0]);
 }
 
@@ -171,7 +171,7 @@ TEST(WorkQueue, RequestThatComesBeforeAWorkerParksKeepsItAwake) {
   queue.submit(exchanges);
   EXPECT_EQ(queue.counters().wakes, 0U);
   EXPECT_TRUE(queue.park(worker));
-  queue.got_gil(worker, 0ns);
+  queue.got_gil(worker, 0ns, 5ms);
   EXPECT_EQ(queue.next(worker), exchanges[0]);
 }
 
