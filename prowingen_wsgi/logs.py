@@ -22,8 +22,6 @@ error_log = logging.getLogger("prowingen_wsgi.error")
 
 
 class _NotDisabled:
-    """Makes a logger one that its level, filters and handlers can silence, and nothing else."""
-
     @property
     def disabled(self) -> bool:
         return False
@@ -38,8 +36,16 @@ class _NotDisabled:
         return level >= effective
 
 
-# It may be there already, of whatever class: the program may have configured it.
-error_log.__class__ = type("ErrorLog", (_NotDisabled, type(error_log)), {})
+def keep_enabled(logger: logging.Logger) -> None:
+    """Makes a logger one that its level, filters and handlers can silence, and nothing else.
+
+    Of whatever class it is: the program may have made and configured it before.
+    """
+    if not isinstance(logger, _NotDisabled):
+        logger.__class__ = type("ErrorLog", (_NotDisabled, type(logger)), {})
+
+
+keep_enabled(error_log)
 
 _FORMAT = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
 

@@ -306,3 +306,19 @@ def test_the_debugger_comes_without_debug_mode_and_debug_mode_without_it(run: Ru
         response = ask(server, "/fail")
         assert response.status == 500
         assert b"Werkzeug" not in response.body
+
+
+@pytest.mark.parametrize("patch", ["gevent.monkey.patch_all()", "eventlet.monkey_patch()"])
+@pytest.mark.parametrize("flag", ["--reload", "--no-reload"])
+def test_an_application_that_patches_is_served(
+    run: Run, project: Path, patch: str, flag: str
+) -> None:
+    module = patch.rpartition(".")[0]
+    edit(project / "app.py", f"import {module}\n{patch}\n{dedent(APP)}")
+    change(project / "app.py", 'return "one"', 'time.sleep(0.05); return "one"')
+    with run(flag, PYTHONWARNINGS="ignore") as server:
+        assert ask(server).body == b"one"
+        assert ask(server, "/fail").status == 500
+        server.wait_for_line("RuntimeError: as asked for")
+        server.signal(signal.SIGTERM)
+        server.wait()

@@ -80,8 +80,8 @@ def test_patches_while_the_application_is_loaded(
         must_stop(server, signal.SIGTERM if hosting else signal.SIGINT)
 
 
-# Not eventlet: the end of the interpreter waits for ever once a thread has called monkey_patch(), in
-# any program.
+# Not eventlet: the end of the interpreter waits for ever once a thread has called monkey_patch(),
+# in any program.
 @pytest.mark.parametrize("patches", ["gevent", "everything"])
 def test_patches_while_it_serves(engine: str, patches: str) -> None:
     with run_server("apps.patched:app", engine, "--threads", "2", environment=QUIET) as server:
