@@ -23,7 +23,7 @@ from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
 from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
-from .threads import Latch, RLock, Thread, current
+from .threads import Latch, RLock, Thread, current, green_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -151,6 +151,12 @@ class Server:
                 self.stop(graceful=0)
                 raise
             atexit.register(self._at_exit)
+        if self.config.threads > 1 and (library := green_threads()):
+            error_log.warning(
+                "%s has patched threading: of worker threads that wait for one of its locks, some "
+                "may wait for ever; patch with thread=False, or not at all",
+                library,
+            )
         error_log.log(
             self._milestone,
             "listening on %s (engine %s, %d threads, pid %d)",

@@ -18,7 +18,7 @@ from .originals import thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Latch", "Lock", "RLock", "Thread", "current", "non_daemon_threads"]
+__all__ = ["Latch", "Lock", "RLock", "Thread", "current", "green_threads", "non_daemon_threads"]
 
 Lock = thread.allocate_lock
 RLock = thread.RLock
@@ -124,6 +124,16 @@ def _trace() -> None:
         sys.settrace(trace)
     if profile := threading.getprofile():
         sys.setprofile(profile)
+
+
+def green_threads() -> str:
+    """The library that has `threading` make greenlets, and locks for them; empty: none has."""
+    gevent, eventlet = map(sys.modules.get, ("gevent.monkey", "eventlet.patcher"))
+    if gevent is not None and gevent.is_module_patched("threading"):
+        return "gevent"
+    if eventlet is not None and eventlet.is_monkey_patched("thread"):
+        return "eventlet"
+    return ""
 
 
 def non_daemon_threads() -> list[str]:

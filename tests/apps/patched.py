@@ -1,7 +1,7 @@
 """An application that patches what PATCHES names when it is imported, or else when it is asked to.
 
-gevent, eventlet   as their users do
-everything         what the server could use is refused, replaced, or stands still
+gevent, eventlet: as their users do. gevent's waits: all but threads and what they share.
+everything: what the server could use is refused, replaced, or stands still.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ def patch(what: str) -> None:
         from gevent import monkey
 
         monkey.patch_all()
+    elif what == "gevent's waits":
+        from gevent import monkey
+
+        monkey.patch_all(thread=False, queue=False)
     elif what == "eventlet":
         import eventlet
 
@@ -86,8 +90,12 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         patch(environ["QUERY_STRING"])
     if path == "/sleep":
         time.sleep(0.05)
+    if path == "/lock":
+        with LOCK:
+            time.sleep(0.01)
     start_response("200 OK", PLAIN)
     return [threading.current_thread().name.encode()]
 
 
 patch(os.environ.get("PATCHES", ""))
+LOCK = threading.Lock()

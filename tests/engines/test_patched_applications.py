@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,24 @@ def test_patches_while_the_application_is_loaded(
             server.wait_for_line(r"(?s)is ready.*is ready.*has ended")
             must_serve(server)
         must_stop(server, signal.SIGTERM if hosting else signal.SIGINT)
+
+
+def test_locks_are_shared_where_threading_is_left_out_and_else_it_warns(engine: str) -> None:
+    said = "gevent has patched threading"
+    with run_server(
+        "apps.patched:app", engine, "--threads", "4", environment={"PATCHES": "gevent"}
+    ) as server:
+        server.wait_for_line(said)
+    with (
+        run_server(
+            "apps.patched:app", engine, "--threads", "4", environment={"PATCHES": "gevent's waits"}
+        ) as server,
+        ThreadPoolExecutor(4) as clients,
+    ):
+        answers = list(clients.map(lambda _: ask(server, "/lock")[0], range(40)))
+        assert answers == [200] * 40
+        assert said not in server.log
+        must_stop(server)
 
 
 # Not eventlet: the end of the interpreter waits for ever once a thread has called monkey_patch(),
