@@ -60,8 +60,10 @@ TEST(SchedulerLoad, FastRequestsHardlyWaitForOnesThatSleep) {
 TEST(SchedulerLoad, ShortSwitchIntervalDoesNotLookLikeBlocking) {
   constexpr Work computes{3ms};
   for (const Duration interval : {Duration(500us), Duration(1ms), Duration(2ms)}) {
-    const Tally tally = measure(16, 64, [] { return computes; }, interval);
-    const double as_often_as_can_be = std::chrono::duration<double>(computes.compute) / interval - 1;
+    const Tally tally = measure(
+        16, 64, [] { return computes; }, interval);
+    const double as_often_as_can_be =
+        std::chrono::duration<double>(computes.compute) / interval - 1;
     EXPECT_LT(static_cast<double>(tally.interruptions),
               static_cast<double>(tally.requests()) * as_often_as_can_be)
         << interval.count();
@@ -70,7 +72,12 @@ TEST(SchedulerLoad, ShortSwitchIntervalDoesNotLookLikeBlocking) {
 
 TEST(SchedulerLoad, RequestsThatSleepUseTheWholePoolWhateverTheSwitchInterval) {
   for (const Duration interval : {Duration(50us), Duration(1ms), Duration(1s)}) {
-    const Tally tally = measure(16, 16, [] { return Work{100us, 50ms}; }, interval);
+    const Tally tally = measure(
+        16, 16,
+        [] {
+          return Work{100us, 50ms};
+        },
+        interval);
     const auto most = 16 * 3s / 50100us;
     EXPECT_GT(tally.requests(), static_cast<std::size_t>(most) * 9 / 10) << interval.count();
   }
