@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/engine_figures.h"
+#include "core/unread_input.h"
 #include "engine_embedded/channel.h"
 #include "engine_embedded/io_thread.h"
 #include "http1/response_writer.h"
@@ -30,6 +31,7 @@ class Arrivals::Arrival final : private ReadyHandler {
   const unsigned listener;
   std::shared_ptr<ConnectionInfo> info;
   SteadyTime deadline;
+  bool late = false;
   ProxyHeaderReader reader;
   Awaited awaited = Awaited::header;
   std::unique_ptr<TlsStream> tls;  // once the handshake has begun
@@ -129,8 +131,20 @@ void Arrivals::close(Arrival& arrival, std::string_view why, std::string_view fa
 
 void Arrivals::expire() {
   while (!list_.empty() && list_.front().deadline <= io_.now()) {
-    close(list_.front(), io_.draining() ? std::string_view() : Complaints::late);
+    Arrival& arrival = list_.front();
+    if (!std::exchange(arrival.late, true) && has_unread_input(arrival.socket.get())) {
+      postpone(arrival);
+    } else {
+      close(arrival, io_.draining() ? std::string_view() : Complaints::late);
+    }
   }
+}
+
+void Arrivals::postpone(Arrival& arrival) {
+  arrival.deadline = io_.now() + drain_grace;
+  const auto later = std::ranges::find_if(
+      list_, [&](const Arrival& other) { return other.deadline > arrival.deadline; });
+  list_.splice(later, list_, arrival.place);
 }
 
 void Arrivals::drain() {

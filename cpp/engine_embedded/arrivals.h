@@ -30,7 +30,7 @@ class Arrivals {
 
   /// Takes over a connection that was accepted.
   void add(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
-  /// Closes those whose time is up.
+  /// Closes those whose time is up. One whose client has just spoken gets drain_grace more, once.
   void expire();
   /// The server drains: they get no more time than a connection that waits for its first request.
   void drain();
@@ -38,7 +38,7 @@ class Arrivals {
 
  private:
   class Arrival;
-  // In order of their deadlines: all of them get the same time.
+  // In order of their deadlines.
   using List = std::list<Arrival>;
 
   void read_header(Arrival& arrival);
@@ -47,6 +47,7 @@ class Arrivals {
   void wait(Arrival& arrival, Interest interest);
   void hand_over(Arrival& arrival);
   void answer_plain_http(Arrival& arrival);
+  void postpone(Arrival& arrival);
   /// `why`: for the log, unless it is empty.
   void close(Arrival& arrival, std::string_view why, std::string_view fault = {});
 

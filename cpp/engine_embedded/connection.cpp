@@ -12,6 +12,12 @@
 #include "engine_embedded/socket_ops.h"
 
 namespace prowingen::embedded {
+namespace {
+
+// Enough for a head of the usual limits.
+constexpr int last_looks = 4;
+
+}  // namespace
 
 Connection::Connection(IoThread& io, Channel channel, unsigned listener,
                        std::shared_ptr<const ConnectionInfo> info)
@@ -71,8 +77,16 @@ void Connection::reject(Http1Exchange& exchange) {
   handle([&] { refuse_unqueued(exchange); });
 }
 
+// What has come is read first: this process may not have run for a while, stopped or without a
+// core, and its client is not to blame for that.
 void Connection::on_timeout(Timeout kind) {
-  handle([&] { handle_timeout(kind); });
+  handle([&] {
+    const auto requests = requests_;
+    for (int look = 0; look < last_looks && still_due(kind, requests); ++look) {
+      if (!wants_input() || !receive_input()) break;
+    }
+    if (still_due(kind, requests)) handle_timeout(kind);
+  });
 }
 
 void Connection::watch() {
@@ -102,6 +116,21 @@ void Connection::shut_down_gracefully() {
   carried_ = {};
   discard_left_ = io_.options().drain_limit + 1;
   io_.deadlines().arm(read_deadline_, Timeout::linger, io_.now());
+}
+
+bool Connection::still_due(Timeout kind, unsigned requests) const {
+  if (reading_ == Reading::closed) return false;
+  switch (kind) {
+    case Timeout::header: return reading_ == Reading::head && requests_ == requests;
+    case Timeout::keep_alive:
+    case Timeout::drain: return idle() && !read_deadline_.armed();
+    case Timeout::body:
+      return (reading_ == Reading::body || reading_ == Reading::discard) && pause_ == Pause::none &&
+             !read_deadline_.armed();
+    case Timeout::linger: return reading_ == Reading::linger;
+    case Timeout::write: break;
+  }
+  return true;
 }
 
 void Connection::handle_timeout(Timeout kind) {
@@ -135,7 +164,8 @@ void Connection::drain() {
     return;  // its next answer says `Connection: close`
   }
   if (requests_ != 0 && io_.now() - idle_since_ >= drain_grace) {
-    return close(Departure::server_stopped);
+    io_.deadlines().disarm(read_deadline_);
+    return on_timeout(Timeout::drain);
   }
   io_.deadlines().arm(read_deadline_, Timeout::drain, io_.now());
 }

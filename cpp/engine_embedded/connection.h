@@ -72,6 +72,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   /// afterwards, and closes the connection instead of ending the process if memory runs out.
   template <typename Action>
   void handle(Action action);
+  /// Whether what a time limit is set for has not come. `requests`: so many had, before a look.
+  bool still_due(Timeout kind, unsigned requests) const;
   void handle_timeout(Timeout kind);
   bool wants_input() const {
     return pause_ == Pause::none && reading_ != Reading::done && reading_ != Reading::closed &&
@@ -86,7 +88,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   bool idle() const { return pipeline_.empty() && reading_ == Reading::head && carried_.empty(); }
 
   // connection_input.cpp: from bytes to requests that are handed over or refused
-  void receive_input();
+  /// False: nothing has come.
+  bool receive_input();
   void resume_body(Http1Exchange& exchange);
   void refuse_unqueued(Http1Exchange& exchange);
   void consume_input();

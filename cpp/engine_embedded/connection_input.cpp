@@ -21,29 +21,34 @@ bool is_safe(std::string_view method) {
 
 // ---------------------------------------------------------------------------- reading
 
-void Connection::receive_input() {
+bool Connection::receive_input() {
   const auto buffer = io_.read_buffer();
   const Transfer transfer = channel_.receive(buffer);
   // TLS may have had something to say itself, which the socket did not take.
   if (!channel_.flushed() && !waiting_writable_) wait_writable();
   switch (transfer.status) {
-    case Transfer::Status::would_block: return;
-    case Transfer::Status::failed: return close(Departure::client_closed);
-    case Transfer::Status::end_of_stream: return on_end_of_stream();
+    case Transfer::Status::would_block: return false;
+    case Transfer::Status::failed: close(Departure::client_closed); return true;
+    case Transfer::Status::end_of_stream: on_end_of_stream(); return true;
     case Transfer::Status::ok: break;
   }
   const std::string_view input(buffer.data(), transfer.bytes);
   if (reading_ == Reading::linger) {
-    if (transfer.bytes >= discard_left_) return close(Departure::client_closed);
-    discard_left_ -= transfer.bytes;
+    if (transfer.bytes >= discard_left_) {
+      close(Departure::client_closed);
+    } else {
+      discard_left_ -= transfer.bytes;
+    }
   } else if (carried_.empty()) {
     const std::size_t used = consume(input);
-    if (reading_ == Reading::closed) return;
-    if (reading_ != Reading::linger) carried_.assign(input.substr(used));
+    if (reading_ != Reading::closed && reading_ != Reading::linger) {
+      carried_.assign(input.substr(used));
+    }
   } else {
     carried_.append(input);
     consume_input();
   }
+  return true;
 }
 
 void Connection::consume_input() {

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "core/complaints.h"
+#include "core/engine_figures.h"
+#include "core/unread_input.h"
 #include "engine_proxygen/acceptor.h"
 #include "tls/context.h"
 
@@ -91,6 +93,17 @@ void Arrival::handshakeErr(folly::AsyncSSLSocket*,
                   reason_of(error.what()));
 }
 
-void Arrival::timeoutExpired() noexcept { acceptor_.close(*this, Complaints::late); }
+int Arrival::descriptor() const {
+  return transport_ ? transport_->getNetworkSocket().toFd() : socket_.get();
+}
+
+void Arrival::timeoutExpired() noexcept {
+  if (!std::exchange(late_, true) && has_unread_input(descriptor())) {
+    // Its client has just spoken, perhaps while this process did not run: once more.
+    acceptor_.getEventBase()->timer().scheduleTimeout(this, drain_grace);
+    return;
+  }
+  acceptor_.close(*this, Complaints::late);
+}
 
 }  // namespace prowingen::proxygen_engine

@@ -57,6 +57,7 @@ class Arrival final : private folly::EventHandler,
                     const folly::AsyncSocketException& error) noexcept override;
   void read_header();
   void begin_handshake();
+  int descriptor() const;
 
   Acceptor& acceptor_;
   UniqueFd socket_;
@@ -64,6 +65,7 @@ class Arrival final : private folly::EventHandler,
   const AcceptInfo accept_info_;
   ProxyHeaderReader reader_;
   Awaited awaited_ = Awaited::header;
+  bool late_ = false;
   bool over_ = false;                           // closing the transport calls back
   folly::AsyncSSLSocket::UniquePtr transport_;  // once the handshake has begun
 };

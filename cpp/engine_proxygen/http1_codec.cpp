@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/engine_figures.h"
+#include "core/unread_input.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_handler.h"
 #include "http/request_policy.h"
@@ -11,6 +12,9 @@
 
 namespace prowingen::proxygen_engine {
 namespace {
+
+// Several turns of a loop, and little to whoever waits for the end of a connection.
+constexpr std::chrono::milliseconds look_again_time{50};
 
 thread_local Http1Codec* announcing = nullptr;
 
@@ -228,6 +232,7 @@ void Http1Codec::await(Awaited awaited) {
                                                                : options.header_timeout);
   if (draining_ && awaited != Awaited::head) time = std::min(time, drain_grace);
   awaited_ = awaited;
+  looks_again_ = false;
   thread_.loop().timer().scheduleTimeout(this, time);
 }
 
@@ -243,10 +248,21 @@ void Http1Codec::drain() {
   if (awaited_ == Awaited::first_request) return await(awaited_);
   const auto idle = to_milliseconds(options.keep_alive_timeout) - getTimeRemaining();
   const auto grace = std::max(drain_grace - idle, std::chrono::milliseconds::zero());
+  looks_again_ = false;
   thread_.loop().timer().scheduleTimeout(this, std::min(grace, getTimeRemaining()));
 }
 
+bool Http1Codec::has_unread_input() const {
+  const auto* socket = session_->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  return socket != nullptr && prowingen::has_unread_input(socket->getNetworkSocket().toFd());
+}
+
 void Http1Codec::timeoutExpired() noexcept {
+  if (!std::exchange(looks_again_, true) && has_unread_input()) {
+    // The session reads it in the loop's next turn.
+    thread_.loop().timer().scheduleTimeout(this, look_again_time);
+    return;
+  }
   // It may have stopped reading by now, and end with this; its own callers hold one too.
   const folly::DelayedDestruction::DestructorGuard guard(session_);
   if (awaited_ == Awaited::head) {

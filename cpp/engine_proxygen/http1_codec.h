@@ -118,6 +118,7 @@ class Http1Codec final : public px::HTTP1xCodec,
   void timeoutExpired() noexcept override;
   void await(Awaited awaited);
   void await_next_request();
+  bool has_unread_input() const;
   void end_connection();
 
   EventThread& thread_;
@@ -130,6 +131,7 @@ class Http1Codec final : public px::HTTP1xCodec,
   bool paused_ = false;
   bool request_pending_ = false;
   Awaited awaited_ = Awaited::first_request;    // while the timer runs
+  bool looks_again_ = false;                    // the time is over, but something had come
   std::size_t scanned_ = 0;                     // of a head that is not whole: bytes looked at
   std::unique_ptr<px::HTTPMessage> message_;    // of a request that has begun
   std::shared_ptr<HandledExchange> incoming_;   // until its handler takes it
