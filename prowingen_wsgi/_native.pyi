@@ -54,6 +54,7 @@ class Server(metaclass=_Pybind11Type):
         *,
         lifeline: int,
         status_pipe: int,
+        tells_ready: bool,
         max_requests: int,
         grace: float,
         ticket_key: bytes,
@@ -65,6 +66,8 @@ class Server(metaclass=_Pybind11Type):
             SIGTERM, and after `grace` seconds it exits.
         status_pipe: a descriptor that "L" is written to when `max_requests` (0: no limit) requests
             were taken.
+        tells_ready: "R" is written to it, too, just before the first connection is accepted; if
+            nobody reads there any more, the process gets SIGTERM.
         ticket_key: of `new_ticket_key`; processes with the same one resume each other's TLS
             sessions. ValueError if it is none and TLS is spoken.
         """

@@ -128,7 +128,9 @@ class Server:
     def supervised_by(self, introduce: Callable[[_native.Server], None]) -> None:
         """Lets a supervisor see the native side of this process, just before the start.
 
-        The supervisor tells of starts and stops; this then does so for debugging only.
+        The supervisor tells of starts and stops; this then does so for debugging only. A process
+        that is told to stop twice, by its supervisor and as one of a group, does so once: SIGQUIT
+        alone makes `run` hurry. Its handlers stay, so that no signal cuts the process's exit.
         """
         self._supervision = introduce
         self._milestone = logging.DEBUG
@@ -239,7 +241,7 @@ class Server:
                 return True
             if left <= 0:
                 return False
-            if any(self._obey(number) for number in self._signals.pending()):
+            if any(self._obey_at_once(number) for number in self._signals.pending()):
                 self._deadline = time.monotonic()
 
     def _join(self, seconds: float) -> bool:
@@ -273,7 +275,8 @@ class Server:
         closes what still runs at once. SIGUSR1 reopens the logs. Signals are handled in the main
         thread only, and the handlers before are put back; in another thread this waits for `stop`.
         """
-        with self._signals.installed((*stop_signals, REOPEN_SIGNAL)):
+        supervised = self._supervision is not None
+        with self._signals.installed((*stop_signals, REOPEN_SIGNAL), for_good=supervised):
             if self._state is _State.created:
                 self.start()
             if on_start is not None:
@@ -304,6 +307,10 @@ class Server:
         if number == REOPEN_SIGNAL:
             self.reopen_logs()
         return number in STOP_SIGNALS
+
+    def _obey_at_once(self, number: Signals) -> bool:
+        """The same during a stop. True if that is to close everything at once."""
+        return self._obey(number) and (number == QUIT_SIGNAL or self._supervision is None)
 
     def reopen_logs(self) -> None:
         """Opens the access log's file anew, after a rotation."""

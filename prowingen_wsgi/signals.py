@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,14 +21,21 @@ QUIT_SIGNAL = signal.SIGQUIT
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, QUIT_SIGNAL)
 REOPEN_SIGNAL = signal.SIGUSR1
 
+_LOOK = 0.2
+
 
 class SignalQueue:
     def __init__(self) -> None:
         self._items: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
 
     @contextmanager
-    def installed(self, handled: Iterable[signal.Signals]) -> Iterator[None]:
-        """Handles these signals by queueing them. Does nothing but in the main thread."""
+    def installed(
+        self, handled: Iterable[signal.Signals], *, for_good: bool = False
+    ) -> Iterator[None]:
+        """Handles these signals by queueing them. Does nothing but in the main thread.
+
+        for_good: also afterwards, where nobody takes them out of the queue.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -36,7 +43,7 @@ class SignalQueue:
         try:
             yield
         finally:
-            for number, original in originals.items():
+            for number, original in originals.items() if not for_good else ():
                 # None: a handler that was not installed from Python, and cannot be from here.
                 signal.signal(number, signal.SIG_DFL if original is None else original)
 
@@ -49,7 +56,12 @@ class SignalQueue:
 
     def next(self) -> signal.Signals | None:
         """Waits for a signal or for `wake`; handlers run meanwhile."""
-        return self._items.get()
+        while True:
+            # The kernel may give a signal to another thread, as to one of a process that was
+            # stopped, or together with the next one. Python runs its handler in this one, which
+            # that does not wake.
+            with suppress(queue.Empty):
+                return self._items.get(timeout=_LOOK)
 
     def pending(self) -> Iterator[signal.Signals]:
         """Takes the signals that have arrived, without waiting."""

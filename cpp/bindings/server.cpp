@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -93,7 +94,8 @@ class Server {
 
   // What a supervisor wants of one of its processes; before start().
   void supervise(Scoreboard& scoreboard, std::size_t slot, int lifeline, int status_pipe,
-                 std::uint64_t max_requests, double grace, const py::bytes& ticket_key) {
+                 bool tells_ready, std::uint64_t max_requests, double grace,
+                 const py::bytes& ticket_key) {
     if (engine_) throw std::runtime_error("the server has been started already");
     if (tls_) tls_->share_tickets(std::string_view(ticket_key));
     slot_ = &scoreboard.slot(slot);
@@ -101,6 +103,7 @@ class Server {
     lifeline_ = UniqueFd(lifeline);
     grace_ = std::chrono::duration_cast<std::chrono::milliseconds>(to_duration(grace));
     status_pipe_ = status_pipe;
+    tells_ready_ = tells_ready;
     max_requests_ = max_requests;
   }
 
@@ -124,6 +127,11 @@ class Server {
                                  std::move(listeners_));
     running_engine_ = engine_.get();
     started_by_ = ::getpid();
+    // Before the first connection, so that whatever becomes of that the supervisor knows that this
+    // process could start.
+    if (tells_ready_ && !tell_supervisor('R')) {
+      ::kill(::getpid(), SIGTERM);  // nobody counts on it: it is to answer what comes, and to leave
+    }
     engine_->start();
     if (slot_ != nullptr) {
       reporter_ = std::make_unique<Reporter>(*slot_, std::move(lifeline_), grace_,
@@ -283,10 +291,10 @@ class Server {
   // Tells the supervisor, once, that it may replace this process.
   void note_request_limit() {
     if (++requests_ < max_requests_ || limit_told_.exchange(true)) return;
-    constexpr char limit_reached = 'L';
-    // Nobody to tell if it is gone; the lifeline sees to that.
-    static_cast<void>(!::write(status_pipe_, &limit_reached, 1));
+    tell_supervisor('L');  // if it is gone, the lifeline sees to that
   }
+
+  bool tell_supervisor(char what) const { return ::write(status_pipe_, &what, 1) == 1; }
 
   void open_access_log(std::shared_ptr<LogSink> sink) {
     auto log = std::make_unique<AccessLog>(
@@ -335,6 +343,7 @@ class Server {
   UniqueFd lifeline_;
   std::chrono::milliseconds grace_{};
   int status_pipe_ = -1;
+  bool tells_ready_ = false;
   std::uint64_t max_requests_ = 0;
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<bool> limit_told_{false};
@@ -398,8 +407,8 @@ void bind_server(py::module_& m) {
            py::arg("errors") = py::none(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
-           py::arg("lifeline"), py::arg("status_pipe"), py::arg("max_requests"), py::arg("grace"),
-           py::arg("ticket_key"), py::keep_alive<1, 2>(),
+           py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),
+           py::arg("max_requests"), py::arg("grace"), py::arg("ticket_key"), py::keep_alive<1, 2>(),
            "Makes this the server of a supervised process; before start().")
       .def("start", &Server::start,
            "Starts the native threads and accepts connections. Call it after the last fork.")

@@ -131,6 +131,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             self._place.slot,
             lifeline=os.dup(self._place.lifeline),
             status_pipe=self.PIPE[1],
+            tells_ready=False,
             max_requests=self.max_requests if self.cfg.max_requests else 0,
             grace=self.config.graceful_timeout + _ORPHAN_MARGIN,
             ticket_key=self._place.ticket_key,

@@ -14,17 +14,13 @@ from ..loader import LOAD_ERRORS, explain
 from ..server import Server
 from .generation import worker_count
 from .process_exit import ProcessExit, warn_of_remaining_threads
+from .worker import BOOT_FAILED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from .. import _native
     from .generation import Generation
-
-READY, LIMIT = b"R", b"L"
-"""What a worker writes to its status pipe: it serves; it has taken `max_requests`."""
-BOOT_FAILED = 3
-"""The exit code of a worker that could not start; it has said why."""
 
 # What threads may need beyond `graceful_timeout` before an orphan just exits, in seconds.
 _ORPHAN_MARGIN = 5.0
@@ -49,7 +45,15 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
     """Serves until the supervisor says otherwise; the exit code.
 
     app: the application, if it is loaded already; this process is then who it should be, too.
+    While it is loaded, signals have their default actions: nothing can hold up a stop. They are
+    handled before the first connection can be accepted, and for as long as the process lives.
     """
+    serves = False
+
+    def has_started() -> None:
+        nonlocal serves
+        serves = True
+
     config = generation.config
     faulthandler.enable()  # SIGABRT from the supervisor shows what a stuck worker is doing
     try:
@@ -63,15 +67,12 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
             multiprocess=worker_count(config) > 1,
         )
         server.supervised_by(lambda native: _introduce(native, post, generation))
-        server.start()
+        server.run((signal.SIGTERM, signal.SIGQUIT), on_start=has_started)
     except (*LOAD_ERRORS, ConfigError, OSError, RuntimeError) as error:
+        if serves:
+            raise
         print_error(explain(error))
         return BOOT_FAILED
-    os.write(post.status, READY)
-    try:
-        server.run((signal.SIGTERM, signal.SIGQUIT))
-    finally:
-        server.stop()
     if server.abandoned:
         ProcessExit().exit_now()
     warn_of_remaining_threads()
@@ -85,6 +86,7 @@ def _introduce(native: _native.Server, post: Post, generation: Generation) -> No
         post.number,
         lifeline=os.dup(post.lifeline),
         status_pipe=post.status,
+        tells_ready=True,
         max_requests=generation.draw_request_limit(),
         grace=config.graceful_timeout + _ORPHAN_MARGIN,
         ticket_key=generation.ticket_key,
