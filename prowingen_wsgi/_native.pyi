@@ -99,6 +99,9 @@ class Server(metaclass=_Pybind11Type):
 def check_tls(options: dict[str, Any]) -> None:
     """Reads certificates and keys as a server does. Raises ValueError for those it cannot use."""
 
+def check_spool(options: dict[str, Any]) -> None:
+    """Makes a file where a server keeps request bodies. Raises ValueError where it cannot."""
+
 def new_ticket_key() -> bytes:
     """A secret for processes that are to resume each other's TLS sessions."""
 

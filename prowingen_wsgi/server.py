@@ -25,6 +25,7 @@ from .configuration.config import Config, ConfigError
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
+from .spooling import check_spool_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,8 +65,9 @@ class Server:
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
     Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
-    engine is not built in, a certificate cannot be used, or an option is set that only the command
-    has (workers and what belongs to them), and TypeError if `app` or `access_log` cannot be called.
+    engine is not built in, a certificate or `spool_dir` cannot be used, or an option is set that
+    only the command has (workers and what belongs to them), and TypeError if `app` or `access_log`
+    cannot be called.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Server:
             self.config.check_embedded()
         self.engine = choose_engine(self.config)
         check_certificates(self.config)
+        check_spool_dir(self.config)
         self._app = app
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)

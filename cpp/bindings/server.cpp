@@ -16,6 +16,7 @@
 #include "bindings/engine_table.h"
 #include "core/log_channel.h"
 #include "core/options.h"
+#include "core/spool_file.h"
 #include "core/work_queue.h"
 #include "listener/handler.h"
 #include "processes/accept_share.h"
@@ -56,6 +57,10 @@ Options read_options(const py::dict& values) {
   return options;
 }
 
+std::shared_ptr<Spool> make_spool(const Options& options, Spool::Report report) {
+  return std::make_shared<Spool>(options.spool_dir, options.max_spool, std::move(report));
+}
+
 std::unique_ptr<tls::Context> make_tls(const Options& options) {
   if (options.certfile.empty()) {
     if (!options.keyfile.empty()) throw std::invalid_argument("keyfile: it needs certfile");
@@ -80,6 +85,10 @@ class Server {
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
+        spool_(make_spool(options_,
+                          [channel = channel_](std::string text) {
+                            channel->add(Severity::error, std::move(text));
+                          })),
         application_(make_adapter(app, interface, multiprocess, errors)) {
     for (const auto& [fd, description] : listeners) {
       listeners_.push_back({UniqueFd(fd), description});
@@ -119,9 +128,15 @@ class Server {
     queue_ = std::make_unique<WorkQueue>(Scheduler::Rules{}, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
-    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_,
-                                               access_log_.get(), report, accept_share_.get()},
-                                 std::move(listeners_));
+    engine_ =
+        engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, access_log_.get(),
+                                         report, accept_share_.get(), spool_},
+                           std::move(listeners_));
+    if (spool_->directory().empty()) {
+      report(Severity::warning,
+             "there is no temporary directory: request bodies without a length are limited to 64 "
+             "KiB, unless spool_dir names one or chunked_body is stream");
+    }
     running_engine_ = engine_.get();
     started_by_ = ::getpid();
     engine_->start();
@@ -258,6 +273,8 @@ class Server {
     stats["queue_length"] = queue.queue_length;
     stats["workers_running"] = queue.workers_running;
     stats["worker_wakes"] = queue.wakes;
+    stats["bodies_spooled"] = spool_->files();
+    stats["spooled_bytes"] = spool_->bytes();
     stats["application_blocks"] = static_cast<int>(queue.application_blocks);
     return stats;
   }
@@ -328,6 +345,7 @@ class Server {
   const py::object log_;
   const py::object access_log_callable_;
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
+  const std::shared_ptr<Spool> spool_;
   std::vector<ListenerSpec> listeners_;
   // Of a supervised process.
   Scoreboard::Slot* slot_ = nullptr;
@@ -375,6 +393,10 @@ void bind_tls(py::module_& m) {
       "check_tls", [](const py::dict& options) { make_tls(read_options(options)); },
       py::arg("options"),
       "Reads certificates and keys as a server does. Raises ValueError for those it cannot use.");
+  m.def(
+      "check_spool", [](const py::dict& options) { make_spool(read_options(options), {}); },
+      py::arg("options"),
+      "Makes a file where a server keeps request bodies. Raises ValueError where it cannot.");
   m.def(
       "new_ticket_key", [] { return py::bytes(tls::new_ticket_key()); },
       "A secret for processes that are to resume each other's TLS sessions.");

@@ -28,6 +28,7 @@ class AcceptShare;
 class AccessLog;
 class Exchange;
 class Proxies;
+class Spool;
 struct Options;
 
 /// Where an engine hands over requests that are ready for a worker. Any I/O thread.
@@ -74,6 +75,7 @@ struct EngineContext {
   /// Reports something an administrator should know. Any thread, never blocks.
   std::function<void(Severity, std::string)> report;
   AcceptShare* accept_share = nullptr;  // null: no other process has the sockets
+  std::shared_ptr<Spool> spool;         // where bodies that wait for their end are kept
 };
 
 struct EngineCounters {

@@ -59,6 +59,19 @@ std::string_view describe(Departure departure) {
   return "unknown";
 }
 
+Exchange::Intake Exchange::store_body(std::string_view bytes, std::optional<std::size_t> most,
+                                      const std::shared_ptr<Spool>& spool) {
+  if (stored_.add(bytes, spool)) {
+    if (!most) return Intake::refuse;
+    stored_.add_to_memory(bytes);
+  } else if (!most || stored_.size() < *most) {
+    return Intake::read_on;
+  }
+  const std::lock_guard lock(mutex_);
+  intake_paused_ = true;
+  return Intake::pause;
+}
+
 Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_water) {
   bool was_empty;
   Intake intake = Intake::read_on;
@@ -86,7 +99,12 @@ void Exchange::finish_body() {
 
 bool Exchange::body_ready() const {
   const std::lock_guard lock(mutex_);
-  return has_body_news();
+  return state_ == departed || (has_body_news() && !stored_.next_is_in_file());
+}
+
+std::size_t Exchange::body_memory() const {
+  const std::lock_guard lock(mutex_);
+  return stored_.memory() + incoming_.capacity();
 }
 
 Exchange::Read Exchange::read_body(std::string& buffer) {
@@ -102,8 +120,18 @@ Exchange::Read Exchange::read_body(std::string& buffer) {
   changed_.wait(lock, [this] { return has_body_news(); });
   if (state_ == departed) return Read::departed;
   // Of an exchange that came to its own end, what had arrived by then can still be read.
-  if (incoming_.empty()) return body_finished_ ? Read::end : Read::departed;
-  buffer.swap(incoming_);
+  if (!stored_.empty()) {
+    // Of the stored body only its memory is looked at by others.
+    const bool from_disk = stored_.next_is_in_file();
+    if (from_disk) lock.unlock();
+    if (stored_.take(buffer)) return Read::failed;
+    if (from_disk) lock.lock();
+    if (!stored_.empty()) return Read::bytes;  // no more is wanted yet
+  } else if (incoming_.empty()) {
+    return body_finished_ ? Read::end : Read::departed;
+  } else {
+    buffer.swap(incoming_);
+  }
   const bool resume = intake_paused_ && !over();
   intake_paused_ = false;
   lock.unlock();
@@ -235,6 +263,7 @@ void Exchange::recycle() {
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
   departure_ = Departure::none;
+  stored_.clear(merge_limit);
   incoming_.clear();
   if (incoming_.capacity() > merge_limit) incoming_.shrink_to_fit();
   body_finished_ = intake_paused_ = body_asked_for_ = false;

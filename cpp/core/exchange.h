@@ -13,7 +13,8 @@
 //
 // Ownership of the parts: the I/O thread fills `request` and `peer` before `submit`, after which
 // they are constant. `response` belongs to the worker until its first push(), then to the I/O
-// thread. Everything else is guarded by the mutex.
+// thread. What is stored of the body is filled by the I/O thread before `submit` and read by the
+// worker afterwards. Everything else is guarded by the mutex.
 #pragma once
 
 #include <chrono>
@@ -21,11 +22,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/chunk.h"
+#include "core/stored_body.h"
 #include "http/message.h"
 #include "http/response_policy.h"
 
@@ -124,21 +127,32 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   SteadyTime finished_at;
 
   // ---- request body, I/O thread
-  enum class Intake : std::uint8_t { read_on, pause };
-  /// Adds body bytes; `pause` when more than `high_water` of them wait to be read.
+  enum class Intake : std::uint8_t { read_on, pause, refuse };
+  /// Before submit(): adds body bytes, of which few stay in memory. `pause` when `most` of them
+  /// wait to be read, or there is no room for more on the disk; without `most` the body has to
+  /// come to its end, so that the exchange is to be refused then.
+  Intake store_body(std::string_view bytes, std::optional<std::size_t> most,
+                    const std::shared_ptr<Spool>& spool);
+  /// After it: adds body bytes; `pause` when more than `high_water` of them wait to be read.
   Intake append_body(std::string_view bytes, std::size_t high_water);
   /// The body is complete, its trailer section checked.
   void finish_body();
-  void reserve_body(std::size_t size) { incoming_.reserve(size); }
+  void reserve_body(std::uint64_t size) { stored_.reserve(size); }
+  /// What store_body() has added.
+  std::uint64_t stored_body_size() const { return stored_.size(); }
 
   // ---- request body, worker
-  enum class Read : std::uint8_t { bytes, end, departed };
+  enum class Read : std::uint8_t { bytes, end, departed, failed };
   /// Replaces `buffer` by the bytes that have arrived; waits for some if there are none. `departed`
-  /// once no more can come. Releases no GIL: the caller does, when body_ready() says that it would
-  /// wait.
+  /// once no more can come; `failed` if they cannot be read back from the disk. Releases no GIL:
+  /// the caller does, when body_ready() says that it would wait.
   Read read_body(std::string& buffer);
   /// True if read_body() would return at once.
   bool body_ready() const;
+
+  // ---- request body, any thread
+  /// Bytes of memory that the body takes, what a worker has read of it left out.
+  std::size_t body_memory() const;
 
   // ---- response, worker
   enum class Push : std::uint8_t { ok, full, departed };
@@ -190,14 +204,17 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
            state_ == ExchangeState::departed;
   }
   /// read_body() has something to return: bytes, the body's end, or the exchange's.
-  bool has_body_news() const { return !incoming_.empty() || body_finished_ || over(); }
+  bool has_body_news() const {
+    return !stored_.empty() || !incoming_.empty() || body_finished_ || over();
+  }
 
   Transport& transport_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // body arrived, output taken, over
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
-  // request body
+  // request body: what came before submit(), and what comes after it
+  StoredBody stored_;
   std::string incoming_;
   bool body_finished_ = false;
   bool intake_paused_ = false;

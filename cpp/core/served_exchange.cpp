@@ -1,13 +1,40 @@
 #include "core/served_exchange.h"
 
+#include <optional>
+#include <string>
+
+#include "core/engine.h"
+#include "core/options.h"
+
 namespace prowingen {
 
 void ServedExchange::renew() {
   recycle();
   keep_alive = true;
-  submitted = head_written = false;
+  submitted = head_written = waits_whole = length_declared_ = false;
   framing = ResponseFraming::none;
   bytes_in = bytes_out = body_bytes_out = 0;
+}
+
+void ServedExchange::expect_body(const RequestSemantics& semantics, const Options& options) {
+  length_declared_ = semantics.framing == BodyFraming::content_length;
+  if (length_declared_) return reserve_body(semantics.content_length);
+  waits_whole = options.chunked_body == "spool";
+  // The application is given content, and not chunks (RFC 9112 section 7.1.3).
+  if (semantics.framing == BodyFraming::chunked) request.remove_fields("Transfer-Encoding");
+}
+
+Exchange::Intake ServedExchange::take_in(std::string_view bytes, const EngineContext& context) {
+  const std::size_t most = context.options.body_buffer;
+  if (submitted) return append_body(bytes, most);
+  return store_body(bytes, waits_whole ? std::nullopt : std::optional(most), context.spool);
+}
+
+void ServedExchange::end_body() {
+  if (has_body && !submitted && !length_declared_) {
+    request.add_field("Content-Length", std::to_string(stored_body_size()));
+  }
+  finish_body();
 }
 
 }  // namespace prowingen

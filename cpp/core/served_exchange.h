@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,10 @@
 #include "http/response_policy.h"
 
 namespace prowingen {
+
+struct EngineContext;
+struct Options;
+struct RequestSemantics;
 
 class ServedExchange : public Exchange {
  public:
@@ -24,9 +29,22 @@ class ServedExchange : public Exchange {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;  // as framed for the wire
   std::uint64_t body_bytes_out = 0;
+  /// The body has to be whole before a worker is taken: nobody else asks for it before that.
+  bool waits_whole = false;
+
+  // ---- the request's body
+  /// Its head is accepted, and a body may follow.
+  void expect_body(const RequestSemantics& semantics, const Options& options);
+  /// Adds bytes. `pause`: no more until a worker reads; one is to be taken now.
+  Intake take_in(std::string_view bytes, const EngineContext& context);
+  /// The body is complete. If no worker is on it yet, its length is known to the application.
+  void end_body();
 
  protected:
   void renew();
+
+ private:
+  bool length_declared_ = false;
 };
 
 /// Exchanges that are over and serve again, their capacities kept.

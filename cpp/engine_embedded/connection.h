@@ -131,6 +131,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   const Refusal* refusal_ = nullptr;  // answered when the pipeline is empty
   ExchangePtr refused_;               // for the access log
   bool continue_due_ = false;         // 100 Continue is due when incoming_'s body is first read
+  bool body_not_stored_ = false;      // of incoming_, which is to be refused
   std::uint64_t discard_left_ = 0;
 
   std::size_t taken_ = 0;

@@ -142,23 +142,26 @@ void Connection::on_head(bool request_done) {
   reading_ = Reading::body;
   exchange.has_body = true;
   exchange.expects_continue = continue_due_ = semantics.expects_continue;
+  exchange.expect_body(semantics, io_.options());
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
-    exchange.reserve_body(static_cast<std::size_t>(
-        std::min<std::uint64_t>(semantics.content_length, io_.options().body_buffer)));
   }
-  if (continue_due_) {
+  if (continue_due_ && !exchange.waits_whole) {
     // The client may be waiting for the application to ask for the body.
     dispatch(incoming_);
-  } else {
-    io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
-  }
+  } else if (!continue_due_ || pipeline_.empty()) {
+    resume_body(exchange);
+  }  // else: an interim answer comes behind the answers before it
 }
 
 std::size_t Connection::consume_body(std::string_view input) {
   const auto progress = parser_->parse_body(input);
   if (reading_ == Reading::linger || reading_ == Reading::closed) return progress.consumed;
   if (incoming_) incoming_->bytes_in += progress.consumed;
+  if (body_not_stored_) {
+    refuse(refusal(RequestFault::body_not_stored));
+    return input.size();
+  }
   switch (progress.outcome) {
     case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
     case RequestParser::Outcome::request_done: on_body_end(); break;
@@ -178,14 +181,19 @@ void Connection::on_body(std::string_view bytes) {
     if (discard_left_ == 0) shut_down_gracefully();
     return;
   }
+  if (body_not_stored_) return;
   continue_due_ = false;
   Http1Exchange& exchange = *incoming_;
   if (exchange.body_left) *exchange.body_left -= bytes.size();
-  if (exchange.append_body(bytes, io_.options().body_buffer) == Exchange::Intake::pause) {
-    // More than a worker is spared: from here on it takes part.
-    pause_ = Pause::body;
-    io_.deadlines().disarm(read_deadline_);
-    if (!exchange.submitted && held_ != incoming_) dispatch(incoming_);
+  switch (exchange.take_in(bytes, io_.context())) {
+    case Exchange::Intake::read_on: break;
+    case Exchange::Intake::pause:
+      // More than a worker is spared: from here on it takes part.
+      pause_ = Pause::body;
+      io_.deadlines().disarm(read_deadline_);
+      if (!exchange.submitted && held_ != incoming_) dispatch(incoming_);
+      break;
+    case Exchange::Intake::refuse: body_not_stored_ = true; break;
   }
 }
 
@@ -201,7 +209,7 @@ void Connection::on_body_end() {
     return;
   }
   exchange->body_left = 0;
-  exchange->finish_body();
+  exchange->end_body();
   if (held_ == exchange) {
     if (reading_ == Reading::head) pause_ = Pause::pipeline;
   } else if (!exchange->submitted) {

@@ -149,6 +149,8 @@ void Connection::after_answer() {
       return send_refusal();
     } else if (last_answer_ && !(incoming_ && reading_ == Reading::body)) {
       return shut_down_gracefully();
+    } else if (continue_due_ && incoming_ && incoming_->waits_whole) {
+      resume_body(*incoming_);
     } else if (reading_ == Reading::head && carried_.empty() && !read_deadline_.armed()) {
       idle_since_ = io_.now();
       io_.deadlines().arm(read_deadline_, io_.draining() ? Timeout::drain : Timeout::keep_alive,

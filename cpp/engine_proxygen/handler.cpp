@@ -31,12 +31,8 @@ void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
   if (!body_may_follow()) return;
   // Soon and not now: the request's end may be in the same frame.
   if (exchange_->refusal != nullptr) return thread_.output_ready(exchange_, false);
-  if (exchange_->body_left != 0) {
-    exchange_->reserve_body(static_cast<std::size_t>(
-        std::min<std::uint64_t>(exchange_->body_left, thread_.options().body_buffer)));
-  }
-  // The client may be waiting for the application to ask for the body.
-  if (continue_due_) return dispatch();
+  // The client may be waiting for the application to ask for the body, or for the server.
+  if (continue_due_) return exchange_->waits_whole ? thread_.body_wanted(exchange_) : dispatch();
   start_body_timer();
 }
 
@@ -59,8 +55,11 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   if (!exchange_->submitted) exchange_->has_body = true;
   auto intake = Exchange::Intake::read_on;
   for (const auto range : *body) {
-    intake = exchange_->append_body({reinterpret_cast<const char*>(range.data()), range.size()},
-                                    thread_.options().body_buffer);
+    intake = exchange_->take_in({reinterpret_cast<const char*>(range.data()), range.size()},
+                                thread_.context());
+    if (intake == Exchange::Intake::refuse) {
+      return refuse(prowingen::refusal(RequestFault::body_not_stored));
+    }
   }
   if (intake == Exchange::Intake::pause) {
     // More than a worker is spared: from here on it takes part.
@@ -74,7 +73,7 @@ void Handler::onEOM() noexcept {
   on_request_whole();
   if (answered_ || refused_) return;
   if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
-  exchange_->finish_body();
+  exchange_->end_body();
   dispatch();
 }
 

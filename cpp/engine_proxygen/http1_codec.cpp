@@ -124,6 +124,7 @@ std::size_t Http1Codec::read_head(std::string_view input) {
   exchange.keep_alive = semantics.keep_alive;
   exchange.has_body = semantics.framing != BodyFraming::none;
   exchange.expects_continue = semantics.expects_continue;
+  if (exchange.has_body) exchange.expect_body(semantics, thread_.options());
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
   }

@@ -25,6 +25,7 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread,
     exchange.peer = thread.context().proxies.ends_of(exchange.request, exchange.peer);
   }
   exchange.expects_continue = semantics.expects_continue;
+  exchange.expect_body(semantics, thread.options());
   exchange.has_body = semantics.content_length != 0;
   exchange.body_left = semantics.content_length;
   return made;

@@ -49,6 +49,9 @@ class RequestHead {
     fields_.push_back({store(name), store(value)});
   }
 
+  /// Removes every field called `name` (ASCII case-insensitive).
+  void remove_fields(std::string_view name);
+
   std::string_view method() const { return view(method_); }
   /// The request target exactly as sent (RFC 9112 section 3.2).
   std::string_view target() const { return view(target_); }

@@ -16,6 +16,7 @@ constexpr std::string_view title_of(int status) {
     case 431: return "Request Header Fields Too Large";
     case 501: return "Not Implemented";
     case 505: return "HTTP Version Not Supported";
+    case 507: return "Insufficient Storage";
     default: return "";
   }
 }
@@ -76,6 +77,8 @@ constexpr std::array rows{
         "RFC 9110 10.1.1"),
     // body
     Row(body_too_large, 413, "the content is too large", "RFC 9110 15.5.14"),
+    Row(body_not_stored, 507, "there is no room for content whose length is not known",
+        "RFC 4918 11.5"),
     Row(bad_chunk, 400, "a chunk is malformed", "RFC 9112 7.1"),
     Row(bad_chunk_extension, 400, "a chunk extension is malformed", "RFC 9112 7.1.1"),
     Row(chunk_extension_too_long, 400, "a chunk extension is too long", "RFC 9112 7.1.1"),

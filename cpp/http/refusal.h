@@ -61,6 +61,7 @@ enum class RequestFault : std::uint8_t {
   unknown_expectation,
   // body
   body_too_large,
+  body_not_stored,
   bad_chunk,
   bad_chunk_extension,
   chunk_extension_too_long,

@@ -116,6 +116,9 @@ class Stream {
     if (detached_ && !check_open()) return Fill::error;
     switch (outcome) {
       case Exchange::Read::departed: raise_departed(*exchange); return Fill::error;
+      case Exchange::Read::failed:
+        PyErr_SetString(PyExc_OSError, "wsgi.input: the body cannot be read back from its file");
+        return Fill::error;
       case Exchange::Read::end: exchange_.reset(); return Fill::end;
       case Exchange::Read::bytes: block_ = std::move(block); return Fill::more;
     }

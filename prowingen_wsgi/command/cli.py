@@ -65,6 +65,10 @@ def _run(arguments: Arguments) -> int:
             from ..certificates import check_certificates  # most errors need no native module
 
             check_certificates(program.config)
+        if program.config.spool_dir:
+            from ..spooling import check_spool_dir
+
+            check_spool_dir(program.config)
         app = program.load()
         print("\n".join(_table(_option_rows(command, app))))
         return SUCCESS

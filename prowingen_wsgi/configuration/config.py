@@ -307,6 +307,28 @@ class Config:
         "streamed",
         group="Buffers",
     )
+    chunked_body: str = _option(
+        "spool",
+        Choice(("spool", "stream")),
+        "a request body without a Content-Length: spool: it arrives whole before a worker is "
+        "taken, and the application is told its length; stream: the application reads while it "
+        "arrives, and may answer meanwhile",
+        group="Buffers",
+    )
+    spool_dir: str = _option(
+        "",
+        _PATH,
+        "where request bodies of more than 64 KiB are kept until a worker is taken, in files "
+        "without a name; empty: the system's temporary directory",
+        group="Buffers",
+    )
+    max_spool: int = _option(
+        0,
+        Size(0, 2**50, cpp_type="std::uint64_t"),
+        "most that these files may take together, for each process; beyond it a body without a "
+        "length is answered 507; 0: as much as they leave free on the disk",
+        group="Buffers",
+    )
     write_high_water: int = _option(
         MIB,
         Size(1, 2**30),

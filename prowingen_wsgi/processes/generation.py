@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import _native
 from ..certificates import check_certificates, served_url
 from ..listeners import Listener, open_listeners
+from ..spooling import check_spool_dir
 from .privileges import Identity
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ class Generation:
 
     def __init__(self, number: int, program: Program, sockets: Sockets) -> None:
         """Raises ListenError (an OSError) for an address that cannot be had, ConfigError for a
-        user, a group or a certificate."""
+        user, a group, a certificate or a directory."""
         self.number = number
         self.config, self.load = program
         config = self.config
         self.identity = Identity.of(config)
         check_certificates(config)
+        check_spool_dir(config)
         self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)
         self.identity.own(self.listeners)

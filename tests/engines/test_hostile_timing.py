@@ -108,7 +108,7 @@ def test_expected_body_is_not_due_before_it_is_asked_for(serve: ServeFixture) ->
 @pytest.mark.no_tls("two threads use one connection, which OpenSSL forbids")
 def test_early_answer_reaches_a_client_that_goes_on_sending(serve: ServeFixture) -> None:
     """Beyond what is thrown away before the connection ends: the answer is whole all the same."""
-    site = serve(answering([b"x" * 300_000]), drain_limit=MIB, body_buffer=1)
+    site = serve(answering([b"x" * 300_000]), drain_limit=MIB, body_buffer=1, chunked_body="stream")
     chunk = b"1000\r\n" + bytes(4096) + b"\r\n"
     for _ in range(5):
         with site.connect() as wire:
@@ -120,7 +120,8 @@ def test_early_answer_reaches_a_client_that_goes_on_sending(serve: ServeFixture)
 
 
 def test_malformed_rest_of_an_answered_request_ends_the_connection(serve: ServeFixture) -> None:
-    with serve(hello, body_buffer=1, body_timeout=60).connect() as wire:
+    options = {"body_buffer": 1, "body_timeout": 60, "chunked_body": "stream"}
+    with serve(hello, **options).connect() as wire:
         wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
         assert wire.response().body == b"hello"
         wire.send(b"ZZ\r\n")

@@ -388,7 +388,7 @@ def test_a_later_answer_can_read_and_stream(listen: ListenFixture) -> None:
         response.defer()
         threading.Thread(target=later, args=(request, response)).start()
 
-    site = listen(handler, body_buffer=0)
+    site = listen(handler, body_buffer=0, chunked_body="stream")
     with site.connect() as wire:
         wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         wire.send(b"4\r\none\n\r\n")
