@@ -137,7 +137,6 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Intake append_body(std::string_view bytes, std::size_t high_water);
   /// The body is complete, its trailer section checked.
   void finish_body();
-  void reserve_body(std::uint64_t size) { stored_.reserve(size); }
   /// What store_body() has added.
   std::uint64_t stored_body_size() const { return stored_.size(); }
 

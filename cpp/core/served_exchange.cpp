@@ -18,7 +18,7 @@ void ServedExchange::renew() {
 
 void ServedExchange::expect_body(const RequestSemantics& semantics, const Options& options) {
   length_declared_ = semantics.framing == BodyFraming::content_length;
-  if (length_declared_) return reserve_body(semantics.content_length);
+  if (length_declared_) return;
   waits_whole = options.chunked_body == "spool";
   // The application is given content, and not chunks (RFC 9112 section 7.1.3).
   if (semantics.framing == BodyFraming::chunked) request.remove_fields("Transfer-Encoding");

@@ -10,10 +10,6 @@ constexpr std::uint64_t read_block = 256 * 1024;
 
 }  // namespace
 
-void StoredBody::reserve(std::uint64_t size) {
-  memory_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(size, memory_bound)));
-}
-
 std::error_code StoredBody::add(std::string_view bytes, const std::shared_ptr<Spool>& spool) {
   if (bytes.size() <= memory_bound - std::min(memory_.size(), memory_bound)) {
     add_to_memory(bytes);

@@ -21,7 +21,6 @@ class StoredBody {
  public:
   static constexpr std::size_t memory_bound = 64 * 1024;
 
-  void reserve(std::uint64_t size);
   /// Adds all of `bytes`, or nothing if the file cannot take them.
   std::error_code add(std::string_view bytes, const std::shared_ptr<Spool>& spool);
   /// The same without a file, beyond the bound.

@@ -26,7 +26,7 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread,
   }
   exchange.expects_continue = semantics.expects_continue;
   exchange.expect_body(semantics, thread.options());
-  exchange.has_body = semantics.content_length != 0;
+  exchange.has_body = semantics.content_length != 0 || semantics.expects_continue;
   exchange.body_left = semantics.content_length;
   return made;
 }

@@ -22,6 +22,8 @@ _SHOWN = (
     "PATH_INFO",
     "REMOTE_ADDR",
     "HTTP_X_ADDED",
+    "CONTENT_LENGTH",
+    "HTTP_TRANSFER_ENCODING",
 )
 LOADED_BY = os.getpid()
 

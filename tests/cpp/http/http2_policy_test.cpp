@@ -75,5 +75,14 @@ TEST(Http2Request, TellsLengthAndExpectation) {
   EXPECT_TRUE(semantics.expects_continue);
 }
 
+TEST(Http2Request, MayExpectContinueWithoutALength) {
+  RequestSemantics semantics;
+  EXPECT_EQ(status_of("POST", "/", {{"host", "a"}, {"expect", "100-continue"}}, semantics), 200);
+  EXPECT_TRUE(semantics.expects_continue);
+  const Fields empty{{"host", "a"}, {"content-length", "0"}, {"expect", "100-continue"}};
+  EXPECT_EQ(status_of("POST", "/", empty, semantics), 200);
+  EXPECT_FALSE(semantics.expects_continue);
+}
+
 }  // namespace
 }  // namespace prowingen
