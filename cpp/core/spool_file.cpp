@@ -19,7 +19,7 @@ namespace {
 std::error_code last_error() { return {errno, std::generic_category()}; }
 
 // The bound of all files together is reached. No system call on a file fails with this one.
-const std::error_code over_limit = std::make_error_code(std::errc::no_buffer_space);
+constexpr auto over_limit = std::errc::no_buffer_space;
 
 // A file that is open and has no name.
 std::error_code make_file(const std::string& directory, UniqueFd& file) {
@@ -79,7 +79,7 @@ std::error_code Spool::reserve(int file, std::uint64_t bytes) {
   }
   if (together <= most) return {};
   release(bytes);
-  return over_limit;
+  return std::make_error_code(over_limit);
 }
 
 void Spool::complain(std::error_code error) {
