@@ -36,10 +36,9 @@ Response::~Response() {
 }
 
 bool Response::head_is_open() const {
-  if (phase_ != Phase::closed && !responder_.head_sent()) return true;
-  return fail_with(PyExc_ValueError, phase_ == Phase::closed
-                                         ? "the response is closed"
-                                         : "the head of the response has been sent");
+  if (!check_open()) return false;
+  return !responder_.head_sent() ||
+         fail_with(PyExc_ValueError, "the head of the response has been sent");
 }
 
 bool Response::set_field(std::string_view name, std::string_view value, bool replace) {
@@ -61,15 +60,17 @@ bool Response::remove_field(std::string_view name) {
   return removed != 0 || fail_with(PyExc_KeyError, std::string(name));
 }
 
-bool Response::is_open() const {
-  return phase_ != Phase::closed && responder_.exchange().client_waits();
+bool Response::is_open() const { return takes_output() && responder_.exchange().client_waits(); }
+
+bool Response::check_open() const {
+  return takes_output() || fail_with(PyExc_ValueError, "the response is closed");
 }
 
-bool Response::begin_output() {
-  if (phase_ == Phase::closed) return fail_with(PyExc_ValueError, "the response is closed");
-  if (busy_) return fail_with(PyExc_RuntimeError, "response: written by two threads at once");
-  return true;
+bool Response::check_idle() const {
+  return !busy_ || fail_with(PyExc_RuntimeError, "response: written by two threads at once");
 }
+
+bool Response::begin_output() const { return check_open() && check_idle(); }
 
 bool Response::settle_head() {
   if (responder_.started()) return true;
@@ -152,7 +153,7 @@ bool Response::finish() {
 
 bool Response::close() {
   if (phase_ == Phase::closed) return true;
-  if (!begin_output()) return false;
+  if (!check_idle()) return false;
   if (!finish()) {
     if (!PyErr_ExceptionMatches(wsgi::runtime().client_disconnected)) return false;
     wsgi::handle_failure(responder_, report_);  // it has ended, if not as it should
@@ -161,8 +162,21 @@ bool Response::close() {
   return true;
 }
 
+bool Response::close_body() {
+  if (phase_ == Phase::deferred) return close();
+  if (!check_idle()) return false;
+  if (phase_ == Phase::handling) phase_ = Phase::written;
+  return true;
+}
+
+void Response::leave_body(PyObject* exception) {
+  if (phase_ != Phase::deferred) return;  // the handler's end tells
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+  fail();
+}
+
 bool Response::defer() {
-  if (phase_ == Phase::closed) return fail_with(PyExc_ValueError, "the response is closed");
+  if (!check_open()) return false;
   phase_ = Phase::deferred;
   return true;
 }
@@ -172,7 +186,7 @@ void Response::handler_returned() {
     if (phase_ != Phase::closed) return fail();
     return wsgi::handle_failure(responder_, report_);  // for the log only
   }
-  if (phase_ != Phase::handling) return;
+  if (phase_ == Phase::deferred || phase_ == Phase::closed) return;
   if (busy_) {
     PyErr_SetString(PyExc_RuntimeError,
                     "the handler returned while another thread writes its response: it must call "

@@ -2,9 +2,15 @@
 //
 //              handler returns, close()
 //   handling --------------------------------> closed
-//      |                                          ^
-//      +--defer()--> deferred --close(), any -----+
-//                               thread
+//      | |                                       ^  ^
+//      | +--body.close()--> written --as above---+  |
+//      |                                            |
+//      +--defer()--> deferred --either close(), ----+
+//                               any thread
+//
+// A body is closed by whatever wraps it, also when an exception passes: in `written` nothing more
+// is taken, but the end waits for the handler's, which may be an exception still. A deferred
+// response has nobody else to end it.
 //
 // The last piece of the body is held back until the next one, flush() or the end: so the answer of
 // a handler that writes once has a Content-Length and leaves in one piece, and many small writes
@@ -31,7 +37,7 @@ using wsgi::PyRef;
 /// a Python error set.
 class Response {
  public:
-  enum class Phase : std::uint8_t { handling, deferred, closed };
+  enum class Phase : std::uint8_t { handling, written, deferred, closed };
   using Field = std::pair<std::string, std::string>;
 
   Response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
@@ -51,11 +57,16 @@ class Response {
   Py_ssize_t write(PyObject* data);
   bool flush();
   bool close();
+  bool close_body();
+  /// An exception leaves the block that the body was to be closed by: it must not look whole.
+  void leave_body(PyObject* exception);
   bool defer();
   /// The handler is done: with the Python error that is set, or without one.
   void handler_returned();
 
-  Phase phase() const { return phase_; }
+  bool takes_output() const { return phase_ == Phase::handling || phase_ == Phase::deferred; }
+  /// False with a ValueError set.
+  bool check_open() const;
   bool is_open() const;
 
   int status = 200;
@@ -63,7 +74,8 @@ class Response {
   std::vector<Field> fields;
 
  private:
-  bool begin_output();
+  bool begin_output() const;
+  bool check_idle() const;
   bool settle_head();
   bool send_held(bool last);
   bool finish();
