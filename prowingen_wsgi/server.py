@@ -60,6 +60,7 @@ class Server:
         own; what it raises is logged. `config.access_log` is then without effect.
     interface: how `app` is called: "wsgi", or "listener" for a handler as `create_server` takes.
     listeners: open sockets to serve on instead of opening `config.bind`; they are taken over.
+    apps: for each of `listeners`, what is called in place of `app` for what comes in by it.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
@@ -76,6 +77,7 @@ class Server:
         access_log: Callable[[str], object] | None = None,
         interface: str = "wsgi",
         listeners: Sequence[Listener] | None = None,
+        apps: Sequence[Callable[..., Any]] | None = None,
         multiprocess: bool = False,
         errors: ErrorStream | None = None,
     ) -> None:
@@ -89,7 +91,8 @@ class Server:
             self.config.check_embedded()
         self.engine = choose_engine(self.config)
         check_certificates(self.config)
-        self._app = app
+        # One for all listeners, or as many as there are.
+        self._app = app if apps is None else tuple(apps)
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._multiprocess = multiprocess

@@ -80,7 +80,7 @@ class Server {
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
-        application_(make_adapter(app, interface, multiprocess, errors)) {
+        application_(make_adapter(app, listeners.size(), interface, multiprocess, errors)) {
     for (const auto& [fd, description] : listeners) {
       listeners_.push_back({UniqueFd(fd), description});
     }
@@ -263,19 +263,25 @@ class Server {
   }
 
  private:
-  std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, const std::string& interface,
-                                              bool multiprocess, const py::object& errors) {
+  std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, std::size_t listeners,
+                                              const std::string& interface, bool multiprocess,
+                                              const py::object& errors) {
     const auto report = [this](Severity severity, const std::string& message) {
       log_error(severity, message);
     };
-    auto callable = wsgi::PyRef::borrow(app.ptr());
     if (interface == "wsgi") {
+      std::vector<wsgi::PyRef> callables;
+      for (std::size_t i = 0; i < listeners; ++i) {
+        const py::object callable = py::isinstance<py::tuple>(app) ? py::tuple(app)[i] : app;
+        callables.push_back(wsgi::PyRef::borrow(callable.ptr()));
+      }
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
-      return std::make_unique<wsgi::Application>(std::move(callable), options_, multiprocess,
+      return std::make_unique<wsgi::Application>(std::move(callables), options_, multiprocess,
                                                  std::move(stream), drop_list_, report);
     }
     if (interface == "listener") {
-      return std::make_unique<listener::Handler>(std::move(callable), options_, drop_list_, report);
+      return std::make_unique<listener::Handler>(wsgi::PyRef::borrow(app.ptr()), options_,
+                                                 drop_list_, report);
     }
     throw std::invalid_argument("interface: \"" + interface + "\": must be wsgi or listener");
   }

@@ -16,8 +16,10 @@
 
 namespace prowingen::proxygen_engine {
 
-EventThread::EventThread(const EngineContext& context, folly::EventBase& loop)
+EventThread::EventThread(const EngineContext& context, const ListenerAddresses& listeners,
+                         folly::EventBase& loop)
     : context_(context),
+      listeners_(listeners),
       limits_(context.options.request_limits()),
       loop_(loop),
       standing_(context.options.server_header, context.options.date_header) {}
@@ -53,6 +55,9 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   Session opened{&transport, http1};
   opened.since = std::chrono::steady_clock::now();
   const auto* socket = transport.getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  folly::SocketAddress local;
+  socket->getLocalAddress(&local);
+  opened.listener = listeners_.listener_at(local);
   if (const auto found = announced_.find(socket->getNetworkSocket().toFd());
       found != announced_.end()) {
     opened.header = std::move(found->second);

@@ -14,6 +14,7 @@
 #include "core/options.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
+#include "engine_proxygen/listener_addresses.h"
 #include "http1/response_writer.h"
 #include "proxies/proxy_header.h"
 
@@ -26,7 +27,8 @@ class EventThread final : public Transport,
                           private folly::EventBase::LoopCallback,
                           private folly::HHWheelTimer::Callback {
  public:
-  EventThread(const EngineContext& context, folly::EventBase& loop);
+  EventThread(const EngineContext& context, const ListenerAddresses& listeners,
+              folly::EventBase& loop);
 
   // ---- any thread
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
@@ -61,6 +63,10 @@ class EventThread final : public Transport,
   /// The ends of a session's connection, taken from the message of its first request.
   const std::shared_ptr<const ConnectionInfo>& ends_of(const px::HTTPSessionBase& session,
                                                        const px::HTTPMessage& message);
+  /// Which listening socket a session's connection came in by.
+  unsigned listener_of(const px::HTTPSessionBase& session) const {
+    return sessions_.at(&session).listener;
+  }
 
   // ---- an acceptor
   void add(Acceptor& acceptor) { acceptors_.push_back(&acceptor); }
@@ -84,6 +90,7 @@ class EventThread final : public Transport,
   struct Session {
     px::HTTPSession* session;
     Http1Codec* http1;  // null for HTTP/2
+    unsigned listener = 0;
     std::optional<ProxyHeader> header = {};
     std::shared_ptr<const ConnectionInfo> ends = {};
     std::uint64_t acknowledged = 0;
@@ -101,6 +108,7 @@ class EventThread final : public Transport,
   void deliver_mail();
 
   const EngineContext& context_;
+  const ListenerAddresses& listeners_;
   const RequestLimits limits_;
   folly::EventBase& loop_;
   bool draining_ = false;

@@ -33,6 +33,7 @@ Http1Codec::Http1Codec(EventThread& thread)
 
 void Http1Codec::attach(px::HTTPSessionBase& session) {
   session_ = &session;
+  listener_ = thread_.listener_of(session);
   await(Awaited::first_request);
 }
 
@@ -47,6 +48,7 @@ std::shared_ptr<HandledExchange> Http1Codec::take_request(Http1Handler& handler,
                                                           px::HTTPMessage& message) {
   if (!connection_) connection_ = thread_.ends_of(*session_, message);
   incoming_->peer = connection_;
+  incoming_->listener = listener_;
   if (connection_->from_proxy && incoming_->refusal == nullptr) {
     incoming_->peer = thread_.context().proxies.ends_of(incoming_->request, connection_);
   }

@@ -124,6 +124,7 @@ class Http1Codec final : public px::HTTP1xCodec,
   px::HTTPCodec::Callback* callback_ = nullptr;
   px::HTTPSessionBase* session_ = nullptr;
   std::shared_ptr<const ConnectionInfo> connection_;
+  unsigned listener_ = 0;
   StreamID id_ = 0;  // of the request that is being received or answered
 
   Reading reading_ = Reading::head;

@@ -12,6 +12,7 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread,
   auto made = thread.make_exchange();
   HandledExchange& exchange = *made;
   exchange.peer = thread.ends_of(session, message);
+  exchange.listener = thread.listener_of(session);
   exchange.request.set_request_line(message.getMethodString(), message.getURL(), http_2);
   message.getHeaders().forEach([&](const std::string& name, const std::string& value) {
     exchange.request.add_field(name, value);

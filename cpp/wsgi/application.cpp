@@ -23,9 +23,9 @@ bool exact_items(PyObject* result, Items& items) {
 
 }  // namespace
 
-Application::Application(PyRef callable, const Options& options, bool multiprocess, PyRef errors,
-                         DropList& drop_list, ReportError report)
-    : callable_(std::move(callable)),
+Application::Application(std::vector<PyRef> callables, const Options& options, bool multiprocess,
+                         PyRef errors, DropList& drop_list, ReportError report)
+    : callables_(std::move(callables)),
       drop_list_(drop_list),
       high_water_(options.write_high_water),
       report_(std::move(report)) {
@@ -63,7 +63,7 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queu
   PyRef result;
   if (start_response != nullptr && environ) {
     PyObject* args[] = {nullptr, environ.get(), start_response};
-    result = PyRef::steal(PyObject_Vectorcall(callable_.get(), args + 1,
+    result = PyRef::steal(PyObject_Vectorcall(callables_[exchange->listener].get(), args + 1,
                                               2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
   }
   if (!result || !send_body(result.get(), responder)) handle_failure(responder, report_);

@@ -4,6 +4,7 @@
 #include <Python.h>
 
 #include <memory>
+#include <vector>
 
 #include "core/options.h"
 #include "core/work_queue.h"
@@ -18,9 +19,10 @@ namespace prowingen::wsgi {
 
 class Application final : public Adapter {
  public:
+  /// `callables`: one for each listening socket, in their order.
   /// `multiprocess`: other processes run the same application (PEP 3333).
   /// `errors`: wsgi.errors; null: what sys.stderr is at each request.
-  Application(PyRef callable, const Options& options, bool multiprocess, PyRef errors,
+  Application(std::vector<PyRef> callables, const Options& options, bool multiprocess, PyRef errors,
               DropList& drop_list, ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
@@ -35,7 +37,7 @@ class Application final : public Adapter {
   bool send_iterable(PyObject* result, Responder& responder);
   void close_result(PyObject* result, const Exchange& exchange);
 
-  PyRef callable_;
+  const std::vector<PyRef> callables_;  // by Exchange::listener
   DropList& drop_list_;
   EnvironBuilder environ_;
   const std::size_t high_water_;

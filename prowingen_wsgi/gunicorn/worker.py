@@ -121,9 +121,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         path = os.environ.get("SCRIPT_NAME", "").rstrip("/")
         if not path:
             return app
-        mounts = Mounts(app)
-        mounts.add(None, path)
-        return mounts
+        return Mounts(app, [path])
 
     def _introduce(self, native: _native.Server) -> None:
         native.supervise(
