@@ -19,6 +19,7 @@ from ..configuration.arguments import Arguments, UsageError, parse_arguments, pr
 from ..configuration.config import OPTIONS, ConfigError
 from ..configuration.sources import LoadedConfig, Sources
 from ..loader import LOAD_ERRORS, AppNotFoundError, Target, TargetError, explain
+from ..missing_native import why_missing
 from ..processes.process_exit import ProcessExit
 from ..processes.program import Program
 from .standard_streams import open_missing
@@ -146,7 +147,7 @@ def _serve(command: _Command, program: Program) -> int:
     try:
         from .serving import StartError, host  # help and errors need no native module
     except ImportError as error:
-        raise _StartError(f"the native module cannot be loaded: {error}") from error
+        raise _StartError(why_missing() or str(error)) from error
     # Registered before the application's own exit handlers, and so run after them.
     process_exit = ProcessExit()
     atexit.register(process_exit.at_interpreter_exit)
@@ -164,7 +165,7 @@ def _versions() -> Iterator[str]:
     try:
         from .. import _native  # versions are worth showing without it
     except ImportError as error:
-        yield f"no engine: the native module cannot be loaded: {error}"
+        yield f"no engine: {why_missing() or error}"
         return
     for engine, version in sorted(_native.engines().items()):
         yield f"{engine}: {version}"

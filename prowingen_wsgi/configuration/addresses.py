@@ -2,7 +2,8 @@
 
     host:port   [v6]:port   :port   host   unix:/path   fd://N   systemd   systemd:name
 
-A host alone gets port 8000, a port alone every interface, and port 0 a free port.
+A host alone gets port 8000, a port alone every interface, and port 0 a free port. `tcp://host:port`
+is a host whatever its name, be it `unix`.
 """
 
 from __future__ import annotations
@@ -51,9 +52,17 @@ def parse_address(text: str) -> Address:
         return _parse_fd(text)
     if text == "systemd" or text.startswith("systemd:"):
         return SystemdSockets(text.removeprefix("systemd").removeprefix(":"))
+    if text.startswith("tcp://"):
+        return _parse_tcp(text.removeprefix("tcp://"))
     if "://" in text:
         raise ValueError(f"must be {_FORMS}, without a scheme")
     return _parse_tcp(text)
+
+
+def tcp_text(host: str, port: int | str) -> str:
+    """An address of this host, without brackets, as text that `parse_address` takes for one."""
+    text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"tcp://{text}" if host in ("unix", "systemd") else text
 
 
 def _parse_unix(text: str) -> UnixAddress:

@@ -137,7 +137,8 @@ class Config:
         ("127.0.0.1:8000",),
         Many(parse_address, metavar="ADDRESS"),
         "where to listen: host:port, [v6]:port, :port, host, unix:/path, fd://N, or systemd or "
-        "systemd:NAME for the sockets it passes; may be given several times",
+        "systemd:NAME for the sockets it passes, tcp://host:port for a host of one of these names; "
+        "may be given several times",
         group="Server",
         native=False,
         short="-b",

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["DevelopmentHost", "HostError", "RequestLog"]
 
 _SOCKETS = "_PROWINGEN_SOCKETS"
-_BACKLOG = 2048
 # So long a change to the code waits for requests that run.
 _GRACEFUL_TIMEOUT = 1.0
 
@@ -121,7 +120,9 @@ class DevelopmentHost:
             place = bind_text(self._address)
             with _errors_for_the_user():
                 Config(bind=(place,))  # checks it
-            self._listeners = open_listeners([place], _BACKLOG)
+            options = self._properties["server.options"]
+            backlog = options.get("backlog", OPTIONS["backlog"].default)
+            self._listeners = open_listeners([place], backlog)
             descriptors = [listener.fileno() for listener in self._listeners]
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, True)

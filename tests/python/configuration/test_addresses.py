@@ -8,6 +8,7 @@ from prowingen_wsgi.configuration.addresses import (
     TcpAddress,
     UnixAddress,
     parse_address,
+    tcp_text,
 )
 
 FORMS = "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"
@@ -28,6 +29,9 @@ FORMS = "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or system
         ("unix:app.sock", UnixAddress("app.sock")),
         ("unix:///run/app.sock", UnixAddress("/run/app.sock")),
         ("fd://3", InheritedSocket(3)),
+        ("tcp://localhost:1", TcpAddress("localhost", 1)),
+        ("tcp://systemd:1", TcpAddress("systemd", 1)),
+        ("tcp://[::1]:1", TcpAddress("::1", 1)),
     ],
 )
 def test_an_address_is_read(text: str, address: Address) -> None:
@@ -70,3 +74,9 @@ def test_a_wrong_address_is_refused_with_what_is_allowed(text: str, reason: str)
     with pytest.raises(ValueError) as refused:  # noqa: PT011  # the whole text is compared
         parse_address(text)
     assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "::1", "unix", "systemd", "tcp", "fd"])
+def test_a_host_is_a_host_whatever_its_name(host: str) -> None:
+    assert parse_address(tcp_text(host, 80)) == TcpAddress(host, 80)
+    assert parse_address(tcp_text(host, "80")) == TcpAddress(host, 80)
