@@ -1,5 +1,5 @@
 // Python objects that an I/O thread is done with. It has no GIL to drop them with, so the next
-// worker does.
+// worker does: when its request ends, or when it lends another one.
 #pragma once
 
 #include <Python.h>

@@ -100,6 +100,8 @@ bool Responder::write(PyObject* bytes, bool last) {
   // A subclass could have given its memory a life of its own.
   if (view.size() < lend_from || !PyBytes_CheckExact(bytes))
     return push(Chunk(std::string(view)), last);
+  // A long answer would otherwise keep all its pieces until its end, which are sent by then.
+  drop_list_.drop_all();
   BorrowedBytes lent = drop_list_.lend(bytes);
   lent.remove_suffix(lent.view().size() - view.size());
   return push(Chunk(std::move(lent)), last);
