@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 from .certificates import check_certificates, served_url
 from .configuration.config import Config, ConfigError
+from .configuration.machine import memory_budget
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
@@ -165,7 +166,11 @@ class Server:
             native = _native.Server(
                 self._app,
                 [(listener.fileno(), listener.description) for listener in self._listeners],
-                {**self.config.native_options(), "engine": self.engine},
+                {
+                    **self.config.native_options(),
+                    "engine": self.engine,
+                    "memory_budget": memory_budget(self.config),
+                },
                 log=log_native_event,
                 access_log=self._access_log,
                 interface=self._interface,

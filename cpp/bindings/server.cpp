@@ -15,6 +15,7 @@
 #include "access_log/access_log.h"
 #include "bindings/engine_table.h"
 #include "core/log_channel.h"
+#include "core/memory_budget.h"
 #include "core/options.h"
 #include "core/work_queue.h"
 #include "listener/handler.h"
@@ -36,6 +37,9 @@ using wsgi::without_gil;
 
 // How often a drain looks whether it is done; it is no hot path.
 constexpr std::chrono::milliseconds drain_poll{2};
+
+// More than any machine has.
+constexpr std::uint64_t no_memory_budget = std::uint64_t{1} << 60;
 
 Options read_options(const py::dict& values) {
   Options options;
@@ -75,6 +79,8 @@ class Server {
          const std::string& interface, bool multiprocess, const py::object& errors)
       : options_(read_options(options)),
         proxies_(options_),
+        memory_(std::make_shared<MemoryBudget>(options_.memory_budget != 0 ? options_.memory_budget
+                                                                           : no_memory_budget)),
         engine_entry_(find_engine(options_.engine)),
         tls_(make_tls(options_)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
@@ -119,7 +125,7 @@ class Server {
     queue_ = std::make_unique<WorkQueue>(Scheduler::Rules{}, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
-    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_,
+    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, memory_,
                                                access_log_.get(), report, accept_share_.get()},
                                  std::move(listeners_));
     running_engine_ = engine_.get();
@@ -252,6 +258,11 @@ class Server {
     stats["connections_accepted"] = engine.connections_accepted;
     stats["connections_open"] = engine.connections_open;
     stats["requests_refused"] = engine.requests_refused;
+    const auto memory = memory_->counters();
+    stats["memory_budget"] = memory_->limit();
+    stats["memory_used"] = memory_->used();
+    stats["memory_shortages"] = memory.shortages;
+    stats["memory_cut"] = memory.cut;
     stats["requests_queued"] = queue.requests_queued;
     stats["requests_rejected"] = queue.requests_rejected;
     stats["requests_taken"] = queue.requests_taken;
@@ -322,6 +333,7 @@ class Server {
 
   const Options options_;
   const Proxies proxies_;
+  const std::shared_ptr<MemoryBudget> memory_;
   const EngineEntry& engine_entry_;
   const std::unique_ptr<tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;

@@ -27,6 +27,7 @@ class Context;
 class AcceptShare;
 class AccessLog;
 class Exchange;
+class MemoryBudget;
 class Proxies;
 struct Options;
 
@@ -55,6 +56,8 @@ class Transport {
   virtual void body_wanted(std::shared_ptr<Exchange> exchange) = 0;
   /// Wakes the I/O thread if output was handed over with `more_soon` since it last ran.
   virtual void flush() = 0;
+  /// What exchanges charge for the bytes they hold; null: nobody counts.
+  virtual std::shared_ptr<MemoryBudget> memory() { return nullptr; }
 };
 
 struct ListenerSpec {
@@ -70,6 +73,7 @@ struct EngineContext {
   const Proxies& proxies;
   const tls::Context* tls;  // null: connections begin with HTTP
   RequestSink& sink;
+  std::shared_ptr<MemoryBudget> memory;
   AccessLog* access_log = nullptr;  // null: no access log
   /// Reports something an administrator should know. Any thread, never blocks.
   std::function<void(Severity, std::string)> report;

@@ -46,12 +46,17 @@ ExchangeState next_state(ExchangeState state, ExchangeEvent event) {
   return next;
 }
 
+Exchange::Exchange(Transport& transport) : transport_(transport), charge_(transport.memory()) {}
+
 std::string_view describe(Departure departure) {
   switch (departure) {
     case Departure::none: return "the exchange is over";
     case Departure::client_closed: return "the client closed the connection";
     case Departure::body_timeout: return "the client sent no body bytes within body_timeout";
     case Departure::write_timeout: return "the client read no answer within write_timeout";
+    case Departure::too_slow: return "the client was slower than min_rate";
+    case Departure::memory_short:
+      return "the server gave the request up, since its memory_budget is full";
     case Departure::malformed_body: return "the client sent a malformed request body";
     case Departure::body_too_large: return "the request body is larger than max_body";
     case Departure::server_stopped: return "the server is stopping";
@@ -67,6 +72,7 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
     if (over()) return intake;
     was_empty = incoming_.empty();
     incoming_.append(bytes);
+    settle_charge();
     if (incoming_.size() >= high_water) {
       intake_paused_ = true;
       intake = Intake::pause;
@@ -104,6 +110,7 @@ Exchange::Read Exchange::read_body(std::string& buffer) {
   // Of an exchange that came to its own end, what had arrived by then can still be read.
   if (incoming_.empty()) return body_finished_ ? Read::end : Read::departed;
   buffer.swap(incoming_);
+  settle_charge();
   const bool resume = intake_paused_ && !over();
   intake_paused_ = false;
   lock.unlock();
@@ -122,9 +129,9 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
       advance(ExchangeEvent::head);
       head_pending_ = true;
     }
-    high_water_ = high_water;
     if (const auto size = chunk.size(); size != 0) {
       outgoing_bytes_ += size;
+      outgoing_memory_ += chunk.memory();
       std::string* tail = outgoing_.empty() ? nullptr : outgoing_.back().own();
       std::string* own = chunk.own();
       if (tail != nullptr && own != nullptr && tail->size() + own->size() <= merge_limit) {
@@ -132,12 +139,17 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
       } else {
         outgoing_.push_back(std::move(chunk));
       }
+      settle_charge();
     }
+    // What all threads share is looked at for an answer that is not small alone.
+    const auto* budget = charge_.budget();
+    const bool small = budget == nullptr || outgoing_bytes_ < MemoryBudget::answer_floor;
+    high_water_ = small ? high_water : budget->answer_room(high_water);
     if (last) {
       advance(ExchangeEvent::finish);
       finished_at = std::chrono::steady_clock::now();
     }
-    full = !last && outgoing_bytes_ >= high_water;
+    full = !last && outgoing_bytes_ >= high_water_;
     signal = !signalled_;
     signalled_ = true;
   }
@@ -179,7 +191,8 @@ void Exchange::take_output(Output& out) {
     out.aborted = state_ == aborted;
     out.chunks.swap(outgoing_);
     wake = outgoing_bytes_ >= high_water_ && outgoing_bytes_ != 0;
-    outgoing_bytes_ = 0;
+    outgoing_bytes_ = outgoing_memory_ = 0;
+    settle_charge();
   }
   if (wake) changed_.notify_all();
 }
@@ -194,6 +207,7 @@ void Exchange::written() {
 
 void Exchange::submit() {
   const std::lock_guard lock(mutex_);
+  settle_charge();
   advance(ExchangeEvent::submit);
 }
 
@@ -205,6 +219,7 @@ bool Exchange::take() {
 
 void Exchange::depart(Departure why) {
   std::vector<Chunk> dropped;
+  std::string dropped_body;
   {
     const std::lock_guard lock(mutex_);
     const auto before = state_;
@@ -212,7 +227,9 @@ void Exchange::depart(Departure why) {
     if (state_ == before) return;
     departure_ = why;
     dropped.swap(outgoing_);
-    outgoing_bytes_ = 0;
+    dropped_body.swap(incoming_);  // nobody can read it any more
+    outgoing_bytes_ = outgoing_memory_ = 0;
+    settle_charge();
   }
   changed_.notify_all();
 }
@@ -220,6 +237,11 @@ void Exchange::depart(Departure why) {
 Departure Exchange::departure() const {
   const std::lock_guard lock(mutex_);
   return departure_;
+}
+
+std::uint64_t Exchange::memory_charged() const {
+  const std::lock_guard lock(mutex_);
+  return charge_.bytes();
 }
 
 ExchangeState Exchange::state() const {
@@ -239,7 +261,8 @@ void Exchange::recycle() {
   if (incoming_.capacity() > merge_limit) incoming_.shrink_to_fit();
   body_finished_ = intake_paused_ = body_asked_for_ = false;
   outgoing_.clear();
-  outgoing_bytes_ = 0;
+  outgoing_bytes_ = outgoing_memory_ = 0;
+  settle_charge();
   head_pending_ = signalled_ = false;
 }
 

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "core/chunk.h"
+#include "core/memory_budget.h"
 #include "http/message.h"
 #include "http/response_policy.h"
 
@@ -57,6 +58,8 @@ enum class Departure : std::uint8_t {
   client_closed,
   body_timeout,
   write_timeout,
+  too_slow,
+  memory_short,
   malformed_body,
   body_too_large,
   server_stopped
@@ -99,7 +102,7 @@ struct ConnectionInfo {
 
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  explicit Exchange(Transport& transport) : transport_(transport) {}
+  explicit Exchange(Transport& transport);
   virtual ~Exchange() = default;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -129,7 +132,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Intake append_body(std::string_view bytes, std::size_t high_water);
   /// The body is complete, its trailer section checked.
   void finish_body();
-  void reserve_body(std::size_t size) { incoming_.reserve(size); }
+  /// The head is whole, and waits for its body or for a worker.
+  void charge_head() { settle_charge(); }
 
   // ---- request body, worker
   enum class Read : std::uint8_t { bytes, end, departed };
@@ -178,6 +182,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Departure departure() const;
   ExchangeState state() const;
   bool client_waits() const { return state() != ExchangeState::departed; }
+  /// What it is charged for: the head; of the body what no worker has taken; of the answer what the
+  /// engine has not.
+  std::uint64_t memory_charged() const;
 
  protected:
   /// Makes a finished exchange as good as new, its capacities kept. Only for a sole owner.
@@ -191,6 +198,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
   /// read_body() has something to return: bytes, the body's end, or the exchange's.
   bool has_body_news() const { return !incoming_.empty() || body_finished_ || over(); }
+  /// Tells the budget what is held now.
+  void settle_charge() { charge_.set(request.memory() + incoming_.size() + outgoing_memory_); }
 
   Transport& transport_;
   mutable std::mutex mutex_;
@@ -205,9 +214,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // response
   std::vector<Chunk> outgoing_;
   std::uint64_t outgoing_bytes_ = 0;
+  std::uint64_t outgoing_memory_ = 0;  // of these, what is not in files
   std::size_t high_water_ = 0;
   bool head_pending_ = false;
   bool signalled_ = false;  // the transport knows; cleared when the output is taken
+  MemoryCharge charge_;
 };
 
 }  // namespace prowingen

@@ -32,6 +32,7 @@ class Channel {
 
   /// Whether nothing that was sent is held back here. flush() tries again.
   bool flushed() const { return !tls_ || tls_->flushed(); }
+  std::size_t unsent() const { return tls_ ? tls_->unsent() : 0; }
   Transfer::Status flush() { return tls_ ? tls_->flush() : Transfer::Status::ok; }
 
   /// Tells the peer that no more comes, in a way that TLS keeps anybody else from saying.

@@ -12,6 +12,12 @@
 #include "engine_embedded/socket_ops.h"
 
 namespace prowingen::embedded {
+namespace {
+
+constexpr Refusal queue_full{503, "Service Unavailable",
+                             "every worker is busy and the queue is full", ""};
+
+}  // namespace
 
 Connection::Connection(IoThread& io, Channel channel, unsigned listener,
                        std::shared_ptr<const ConnectionInfo> info)
@@ -20,13 +26,21 @@ Connection::Connection(IoThread& io, Channel channel, unsigned listener,
       watch_(io.loop(), channel_.socket(), *this),
       info_(std::move(info)),
       listener_(listener),
-      out_(io.spare_text()) {
-  read_deadline_.connection = write_deadline_.connection = this;
+      out_(io.spare_text()),
+      charge_(io.memory()) {
+  for (Deadline* deadline :
+       {&read_deadline_, &write_deadline_, &read_rate_deadline_, &write_rate_deadline_}) {
+    deadline->connection = this;
+  }
 }
 
-Connection::~Connection() {
-  io_.deadlines().disarm(read_deadline_);
-  io_.deadlines().disarm(write_deadline_);
+Connection::~Connection() { disarm_all(); }
+
+void Connection::disarm_all() {
+  for (Deadline* deadline :
+       {&read_deadline_, &write_deadline_, &read_rate_deadline_, &write_rate_deadline_}) {
+    io_.deadlines().disarm(*deadline);
+  }
 }
 
 void Connection::start() {
@@ -55,7 +69,9 @@ void Connection::on_ready(Interest ready) {
       waiting_writable_ = false;
       flush();
     }
-    if (includes(ready, Interest::read) && wants_input()) receive_input();
+    if (!includes(ready, Interest::read) || !wants_input()) return;
+    if (io_.context().memory->full() && !reads_on_in_shortage()) return await_memory();
+    receive_input();
   });
 }
 
@@ -68,15 +84,25 @@ void Connection::body_wanted(Http1Exchange& exchange) {
 }
 
 void Connection::reject(Http1Exchange& exchange) {
-  handle([&] { refuse_unqueued(exchange); });
+  handle([&] { refuse_unqueued(exchange, queue_full); });
 }
 
 void Connection::on_timeout(Timeout kind) {
   handle([&] { handle_timeout(kind); });
 }
 
+void Connection::memory_freed() {
+  handle([&] { read_on(); });
+}
+
+void Connection::give_up() {
+  handle([&] { give_up_held(); });
+}
+
 void Connection::watch() {
   if (reading_ == Reading::closed) return;
+  charge_.set((carried_.empty() ? 0 : carried_.capacity()) +
+              (all_sent() ? 0 : out_.memory() + channel_.unsent()));
   const auto interest = (wants_input() ? Interest::read : Interest::none) |
                         (waiting_writable_ ? Interest::write : Interest::none);
   if (watch_.wanted() == interest || watch_.want(interest)) return;
@@ -124,6 +150,8 @@ void Connection::handle_timeout(Timeout kind) {
       unacknowledged_ = left;
       return io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
     }
+    case Timeout::read_rate: return judge_reading();
+    case Timeout::write_rate: return judge_writing();
     case Timeout::keep_alive:
     case Timeout::linger:
     case Timeout::drain: return close(Departure::client_closed);
@@ -144,8 +172,12 @@ void Connection::close(Departure why) {
   if (reading_ == Reading::closed) return;
   const auto self = shared_from_this();
   reading_ = Reading::closed;
-  io_.deadlines().disarm(read_deadline_);
-  io_.deadlines().disarm(write_deadline_);
+  disarm_all();
+  // What a client does not read would stay with the kernel for as long as it likes.
+  if (why == Departure::write_timeout || why == Departure::too_slow ||
+      why == Departure::memory_short) {
+    reset_on_close_ = true;
+  }
   for (const auto& exchange : pipeline_) {
     // Its end is the connection's end, so only a reset tells that it is not whole.
     if (exchange->head_written && exchange->framing == ResponseFraming::until_close) {
@@ -158,6 +190,8 @@ void Connection::close(Departure why) {
   if (held_) abandon(*std::exchange(held_, nullptr), why);
   if (incoming_) abandon(*std::exchange(incoming_, nullptr), why);
   out_.clear();
+  carried_ = {};
+  charge_.set(0);
   if (reset_on_close_) {
     const linger abortive{1, 0};
     ::setsockopt(channel_.socket(), SOL_SOCKET, SO_LINGER, &abortive, sizeof abortive);

@@ -10,9 +10,6 @@
 namespace prowingen::embedded {
 namespace {
 
-constexpr Refusal queue_full{503, "Service Unavailable",
-                             "every worker is busy and the queue is full", ""};
-
 bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
 }
@@ -32,11 +29,14 @@ void Connection::receive_input() {
     case Transfer::Status::end_of_stream: return on_end_of_stream();
     case Transfer::Status::ok: break;
   }
+  received_ += transfer.bytes;
   const std::string_view input(buffer.data(), transfer.bytes);
   if (reading_ == Reading::linger) {
     if (transfer.bytes >= discard_left_) return close(Departure::client_closed);
     discard_left_ -= transfer.bytes;
-  } else if (carried_.empty()) {
+    return;
+  }
+  if (carried_.empty()) {
     const std::size_t used = consume(input);
     if (reading_ == Reading::closed) return;
     if (reading_ != Reading::linger) carried_.assign(input.substr(used));
@@ -44,6 +44,7 @@ void Connection::receive_input() {
     carried_.append(input);
     consume_input();
   }
+  note_read();
 }
 
 void Connection::consume_input() {
@@ -144,9 +145,8 @@ void Connection::on_head(bool request_done) {
   exchange.expects_continue = continue_due_ = semantics.expects_continue;
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
-    exchange.reserve_body(static_cast<std::size_t>(
-        std::min<std::uint64_t>(semantics.content_length, io_.options().body_buffer)));
   }
+  exchange.charge_head();
   if (continue_due_) {
     // The client may be waiting for the application to ask for the body.
     dispatch(incoming_);
@@ -184,6 +184,7 @@ void Connection::on_body(std::string_view bytes) {
   if (exchange.append_body(bytes, io_.options().body_buffer) == Exchange::Intake::pause) {
     // More than a worker is spared: from here on it takes part.
     pause_ = Pause::body;
+    reading_pace_.rest();
     io_.deadlines().disarm(read_deadline_);
     if (!exchange.submitted && held_ != incoming_) dispatch(incoming_);
   }
@@ -192,6 +193,7 @@ void Connection::on_body(std::string_view bytes) {
 void Connection::on_body_end() {
   io_.deadlines().disarm(read_deadline_);
   if (pause_ == Pause::body) pause_ = Pause::none;
+  reading_pace_.rest();
   const auto exchange = std::move(incoming_);
   incoming_.reset();
   reading_ = last_answer_ ? Reading::done : Reading::head;
@@ -239,7 +241,9 @@ void Connection::resume_body(Http1Exchange& exchange) {
     if (reading_ == Reading::closed) return;
   }
   io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
-  if (pause_ == Pause::body) {
+  // Somebody waits for it, whatever else there is no memory for.
+  const bool starved = pause_ == Pause::memory && reads_on_in_shortage();
+  if (pause_ == Pause::body || starved) {
     pause_ = Pause::none;
     consume_input();
   }
@@ -264,7 +268,7 @@ void Connection::submit(const ExchangePtr& exchange) {
   io_.submit(exchange);
 }
 
-void Connection::refuse_unqueued(Http1Exchange& exchange) {
+void Connection::refuse_unqueued(Http1Exchange& exchange, const Refusal& refusal) {
   const auto found =
       std::ranges::find_if(pipeline_, [&](const auto& other) { return other.get() == &exchange; });
   if (found == pipeline_.end()) return;
@@ -276,7 +280,7 @@ void Connection::refuse_unqueued(Http1Exchange& exchange) {
   if (incoming_) abandon(*incoming_, Departure::none);
   incoming_ = std::move(rejected);
   incoming_->submitted = false;
-  refuse(queue_full);
+  refuse(refusal);
 }
 
 // The exchange's answer is not wanted any more.

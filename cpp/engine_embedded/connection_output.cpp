@@ -11,7 +11,7 @@ namespace {
 // A turn of one connection; what is left waits until the others had theirs.
 constexpr std::uint64_t write_turn = 1024 * 1024;
 // Output taken from exchanges before the socket took some of it.
-constexpr std::uint64_t out_queue_limit = 256 * 1024;
+constexpr std::size_t out_queue_limit = std::size_t{256} * 1024;
 
 }  // namespace
 
@@ -19,7 +19,9 @@ void Connection::flush() {
   if (waiting_writable_ || reading_ == Reading::closed) return;
   std::uint64_t written = 0;
   while (collect()) {
+    const auto before = written;
     const auto result = out_.write(channel_, written, write_turn);
+    sent_ += written - before;
     if (result == OutQueue::Result::failed) return close(Departure::client_closed);
     if (result != OutQueue::Result::all_written) return wait_writable();
     io_.deadlines().disarm(write_deadline_);
@@ -28,6 +30,7 @@ void Connection::flush() {
     if (written >= write_turn && !pipeline_.empty()) return wait_writable();
   }
   if (all_sent()) {
+    writing_pace_.rest();
     io_.deadlines().disarm(write_deadline_);
     after_answer();
   }
@@ -37,12 +40,25 @@ void Connection::wait_writable() {
   waiting_writable_ = true;
   unacknowledged_ = unacknowledged_bytes(channel_.socket());
   io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
+  writing_pace_.wait(io_.now(), taken_by_client());
+  if (!write_rate_deadline_.armed() && io_.options().min_rate != 0) {
+    writing_pace_.open_window(io_.now(), taken_by_client());
+    io_.deadlines().arm(write_rate_deadline_, Timeout::write_rate, io_.now());
+  }
+}
+
+// The fuller the memory budget, the less of a slow reader's answer is taken off its worker.
+bool Connection::has_room_for_output() const {
+  if (out_.empty()) return true;
+  const auto size = out_.size();
+  return size < MemoryBudget::answer_floor ||
+         size < io_.context().memory->answer_room(out_queue_limit);
 }
 
 // Moves output of the exchanges whose turn it is into out_. False: there is nothing to write.
 bool Connection::collect() {
   if (taken_ != 0 && !pipeline_[taken_ - 1]->keep_alive) return true;  // nothing follows that one
-  while (taken_ < pipeline_.size() && out_.size() < out_queue_limit) {
+  while (taken_ < pipeline_.size() && has_room_for_output()) {
     Http1Exchange& exchange = *pipeline_[taken_];
     auto& output = io_.output();
     exchange.take_output(output);

@@ -17,7 +17,9 @@ std::array<Deadlines::Clock::duration, timeout_kinds> lengths(const Options& opt
           to_duration(options.body_timeout),
           to_duration(options.write_timeout),
           linger_time,
-          drain_grace};
+          drain_grace,
+          to_duration(options.min_rate_window),
+          to_duration(options.min_rate_window)};
 }
 
 // Often enough that a deadline is late by an eighth of the shortest limit at most.
@@ -37,7 +39,8 @@ IoThread::IoThread(const EngineContext& context)
       deadlines_(lengths(context.options)),
       standing_(context.options.server_header, context.options.date_header),
       now_(std::chrono::steady_clock::now()),
-      arrivals_(*this) {
+      arrivals_(*this),
+      memory_watch_(context_) {
   standing_.refresh();
 }
 
@@ -63,6 +66,7 @@ void IoThread::run() {
       run_tasks();
       deliver_mail();
     }
+    if (context_.memory->urgent()) cut_for_memory();
   }
 }
 
@@ -230,6 +234,37 @@ void IoThread::tick() {
   while (Deadline* expired = deadlines_.pop_expired(now_)) {
     expired->connection->on_timeout(expired->kind);
   }
+  if (memory_watch_.tick(now_)) cut_for_memory();
+  resume_reading();
+}
+
+// ---------------------------------------------------------------------------- memory
+
+void IoThread::await_memory(std::shared_ptr<Connection> connection) {
+  memory_watch_.note_shortage(now_);
+  awaiting_memory_.push_back(std::move(connection));
+}
+
+void IoThread::cut_for_memory() {
+  using Holder = std::shared_ptr<Connection>;
+  memory_watch_.cut<Holder>(
+      now_,
+      [this](auto& holders) {
+        for (const auto& connection : connections_) {
+          if (const double cost = connection->memory_cost(now_); cost > 0) {
+            holders.emplace_back(cost, connection);
+          }
+        }
+      },
+      [](Holder& connection) { connection->give_up(); });
+  resume_reading();
+}
+
+void IoThread::resume_reading() {
+  if (awaiting_memory_.empty() || context_.memory->full()) return;
+  std::vector<std::shared_ptr<Connection>> waiting;
+  waiting.swap(awaiting_memory_);
+  for (const auto& connection : waiting) connection->memory_freed();
 }
 
 }  // namespace prowingen::embedded

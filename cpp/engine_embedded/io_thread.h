@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/memory_watch.h"
 #include "core/options.h"
 #include "engine_embedded/arrivals.h"
 #include "engine_embedded/connection.h"
@@ -37,6 +38,7 @@ class IoThread final : public Transport {
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
+  std::shared_ptr<MemoryBudget> memory() override { return context_.memory; }
   std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
 
   // ---- this thread
@@ -62,6 +64,8 @@ class IoThread final : public Transport {
   void recycle(std::shared_ptr<Http1Exchange> exchange) { pool_.recycle(std::move(exchange)); }
   /// Queues an exchange for the workers, together with those of the other sockets that are ready.
   void submit(std::shared_ptr<Http1Exchange> exchange);
+  /// The connection does not read until memory is freed.
+  void await_memory(std::shared_ptr<Connection> connection);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }  // any thread
 
@@ -81,6 +85,8 @@ class IoThread final : public Transport {
   void submit_gathered();
   void let_requests_gather();
   void tick();
+  void cut_for_memory();
+  void resume_reading();
 
   const EngineContext context_;
   const RequestLimits limits_;
@@ -94,6 +100,7 @@ class IoThread final : public Transport {
   bool closed_ = false;
   std::vector<std::shared_ptr<Connection>> connections_;
   Arrivals arrivals_;
+  MemoryWatch memory_watch_;
   ExchangePool<Http1Exchange> pool_;
   std::array<char, 64 * 1024> read_buffer_;
   std::string spare_text_;
@@ -102,6 +109,7 @@ class IoThread final : public Transport {
   std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;
   std::vector<std::shared_ptr<Connection>> ready_;
+  std::vector<std::shared_ptr<Connection>> awaiting_memory_;
 
   std::atomic<std::thread::id> id_;  // of the running loop
   std::atomic<std::size_t> open_{0};

@@ -34,6 +34,13 @@ std::uint64_t OutQueue::size() const {
   return sum - front_offset_;
 }
 
+std::uint64_t OutQueue::memory() const {
+  std::uint64_t sum = 0;
+  // Of a text that is partly out, all is still there.
+  for (std::size_t i = first_; i < segments_.size(); ++i) sum += segments_[i].memory();
+  return sum;
+}
+
 void OutQueue::pop_front() {
   std::string* text = segments_[first_].own();
   if (text != nullptr && text->capacity() > spare_.capacity() &&

@@ -54,6 +54,7 @@ class TlsStream {
   Transfer send_file(int file, std::uint64_t offset, std::uint64_t length);
   /// Whether the socket has taken all that was written. flush() tries again.
   bool flushed() const { return unsent_.empty(); }
+  std::size_t unsent() const { return unsent_.size(); }
   Transfer::Status flush();
   /// Says that no more is written (close_notify), so that what came before is known to be whole.
   void finish();

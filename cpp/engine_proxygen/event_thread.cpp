@@ -15,12 +15,19 @@
 #include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
+namespace {
+
+constexpr std::chrono::milliseconds memory_tick_time{100};
+
+}  // namespace
 
 EventThread::EventThread(const EngineContext& context, folly::EventBase& loop)
     : context_(context),
       limits_(context.options.request_limits()),
       loop_(loop),
-      standing_(context.options.server_header, context.options.date_header) {}
+      standing_(context.options.server_header, context.options.date_header),
+      memory_watch_(context),
+      memory_tick_(*this) {}
 
 const http1::StandingFields& EventThread::standing() {
   standing_.refresh();
@@ -65,12 +72,13 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   }
   open_.fetch_add(1, std::memory_order_relaxed);
   if (!isScheduled()) watch_progress();
+  if (!memory_tick_.isScheduled()) see_to_memory();
 }
 
 void EventThread::session_closed(px::HTTPSessionBase& session) {
   if (sessions_.erase(&session) == 0) return;
   open_.fetch_sub(1, std::memory_order_relaxed);
-  if (sessions_.empty()) cancelTimeout();
+  if (sessions_.empty()) cancelTimeout();  // the memory's tick ends by itself
 }
 
 const std::shared_ptr<const ConnectionInfo>& EventThread::ends_of(
@@ -136,6 +144,84 @@ void EventThread::timeoutExpired() noexcept {
   dropping_stalled_ = true;
   for (auto* session : stalled) session->dropConnection();
   dropping_stalled_ = false;
+}
+
+// ---------------------------------------------------------------------------- memory
+
+void EventThread::add(Handler& handler) {
+  handler.index = handlers_.size();
+  handlers_.push_back(&handler);
+}
+
+void EventThread::remove(Handler& handler) {
+  std::swap(handlers_[handler.index], handlers_.back());
+  handlers_[handler.index]->index = handler.index;
+  handlers_.pop_back();
+}
+
+void EventThread::await_memory(std::shared_ptr<HandledExchange> exchange) {
+  memory_watch_.note_shortage(std::chrono::steady_clock::now());
+  awaiting_memory_.push_back(std::move(exchange));
+  look_at_memory();
+}
+
+void EventThread::look_at_memory() {
+  if (!context_.memory->urgent() || std::exchange(cut_posted_, true)) return;
+  loop_.runInLoop([this] {
+    cut_posted_ = false;
+    cut_for_memory();
+  });
+}
+
+void EventThread::see_to_memory() {
+  const auto now = std::chrono::steady_clock::now();
+  if (context_.memory->used() != 0) {
+    // Nobody tells when a socket has taken the rest of an answer.
+    for (const auto& [key, session] : sessions_) {
+      if (session.http1 != nullptr) session.http1->settle_charge();
+    }
+  }
+  if (memory_watch_.tick(now)) cut_for_memory();
+  if (!context_.memory->full()) {
+    std::vector<std::shared_ptr<HandledExchange>> waiting;
+    waiting.swap(awaiting_memory_);
+    for (const auto& exchange : waiting) {
+      if (exchange->handler != nullptr) exchange->handler->memory_freed();
+    }
+  }
+  if (!sessions_.empty() || memory_watch_.in_shortage()) {
+    loop_.timer().scheduleTimeout(&memory_tick_, memory_tick_time);
+  }
+}
+
+void EventThread::cut_for_memory() {
+  // Each holder is given up at most once, and may take others with it: whoever is gone is no more
+  // in the map, or has no handler.
+  struct Holder {
+    const px::HTTPSessionBase* session = nullptr;  // with an unfinished head
+    std::shared_ptr<HandledExchange> exchange;
+  };
+  const auto now = std::chrono::steady_clock::now();
+  memory_watch_.cut<Holder>(
+      now,
+      [&](auto& holders) {
+        for (const auto& [key, session] : sessions_) {
+          const double cost = session.http1 != nullptr ? session.http1->memory_cost(now) : 0;
+          if (cost > 0) holders.push_back({cost, {key, nullptr}});
+        }
+        for (const Handler* handler : handlers_) {
+          if (const double cost = handler->memory_cost(now); cost > 0) {
+            holders.push_back({cost, {nullptr, handler->shared_exchange()}});
+          }
+        }
+      },
+      [this](Holder& holder) {
+        if (holder.exchange) {
+          if (holder.exchange->handler != nullptr) holder.exchange->handler->give_up();
+        } else if (const auto found = sessions_.find(holder.session); found != sessions_.end()) {
+          found->second.http1->give_up_head();
+        }
+      });
 }
 
 // ---------------------------------------------------------------------------- submitting
@@ -205,6 +291,7 @@ void EventThread::deliver_mail() {
     }
   }
   delivering_.clear();
+  look_at_memory();
 }
 
 }  // namespace prowingen::proxygen_engine

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/memory_watch.h"
 #include "core/options.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
@@ -20,6 +21,7 @@
 namespace prowingen::proxygen_engine {
 
 class Acceptor;
+class Handler;
 class Http1Codec;
 
 class EventThread final : public Transport,
@@ -32,6 +34,7 @@ class EventThread final : public Transport,
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
+  std::shared_ptr<MemoryBudget> memory() override { return context_.memory; }
   void drain();
   /// The loop is about to end: it is not woken any more.
   void close();
@@ -62,6 +65,15 @@ class EventThread final : public Transport,
   const std::shared_ptr<const ConnectionInfo>& ends_of(const px::HTTPSessionBase& session,
                                                        const px::HTTPMessage& message);
 
+  // ---- memory
+  bool memory_is_short() const { return context_.memory->full(); }
+  /// The exchange's request is not read until memory is freed.
+  void await_memory(std::shared_ptr<HandledExchange> exchange);
+  /// If it is urgent somebody is given up, soon.
+  void look_at_memory();
+  void add(Handler& handler);
+  void remove(Handler& handler);
+
   // ---- an acceptor
   void add(Acceptor& acceptor) { acceptors_.push_back(&acceptor); }
   void remove(Acceptor& acceptor) { std::erase(acceptors_, &acceptor); }
@@ -91,10 +103,21 @@ class EventThread final : public Transport,
     SteadyTime since = {};
   };
 
+  class Tick final : public folly::HHWheelTimer::Callback {
+   public:
+    explicit Tick(EventThread& thread) : thread_(thread) {}
+    void timeoutExpired() noexcept override { thread_.see_to_memory(); }
+
+   private:
+    EventThread& thread_;
+  };
+
   void runLoopCallback() noexcept override { submit_gathered(); }
   void timeoutExpired() noexcept override;
   bool stands_still(Session& progress, SteadyTime now) const;
   void watch_progress();
+  void see_to_memory();
+  void cut_for_memory();
   void submit_gathered();
   void post_mail(Mail mail, bool may_wait);
   void wake();
@@ -117,6 +140,11 @@ class EventThread final : public Transport,
   std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted
   std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;
+  MemoryWatch memory_watch_;
+  Tick memory_tick_;
+  std::vector<Handler*> handlers_;  // of requests that are received or answered
+  std::vector<std::shared_ptr<HandledExchange>> awaiting_memory_;
+  bool cut_posted_ = false;
 
   std::atomic<std::size_t> open_{0};
   std::atomic<std::uint64_t> accepted_{0};

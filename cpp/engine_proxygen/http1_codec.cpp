@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/engine_figures.h"
+#include "core/unacknowledged.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_handler.h"
 #include "http/request_policy.h"
@@ -29,7 +30,11 @@ class Announcing {
 }  // namespace
 
 Http1Codec::Http1Codec(EventThread& thread)
-    : HTTP1xCodec(px::TransportDirection::DOWNSTREAM), thread_(thread) {}
+    : HTTP1xCodec(px::TransportDirection::DOWNSTREAM),
+      thread_(thread),
+      head_rate_(
+          thread, [this] { return scanned_; }, [this] { give_up_head(); }),
+      charge_(thread.memory()) {}
 
 void Http1Codec::attach(px::HTTPSessionBase& session) {
   session_ = &session;
@@ -112,6 +117,9 @@ std::size_t Http1Codec::read_head(std::string_view input) {
     scanned_ = input.size();
     if (!message_) await(Awaited::head);
     begin();
+    head_rate_.wait();
+    charge_.set(scanned_);
+    thread_.look_at_memory();
     return 0;
   }
   RequestSemantics semantics;
@@ -155,6 +163,8 @@ void Http1Codec::announce_request(bool whole) {
   cancelTimeout();
   begin();
   scanned_ = 0;
+  head_rate_.rest();
+  charge_.set(0);
   head_request_ = incoming_->request.method() == "HEAD";
   message_->setMethod(head_request_ ? px::HTTPMethod::HEAD : px::HTTPMethod::POST);
   if (!whole) {
@@ -247,13 +257,35 @@ void Http1Codec::drain() {
 }
 
 void Http1Codec::timeoutExpired() noexcept {
-  // It may have stopped reading by now, and end with this; its own callers hold one too.
+  if (awaited_ == Awaited::head) return give_up_head();
   const folly::DelayedDestruction::DestructorGuard guard(session_);
-  if (awaited_ == Awaited::head) {
-    return refuse_head(&refusal(RequestFault::request_timeout), scanned_);
-  }
   session_->closeWhenIdle();
 }
+
+void Http1Codec::give_up_head() {
+  if (!message_) return;
+  // It may have stopped reading by now, and end with this; its own callers hold one too.
+  const folly::DelayedDestruction::DestructorGuard guard(session_);
+  refuse_head(&refusal(RequestFault::request_timeout), scanned_);
+}
+
+// ---------------------------------------------------------------------------- memory
+
+void Http1Codec::settle_charge() {
+  const auto written = session_->getTransport()->getAppBytesWritten();
+  charge_.set(scanned_ + (generated_ > written ? generated_ - written : 0));
+}
+
+double Http1Codec::memory_cost(SteadyTime now) const {
+  return message_ ? MemoryWatch::cost(charge_.bytes(), head_rate_.waited(now)) : 0;
+}
+
+std::uint64_t Http1Codec::acknowledged() const {
+  const auto* socket = session_->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  return socket->getRawBytesWritten() - unacknowledged_bytes(socket->getNetworkSocket().toFd());
+}
+
+void Http1Codec::drop_connection() { session_->dropConnection(); }
 
 // ---------------------------------------------------------------------------- writing
 
@@ -296,6 +328,7 @@ std::size_t Http1Codec::generateBody(folly::IOBufQueue& out, StreamID transactio
     out.append(std::move(body));
   }
   generated_ += size;
+  settle_charge();
   return last ? size + generateEOM(out, transaction) : size;
 }
 

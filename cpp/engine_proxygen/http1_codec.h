@@ -23,6 +23,7 @@
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
 #include "engine_proxygen/linger.h"
+#include "engine_proxygen/rate_watch.h"
 #include "http/refusal.h"
 #include "http/response_policy.h"
 #include "http1/request_parser.h"
@@ -44,6 +45,12 @@ class Http1Codec final : public px::HTTP1xCodec,
   void attach(px::HTTPSessionBase& session);
   /// The next answer is the last; a connection that waits for a request closes.
   void drain();
+  /// Tells the memory budget what is held of a head, and of answers that the socket has not taken.
+  void settle_charge();
+  std::uint64_t memory_charged() const { return charge_.bytes(); }
+  /// What an unfinished head costs, see Handler; give_up_head() refuses it.
+  double memory_cost(SteadyTime now) const;
+  void give_up_head();
 
   // ---- the handler
   /// The codec that is making a request known, on this thread.
@@ -64,6 +71,11 @@ class Http1Codec final : public px::HTTP1xCodec,
   /// What else comes in is not worth reading: the answer is the connection's last, whatever its
   /// head said.
   void stop_reading();
+
+  /// Closes it now, whatever is under way.
+  void drop_connection();
+  /// Bytes of answers that the client's side has taken.
+  std::uint64_t acknowledged() const;
 
   EventThread& thread() { return thread_; }
 
@@ -151,6 +163,8 @@ class Http1Codec final : public px::HTTP1xCodec,
   bool told_to_drain_ = false;   // by the session
   std::uint64_t generated_ = 0;  // bytes so far
   Linger linger_;
+  RateWatch head_rate_;
+  MemoryCharge charge_;
 };
 
 }  // namespace prowingen::proxygen_engine

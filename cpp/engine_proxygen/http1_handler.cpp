@@ -66,6 +66,12 @@ void Http1Handler::on_answer_over() { resume_reading(); }
 
 void Http1Handler::give_up_reading() { codec_.stop_reading(); }
 
+void Http1Handler::drop() { codec_.drop_connection(); }
+
+std::uint64_t Http1Handler::taken_by_client() const { return codec_.acknowledged(); }
+
+std::uint64_t Http1Handler::held_by_session() const { return codec_.memory_charged(); }
+
 void Http1Handler::send_continue() {
   codec_.text().append(http1::continue_response);
   downstream_->sendHeaders(thread().status_only(100));

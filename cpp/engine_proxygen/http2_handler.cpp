@@ -91,6 +91,13 @@ void Http2Handler::send_refusal_page(const Refusal& refusal, bool head_only) {
   if (!head_only) downstream_->sendBody(folly::IOBuf::copyBuffer(page));
 }
 
+// What has left for the connection: a stream's window holds back the rest.
+std::uint64_t Http2Handler::taken_by_client() const {
+  return exchange().body_bytes_out -
+         std::min<std::uint64_t>(exchange().body_bytes_out,
+                                 transaction().getOutstandingEgressBodyBytes());
+}
+
 // A length that was announced was checked with the head, and proxygen holds the client to it.
 Verdict Http2Handler::check_received(std::uint64_t size) const {
   return check_body_size(size, thread().limits());

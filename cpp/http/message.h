@@ -59,6 +59,9 @@ class RequestHead {
   /// Value of the first field called `name` (ASCII case-insensitive), or an empty view.
   std::string_view first(std::string_view name) const;
 
+  /// Bytes that it takes.
+  std::size_t memory() const { return arena_.size() + fields_.size() * sizeof(FieldLine); }
+
   HttpVersion version;
 
  private:

@@ -320,6 +320,15 @@ class Config:
         group="Buffers",
     )
 
+    memory_budget: int = _option(
+        0,
+        Size(0, 2**50, cpp_type="std::uint64_t"),
+        "memory of one process for unfinished requests and unread answers; beyond it the greediest "
+        "and slowest clients are cut; 0: an eighth of what the machine or container has, shared by "
+        "the workers",
+        group="Buffers",
+    )
+
     header_timeout: float = _timeout(15.0, 0.001, "time for a whole request head to arrive")
     keep_alive_timeout: float = _timeout(
         75.0, 0.0, "time for the next request on an idle connection; 0: none is waited for"
@@ -328,6 +337,14 @@ class Config:
     write_timeout: float = _timeout(
         30.0, 0.001, "time without the client taking a byte of an answer"
     )
+    min_rate: int = _option(
+        240,
+        Size(0, 2**30),
+        "bytes a second that a client has to send of a request, and to take of an answer, while it "
+        "is waited for; 0: any",
+        group="Timeouts",
+    )
+    min_rate_window: float = _timeout(10.0, 0.05, "time over which min_rate is measured")
     graceful_timeout: float = _timeout(
         30.0, 0.0, "time for what runs to finish when the server stops", native=False
     )

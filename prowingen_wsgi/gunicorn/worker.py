@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
@@ -25,6 +26,7 @@ from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker as BaseWorker
 
 from ..configuration.config import ConfigError
+from ..configuration.machine import memory_budget
 from ..factories.mounts import Mounts
 from ..listeners import Listener
 from ..server import Server, choose_engine
@@ -106,7 +108,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         self.notify()
         self._server = server = Server(
             observe(self._mounted(), self),
-            self.config,
+            replace(self.config, memory_budget=memory_budget(self.config, self.cfg.workers)),
             listeners=[_share(sock) for sock in self.sockets],
             multiprocess=self.cfg.workers > 1,
             errors=None if self.cfg.errorlog == "-" else ErrorStream(),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..configuration.arguments import print_error
 from ..configuration.config import ConfigError
+from ..configuration.machine import worker_count
 from ..loader import LOAD_ERRORS, explain
 from ..server import Server
-from .generation import worker_count
 from .process_exit import ProcessExit, warn_of_remaining_threads
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING
 
@@ -84,16 +83,6 @@ class Sockets:
 
     def close(self) -> None:
         self.keep([])
-
-
-def worker_count(config: Config) -> int:
-    """How many workers a configuration means."""
-    if config.workers != "auto":
-        return max(1, int(config.workers))
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
 
 
 def _close(groups: Iterable[list[Listener]]) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from .. import _native
 from ..configuration.arguments import UsageError
 from ..configuration.config import ConfigError
+from ..configuration.machine import worker_count
 from ..loader import TargetError
 from ..logs import error_log
 from ..server import choose_engine
@@ -30,7 +31,7 @@ from . import watcher
 from .backoff import Backoff
 from .child import BOOT_FAILED, LIMIT, Post, serve
 from .forking import InChild, fork
-from .generation import Generation, Sockets, worker_count
+from .generation import Generation, Sockets
 from .memory_kills import MemoryKills
 from .template import SpawnError, Template, ended_children
 from .worker import Event, State, Worker, describe_exit
