@@ -15,7 +15,6 @@ import pytest
 
 from harness import strangers
 from harness.process import run_server
-from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,15 +41,15 @@ def crowd(server: ServerProcess, *counts: int) -> Iterator[None]:
         process.communicate()  # the end of its input
 
 
-def times_of_a_normal_client(server: ServerProcess, count: int) -> list[float]:
-    """How long its requests take, each on a connection of its own, in seconds."""
+def p99_of_a_normal_client(server: ServerProcess, count: int) -> float:
+    """Of the time that its requests take, each on a connection of its own, in seconds."""
     times = []
     for _ in range(count):
         started = time.perf_counter()
         with server.connect() as wire:
             assert wire.ask("/hello", "Connection: close").body == b"hello"
         times.append(time.perf_counter() - started)
-    return sorted(times)
+    return sorted(times)[int(count * 0.99)]
 
 
 def survive(engine: str, bodies: int, heads: int, readers: int, budget: str) -> ServerProcess:
@@ -58,19 +57,20 @@ def survive(engine: str, bodies: int, heads: int, readers: int, budget: str) -> 
     files = 2 * (bodies + heads + readers) + 200
     arguments = ["--threads", str(readers + 8), "--memory-budget", budget]
     with run_server(APP, engine, *arguments, max_files=files) as server:
+        # A machine that has other things to do is no slower by this much.
+        bound = max(0.05, 3 * p99_of_a_normal_client(server, 500))
         with crowd(server, bodies, heads, readers):
-            times = times_of_a_normal_client(server, 200)
+            p99 = p99_of_a_normal_client(server, 1000)
             peak = server.resident_kib("VmHWM")
         ended = time.monotonic()
         with server.connect() as wire:
             wire.post("/upload", bytes(1 << 20))
             assert wire.response().body == b"%d" % (1 << 20)
             assert len(wire.ask("/generated?10485760").body) == 10 << 20
-        assert eventually(lambda: times_of_a_normal_client(server, 20)[-1] < 0.05, 5)
+        assert p99_of_a_normal_client(server, 20) < 2 * bound
         assert time.monotonic() - ended < 5, "recovery"
         assert peak < 300 * MIB, f"{peak // MIB} MiB"
-        p99 = times[int(len(times) * 0.99)]
-        assert p99 < 0.05, f"{p99 * 1000:.0f} ms"
+        assert p99 < bound, f"{p99 * 1000:.0f} ms, not {bound * 1000:.0f}"
         return server
 
 
@@ -99,6 +99,6 @@ def test_thousands_of_strangers_are_survived(engine: str) -> None:
         pytest.skip(f"a process may open {hard} files, and 15,000 are needed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
-        survive(engine, 2500, 2500, 2000, "64MiB")
+        survive(engine, 2500, 2500, 2000, "32MiB")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
