@@ -2,7 +2,7 @@
 
 `python strangers.py PORT BODIES HEADS READERS`: bodies of 1 MiB of which a little lacks, heads of
 60 KiB that do not end, and readers of a generated answer that take 2 KiB a second of it. Says `all
-there` once each has sent what the server takes, then goes on until its standard input ends.
+there` once each has sent what the server takes and has its first bytes, then goes on until its standard input ends.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def main(port: int, bodies: int, heads: int, readers: int) -> None:
         if reads:
             reading.append(client)
     poll.register(sys.stdin, select.EPOLLIN)
+    unanswered = set(reading)
     last_progress, told = time.monotonic(), False
     turn = 0
     while True:
@@ -66,9 +67,12 @@ def main(port: int, bodies: int, heads: int, readers: int) -> None:
         for client in reading[turn::20]:
             try:
                 client.recv(BITE)
-            except OSError:
+            except BlockingIOError:
                 continue
-        if not told and time.monotonic() - last_progress > SETTLED:
+            except OSError:
+                pass  # the server gave it up
+            unanswered.discard(client)
+        if not told and not unanswered and time.monotonic() - last_progress > SETTLED:
             told = True
             print("all there", flush=True)
 
