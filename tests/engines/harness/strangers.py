@@ -2,7 +2,8 @@
 
 `python strangers.py PORT BODIES HEADS READERS`: bodies of 1 MiB of which a little lacks, heads of
 60 KiB that do not end, and readers of a generated answer that take 2 KiB a second of it. Says `all
-there` once each has sent what the server takes and has its first bytes, then goes on until its standard input ends.
+there` once each has sent what the server takes, and has its first bytes if it reads, then goes on
+until its standard input ends.
 """
 
 from __future__ import annotations
