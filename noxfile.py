@@ -1,4 +1,4 @@
-"""One command per job: `nox -s lint|tests|cpp|asan|tsan|bench|docs`.
+"""One command per job: `nox -s lint|tests|cpp|asan|tsan|reloads|bench|docs`.
 
 Each is the same script that bootstrap.sh and CI run, in the same .venv, so that no job passes in
 one place and fails in another. bootstrap.sh makes what is missing and skips what is there.
@@ -59,6 +59,13 @@ def tsan(session: nox.Session) -> None:
     """All tests under ThreadSanitizer."""
     set_up(session)
     session.run("scripts/sanitized.sh", "tsan", *session.posargs, external=True)
+
+
+@nox.session
+def reloads(session: nox.Session) -> None:
+    """Counts what bursts of reloads lose, for some 20 minutes; `-- --bursts 5` for fewer."""
+    set_up(session)
+    session.run(PYTHON, "tests/reloads.py", *session.posargs, external=True)
 
 
 @nox.session

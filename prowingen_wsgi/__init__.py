@@ -6,6 +6,7 @@ Importing this loads next to nothing: each name is imported when it is first use
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,9 +55,14 @@ def __getattr__(name: str) -> object:
     if name == "__version__":
         value: object = _version()
     elif name in _HOMES:
-        from importlib import import_module
+        try:
+            value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        except ImportError as error:
+            from .missing_native import why_missing
 
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+            if why := why_missing():
+                raise ImportError(why) from error
+            raise
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

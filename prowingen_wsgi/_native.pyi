@@ -1,10 +1,13 @@
 """The native module: engines, worker pool and WSGI adapter. See cpp/bindings.cpp."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, final, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import BufferedIOBase
+from types import TracebackType
+from typing import Any, BinaryIO, NoReturn, TypeVar, final, overload
 
-from _typeshed import ReadableBuffer
+from _typeshed import ReadableBuffer, WriteableBuffer
 from _typeshed.wsgi import ErrorStream
+from typing_extensions import Self
 
 # What pybind11 makes its classes with; under this name it is not to be had at run time.
 class _Pybind11Type(type): ...
@@ -27,7 +30,7 @@ class Scoreboard(metaclass=_Pybind11Type):
 class Server(metaclass=_Pybind11Type):
     def __init__(
         self,
-        app: Callable[..., Any],
+        app: Callable[..., Any] | tuple[Callable[..., Any], ...],
         listeners: list[tuple[int, str]],
         options: Mapping[str, object],
         *,
@@ -39,6 +42,8 @@ class Server(metaclass=_Pybind11Type):
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
+        app: what is called; of a tuple, the one in the place of the listening socket that a request
+            came in by.
         interface: how the application is called: "wsgi" (PEP 3333), or "listener" for a handler
             that takes a Request and a Response.
         multiprocess: what the environ says as wsgi.multiprocess.
@@ -54,6 +59,7 @@ class Server(metaclass=_Pybind11Type):
         *,
         lifeline: int,
         status_pipe: int,
+        tells_ready: bool,
         max_requests: int,
         grace: float,
         ticket_key: bytes,
@@ -65,6 +71,8 @@ class Server(metaclass=_Pybind11Type):
             SIGTERM, and after `grace` seconds it exits.
         status_pipe: a descriptor that "L" is written to when `max_requests` (0: no limit) requests
             were taken.
+        tells_ready: "R" is written to it, too, just before the first connection is accepted; if
+            nobody reads there any more, the process gets SIGTERM.
         ticket_key: of `new_ticket_key`; processes with the same one resume each other's TLS
             sessions. ValueError if it is none and TLS is spoken.
         """
@@ -99,6 +107,9 @@ class Server(metaclass=_Pybind11Type):
 def check_tls(options: dict[str, Any]) -> None:
     """Reads certificates and keys as a server does. Raises ValueError for those it cannot use."""
 
+def check_spool(options: dict[str, Any]) -> None:
+    """Makes a file where a server keeps request bodies. Raises ValueError where it cannot."""
+
 def new_ticket_key() -> bytes:
     """A secret for processes that are to resume each other's TLS sessions."""
 
@@ -111,9 +122,42 @@ class ClientDisconnected(ConnectionAbortedError):  # noqa: N818  # what happened
 
 _T = TypeVar("_T")
 
+# Both streams are registered with io.BufferedIOBase, and have BinaryIO's methods: no `name`, which
+# TextIOWrapper asks of its buffer in typing alone.
+
 @final
-class Input:
+class Input(BufferedIOBase, BinaryIO):
     """wsgi.input: the request body (PEP 3333)"""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def close(self) -> None:
+        """Nothing more is read, whatever is left of the body. Idempotent."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed, or the request answered."""
+
+    def readable(self) -> bool: ...
+    def writable(self) -> bool: ...
+    def seekable(self) -> bool: ...
+    def isatty(self) -> bool: ...
+    def flush(self) -> None: ...
+    def fileno(self) -> NoReturn: ...
+    def seek(self, *arguments: object) -> NoReturn: ...
+    def tell(self) -> NoReturn: ...
+    def truncate(self, *arguments: object) -> NoReturn: ...
+    def detach(self) -> NoReturn: ...
+    def write(self, data: ReadableBuffer, /) -> NoReturn: ...
+    def writelines(self, lines: Iterable[ReadableBuffer], /) -> NoReturn: ...
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """Reads what has come, size bytes at most; waits for some."""
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Fills a buffer, less only at the body's end; the number of bytes."""
+
+    def readinto1(self, buffer: WriteableBuffer, /) -> int:
+        """Reads what has come into a buffer; waits for some."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Reads size bytes, fewer only at the body's end."""
@@ -211,8 +255,37 @@ class ResponseHeaders:
     def __len__(self) -> int: ...
 
 @final
-class ResponseBody:
+class ResponseBody(BufferedIOBase, BinaryIO):
     """The body of a response, a writable stream."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        exception: BaseException | None = None,
+        trace: TracebackType | None = None,
+        /,
+    ) -> None:
+        """Closes it. After an exception it stays open for the handler to answer otherwise; a
+        deferred response is then answered 500, or broken off if its head has been sent.
+        """
+
+    def readable(self) -> bool: ...
+    def seekable(self) -> bool: ...
+    def isatty(self) -> bool: ...
+    def fileno(self) -> NoReturn: ...
+    def seek(self, *arguments: object) -> NoReturn: ...
+    def tell(self) -> NoReturn: ...
+    def truncate(self, *arguments: object) -> NoReturn: ...
+    def detach(self) -> NoReturn: ...
+    def read(self, *arguments: object) -> NoReturn: ...
+    def read1(self, *arguments: object) -> NoReturn: ...
+    def readinto(self, *arguments: object) -> NoReturn: ...
+    def readinto1(self, *arguments: object) -> NoReturn: ...
+    def readline(self, *arguments: object) -> NoReturn: ...
+    def readlines(self, *arguments: object) -> NoReturn: ...
+    def writelines(self, lines: Iterable[ReadableBuffer], /) -> None:
+        """Writes each of them, with nothing in between."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Adds bytes, or a copy of what has a buffer; their number.
@@ -224,14 +297,14 @@ class ResponseBody:
         """Sends what was written, head included."""
 
     def close(self) -> None:
-        """Ends the response."""
+        """Ends the body: the response ends with its handler, or now if it is deferred."""
 
     def writable(self) -> bool:
         """True."""
 
     @property
     def closed(self) -> bool:
-        """Whether the response has ended."""
+        """Whether the body has ended."""
 
 @final
 class Response:

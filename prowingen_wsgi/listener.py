@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ._native import Request, Response
+from .configuration.addresses import tcp_text
 from .configuration.config import Config, ConfigError
 from .server import Server
 
@@ -61,7 +62,7 @@ class HttpServer:
         """
         if not 0 <= port <= 65535:
             raise ConfigError(f'port: "{port}": must be 0–65535')
-        self._add(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        self._add(tcp_text(host, port))
 
     def add_unix_address(self, path: str) -> None:
         """Adds a Unix socket to listen on; as `add_address`."""

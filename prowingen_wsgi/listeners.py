@@ -10,8 +10,6 @@ as long as it is.
 from __future__ import annotations
 
 import errno
-import os
-import socket
 import stat
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +23,7 @@ from .configuration.addresses import (
     UnixAddress,
     parse_address,
 )
+from .originals import os, socket
 from .systemd import passed_sockets
 
 if TYPE_CHECKING:

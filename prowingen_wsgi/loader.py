@@ -14,6 +14,7 @@ import importlib
 import inspect
 import keyword
 import pkgutil
+import sys
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,11 +101,15 @@ class Target:
         factory: call what the target names, without arguments, if the target is not a call.
         Raises AppNotFoundError and AppFailedError.
         """
-        found, name = self._find(self._import())
+        module = self._import()
+        found, name = self._find(module)
         call = self.call or (Call() if factory else None)
         if call is not None:
             found = self._call(found, name, call)
             name = f"what {name}() returned"
+        if _is_command_line(found):
+            hint = _application_hint(module, self.module)
+            raise AppNotFoundError(f"{name} is a command line and no WSGI application{hint}")
         return _check_application(found, name)
 
     def _import(self) -> ModuleType:
@@ -123,7 +128,7 @@ class Target:
                     return getattr(module, name), f"{self.module}:{name}"
             raise AppNotFoundError(
                 f'module "{self.module}" has neither "application" nor "app"'
-                + _factory_hint(module, self.module)
+                + _application_hint(module, self.module)
             )
         found: object = module
         name = self.module
@@ -192,11 +197,25 @@ def _kind(found: object) -> str:
     return "None" if found is None else f"of type {type(found).__name__}"
 
 
-def _factory_hint(module: ModuleType, name: str) -> str:
-    for factory in _USUAL_FACTORIES:
+def _application_hint(module: ModuleType, name: str) -> str:
+    """Where the application is, if the module has one or what makes one by a usual name; or by the
+    name that a FlaskGroup in it, a program's own `flask`, makes its application by.
+    """
+    for usual in _USUAL_NAMES:
+        if callable(getattr(module, usual, None)) and not _is_command_line(getattr(module, usual)):
+            return f'; did you mean "{name}:{usual}"?'
+    makers = [getattr(found, "create_app", None) for found in vars(module).values()]
+    named = [key for key, found in vars(module).items() if found is not None and found in makers]
+    for factory in (*_USUAL_FACTORIES, *named):
         if callable(getattr(module, factory, None)):
             return f'; did you mean "{name}:{factory}()"?'
     return ""
+
+
+def _is_command_line(found: object) -> bool:
+    """Whether it is click's, such as a FlaskGroup, which can be called and is no application."""
+    click = sys.modules.get("click")
+    return click is not None and isinstance(found, click.Command)
 
 
 def _modules_here() -> list[str]:

@@ -5,17 +5,14 @@
        '------------------------------- stop() --------------------------------------^
 
 The sockets are open from `created` on, so that errors come early and a process can fork between
-construction and start; everything that owns a thread begins in `running`. Worker threads are
-Python's own and daemons: an application that never returns cannot keep the process from ending.
+construction and start; everything that owns a thread begins in `running`. Worker threads are native
+and daemons: an application that never returns cannot keep the process from ending.
 """
 
 from __future__ import annotations
 
 import atexit
 import logging
-import os
-import threading
-import time
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +21,11 @@ from .certificates import check_certificates, served_url
 from .configuration.config import Config, ConfigError
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
+from .machine import memory_budget
+from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
+from .spooling import check_spool_dir
+from .threads import Latch, RLock, Thread, current, green_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ __all__ = ["Server", "serve"]
 _SLICE = 0.05
 # What threads get to end in once the native side has closed everything.
 _LAST_GRACE = 0.5
+_WORKER = "prowingen-worker-"
 
 
 class _State(Enum):
@@ -60,12 +62,14 @@ class Server:
         own; what it raises is logged. `config.access_log` is then without effect.
     interface: how `app` is called: "wsgi", or "listener" for a handler as `create_server` takes.
     listeners: open sockets to serve on instead of opening `config.bind`; they are taken over.
+    apps: for each of `listeners`, what is called in place of `app` for what comes in by it.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
     Raises ListenError (an OSError) if a socket cannot be opened, ConfigError (a ValueError) if the
-    engine is not built in, a certificate cannot be used, or an option is set that only the command
-    has (workers and what belongs to them), and TypeError if `app` or `access_log` cannot be called.
+    engine is not built in, a certificate or `spool_dir` cannot be used, or an option is set that
+    only the command has (workers and what belongs to them), and TypeError if `app` or `access_log`
+    cannot be called.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Server:
         access_log: Callable[[str], object] | None = None,
         interface: str = "wsgi",
         listeners: Sequence[Listener] | None = None,
+        apps: Sequence[Callable[..., Any]] | None = None,
         multiprocess: bool = False,
         errors: ErrorStream | None = None,
     ) -> None:
@@ -89,13 +94,15 @@ class Server:
             self.config.check_embedded()
         self.engine = choose_engine(self.config)
         check_certificates(self.config)
-        self._app = app
+        check_spool_dir(self.config)
+        # One for all listeners, or as many as there are.
+        self._app = app if apps is None else tuple(apps)
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._multiprocess = multiprocess
         self._errors = errors
         self._listeners = (
-            open_listeners(self.config.bind, self.config.backlog)
+            open_listeners(self.config.places, self.config.backlog)
             if listeners is None
             else list(listeners)
         )
@@ -103,20 +110,25 @@ class Server:
         self._native: _native.Server | None = None
         self._supervision: Callable[[_native.Server], None] | None = None
         self._milestone = logging.INFO
-        self._threads: list[threading.Thread] = []
+        self._threads: list[Thread] = []
         self._signals = SignalQueue()
         self._state = _State.created
         # Guards the state and who stops. Reentrant, as a signal handler may call stop().
-        self._lock = threading.RLock()
-        self._stopper: threading.Thread | None = None
+        self._lock = RLock()
+        self._stopper: int | None = None
         self._deadline = float("inf")
-        self._stopped = threading.Event()
+        self._stopped = Latch()
         self._pid = 0
 
     @property
     def addresses(self) -> list[str]:
         """Where it listens: URLs, and `unix:/path` for Unix sockets. Port 0 is resolved."""
         return list(self._addresses)
+
+    @property
+    def _is_parents(self) -> bool:
+        """Whether this is the copy in a child that was forked while the server ran."""
+        return self._pid not in (0, os.getpid())
 
     @property
     def abandoned(self) -> list[str]:
@@ -128,7 +140,9 @@ class Server:
     def supervised_by(self, introduce: Callable[[_native.Server], None]) -> None:
         """Lets a supervisor see the native side of this process, just before the start.
 
-        The supervisor tells of starts and stops; this then does so for debugging only.
+        The supervisor tells of starts and stops; this then does so for debugging only. A process
+        that is told to stop twice, by its supervisor and as one of a group, does so once: SIGQUIT
+        alone makes `run` hurry. Its handlers stay, so that no signal cuts the process's exit.
         """
         self._supervision = introduce
         self._milestone = logging.DEBUG
@@ -151,6 +165,12 @@ class Server:
                 self.stop(graceful=0)
                 raise
             atexit.register(self._at_exit)
+        if self.config.threads > 1 and (library := green_threads()):
+            error_log.warning(
+                "%s has patched threading: of worker threads that wait for one of its locks, some "
+                "may wait for ever; patch with thread=False, or not at all",
+                library,
+            )
         error_log.log(
             self._milestone,
             "listening on %s (engine %s, %d threads, pid %d)",
@@ -165,7 +185,11 @@ class Server:
             native = _native.Server(
                 self._app,
                 [(listener.fileno(), listener.description) for listener in self._listeners],
-                {**self.config.native_options(), "engine": self.engine},
+                {
+                    **self.config.native_options(),
+                    "engine": self.engine,
+                    "memory_budget": memory_budget(self.config),
+                },
                 log=log_native_event,
                 access_log=self._access_log,
                 interface=self._interface,
@@ -182,10 +206,10 @@ class Server:
         native.start()
         self._add_thread("prowingen-log", native.pump_log)
         for number in range(1, self.config.threads + 1):
-            self._add_thread(f"prowingen-worker-{number}", native.work)
+            self._add_thread(f"{_WORKER}{number}", native.work)
 
     def _add_thread(self, name: str, body: Callable[[], None]) -> None:
-        thread = threading.Thread(target=body, name=name, daemon=True)
+        thread = Thread(name, body)
         thread.start()
         self._threads.append(thread)
 
@@ -193,10 +217,13 @@ class Server:
         """Stops accepting, lets requests finish, then closes everything; returns when it is done.
 
         graceful: seconds that requests get to finish in; `config.graceful_timeout` without it.
-        Idempotent. A call while another thread's is under way can shorten that one's time.
+        Idempotent. A call while another thread's is under way can shorten that one's time. Does
+        nothing in a child that was forked while the server ran: the server is the parent's.
         """
+        if self._is_parents:
+            return
         seconds = self.config.graceful_timeout if graceful is None else graceful
-        me = threading.current_thread()
+        me = current()
         with self._lock:
             self._deadline = min(self._deadline, time.monotonic() + seconds)
             mine = self._stopper is None
@@ -208,9 +235,9 @@ class Server:
                 self._stop()
             finally:
                 self._state = _State.stopped
-                self._stopped.set()
+                self._stopped.open()
                 self._signals.wake()
-        elif self._stopper is not me:  # a signal handler must not wait for what it interrupted
+        elif self._stopper != me:  # a signal handler must not wait for what it interrupted
             self._stopped.wait()
 
     def _stop(self) -> None:
@@ -239,15 +266,13 @@ class Server:
                 return True
             if left <= 0:
                 return False
-            if any(self._obey(number) for number in self._signals.pending()):
+            if any(self._obey_at_once(number) for number in self._signals.pending()):
                 self._deadline = time.monotonic()
 
     def _join(self, seconds: float) -> bool:
         """Waits for one thread. True when none is left to wait for."""
         waiting = [
-            thread
-            for thread in self._threads
-            if thread.is_alive() and thread is not threading.current_thread()
+            thread for thread in self._threads if thread.is_alive() and not thread.is_current()
         ]
         if waiting:
             waiting[0].join(seconds)
@@ -273,7 +298,8 @@ class Server:
         closes what still runs at once. SIGUSR1 reopens the logs. Signals are handled in the main
         thread only, and the handlers before are put back; in another thread this waits for `stop`.
         """
-        with self._signals.installed((*stop_signals, REOPEN_SIGNAL)):
+        supervised = self._supervision is not None
+        with self._signals.installed((*stop_signals, REOPEN_SIGNAL), for_good=supervised):
             if self._state is _State.created:
                 self.start()
             if on_start is not None:
@@ -305,6 +331,10 @@ class Server:
             self.reopen_logs()
         return number in STOP_SIGNALS
 
+    def _obey_at_once(self, number: Signals) -> bool:
+        """The same during a stop. True if that is to close everything at once."""
+        return self._obey(number) and (number == QUIT_SIGNAL or self._supervision is None)
+
     def reopen_logs(self) -> None:
         """Opens the access log's file anew, after a rotation."""
         if self._native is not None:
@@ -317,6 +347,11 @@ class Server:
         thread that waits for a client is not stuck: `body_timeout` and `write_timeout` end that.
         """
         return 0.0 if self._native is None else self._native.stalled_for()
+
+    @property
+    def worker_threads(self) -> list[Thread]:
+        """Those that call the application."""
+        return [each for each in self._threads if each.name.startswith(_WORKER)]
 
     def stats(self) -> dict[str, int]:
         """Counters since the start; empty before it."""
@@ -336,10 +371,8 @@ class Server:
         self.stop()
 
     def _at_exit(self) -> None:
-        # Threads in native code must not outlive the interpreter. A child that was forked off a
-        # running server has none of its threads, and nothing to stop.
-        if os.getpid() == self._pid:
-            self.stop(graceful=0)
+        # Threads in native code must not outlive the interpreter.
+        self.stop(graceful=0)
 
 
 def serve(

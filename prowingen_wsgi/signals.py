@@ -7,11 +7,10 @@ never touches a `threading.Event`, whose lock it could find taken by the thread 
 
 from __future__ import annotations
 
-import queue
-import signal
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from .originals import Empty, SimpleQueue, os, signal, thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,27 +20,51 @@ QUIT_SIGNAL = signal.SIGQUIT
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, QUIT_SIGNAL)
 REOPEN_SIGNAL = signal.SIGUSR1
 
+_LOOK = 0.2
+
+_Handlers = dict[signal.Signals, Any]
+
 
 class SignalQueue:
+    """Its handlers are this process's alone: a child that the application forks has those before.
+
+    Nobody would take a signal there, and SIGTERM could not end the child.
+    """
+
     def __init__(self) -> None:
-        self._items: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
+        self._items: SimpleQueue[signal.Signals | None] = SimpleQueue()
 
     @contextmanager
-    def installed(self, handled: Iterable[signal.Signals]) -> Iterator[None]:
-        """Handles these signals by queueing them. Does nothing but in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
+    def installed(
+        self, handled: Iterable[signal.Signals], *, for_good: bool = False
+    ) -> Iterator[None]:
+        """Handles these signals by queueing them. Does nothing but in the main thread.
+
+        for_good: also afterwards, where nobody takes them out of the queue.
+        """
+        try:
+            originals = {number: signal.signal(number, self._handle) for number in handled}
+        except ValueError:  # which is how Python says that it is not the main thread
             yield
             return
-        originals = {number: signal.signal(number, self._handle) for number in handled}
+        _installed.append((self, originals))
         try:
             yield
         finally:
-            for number, original in originals.items():
-                # None: a handler that was not installed from Python, and cannot be from here.
-                signal.signal(number, signal.SIG_DFL if original is None else original)
+            # Not in a forked child, where they are back.
+            if not for_good and (self, originals) in _installed:
+                _installed.remove((self, originals))
+                for number, original in originals.items():
+                    _put_back(number, original)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._items.put(signal.Signals(number))
+
+    def put_back_in_child(self, originals: _Handlers) -> None:
+        """What another has set meanwhile stays."""
+        for number, original in originals.items():
+            if signal.getsignal(number) == self._handle:
+                _put_back(number, original)
 
     def wake(self) -> None:
         """Makes a `next` return None. Any thread, also in a signal handler."""
@@ -49,14 +72,60 @@ class SignalQueue:
 
     def next(self) -> signal.Signals | None:
         """Waits for a signal or for `wake`; handlers run meanwhile."""
-        return self._items.get()
+        while True:
+            # The kernel may give a signal to another thread, as to one of a process that was
+            # stopped, or together with the next one. Python runs its handler in this one, which
+            # that does not wake.
+            with suppress(Empty):
+                return self._items.get(timeout=_LOOK)
 
     def pending(self) -> Iterator[signal.Signals]:
         """Takes the signals that have arrived, without waiting."""
         while True:
             try:
                 item = self._items.get_nowait()
-            except queue.Empty:
+            except Empty:
                 return
             if item is not None:
                 yield item
+
+
+def _put_back(number: signal.Signals, original: Any) -> None:
+    # None: a handler that was not installed from Python, and cannot be from here.
+    signal.signal(number, signal.SIG_DFL if original is None else original)
+
+
+# Queues whose handlers are installed, with the handlers before; the last one on top.
+_installed: list[tuple[SignalQueue, _Handlers]] = []
+
+
+class _Mask(thread._local):
+    before: set[signal.Signals | int] | None = None
+
+
+_mask = _Mask()
+
+
+def _before_fork() -> None:
+    """Has a signal to a child wait until the child has the handlers that it is meant for."""
+    if _installed:
+        handled = {number for _, originals in _installed for number in originals}
+        _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+
+
+def _after_fork() -> None:
+    mask, _mask.before = _mask.before, None
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _after_fork_in_child() -> None:
+    while _installed:
+        latest, originals = _installed.pop()
+        latest.put_back_in_child(originals)
+    _after_fork()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)

@@ -6,13 +6,11 @@ NAME=value lines.
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
-import time
 from typing import TYPE_CHECKING
 
 from .logs import error_log
+from .originals import os, socket, time
+from .threads import Latch, Thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -86,8 +84,8 @@ class Watchdog:
     def __init__(self, notifier: Notifier, stalled_for: Callable[[], float]) -> None:
         self._notifier = notifier
         self._stalled_for = stalled_for
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="prowingen-watchdog", daemon=True)
+        self._ended = Latch()
+        self._thread = Thread("prowingen-watchdog", self._run)
         if notifier.watchdog:
             self._thread.start()
 
@@ -97,6 +95,5 @@ class Watchdog:
                 self._notifier.keep_alive()
 
     def end(self) -> None:
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._ended.open()
+        self._thread.join()

@@ -24,10 +24,12 @@ for folder in (HERE, HERE / "engines"):
 
 from harness.certificates import server_files  # noqa: E402
 from harness.logwatch import LogWatch  # noqa: E402
-from harness.site import ServeFixture, Site, start_site  # noqa: E402
+from harness.site import ListenFixture, ServeFixture, Site, start_site  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from harness.site import Handler
 
 DEFAULT_TIMEOUT = 30
 
@@ -39,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
     config.addinivalue_line("markers", "no_tls(why): cannot be run over TLS")
+    config.addinivalue_line("markers", "real: other people's applications, and clients of theirs")
     config.addinivalue_line("markers", "engines(*names): the test is about these engines alone")
     # A shell starts a job in the background with SIGINT ignored, which the programs that tests
     # start would inherit.
@@ -61,6 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if _goes_over_tls(item)]
     for item in items:
+        if HERE / "real" in item.path.parents:
+            item.add_marker(pytest.mark.real)
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT))
 
@@ -100,6 +105,26 @@ def serve(engine: str, pytestconfig: pytest.Config) -> Iterator[ServeFixture]:
             return stack.enter_context(start_site(app, engine, **options))
 
         yield start
+
+
+@pytest.fixture
+def listen(engine: str) -> Iterator[ListenFixture]:
+    """Starts raw listeners that stop when the test ends."""
+    import prowingen_wsgi
+
+    started: list[Site] = []
+
+    def start(handler: Handler, **options: object) -> Site:
+        server = prowingen_wsgi.create_server(handler, engine=engine, **options)
+        server.add_address("127.0.0.1", 0)
+        server.start()
+        started.append(Site(server))
+        return started[-1]
+
+    yield start
+    for site in started:
+        site.close_wires()
+        site.server.stop(graceful=1)
 
 
 @pytest.fixture

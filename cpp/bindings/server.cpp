@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,17 +15,22 @@
 
 #include "access_log/access_log.h"
 #include "bindings/engine_table.h"
+#include "core/forks.h"
 #include "core/log_channel.h"
+#include "core/memory_budget.h"
 #include "core/options.h"
+#include "core/spool_file.h"
 #include "core/work_queue.h"
 #include "listener/handler.h"
 #include "processes/accept_share.h"
+#include "processes/idle_memory.h"
 #include "processes/reporter.h"
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
 #include "tls/context.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/worker.h"
 
 namespace prowingen::bindings {
@@ -36,6 +42,9 @@ using wsgi::without_gil;
 
 // How often a drain looks whether it is done; it is no hot path.
 constexpr std::chrono::milliseconds drain_poll{2};
+
+// More than any machine has.
+constexpr std::uint64_t no_memory_budget = std::uint64_t{1} << 60;
 
 Options read_options(const py::dict& values) {
   Options options;
@@ -54,6 +63,10 @@ Options read_options(const py::dict& values) {
 #undef PROWINGEN_OPTION
   if (known != values.size()) throw py::value_error("options: one of them is not known");
   return options;
+}
+
+std::shared_ptr<Spool> make_spool(const Options& options, Spool::Report report) {
+  return std::make_shared<Spool>(options.spool_dir, options.max_spool, std::move(report));
 }
 
 std::unique_ptr<tls::Context> make_tls(const Options& options) {
@@ -75,12 +88,18 @@ class Server {
          const std::string& interface, bool multiprocess, const py::object& errors)
       : options_(read_options(options)),
         proxies_(options_),
+        memory_(std::make_shared<MemoryBudget>(options_.memory_budget != 0 ? options_.memory_budget
+                                                                           : no_memory_budget)),
         engine_entry_(find_engine(options_.engine)),
         tls_(make_tls(options_)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
-        application_(make_adapter(app, interface, multiprocess, errors)) {
+        spool_(make_spool(options_,
+                          [channel = channel_](std::string text) {
+                            channel->add(Severity::error, std::move(text));
+                          })),
+        application_(make_adapter(app, listeners.size(), interface, multiprocess, errors)) {
     for (const auto& [fd, description] : listeners) {
       listeners_.push_back({UniqueFd(fd), description});
     }
@@ -93,7 +112,8 @@ class Server {
 
   // What a supervisor wants of one of its processes; before start().
   void supervise(Scoreboard& scoreboard, std::size_t slot, int lifeline, int status_pipe,
-                 std::uint64_t max_requests, double grace, const py::bytes& ticket_key) {
+                 bool tells_ready, std::uint64_t max_requests, double grace,
+                 const py::bytes& ticket_key) {
     if (engine_) throw std::runtime_error("the server has been started already");
     if (tls_) tls_->share_tickets(std::string_view(ticket_key));
     slot_ = &scoreboard.slot(slot);
@@ -101,6 +121,7 @@ class Server {
     lifeline_ = UniqueFd(lifeline);
     grace_ = std::chrono::duration_cast<std::chrono::milliseconds>(to_duration(grace));
     status_pipe_ = status_pipe;
+    tells_ready_ = tells_ready;
     max_requests_ = max_requests;
   }
 
@@ -119,11 +140,22 @@ class Server {
     queue_ = std::make_unique<WorkQueue>(Scheduler::Rules{}, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
-    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_,
-                                               access_log_.get(), report, accept_share_.get()},
-                                 std::move(listeners_));
+    engine_ =
+        engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, memory_,
+                                         access_log_.get(), report, accept_share_.get(), spool_},
+                           std::move(listeners_));
+    if (spool_->directory().empty()) {
+      report(Severity::warning,
+             "there is no temporary directory: request bodies without a length are limited to 64 "
+             "KiB, unless spool_dir names one or chunked_body is stream");
+    }
     running_engine_ = engine_.get();
-    started_by_ = ::getpid();
+    started_in_.emplace();
+    // Before the first connection, so that whatever becomes of that the supervisor knows that this
+    // process could start.
+    if (tells_ready_ && !tell_supervisor('R')) {
+      ::kill(::getpid(), SIGTERM);  // nobody counts on it: it is to answer what comes, and to leave
+    }
     engine_->start();
     if (slot_ != nullptr) {
       reporter_ = std::make_unique<Reporter>(*slot_, std::move(lifeline_), grace_,
@@ -140,6 +172,7 @@ class Server {
       while (auto exchange = queue_->next(worker.id)) {
         if (max_requests_ != 0) note_request_limit();
         if (exchange->take()) runner->run(exchange);
+        wsgi::leave_if_forked(*exchange);
         drop_list_.drop_all();
       }
       struct Woken {
@@ -152,13 +185,14 @@ class Server {
         return Woken{go_on, std::chrono::steady_clock::now()};
       });
       if (!woken.go_on) return;
-      queue_->got_gil(worker.id, std::chrono::steady_clock::now() - woken.at);
+      queue_->got_gil(worker.id, std::chrono::steady_clock::now() - woken.at, switch_interval());
     }
   }
 
   void pump_log() {
     std::deque<LogChannel::Event> events;
-    while (release_gil([&] { return channel_->take(events); })) {
+    while (release_gil([&] { return take_log(events); })) {
+      if (events.empty()) drop_list_.drop_all();
       for (const auto& event : events) {
         if (!event.access_lines) {
           log_(static_cast<int>(event.severity), event.text, py::none());
@@ -174,7 +208,7 @@ class Server {
   }
 
   void begin_drain() {
-    if (!engine_) return;
+    if (!engine_ || is_parents()) return;
     if (accept_share_) accept_share_->accepts(false);
     without_gil([&] {
       engine_->drain();
@@ -183,7 +217,7 @@ class Server {
   }
 
   bool wait_drained(double seconds) {
-    if (!engine_) return true;
+    if (!engine_ || is_parents()) return true;
     return without_gil([&] {
       const auto deadline = std::chrono::steady_clock::now() + to_duration(seconds);
       while (!engine_->drained()) {
@@ -197,8 +231,8 @@ class Server {
   void stop() {
     if (stopped_) return;
     stopped_ = true;
-    if (engine_ && started_by_ != ::getpid()) {
-      // A fork of a running server: its threads are in the parent, and cannot be joined here.
+    if (is_parents()) {
+      // Its threads cannot be joined here.
       static_cast<void>(engine_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
@@ -219,6 +253,7 @@ class Server {
   }
 
   void reopen_logs() {
+    if (is_parents()) return;
     without_gil([&] {
       const std::lock_guard lock(access_log_mutex_);
       if (access_log_) access_log_->reopen();
@@ -227,7 +262,8 @@ class Server {
   }
 
   double stalled_for() const {
-    return queue_ ? std::chrono::duration<double>(queue_->stalled_for()).count() : 0;
+    return queue_ && !is_parents() ? std::chrono::duration<double>(queue_->stalled_for()).count()
+                                   : 0;
   }
 
   // Without the GIL, which the application may hold for ever.
@@ -246,47 +282,83 @@ class Server {
 
   py::dict stats() const {
     py::dict stats;
-    if (!engine_) return stats;
+    if (!engine_ || is_parents()) return stats;
     const auto engine = engine_->counters();
     const auto queue = queue_->counters();
     stats["connections_accepted"] = engine.connections_accepted;
     stats["connections_open"] = engine.connections_open;
     stats["requests_refused"] = engine.requests_refused;
+    const auto memory = memory_->counters();
+    stats["memory_budget"] = memory_->limit();
+    stats["memory_used"] = memory_->used();
+    stats["memory_shortages"] = memory.shortages;
+    stats["memory_cut"] = memory.cut;
     stats["requests_queued"] = queue.requests_queued;
     stats["requests_rejected"] = queue.requests_rejected;
     stats["requests_taken"] = queue.requests_taken;
     stats["queue_length"] = queue.queue_length;
     stats["workers_running"] = queue.workers_running;
     stats["worker_wakes"] = queue.wakes;
+    stats["bodies_spooled"] = spool_->files();
+    stats["spooled_bytes"] = spool_->bytes();
     stats["application_blocks"] = static_cast<int>(queue.application_blocks);
     return stats;
   }
 
  private:
-  std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, const std::string& interface,
-                                              bool multiprocess, const py::object& errors) {
+  /// This is the copy in a child that was forked while the server ran. The threads are in the
+  /// parent, and may have held any lock at the fork.
+  bool is_parents() const { return started_in_ && started_in_->is_parent(); }
+
+  // Waits for log events, and sees meanwhile to the memory of a server that is idle. No event: what
+  // the I/O threads are done with should be dropped, which no worker comes by to do. False: the
+  // end.
+  bool take_log(std::deque<LogChannel::Event>& events) {
+    while (channel_->take(events, IdleMemory::interval)) {
+      if (!events.empty() || drop_list_.has_some()) return true;
+      if (!idle_memory_.due(queue_->counters().requests_taken, process_memory())) continue;
+      give_memory_back();
+      idle_memory_.given_back(process_memory());
+    }
+    return false;
+  }
+
+  std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, std::size_t listeners,
+                                              const std::string& interface, bool multiprocess,
+                                              const py::object& errors) {
     const auto report = [this](Severity severity, const std::string& message) {
       log_error(severity, message);
     };
-    auto callable = wsgi::PyRef::borrow(app.ptr());
     if (interface == "wsgi") {
+      std::vector<wsgi::PyRef> callables;
+      for (std::size_t i = 0; i < listeners; ++i) {
+        const py::object callable = py::isinstance<py::tuple>(app) ? py::tuple(app)[i] : app;
+        callables.push_back(wsgi::PyRef::borrow(callable.ptr()));
+      }
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
-      return std::make_unique<wsgi::Application>(std::move(callable), options_, multiprocess,
+      return std::make_unique<wsgi::Application>(std::move(callables), options_, multiprocess,
                                                  std::move(stream), drop_list_, report);
     }
     if (interface == "listener") {
-      return std::make_unique<listener::Handler>(std::move(callable), options_, drop_list_, report);
+      return std::make_unique<listener::Handler>(wsgi::PyRef::borrow(app.ptr()), options_,
+                                                 drop_list_, report);
     }
     throw std::invalid_argument("interface: \"" + interface + "\": must be wsgi or listener");
+  }
+
+  // The application may have set it. With the GIL.
+  std::chrono::nanoseconds switch_interval() const {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+        to_duration(get_switch_interval_().cast<double>()));
   }
 
   // Tells the supervisor, once, that it may replace this process.
   void note_request_limit() {
     if (++requests_ < max_requests_ || limit_told_.exchange(true)) return;
-    constexpr char limit_reached = 'L';
-    // Nobody to tell if it is gone; the lifeline sees to that.
-    static_cast<void>(!::write(status_pipe_, &limit_reached, 1));
+    tell_supervisor('L');  // if it is gone, the lifeline sees to that
   }
+
+  bool tell_supervisor(char what) const { return ::write(status_pipe_, &what, 1) == 1; }
 
   void open_access_log(std::shared_ptr<LogSink> sink) {
     auto log = std::make_unique<AccessLog>(
@@ -322,12 +394,15 @@ class Server {
 
   const Options options_;
   const Proxies proxies_;
+  const std::shared_ptr<MemoryBudget> memory_;
   const EngineEntry& engine_entry_;
   const std::unique_ptr<tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;
   const py::object log_;
   const py::object access_log_callable_;
+  const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
+  const std::shared_ptr<Spool> spool_;
   std::vector<ListenerSpec> listeners_;
   // Of a supervised process.
   Scoreboard::Slot* slot_ = nullptr;
@@ -335,12 +410,14 @@ class Server {
   UniqueFd lifeline_;
   std::chrono::milliseconds grace_{};
   int status_pipe_ = -1;
+  bool tells_ready_ = false;
   std::uint64_t max_requests_ = 0;
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<bool> limit_told_{false};
 
+  IdleMemory idle_memory_;  // of the log's thread
   bool stopped_ = false;
-  ::pid_t started_by_ = 0;
+  std::optional<Birthplace> started_in_;
   // Keeps a start or a stop out of reopen_logs(), which waits for the log without the GIL. Who
   // holds this must not wait for the GIL.
   std::mutex access_log_mutex_;
@@ -376,6 +453,10 @@ void bind_tls(py::module_& m) {
       py::arg("options"),
       "Reads certificates and keys as a server does. Raises ValueError for those it cannot use.");
   m.def(
+      "check_spool", [](const py::dict& options) { make_spool(read_options(options), {}); },
+      py::arg("options"),
+      "Makes a file where a server keeps request bodies. Raises ValueError where it cannot.");
+  m.def(
       "new_ticket_key", [] { return py::bytes(tls::new_ticket_key()); },
       "A secret for processes that are to resume each other's TLS sessions.");
 }
@@ -398,8 +479,8 @@ void bind_server(py::module_& m) {
            py::arg("errors") = py::none(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
-           py::arg("lifeline"), py::arg("status_pipe"), py::arg("max_requests"), py::arg("grace"),
-           py::arg("ticket_key"), py::keep_alive<1, 2>(),
+           py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),
+           py::arg("max_requests"), py::arg("grace"), py::arg("ticket_key"), py::keep_alive<1, 2>(),
            "Makes this the server of a supervised process; before start().")
       .def("start", &Server::start,
            "Starts the native threads and accepts connections. Call it after the last fork.")

@@ -88,6 +88,8 @@ class Chunk {
     return std::get<FileRange>(data_).length;
   }
   bool empty() const { return size() == 0; }
+  /// What it takes of memory: nothing, if it is a file.
+  std::size_t memory() const { return bytes().size(); }
   /// Empty for a file.
   std::string_view bytes() const {
     if (const auto* own = std::get_if<std::string>(&data_)) return *own;

@@ -27,7 +27,9 @@ class Context;
 class AcceptShare;
 class AccessLog;
 class Exchange;
+class MemoryBudget;
 class Proxies;
+class Spool;
 struct Options;
 
 /// Where an engine hands over requests that are ready for a worker. Any I/O thread.
@@ -53,8 +55,13 @@ class Transport {
   virtual void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) = 0;
   /// A worker waits for body bytes: send `100 Continue` if that is due, and read on.
   virtual void body_wanted(std::shared_ptr<Exchange> exchange) = 0;
+  /// A worker has nothing to send that a departure would be noticed by: end the exchange if its
+  /// client is gone.
+  virtual void client_doubted(std::shared_ptr<Exchange> exchange) = 0;
   /// Wakes the I/O thread if output was handed over with `more_soon` since it last ran.
   virtual void flush() = 0;
+  /// What exchanges charge for the bytes they hold; null: nobody counts.
+  virtual std::shared_ptr<MemoryBudget> memory() { return nullptr; }
 };
 
 struct ListenerSpec {
@@ -70,10 +77,12 @@ struct EngineContext {
   const Proxies& proxies;
   const tls::Context* tls;  // null: connections begin with HTTP
   RequestSink& sink;
+  std::shared_ptr<MemoryBudget> memory;
   AccessLog* access_log = nullptr;  // null: no access log
   /// Reports something an administrator should know. Any thread, never blocks.
   std::function<void(Severity, std::string)> report;
   AcceptShare* accept_share = nullptr;  // null: no other process has the sockets
+  std::shared_ptr<Spool> spool;         // where bodies that wait for their end are kept
 };
 
 struct EngineCounters {

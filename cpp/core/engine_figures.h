@@ -21,4 +21,8 @@ inline constexpr std::chrono::milliseconds linger_time{2000};
 /// request on its way.
 inline constexpr std::chrono::milliseconds drain_grace{1000};
 
+/// How long a client that has closed its side, and would take an answer, is waited for by an
+/// application that makes none. Most that close their side have closed the other, too.
+inline constexpr std::chrono::milliseconds half_closed_patience{1000};
+
 }  // namespace prowingen

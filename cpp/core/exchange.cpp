@@ -1,8 +1,10 @@
 #include "core/exchange.h"
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "core/engine.h"
 
@@ -46,17 +48,34 @@ ExchangeState next_state(ExchangeState state, ExchangeEvent event) {
   return next;
 }
 
+Exchange::Exchange(Transport& transport) : transport_(transport), charge_(transport.memory()) {}
+
 std::string_view describe(Departure departure) {
   switch (departure) {
     case Departure::none: return "the exchange is over";
     case Departure::client_closed: return "the client closed the connection";
     case Departure::body_timeout: return "the client sent no body bytes within body_timeout";
     case Departure::write_timeout: return "the client read no answer within write_timeout";
+    case Departure::too_slow: return "the client was slower than min_rate";
+    case Departure::memory_short:
+      return "the server gave the request up, since its memory_budget is full";
     case Departure::malformed_body: return "the client sent a malformed request body";
     case Departure::body_too_large: return "the request body is larger than max_body";
     case Departure::server_stopped: return "the server is stopping";
   }
   return "unknown";
+}
+
+Exchange::Intake Exchange::store_body(std::string_view bytes, std::optional<std::size_t> most,
+                                      const std::shared_ptr<Spool>& spool) {
+  const bool fits = !stored_.add(bytes, spool);
+  if (!fits && !most) return Intake::refuse;
+  if (!fits) stored_.add_to_memory(bytes);
+  settle_charge();
+  if (fits && (!most || stored_.size() < *most)) return Intake::read_on;
+  const std::lock_guard lock(mutex_);
+  intake_paused_ = true;
+  return Intake::pause;
 }
 
 Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_water) {
@@ -67,6 +86,7 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
     if (over()) return intake;
     was_empty = incoming_.empty();
     incoming_.append(bytes);
+    settle_charge();
     if (incoming_.size() >= high_water) {
       intake_paused_ = true;
       intake = Intake::pause;
@@ -86,7 +106,12 @@ void Exchange::finish_body() {
 
 bool Exchange::body_ready() const {
   const std::lock_guard lock(mutex_);
-  return has_body_news();
+  return state_ == departed || (has_body_news() && !stored_.next_is_in_file());
+}
+
+std::size_t Exchange::body_memory() const {
+  const std::lock_guard lock(mutex_);
+  return stored_.memory() + incoming_.capacity();
 }
 
 Exchange::Read Exchange::read_body(std::string& buffer) {
@@ -102,8 +127,20 @@ Exchange::Read Exchange::read_body(std::string& buffer) {
   changed_.wait(lock, [this] { return has_body_news(); });
   if (state_ == departed) return Read::departed;
   // Of an exchange that came to its own end, what had arrived by then can still be read.
-  if (incoming_.empty()) return body_finished_ ? Read::end : Read::departed;
-  buffer.swap(incoming_);
+  if (!stored_.empty()) {
+    // Of the stored body only its memory is looked at by others.
+    const bool from_disk = stored_.next_is_in_file();
+    if (from_disk) lock.unlock();
+    if (stored_.take(buffer)) return Read::failed;
+    if (from_disk) lock.lock();
+    settle_charge();
+    if (!stored_.empty()) return Read::bytes;  // no more is wanted yet
+  } else if (incoming_.empty()) {
+    return body_finished_ ? Read::end : Read::departed;
+  } else {
+    buffer.swap(incoming_);
+    settle_charge();
+  }
   const bool resume = intake_paused_ && !over();
   intake_paused_ = false;
   lock.unlock();
@@ -122,9 +159,9 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
       advance(ExchangeEvent::head);
       head_pending_ = true;
     }
-    high_water_ = high_water;
     if (const auto size = chunk.size(); size != 0) {
       outgoing_bytes_ += size;
+      outgoing_memory_ += chunk.memory();
       std::string* tail = outgoing_.empty() ? nullptr : outgoing_.back().own();
       std::string* own = chunk.own();
       if (tail != nullptr && own != nullptr && tail->size() + own->size() <= merge_limit) {
@@ -132,12 +169,17 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
       } else {
         outgoing_.push_back(std::move(chunk));
       }
+      settle_charge();
     }
+    // What all threads share is looked at for an answer that is not small alone.
+    const auto* budget = charge_.budget();
+    const bool small = budget == nullptr || outgoing_bytes_ < MemoryBudget::answer_floor;
+    high_water_ = small ? high_water : budget->answer_room(high_water);
     if (last) {
       advance(ExchangeEvent::finish);
       finished_at = std::chrono::steady_clock::now();
     }
-    full = !last && outgoing_bytes_ >= high_water;
+    full = !last && outgoing_bytes_ >= high_water_;
     signal = !signalled_;
     signalled_ = true;
   }
@@ -146,6 +188,8 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
 }
 
 void Exchange::flush() { transport_.flush(); }
+
+void Exchange::doubt_client() { transport_.client_doubted(shared_from_this()); }
 
 bool Exchange::wait_writable() {
   std::unique_lock lock(mutex_);
@@ -160,6 +204,7 @@ void Exchange::abort() {
     const std::lock_guard lock(mutex_);
     if (state_ == departed) return;
     advance(ExchangeEvent::abort);
+    cut_.store(true, std::memory_order_release);
     finished_at = std::chrono::steady_clock::now();
     signal = !signalled_;
     signalled_ = true;
@@ -179,7 +224,8 @@ void Exchange::take_output(Output& out) {
     out.aborted = state_ == aborted;
     out.chunks.swap(outgoing_);
     wake = outgoing_bytes_ >= high_water_ && outgoing_bytes_ != 0;
-    outgoing_bytes_ = 0;
+    outgoing_bytes_ = outgoing_memory_ = 0;
+    settle_charge();
   }
   if (wake) changed_.notify_all();
 }
@@ -194,6 +240,7 @@ void Exchange::written() {
 
 void Exchange::submit() {
   const std::lock_guard lock(mutex_);
+  settle_charge();
   advance(ExchangeEvent::submit);
 }
 
@@ -205,14 +252,21 @@ bool Exchange::take() {
 
 void Exchange::depart(Departure why) {
   std::vector<Chunk> dropped;
+  std::string dropped_body;
+  StoredBody dropped_stored;
   {
     const std::lock_guard lock(mutex_);
     const auto before = state_;
     advance(ExchangeEvent::depart);
     if (state_ == before) return;
     departure_ = why;
+    cut_.store(true, std::memory_order_release);
     dropped.swap(outgoing_);
-    outgoing_bytes_ = 0;
+    // Nobody can read it any more. A worker may be in the middle of what was stored, and frees it.
+    dropped_body.swap(incoming_);
+    if (before == receiving || before == queued) std::swap(dropped_stored, stored_);
+    outgoing_bytes_ = outgoing_memory_ = 0;
+    settle_charge();
   }
   changed_.notify_all();
 }
@@ -220,6 +274,17 @@ void Exchange::depart(Departure why) {
 Departure Exchange::departure() const {
   const std::lock_guard lock(mutex_);
   return departure_;
+}
+
+std::uint64_t Exchange::memory_charged() const {
+  const std::lock_guard lock(mutex_);
+  return charge_.bytes();
+}
+
+std::uint64_t Exchange::memory_to_regain() const {
+  const std::lock_guard lock(mutex_);
+  if (state_ == receiving || state_ == queued) return charge_.bytes();
+  return over() ? 0 : std::min(charge_.bytes(), incoming_.size() + outgoing_memory_);
 }
 
 ExchangeState Exchange::state() const {
@@ -235,11 +300,14 @@ void Exchange::recycle() {
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
   departure_ = Departure::none;
+  cut_.store(false, std::memory_order_relaxed);
+  stored_.clear(merge_limit);
   incoming_.clear();
   if (incoming_.capacity() > merge_limit) incoming_.shrink_to_fit();
   body_finished_ = intake_paused_ = body_asked_for_ = false;
   outgoing_.clear();
-  outgoing_bytes_ = 0;
+  outgoing_bytes_ = outgoing_memory_ = 0;
+  settle_charge();
   head_pending_ = signalled_ = false;
 }
 

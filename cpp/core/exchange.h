@@ -13,19 +13,25 @@
 //
 // Ownership of the parts: the I/O thread fills `request` and `peer` before `submit`, after which
 // they are constant. `response` belongs to the worker until its first push(), then to the I/O
-// thread. Everything else is guarded by the mutex.
+// thread. What is stored of the body is filled by the I/O thread before `submit` and read by the
+// worker afterwards. Everything else is guarded by the mutex.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/chunk.h"
+#include "core/forks.h"
+#include "core/memory_budget.h"
+#include "core/stored_body.h"
 #include "http/message.h"
 #include "http/response_policy.h"
 
@@ -57,6 +63,8 @@ enum class Departure : std::uint8_t {
   client_closed,
   body_timeout,
   write_timeout,
+  too_slow,
+  memory_short,
   malformed_body,
   body_too_large,
   server_stopped
@@ -70,7 +78,7 @@ struct ForwardedTarget {
   std::string host;         // the authority: HTTP_HOST
   std::string server_name;  // its host alone
   std::string server_port;
-  std::string prefix;  // of the path, still encoded, under which the proxy shows the application
+  std::string prefix;  // of the path, decoded, under which the proxy shows the application
 };
 
 /// What a TLS handshake has told; empty where it has not.
@@ -99,10 +107,14 @@ struct ConnectionInfo {
 
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  explicit Exchange(Transport& transport) : transport_(transport) {}
+  explicit Exchange(Transport& transport);
   virtual ~Exchange() = default;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
+
+  /// In a fork of the process that serves it nothing else of an exchange may be touched but the
+  /// request's head: the lock may be held by a thread that is not there.
+  const Birthplace birthplace;
 
   // ---- set by the I/O thread before submit, constant afterwards
   RequestHead request;
@@ -124,21 +136,33 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   SteadyTime finished_at;
 
   // ---- request body, I/O thread
-  enum class Intake : std::uint8_t { read_on, pause };
-  /// Adds body bytes; `pause` when more than `high_water` of them wait to be read.
+  enum class Intake : std::uint8_t { read_on, pause, refuse };
+  /// Before submit(): adds body bytes, of which few stay in memory. `pause` when `most` of them
+  /// wait to be read, or there is no room for more on the disk; without `most` the body has to
+  /// come to its end, so that the exchange is to be refused then.
+  Intake store_body(std::string_view bytes, std::optional<std::size_t> most,
+                    const std::shared_ptr<Spool>& spool);
+  /// After it: adds body bytes; `pause` when more than `high_water` of them wait to be read.
   Intake append_body(std::string_view bytes, std::size_t high_water);
   /// The body is complete, its trailer section checked.
   void finish_body();
-  void reserve_body(std::size_t size) { incoming_.reserve(size); }
+  /// What store_body() has added.
+  std::uint64_t stored_body_size() const { return stored_.size(); }
+  /// The head is whole, and waits for its body or for a worker.
+  void charge_head() { settle_charge(); }
 
   // ---- request body, worker
-  enum class Read : std::uint8_t { bytes, end, departed };
+  enum class Read : std::uint8_t { bytes, end, departed, failed };
   /// Replaces `buffer` by the bytes that have arrived; waits for some if there are none. `departed`
-  /// once no more can come. Releases no GIL: the caller does, when body_ready() says that it would
-  /// wait.
+  /// once no more can come; `failed` if they cannot be read back from the disk. Releases no GIL:
+  /// the caller does, when body_ready() says that it would wait.
   Read read_body(std::string& buffer);
   /// True if read_body() would return at once.
   bool body_ready() const;
+
+  // ---- request body, any thread
+  /// Bytes of memory that the body takes, what a worker has read of it left out.
+  std::size_t body_memory() const;
 
   // ---- response, worker
   enum class Push : std::uint8_t { ok, full, departed };
@@ -153,6 +177,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool wait_writable();
   /// The application failed after its head went out: the answer must not look whole.
   void abort();
+  /// Departed or aborted: nothing is sent any more. Takes no lock.
+  bool cut() const { return cut_.load(std::memory_order_acquire); }
+  /// Has the I/O thread look whether the client is still there, for who has nothing to send; cut()
+  /// tells it a little later.
+  void doubt_client();
 
   // ---- response, I/O thread
   struct Output {
@@ -178,6 +207,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Departure departure() const;
   ExchangeState state() const;
   bool client_waits() const { return state() != ExchangeState::departed; }
+  /// What it is charged for: the head; of the body what no worker has taken; of the answer what the
+  /// engine has not.
+  std::uint64_t memory_charged() const;
+  /// What of that depart() would give back. The head and the stored body of a request that a worker
+  /// has are in its hands, and it is not its client that they wait for.
+  std::uint64_t memory_to_regain() const;
 
  protected:
   /// Makes a finished exchange as good as new, its capacities kept. Only for a sole owner.
@@ -190,14 +225,22 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
            state_ == ExchangeState::departed;
   }
   /// read_body() has something to return: bytes, the body's end, or the exchange's.
-  bool has_body_news() const { return !incoming_.empty() || body_finished_ || over(); }
+  bool has_body_news() const {
+    return !stored_.empty() || !incoming_.empty() || body_finished_ || over();
+  }
+  /// Tells the budget what is held now.
+  void settle_charge() {
+    charge_.set(request.memory() + stored_.memory() + incoming_.size() + outgoing_memory_);
+  }
 
   Transport& transport_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // body arrived, output taken, over
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
-  // request body
+  std::atomic<bool> cut_{false};  // written under the mutex
+  // request body: what came before submit(), and what comes after it
+  StoredBody stored_;
   std::string incoming_;
   bool body_finished_ = false;
   bool intake_paused_ = false;
@@ -205,9 +248,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // response
   std::vector<Chunk> outgoing_;
   std::uint64_t outgoing_bytes_ = 0;
+  std::uint64_t outgoing_memory_ = 0;  // of these, what is not in files
   std::size_t high_water_ = 0;
   bool head_pending_ = false;
   bool signalled_ = false;  // the transport knows; cleared when the output is taken
+  MemoryCharge charge_;
 };
 
 }  // namespace prowingen

@@ -52,16 +52,20 @@ LogSink::Delivered LogChannel::add_lines(std::string_view lines, std::chrono::mi
   return {lines.size(), {}};
 }
 
-bool LogChannel::take(std::deque<Event>& events) {
+bool LogChannel::take(std::deque<Event>& events, std::chrono::milliseconds patience) {
   events.clear();
+  bool over = false;
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return closed_ || !events_.empty(); });
+    if (!changed_.wait_for(lock, patience, [this] { return closed_ || !events_.empty(); })) {
+      return true;
+    }
     events.swap(events_);
+    over = closed_ && events.empty();
     line_bytes_ = 0;
   }
   changed_.notify_all();
-  return !events.empty();
+  return !over;
 }
 
 void LogChannel::close() {

@@ -1,6 +1,7 @@
 // Native log events on their way to Python: any thread adds them, one Python thread takes them.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -22,8 +23,9 @@ class LogChannel {
 
   /// Any thread; never blocks. A flood of events is cut, and the cut is an event.
   void add(Severity severity, std::string text);
-  /// Takes what has gathered, waiting for something. False: closed and empty.
-  bool take(std::deque<Event>& events);
+  /// Takes what has gathered, waiting for something; nothing after `patience`. False: closed and
+  /// empty.
+  bool take(std::deque<Event>& events, std::chrono::milliseconds patience);
   /// Nothing is added any more; what is there can still be taken. Any thread.
   void close();
 

@@ -25,7 +25,7 @@ struct Options {
     limits.max_request_line = max_request_line;
     limits.max_header_bytes = max_header_bytes;
     limits.max_header_fields = max_header_fields;
-    limits.max_field_line = max_field_line;
+    limits.max_field_line = max_field_line != 0 ? max_field_line : max_header_bytes;
     limits.max_body = max_body;
     limits.max_chunk_extension = max_chunk_extension;
     limits.max_trailer_bytes = max_trailer_bytes;

@@ -1,5 +1,6 @@
 #include "core/scheduler.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace prowingen {
@@ -35,9 +36,8 @@ std::optional<Scheduler::Worker> Scheduler::wake(Time now, std::size_t queued) {
     needed = standby_count_ + ready_count_ < queued;
   } else {
     // The stand-in may block in turn: after two intervals it is no stand-in any more.
-    const bool stood_in =
-        interrupted_ != nobody && now - interrupted_at_ < 2 * rules_.switch_interval;
-    needed = standby_count_ + ready_count_ == 0 && !stood_in && !fresh_request_runs(now);
+    const bool is_stood_in = interrupted_ != nobody && now - interrupted_at_ < stood_in();
+    needed = standby_count_ + ready_count_ == 0 && !is_stood_in && !fresh_request_runs(now);
   }
   if (!needed) return std::nullopt;
   const Worker worker = parked_.back();
@@ -49,7 +49,7 @@ std::optional<Scheduler::Worker> Scheduler::wake(Time now, std::size_t queued) {
 bool Scheduler::may_take(Worker worker, Time now) const {
   if (!rules_.has_gil || blocking_) return true;
   if (interrupted_ != nobody && interrupted_ != worker) {
-    return now - interrupted_at_ < rules_.stand_in;
+    return now - interrupted_at_ < stand_in();
   }
   return standby_count_ == 0 && !fresh_request_runs(now);
 }
@@ -76,14 +76,26 @@ void Scheduler::parked(Worker worker) {
 void Scheduler::got_gil(Worker worker, Time now, Duration waited) {
   set_state(worker, State::standby, State::ready);
   const bool holder_runs = holder_ != nobody && slots_[holder_].state == State::running;
-  if (holder_runs && waited >= rules_.switch_interval) {
+  if (switch_interval_ < rules_.shortest_telling_interval) {
+    average(0.0);
+  } else if (holder_runs && waited >= switch_interval_) {
     interrupted_ = holder_;
     interrupted_at_ = now;
     average(0.0);
-  } else if (holder_runs && now - held_since_ < rules_.switch_interval) {
+  } else if (holder_runs && now - held_since_ < switch_interval_) {
     average(1.0);
   }
   holds_gil(worker, now);
+}
+
+// With a longer interval than usual the two stay as they are: who was interrupted waits for the GIL
+// all the same, and others behind a stand-in that blocks.
+Scheduler::Duration Scheduler::stand_in() const {
+  return std::min(rules_.stand_in, switch_interval_ * 4 / 5);
+}
+
+Scheduler::Duration Scheduler::stood_in() const {
+  return 2 * std::min(rules_.switch_interval, switch_interval_);
 }
 
 void Scheduler::average(double proof) {

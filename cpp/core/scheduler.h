@@ -16,7 +16,8 @@
 //      for applications that block (a worker is then woken for each request), and on again when
 //      the proofs stop. Who gets the GIL because another parked, or could have been interrupted
 //      on behalf of a third, proves nothing: counting that, a pool that fights over the GIL takes
-//      its own fight for blocking and fights on.
+//      its own fight for blocking and fights on. What the interval is, the application can set: it
+//      is looked at anew for each proof.
 //   6. A worker that got the GIL by force interrupted another in the middle of its request. It
 //      stands in for that one for most of a switch interval, then parks at the end of a request,
 //      so that the other can go on; until then nobody else is woken. Requests that compute for
@@ -52,8 +53,11 @@ class Scheduler {
     /// A request younger than this is expected to be done soon. Long enough for most requests of
     /// most applications, short enough that nobody notices the wait behind one that blocks.
     Duration fresh = std::chrono::microseconds(200);
-    /// `sys.getswitchinterval()`: a thread that asks for the GIL gets it by force after this.
+    /// `sys.getswitchinterval()`: a thread that asks for the GIL gets it by force after this. What
+    /// it is at first; an application may set it.
     Duration switch_interval = std::chrono::milliseconds(5);
+    /// With a shorter one nothing is proven: the system's own delays are as long.
+    Duration shortest_telling_interval = std::chrono::milliseconds(1);
     /// Weight of the newest proof in the average, and the averages that turn rules 3 and 4 off
     /// and on; two of them, so that a mixed load does not flap.
     double proof_weight = 1.0 / 16;
@@ -68,7 +72,10 @@ class Scheduler {
 
   enum class State : std::uint8_t { parked, standby, ready, running, waiting };
 
-  explicit Scheduler(Rules rules) : rules_(rules) {}
+  explicit Scheduler(Rules rules) : rules_(rules), switch_interval_(rules.switch_interval) {}
+
+  /// The switch interval as it is now.
+  void set_switch_interval(Duration interval) { switch_interval_ = interval; }
 
   /// Enrols a worker that holds the GIL. Workers stay as long as the scheduler does.
   Worker enrol();
@@ -110,12 +117,16 @@ class Scheduler {
     return newest_ != nobody && now - slots_[newest_].started < rules_.fresh;
   }
   void holds_gil(Worker worker, Time now);
+  /// How long a stand-in may go on, and how long nobody else is woken beside it.
+  Duration stand_in() const;
+  Duration stood_in() const;
   void average(double proof);
   void link(Worker worker, Time now);
   void unlink(Worker worker);
   void set_state(Worker worker, State from, State to);
 
   Rules rules_;
+  Duration switch_interval_;
   std::vector<Slot> slots_;
   std::vector<Worker> parked_;  // a stack: the last one's caches are the warmest
   Worker newest_ = nobody;

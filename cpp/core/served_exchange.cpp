@@ -1,13 +1,58 @@
 #include "core/served_exchange.h"
 
+#include <optional>
+
+#include "core/engine.h"
+#include "core/engine_figures.h"
+#include "core/options.h"
+#include "core/peer_state.h"
+#include "core/unacknowledged.h"
+
 namespace prowingen {
 
 void ServedExchange::renew() {
   recycle();
   keep_alive = true;
-  submitted = head_written = false;
+  submitted = head_written = waits_whole = length_declared_ = false;
   framing = ResponseFraming::none;
   bytes_in = bytes_out = body_bytes_out = 0;
+  silent_since_ = SteadyTime();
+  silent_at_ = 0;
+}
+
+bool ServedExchange::client_is_gone(int socket, SteadyTime now) {
+  const auto state = peer_state(socket);
+  if (state != PeerState::finished) return state == PeerState::gone;
+  // One that is gone answers what is sent to it with a reset.
+  const bool was_sent_something = bytes_out != silent_at_ || unacknowledged_bytes(socket) != 0;
+  if (silent_since_ == SteadyTime() || was_sent_something) client_finished(now);
+  return now - silent_since_ >= half_closed_patience;
+}
+
+std::string file_too_short(const Exchange& exchange) {
+  return std::string(exchange.request.method()) + " " + std::string(exchange.request.target()) +
+         ": the file became shorter while it was sent; the connection was closed";
+}
+
+void ServedExchange::expect_body(const RequestSemantics& semantics, const Options& options) {
+  length_declared_ = semantics.framing == BodyFraming::content_length;
+  if (length_declared_) return;
+  waits_whole = options.chunked_body == "spool";
+  // The application is given content, and not chunks (RFC 9112 section 7.1.3).
+  if (semantics.framing == BodyFraming::chunked) request.remove_fields("Transfer-Encoding");
+}
+
+Exchange::Intake ServedExchange::take_in(std::string_view bytes, const EngineContext& context) {
+  const std::size_t most = context.options.body_buffer;
+  if (submitted) return append_body(bytes, most);
+  return store_body(bytes, waits_whole ? std::nullopt : std::optional(most), context.spool);
+}
+
+void ServedExchange::end_body() {
+  if (has_body && !submitted && !length_declared_) {
+    request.add_field("Content-Length", std::to_string(stored_body_size()));
+  }
+  finish_body();
 }
 
 }  // namespace prowingen

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,10 @@
 #include "http/response_policy.h"
 
 namespace prowingen {
+
+struct EngineContext;
+struct Options;
+struct RequestSemantics;
 
 class ServedExchange : public Exchange {
  public:
@@ -24,10 +30,37 @@ class ServedExchange : public Exchange {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;  // as framed for the wire
   std::uint64_t body_bytes_out = 0;
+  /// The body has to be whole before a worker is taken: nobody else asks for it before that.
+  bool waits_whole = false;
+
+  // ---- the request's body
+  /// Its head is accepted, and a body may follow.
+  void expect_body(const RequestSemantics& semantics, const Options& options);
+  /// Adds bytes. `pause`: no more until a worker reads; one is to be taken now.
+  Intake take_in(std::string_view bytes, const EngineContext& context);
+  /// The body is complete. If no worker is on it yet, its length is known to the application.
+  void end_body();
+
+  /// The client has closed its side; it may still read.
+  void client_finished(SteadyTime now) {
+    silent_since_ = now;
+    silent_at_ = bytes_out;
+  }
+  /// Whether the client, at the other end of `socket`, is gone or must be thought so, while there
+  /// is nothing to send to it.
+  bool client_is_gone(int socket, SteadyTime now);
 
  protected:
   void renew();
+
+ private:
+  SteadyTime silent_since_;      // the client has closed its side, and gets nothing since
+  std::uint64_t silent_at_ = 0;  // bytes_out then
+  bool length_declared_ = false;
 };
+
+/// For the error log: an answer that could not be completed.
+std::string file_too_short(const Exchange& exchange);
 
 /// Exchanges that are over and serve again, their capacities kept.
 template <typename Served>

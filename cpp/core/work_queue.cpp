@@ -116,9 +116,11 @@ void WorkQueue::wait_ends(Worker worker) {
   scheduler_.wait_ends(worker, now);
 }
 
-void WorkQueue::got_gil(Worker worker, std::chrono::nanoseconds waited) {
+void WorkQueue::got_gil(Worker worker, std::chrono::nanoseconds waited,
+                        std::chrono::nanoseconds switch_interval) {
   const auto now = steady_clock::now();
   const std::lock_guard lock(mutex_);
+  scheduler_.set_switch_interval(switch_interval);
   scheduler_.got_gil(worker, now, waited);
 }
 

@@ -48,7 +48,9 @@ class WorkQueue final : public RequestSink {
   /// The worker is about to give up the GIL to wait for a peer, or has it again.
   void wait_begins(Worker worker);
   void wait_ends(Worker worker);
-  void got_gil(Worker worker, std::chrono::nanoseconds waited);
+  /// `waited`: for the GIL. `switch_interval`: of the interpreter, as it is now.
+  void got_gil(Worker worker, std::chrono::nanoseconds waited,
+               std::chrono::nanoseconds switch_interval);
   /// Whether other requests wait: an answer's wake-up of the I/O thread may then wait too.
   bool more_queued() const { return length_.load(std::memory_order_relaxed) != 0; }
   /// Whether `on_tick` will not be called soon. It is called once after this became true, so that

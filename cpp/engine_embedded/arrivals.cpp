@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/engine_figures.h"
+#include "core/unread_input.h"
 #include "engine_embedded/channel.h"
 #include "engine_embedded/io_thread.h"
 #include "http1/response_writer.h"
@@ -14,10 +15,10 @@ namespace prowingen::embedded {
 
 class Arrivals::Arrival final : private ReadyHandler {
  public:
-  enum class Awaited : std::uint8_t { header, handshake };
+  enum class Awaited : std::uint8_t { header, handshake, end };
 
-  Arrival(Arrivals& all, UniqueFd taken, unsigned from, std::shared_ptr<ConnectionInfo> ends,
-          SteadyTime until)
+  Arrival(Arrivals& all, ConnectionSocket taken, unsigned from,
+          std::shared_ptr<ConnectionInfo> ends, SteadyTime until)
       : socket(std::move(taken)),
         watch(all.io_.loop(), socket.get(), *this),
         listener(from),
@@ -25,19 +26,25 @@ class Arrivals::Arrival final : private ReadyHandler {
         deadline(until),
         all_(all) {}
 
-  UniqueFd socket;
+  ConnectionSocket socket;
   EventLoop::Watch watch;
   const unsigned listener;
   std::shared_ptr<ConnectionInfo> info;
   SteadyTime deadline;
+  bool late = false;
   ProxyHeaderReader reader;
   Awaited awaited = Awaited::header;
+  std::uint64_t discard_left = 0;
   std::unique_ptr<TlsStream> tls;  // once the handshake has begun
   List::iterator place;
 
  private:
   void on_ready(Interest) override {
-    awaited == Awaited::header ? all_.read_header(*this) : all_.shake_hands(*this);
+    switch (awaited) {
+      case Awaited::header: return all_.read_header(*this);
+      case Awaited::handshake: return all_.shake_hands(*this);
+      case Awaited::end: return all_.discard(*this);
+    }
   }
 
   Arrivals& all_;
@@ -49,7 +56,8 @@ Arrivals::Arrivals(IoThread& io) : io_(io), complaints_(io.context()) {
 
 Arrivals::~Arrivals() = default;
 
-void Arrivals::add(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info) {
+void Arrivals::add(ConnectionSocket socket, unsigned listener,
+                   std::shared_ptr<ConnectionInfo> info) {
   const Proxies& proxies = io_.context().proxies;
   if (proxies.send_headers() && !proxies.may_connect(info->remote_address)) {
     complaints_.add(*info, Complaints::not_allowed, {}, io_.now());
@@ -109,7 +117,13 @@ void Arrivals::shake_hands(Arrival& arrival) {
 void Arrivals::answer_plain_http(Arrival& arrival) {
   http1::refuse_plain_http(arrival.socket.get(), io_.standing());
   io_.count_refusal();
-  close(arrival, {});
+  arrival.awaited = Arrival::Awaited::end;
+  arrival.discard_left = io_.options().drain_limit + 1;
+  discard(arrival);
+}
+
+void Arrivals::discard(Arrival& arrival) {
+  if (!http1::discard_some(arrival.socket.get(), arrival.discard_left)) close(arrival, {});
 }
 
 void Arrivals::hand_over(Arrival& arrival) {
@@ -129,8 +143,21 @@ void Arrivals::close(Arrival& arrival, std::string_view why, std::string_view fa
 
 void Arrivals::expire() {
   while (!list_.empty() && list_.front().deadline <= io_.now()) {
-    close(list_.front(), io_.draining() ? std::string_view() : Complaints::late);
+    Arrival& arrival = list_.front();
+    const bool refused = arrival.awaited == Arrival::Awaited::end;
+    if (!refused && !std::exchange(arrival.late, true) && has_unread_input(arrival.socket.get())) {
+      postpone(arrival);
+    } else {
+      close(arrival, refused || io_.draining() ? std::string_view() : Complaints::late);
+    }
   }
+}
+
+void Arrivals::postpone(Arrival& arrival) {
+  arrival.deadline = io_.now() + drain_grace;
+  const auto later = std::ranges::find_if(
+      list_, [&](const Arrival& other) { return other.deadline > arrival.deadline; });
+  list_.splice(later, list_, arrival.place);
 }
 
 void Arrivals::drain() {

@@ -3,8 +3,12 @@
 //
 //   accepted --> PROXY header, if one is due --> handshake, if there is TLS --> Connection
 //      |                |                            |
-//      |                +--malformed                 +--failed; HTTP without TLS: told so
-//      +--not allowed --+--late, or the client's end-+------------------------> closed
+//      |                |                            +--HTTP without TLS: told so --> discard
+//      |                +--malformed                 +--failed                           |
+//      +--not allowed --+--late, or the client's end-+------------------------> closed <-+
+//
+// What a client without TLS goes on to send is thrown away up to drain_limit: unread at the close
+// it would make the kernel reset the connection, and the answer would be lost with it.
 //
 // They count as open like any other, and a drain or a stop closes them. I/O thread only.
 #pragma once
@@ -14,6 +18,7 @@
 #include <string_view>
 
 #include "core/complaints.h"
+#include "core/connection_socket.h"
 #include "core/exchange.h"
 #include "engine_embedded/event_loop.h"
 #include "engine_embedded/tls_stream.h"
@@ -29,8 +34,8 @@ class Arrivals {
   ~Arrivals();
 
   /// Takes over a connection that was accepted.
-  void add(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
-  /// Closes those whose time is up.
+  void add(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
+  /// Closes those whose time is up. One whose client has just spoken gets drain_grace more, once.
   void expire();
   /// The server drains: they get no more time than a connection that waits for its first request.
   void drain();
@@ -38,7 +43,7 @@ class Arrivals {
 
  private:
   class Arrival;
-  // In order of their deadlines: all of them get the same time.
+  // In order of their deadlines.
   using List = std::list<Arrival>;
 
   void read_header(Arrival& arrival);
@@ -47,6 +52,8 @@ class Arrivals {
   void wait(Arrival& arrival, Interest interest);
   void hand_over(Arrival& arrival);
   void answer_plain_http(Arrival& arrival);
+  void discard(Arrival& arrival);
+  void postpone(Arrival& arrival);
   /// `why`: for the log, unless it is empty.
   void close(Arrival& arrival, std::string_view why, std::string_view fault = {});
 

@@ -14,7 +14,7 @@ namespace prowingen::embedded {
 class Channel {
  public:
   /// `tls`: null for none; its handshake is done.
-  explicit Channel(UniqueFd socket, std::unique_ptr<TlsStream> tls = nullptr)
+  explicit Channel(ConnectionSocket socket, std::unique_ptr<TlsStream> tls = nullptr)
       : socket_(std::move(socket)), tls_(std::move(tls)) {}
 
   int socket() const { return socket_.get(); }
@@ -22,6 +22,9 @@ class Channel {
   Transfer receive(std::span<char> buffer) {
     return tls_ ? tls_->receive(buffer) : embedded::receive(socket(), buffer);
   }
+  /// Whether receive() has its end or a failure to tell, though the socket may have nothing to
+  /// read. A plain connection's are the socket's.
+  bool at_end() const { return tls_ && tls_->at_end(); }
   Transfer send_vector(std::span<iovec> pieces, bool more) {
     return tls_ ? tls_->send_vector(pieces) : embedded::send_vector(socket(), pieces, more);
   }
@@ -32,9 +35,11 @@ class Channel {
 
   /// Whether nothing that was sent is held back here. flush() tries again.
   bool flushed() const { return !tls_ || tls_->flushed(); }
+  std::size_t held() const { return tls_ ? tls_->held() : 0; }
   Transfer::Status flush() { return tls_ ? tls_->flush() : Transfer::Status::ok; }
 
-  /// Tells the peer that no more comes, in a way that TLS keeps anybody else from saying.
+  /// Tells the peer that no more comes, in a way that TLS keeps anybody else from saying. With a
+  /// socket that is full it has not been told before flushed().
   void finish() {
     if (auto tls = std::exchange(finished_, true) ? nullptr : tls_.get()) tls->finish();
   }
@@ -42,10 +47,15 @@ class Channel {
     finish();
     ::shutdown(socket(), SHUT_WR);
   }
-  void close() { socket_.reset(); }
+  void close() {
+    finish();
+    socket_.end();
+  }
+  /// Ends it so that the peer cannot take what it has for the whole.
+  void reset() { socket_.reset(); }
 
  private:
-  UniqueFd socket_;
+  ConnectionSocket socket_;
   std::unique_ptr<TlsStream> tls_;
   bool finished_ = false;
 };

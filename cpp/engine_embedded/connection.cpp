@@ -1,17 +1,24 @@
 #include "engine_embedded/connection.h"
 
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <system_error>
 
 #include "access_log/exchange.h"
 #include "core/engine_figures.h"
+#include "core/peer_state.h"
 #include "core/unacknowledged.h"
 #include "engine_embedded/io_thread.h"
 #include "engine_embedded/socket_ops.h"
 
 namespace prowingen::embedded {
+namespace {
+
+constexpr Refusal queue_full{503, "Service Unavailable",
+                             "every worker is busy and the queue is full", ""};
+// Enough for a head of the usual limits.
+constexpr int last_looks = 4;
+
+}  // namespace
 
 Connection::Connection(IoThread& io, Channel channel, unsigned listener,
                        std::shared_ptr<const ConnectionInfo> info)
@@ -20,13 +27,21 @@ Connection::Connection(IoThread& io, Channel channel, unsigned listener,
       watch_(io.loop(), channel_.socket(), *this),
       info_(std::move(info)),
       listener_(listener),
-      out_(io.spare_text()) {
-  read_deadline_.connection = write_deadline_.connection = this;
+      out_(io.spare_text()),
+      charge_(io.memory()) {
+  for (Deadline* deadline :
+       {&read_deadline_, &write_deadline_, &read_rate_deadline_, &write_rate_deadline_}) {
+    deadline->connection = this;
+  }
 }
 
-Connection::~Connection() {
-  io_.deadlines().disarm(read_deadline_);
-  io_.deadlines().disarm(write_deadline_);
+Connection::~Connection() { disarm_all(); }
+
+void Connection::disarm_all() {
+  for (Deadline* deadline :
+       {&read_deadline_, &write_deadline_, &read_rate_deadline_, &write_rate_deadline_}) {
+    io_.deadlines().disarm(*deadline);
+  }
 }
 
 void Connection::start() {
@@ -40,6 +55,7 @@ void Connection::handle(Action action) {
   const auto self = shared_from_this();
   try {
     action();
+    if (channel_.at_end() && wants_input()) receive_input();
     watch();
   } catch (const std::exception& error) {
     io_.context().report(Severity::error,
@@ -55,7 +71,16 @@ void Connection::on_ready(Interest ready) {
       waiting_writable_ = false;
       flush();
     }
-    if (includes(ready, Interest::read) && wants_input()) receive_input();
+    if (!includes(ready, Interest::read) || !wants_input()) return;
+    if (io_.context().memory->full() && !reads_on_in_shortage()) return await_memory();
+    receive_input();
+  });
+}
+
+// Its input is not wanted, as a request is being worked on: nobody would learn of it otherwise.
+void Connection::on_broken() {
+  handle([&] {
+    if (peer_state(channel_.socket()) == PeerState::gone) close(Departure::client_closed);
   });
 }
 
@@ -67,16 +92,42 @@ void Connection::body_wanted(Http1Exchange& exchange) {
   handle([&] { resume_body(exchange); });
 }
 
-void Connection::reject(Http1Exchange& exchange) {
-  handle([&] { refuse_unqueued(exchange); });
+void Connection::client_doubted(Http1Exchange& exchange) {
+  handle([&] {
+    // What is being sent will tell, and those ahead of it may have something to send.
+    if (!all_sent() || pipeline_.empty() || pipeline_.front().get() != &exchange) return;
+    if (exchange.client_is_gone(channel_.socket(), io_.now())) close(Departure::client_closed);
+  });
 }
 
+void Connection::reject(Http1Exchange& exchange) {
+  handle([&] { refuse_unqueued(exchange, queue_full); });
+}
+
+// What has come is read first: this process may not have run for a while, stopped or without a
+// core, and its client is not to blame for that.
 void Connection::on_timeout(Timeout kind) {
-  handle([&] { handle_timeout(kind); });
+  handle([&] {
+    const auto requests = requests_;
+    for (int look = 0; look < last_looks && still_due(kind, requests); ++look) {
+      if (!wants_input() || io_.context().memory->full() || !receive_input()) break;
+    }
+    if (still_due(kind, requests)) handle_timeout(kind);
+  });
+}
+
+void Connection::memory_freed() {
+  handle([&] { read_on(); });
+}
+
+void Connection::give_up() {
+  handle([&] { give_up_held(); });
 }
 
 void Connection::watch() {
   if (reading_ == Reading::closed) return;
+  charge_.set((carried_.empty() ? 0 : carried_.capacity()) +
+              (all_sent() ? 0 : out_.memory() + channel_.held()));
   const auto interest = (wants_input() ? Interest::read : Interest::none) |
                         (waiting_writable_ ? Interest::write : Interest::none);
   if (watch_.wanted() == interest || watch_.want(interest)) return;
@@ -90,24 +141,60 @@ void Connection::watch() {
 // Closes so that the client gets everything: data that is unread at close makes the kernel send
 // a reset, which can overtake the answer (RFC 9112 section 9.6).
 void Connection::shut_down_gracefully() {
+  answers_over_ = true;
   for (const auto& exchange : pipeline_) abandon(*exchange, Departure::client_closed);
   pipeline_.clear();
   if (held_) abandon(*std::exchange(held_, nullptr), Departure::client_closed);
   if (reset_on_close_) return close(Departure::client_closed);
-  const bool all_read = reading_ == Reading::done && carried_.empty() && !unread_input_;
-  if (all_read || peer_finished_) return close(Departure::client_closed);
+  unread_input_ |= reading_ != Reading::done || !carried_.empty();
+  carried_ = {};
+  if (!unread_input_ || peer_finished_) return end();
+  if (!finish_output()) return;
   channel_.shut_down_writing();
   reading_ = Reading::linger;
   pause_ = Pause::none;
-  carried_ = {};
   discard_left_ = io_.options().drain_limit + 1;
   io_.deadlines().arm(read_deadline_, Timeout::linger, io_.now());
+}
+
+// Says in TLS that no more comes. False: the socket is full of what the client has not read, and
+// after_answer() shuts down once that has left.
+bool Connection::finish_output() {
+  channel_.finish();
+  if (channel_.flushed()) return true;
+  answers_over_ = last_answer_ = true;
+  reading_ = Reading::done;
+  io_.deadlines().disarm(read_deadline_);
+  if (!waiting_writable_) wait_writable();
+  return false;
+}
+
+// Closes a connection that owes nobody anything.
+void Connection::end() {
+  if (finish_output()) close(Departure::client_closed);
+}
+
+bool Connection::still_due(Timeout kind, unsigned requests) const {
+  if (reading_ == Reading::closed) return false;
+  switch (kind) {
+    case Timeout::header: return reading_ == Reading::head && requests_ == requests;
+    case Timeout::keep_alive:
+    case Timeout::drain: return idle() && !read_deadline_.armed();
+    case Timeout::body:
+      return (reading_ == Reading::body || reading_ == Reading::discard) && pause_ == Pause::none &&
+             !read_deadline_.armed();
+    case Timeout::linger: return reading_ == Reading::linger;
+    case Timeout::write:
+    case Timeout::read_rate:
+    case Timeout::write_rate: break;
+  }
+  return true;
 }
 
 void Connection::handle_timeout(Timeout kind) {
   switch (kind) {
     case Timeout::header:
-      if (carried_.empty()) return close(Departure::client_closed);
+      if (carried_.empty()) return end();
       incoming_ = make_exchange();
       return refuse(refusal(RequestFault::request_timeout));
     case Timeout::body:
@@ -124,18 +211,19 @@ void Connection::handle_timeout(Timeout kind) {
       unacknowledged_ = left;
       return io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
     }
+    case Timeout::read_rate: return judge_reading();
+    case Timeout::write_rate: return judge_writing();
     case Timeout::keep_alive:
-    case Timeout::linger:
-    case Timeout::drain: return close(Departure::client_closed);
+    case Timeout::drain: return end();
+    case Timeout::linger: return close(Departure::client_closed);
   }
 }
 
 void Connection::drain() {
-  if (!idle()) {
-    return;  // its next answer says `Connection: close`
-  }
+  if (!idle()) return;  // its next answer says `Connection: close`
   if (requests_ != 0 && io_.now() - idle_since_ >= drain_grace) {
-    return close(Departure::server_stopped);
+    io_.deadlines().disarm(read_deadline_);
+    return on_timeout(Timeout::drain);
   }
   io_.deadlines().arm(read_deadline_, Timeout::drain, io_.now());
 }
@@ -144,8 +232,12 @@ void Connection::close(Departure why) {
   if (reading_ == Reading::closed) return;
   const auto self = shared_from_this();
   reading_ = Reading::closed;
-  io_.deadlines().disarm(read_deadline_);
-  io_.deadlines().disarm(write_deadline_);
+  disarm_all();
+  // What a client does not read would stay with the kernel for as long as it likes.
+  if (why == Departure::write_timeout || why == Departure::too_slow ||
+      why == Departure::memory_short) {
+    reset_on_close_ = true;
+  }
   for (const auto& exchange : pipeline_) {
     // Its end is the connection's end, so only a reset tells that it is not whole.
     if (exchange->head_written && exchange->framing == ResponseFraming::until_close) {
@@ -158,14 +250,10 @@ void Connection::close(Departure why) {
   if (held_) abandon(*std::exchange(held_, nullptr), why);
   if (incoming_) abandon(*std::exchange(incoming_, nullptr), why);
   out_.clear();
-  if (reset_on_close_) {
-    const linger abortive{1, 0};
-    ::setsockopt(channel_.socket(), SOL_SOCKET, SO_LINGER, &abortive, sizeof abortive);
-  } else {
-    channel_.finish();
-  }
+  carried_ = {};
+  charge_.set(0);
   watch_.remove();
-  channel_.close();
+  reset_on_close_ ? channel_.reset() : channel_.close();
   io_.forget(*this);
 }
 

@@ -20,7 +20,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/client_pace.h"
 #include "core/exchange.h"
+#include "core/memory_budget.h"
 #include "engine_embedded/channel.h"
 #include "engine_embedded/deadlines.h"
 #include "engine_embedded/event_loop.h"
@@ -49,11 +51,19 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void output_ready();
   /// A worker waits for the exchange's body.
   void body_wanted(Http1Exchange& exchange);
+  /// A worker has nothing to send for the exchange, and wants to know whether it should go on.
+  void client_doubted(Http1Exchange& exchange);
   /// The queue of requests is full.
   void reject(Http1Exchange& exchange);
   void on_timeout(Timeout kind);
   /// The server drains: answer what is under way, then close.
   void drain();
+  /// The memory budget may have room again: read on.
+  void memory_freed();
+  /// How much it holds for a client that does not get on, and for how long; 0: nothing.
+  double memory_cost(SteadyTime now) const;
+  /// Gives up what it holds, since memory is short.
+  void give_up();
   void close(Departure why);
 
   // Place in the I/O thread's list of connections.
@@ -62,16 +72,19 @@ class Connection final : public std::enable_shared_from_this<Connection>,
  private:
   enum class Reading : std::uint8_t { head, body, discard, done, linger, closed };
   /// Why nothing is read although the state would.
-  enum class Pause : std::uint8_t { none, pipeline, body };
+  enum class Pause : std::uint8_t { none, pipeline, body, memory };
 
   using ExchangePtr = std::shared_ptr<Http1Exchange>;
 
   // connection.cpp: the life of a connection
   void on_ready(Interest ready) override;
+  void on_broken() override;
   /// Every call from outside goes through here: keeps this alive, tells the loop what to wait for
   /// afterwards, and closes the connection instead of ending the process if memory runs out.
   template <typename Action>
   void handle(Action action);
+  /// Whether what a time limit is set for has not come. `requests`: so many had, before a look.
+  bool still_due(Timeout kind, unsigned requests) const;
   void handle_timeout(Timeout kind);
   bool wants_input() const {
     return pause_ == Pause::none && reading_ != Reading::done && reading_ != Reading::closed &&
@@ -80,15 +93,19 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   /// Tells the loop what this connection waits for now.
   void watch();
   void shut_down_gracefully();
+  bool finish_output();
+  void end();
+  void disarm_all();
   ExchangePtr make_exchange();
   void log(const Http1Exchange& exchange, int status, bool complete);
   bool all_sent() const { return out_.empty() && channel_.flushed(); }
   bool idle() const { return pipeline_.empty() && reading_ == Reading::head && carried_.empty(); }
 
   // connection_input.cpp: from bytes to requests that are handed over or refused
-  void receive_input();
+  /// False: nothing has come.
+  bool receive_input();
   void resume_body(Http1Exchange& exchange);
-  void refuse_unqueued(Http1Exchange& exchange);
+  void refuse_unqueued(Http1Exchange& exchange, const Refusal& refusal);
   void consume_input();
   std::size_t consume(std::string_view input);
   std::size_t consume_head(std::string_view input);
@@ -107,11 +124,24 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   // connection_output.cpp: from answers to bytes
   void flush();
   void wait_writable();
+  bool has_room_for_output() const;
   bool collect();
   void frame(Http1Exchange& exchange, Exchange::Output& output);
   bool decide_keep_alive(const Http1Exchange& exchange) const;
   void complete_taken();
   void after_answer();
+
+  // connection_holdings.cpp: what it holds of the memory budget, and how fast its client is
+  bool awaits_rest() const;
+  void note_read();
+  void judge_reading();
+  void judge_writing();
+  std::uint64_t taken_by_client() const;
+  bool reads_on_in_shortage() const;
+  void await_memory();
+  void read_on();
+  void give_up_held();
+  void refuse_unfinished();
 
   IoThread& io_;
   Channel channel_;
@@ -131,6 +161,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   const Refusal* refusal_ = nullptr;  // answered when the pipeline is empty
   ExchangePtr refused_;               // for the access log
   bool continue_due_ = false;         // 100 Continue is due when incoming_'s body is first read
+  bool body_not_stored_ = false;      // of incoming_, which is to be refused
   std::uint64_t discard_left_ = 0;
 
   std::size_t taken_ = 0;
@@ -144,6 +175,13 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
   Deadline read_deadline_;
   Deadline write_deadline_;
+  Deadline read_rate_deadline_;  // armed while an unfinished request is about, and a while longer
+  Deadline write_rate_deadline_;
+  ClientPace reading_pace_;
+  ClientPace writing_pace_;
+  std::uint64_t received_ = 0;
+  std::uint64_t sent_ = 0;  // to the socket
+  MemoryCharge charge_;     // input that is not consumed, output that is not sent
   SteadyTime idle_since_;
   unsigned requests_ = 0;
 };

@@ -10,9 +10,6 @@
 namespace prowingen::embedded {
 namespace {
 
-constexpr Refusal queue_full{503, "Service Unavailable",
-                             "every worker is busy and the queue is full", ""};
-
 bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
 }
@@ -21,29 +18,38 @@ bool is_safe(std::string_view method) {
 
 // ---------------------------------------------------------------------------- reading
 
-void Connection::receive_input() {
+bool Connection::receive_input() {
   const auto buffer = io_.read_buffer();
   const Transfer transfer = channel_.receive(buffer);
   // TLS may have had something to say itself, which the socket did not take.
   if (!channel_.flushed() && !waiting_writable_) wait_writable();
   switch (transfer.status) {
-    case Transfer::Status::would_block: return;
-    case Transfer::Status::failed: return close(Departure::client_closed);
-    case Transfer::Status::end_of_stream: return on_end_of_stream();
+    case Transfer::Status::would_block: return false;
+    case Transfer::Status::failed: close(Departure::client_closed); return true;
+    case Transfer::Status::end_of_stream: on_end_of_stream(); return true;
     case Transfer::Status::ok: break;
   }
+  received_ += transfer.bytes;
   const std::string_view input(buffer.data(), transfer.bytes);
   if (reading_ == Reading::linger) {
-    if (transfer.bytes >= discard_left_) return close(Departure::client_closed);
-    discard_left_ -= transfer.bytes;
-  } else if (carried_.empty()) {
+    if (transfer.bytes >= discard_left_) {
+      close(Departure::client_closed);
+    } else {
+      discard_left_ -= transfer.bytes;
+    }
+    return true;
+  }
+  if (carried_.empty()) {
     const std::size_t used = consume(input);
-    if (reading_ == Reading::closed) return;
-    if (reading_ != Reading::linger) carried_.assign(input.substr(used));
+    if (reading_ != Reading::closed && reading_ != Reading::linger) {
+      carried_.assign(input.substr(used));
+    }
   } else {
     carried_.append(input);
     consume_input();
   }
+  if (reading_ != Reading::closed) note_read();
+  return true;
 }
 
 void Connection::consume_input() {
@@ -142,23 +148,27 @@ void Connection::on_head(bool request_done) {
   reading_ = Reading::body;
   exchange.has_body = true;
   exchange.expects_continue = continue_due_ = semantics.expects_continue;
+  exchange.expect_body(semantics, io_.options());
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
-    exchange.reserve_body(static_cast<std::size_t>(
-        std::min<std::uint64_t>(semantics.content_length, io_.options().body_buffer)));
   }
-  if (continue_due_) {
+  exchange.charge_head();
+  if (continue_due_ && !exchange.waits_whole) {
     // The client may be waiting for the application to ask for the body.
     dispatch(incoming_);
-  } else {
-    io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
-  }
+  } else if (!continue_due_ || pipeline_.empty()) {
+    resume_body(exchange);
+  }  // else: an interim answer comes behind the answers before it
 }
 
 std::size_t Connection::consume_body(std::string_view input) {
   const auto progress = parser_->parse_body(input);
-  if (reading_ == Reading::linger || reading_ == Reading::closed) return progress.consumed;
+  if (reading_ != Reading::body && reading_ != Reading::discard) return progress.consumed;
   if (incoming_) incoming_->bytes_in += progress.consumed;
+  if (body_not_stored_) {
+    refuse(refusal(RequestFault::body_not_stored));
+    return input.size();
+  }
   switch (progress.outcome) {
     case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
     case RequestParser::Outcome::request_done: on_body_end(); break;
@@ -178,20 +188,27 @@ void Connection::on_body(std::string_view bytes) {
     if (discard_left_ == 0) shut_down_gracefully();
     return;
   }
+  if (body_not_stored_) return;
   continue_due_ = false;
   Http1Exchange& exchange = *incoming_;
   if (exchange.body_left) *exchange.body_left -= bytes.size();
-  if (exchange.append_body(bytes, io_.options().body_buffer) == Exchange::Intake::pause) {
-    // More than a worker is spared: from here on it takes part.
-    pause_ = Pause::body;
-    io_.deadlines().disarm(read_deadline_);
-    if (!exchange.submitted && held_ != incoming_) dispatch(incoming_);
+  switch (exchange.take_in(bytes, io_.context())) {
+    case Exchange::Intake::read_on: break;
+    case Exchange::Intake::pause:
+      // More than a worker is spared: from here on it takes part.
+      pause_ = Pause::body;
+      reading_pace_.rest();
+      io_.deadlines().disarm(read_deadline_);
+      if (!exchange.submitted && held_ != incoming_) dispatch(incoming_);
+      break;
+    case Exchange::Intake::refuse: body_not_stored_ = true; break;
   }
 }
 
 void Connection::on_body_end() {
   io_.deadlines().disarm(read_deadline_);
   if (pause_ == Pause::body) pause_ = Pause::none;
+  reading_pace_.rest();
   const auto exchange = std::move(incoming_);
   incoming_.reset();
   reading_ = last_answer_ ? Reading::done : Reading::head;
@@ -201,7 +218,7 @@ void Connection::on_body_end() {
     return;
   }
   exchange->body_left = 0;
-  exchange->finish_body();
+  exchange->end_body();
   if (held_ == exchange) {
     if (reading_ == Reading::head) pause_ = Pause::pipeline;
   } else if (!exchange->submitted) {
@@ -210,6 +227,9 @@ void Connection::on_body_end() {
 }
 
 void Connection::on_end_of_stream() {
+  // What came before the end comes first. It may have to wait, and the end with it.
+  if (!carried_.empty()) consume_input();
+  if (!wants_input()) return;
   peer_finished_ = true;
   if (reading_ == Reading::linger) return close(Departure::client_closed);
   if (reading_ == Reading::body && incoming_ && !incoming_->submitted) {
@@ -227,6 +247,7 @@ void Connection::on_end_of_stream() {
   // A client may close its side after its last request and still wait for the answers.
   reading_ = Reading::done;
   last_answer_ = true;
+  for (const auto& exchange : pipeline_) exchange->client_finished(io_.now());
   if (pipeline_.empty() && !held_) close(Departure::client_closed);
 }
 
@@ -239,7 +260,9 @@ void Connection::resume_body(Http1Exchange& exchange) {
     if (reading_ == Reading::closed) return;
   }
   io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
-  if (pause_ == Pause::body) {
+  // Somebody waits for it, whatever else there is no memory for.
+  const bool starved = pause_ == Pause::memory && reads_on_in_shortage();
+  if (pause_ == Pause::body || starved) {
     pause_ = Pause::none;
     consume_input();
   }
@@ -264,7 +287,7 @@ void Connection::submit(const ExchangePtr& exchange) {
   io_.submit(exchange);
 }
 
-void Connection::refuse_unqueued(Http1Exchange& exchange) {
+void Connection::refuse_unqueued(Http1Exchange& exchange, const Refusal& refusal) {
   const auto found =
       std::ranges::find_if(pipeline_, [&](const auto& other) { return other.get() == &exchange; });
   if (found == pipeline_.end()) return;
@@ -276,7 +299,7 @@ void Connection::refuse_unqueued(Http1Exchange& exchange) {
   if (incoming_) abandon(*incoming_, Departure::none);
   incoming_ = std::move(rejected);
   incoming_->submitted = false;
-  refuse(queue_full);
+  refuse(refusal);
 }
 
 // The exchange's answer is not wanted any more.

@@ -11,7 +11,7 @@ namespace {
 // A turn of one connection; what is left waits until the others had theirs.
 constexpr std::uint64_t write_turn = 1024 * 1024;
 // Output taken from exchanges before the socket took some of it.
-constexpr std::uint64_t out_queue_limit = 256 * 1024;
+constexpr std::size_t out_queue_limit = std::size_t{256} * 1024;
 
 }  // namespace
 
@@ -19,7 +19,15 @@ void Connection::flush() {
   if (waiting_writable_ || reading_ == Reading::closed) return;
   std::uint64_t written = 0;
   while (collect()) {
+    const auto before = written;
     const auto result = out_.write(channel_, written, write_turn);
+    sent_ += written - before;
+    if (result == OutQueue::Result::file_too_short) {
+      if (!pipeline_.empty()) {
+        io_.context().report(Severity::error, file_too_short(*pipeline_.front()));
+      }
+      return close(Departure::client_closed);
+    }
     if (result == OutQueue::Result::failed) return close(Departure::client_closed);
     if (result != OutQueue::Result::all_written) return wait_writable();
     io_.deadlines().disarm(write_deadline_);
@@ -28,6 +36,7 @@ void Connection::flush() {
     if (written >= write_turn && !pipeline_.empty()) return wait_writable();
   }
   if (all_sent()) {
+    writing_pace_.rest();
     io_.deadlines().disarm(write_deadline_);
     after_answer();
   }
@@ -37,12 +46,25 @@ void Connection::wait_writable() {
   waiting_writable_ = true;
   unacknowledged_ = unacknowledged_bytes(channel_.socket());
   io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
+  writing_pace_.wait(io_.now(), taken_by_client());
+  if (!write_rate_deadline_.armed() && io_.options().min_rate != 0) {
+    writing_pace_.open_window(io_.now(), taken_by_client());
+    io_.deadlines().arm(write_rate_deadline_, Timeout::write_rate, io_.now());
+  }
+}
+
+// The fuller the memory budget, the less of a slow reader's answer is taken off its worker.
+bool Connection::has_room_for_output() const {
+  if (out_.empty()) return true;
+  const auto size = out_.size();
+  return size < MemoryBudget::answer_floor ||
+         size < io_.context().memory->answer_room(out_queue_limit);
 }
 
 // Moves output of the exchanges whose turn it is into out_. False: there is nothing to write.
 bool Connection::collect() {
   if (taken_ != 0 && !pipeline_[taken_ - 1]->keep_alive) return true;  // nothing follows that one
-  while (taken_ < pipeline_.size() && out_.size() < out_queue_limit) {
+  while (taken_ < pipeline_.size() && has_room_for_output()) {
     Http1Exchange& exchange = *pipeline_[taken_];
     auto& output = io_.output();
     exchange.take_output(output);
@@ -101,7 +123,8 @@ void Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
 }
 
 bool Connection::decide_keep_alive(const Http1Exchange& exchange) const {
-  if (!exchange.keep_alive || exchange.framing == ResponseFraming::until_close) return false;
+  if (!exchange.keep_alive || exchange.response.closes) return false;
+  if (exchange.framing == ResponseFraming::until_close) return false;
   // What has been accepted is still answered; only the last answer says that no more will be.
   const bool last = pipeline_.back().get() == &exchange && !held_;
   const bool none_awaited = io_.options().keep_alive_timeout == 0;
@@ -149,6 +172,8 @@ void Connection::after_answer() {
       return send_refusal();
     } else if (last_answer_ && !(incoming_ && reading_ == Reading::body)) {
       return shut_down_gracefully();
+    } else if (continue_due_ && incoming_ && incoming_->waits_whole) {
+      resume_body(*incoming_);
     } else if (reading_ == Reading::head && carried_.empty() && !read_deadline_.armed()) {
       idle_since_ = io_.now();
       io_.deadlines().arm(read_deadline_, io_.draining() ? Timeout::drain : Timeout::keep_alive,

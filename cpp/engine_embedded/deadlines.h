@@ -14,8 +14,17 @@ namespace prowingen::embedded {
 
 class Connection;
 
-enum class Timeout : std::uint8_t { header, keep_alive, body, write, linger, drain };
-inline constexpr std::size_t timeout_kinds = 6;
+enum class Timeout : std::uint8_t {
+  header,
+  keep_alive,
+  body,
+  write,
+  linger,
+  drain,
+  read_rate,  // a window of min_rate ends
+  write_rate
+};
+inline constexpr std::size_t timeout_kinds = 8;
 
 struct Deadline {
   Deadline* previous = nullptr;

@@ -42,6 +42,7 @@ void EventLoop::Watch::on_event(const ReadyEvent& event) {
     loop_.poller_.remove(descriptor_);
     in_poller_ = false;
     registered_ = Interest::none;
+    handler_.on_broken();
   } else {
     register_for(wanted_);
   }

@@ -19,6 +19,9 @@ class ReadyHandler {
  public:
   /// What the descriptor is ready for, of what was wanted; after an error, all that was wanted.
   virtual void on_ready(Interest ready) = 0;
+  /// After an error, of a descriptor that nothing was wanted for. It is not watched any more until
+  /// something is.
+  virtual void on_broken() {}
 
  protected:
   ~ReadyHandler() = default;

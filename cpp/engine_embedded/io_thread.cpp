@@ -17,7 +17,9 @@ std::array<Deadlines::Clock::duration, timeout_kinds> lengths(const Options& opt
           to_duration(options.body_timeout),
           to_duration(options.write_timeout),
           linger_time,
-          drain_grace};
+          drain_grace,
+          to_duration(options.min_rate_window),
+          to_duration(options.min_rate_window)};
 }
 
 // Often enough that a deadline is late by an eighth of the shortest limit at most.
@@ -37,7 +39,8 @@ IoThread::IoThread(const EngineContext& context)
       deadlines_(lengths(context.options)),
       standing_(context.options.server_header, context.options.date_header),
       now_(std::chrono::steady_clock::now()),
-      arrivals_(*this) {
+      arrivals_(*this),
+      memory_watch_(context_) {
   standing_.refresh();
 }
 
@@ -63,6 +66,7 @@ void IoThread::run() {
       run_tasks();
       deliver_mail();
     }
+    if (context_.memory->urgent()) cut_for_memory();
   }
 }
 
@@ -87,17 +91,19 @@ void IoThread::drain() {
   });
 }
 
-void IoThread::adopt(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info) {
+void IoThread::adopt(ConnectionSocket socket, unsigned listener,
+                     std::shared_ptr<ConnectionInfo> info) {
   open_.fetch_add(1, std::memory_order_relaxed);
   if (std::this_thread::get_id() == id_.load(std::memory_order_relaxed)) {
     return begin(std::move(socket), listener, std::move(info));
   }
   // Shared, since a std::function has to be copyable.
-  post([this, socket = std::make_shared<UniqueFd>(std::move(socket)), listener,
+  post([this, socket = std::make_shared<ConnectionSocket>(std::move(socket)), listener,
         info = std::move(info)] { begin(std::move(*socket), listener, info); });
 }
 
-void IoThread::begin(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info) {
+void IoThread::begin(ConnectionSocket socket, unsigned listener,
+                     std::shared_ptr<ConnectionInfo> info) {
   if (closed_) return count_closed();
   if (context_.proxies.send_headers() || context_.tls != nullptr) {
     return arrivals_.add(std::move(socket), listener, std::move(info));
@@ -182,6 +188,10 @@ void IoThread::body_wanted(std::shared_ptr<Exchange> exchange) {
   post_mail({std::move(exchange), Subject::body}, false);
 }
 
+void IoThread::client_doubted(std::shared_ptr<Exchange> exchange) {
+  post_mail({std::move(exchange), Subject::client}, false);
+}
+
 void IoThread::post_mail(Mail mail, bool may_wait) {
   {
     const std::lock_guard lock(inbox_mutex_);
@@ -209,15 +219,21 @@ void IoThread::deliver_mail() {
   for (auto& mail : delivering_) {
     auto& exchange = static_cast<Http1Exchange&>(*mail.exchange);
     if (exchange.connection == nullptr) continue;
-    if (mail.subject == Subject::body) {
-      exchange.connection->body_wanted(exchange);
-    } else {
-      ready_.push_back(exchange.connection->shared_from_this());
+    switch (mail.subject) {
+      case Subject::body: exchange.connection->body_wanted(exchange); break;
+      case Subject::output: ready_.push_back(exchange.connection->shared_from_this()); break;
+      case Subject::client:
+        doubted_.push_back(std::static_pointer_cast<Http1Exchange>(mail.exchange));
+        break;
     }
   }
   delivering_.clear();
   for (const auto& connection : ready_) connection->output_ready();
   ready_.clear();
+  for (const auto& exchange : doubted_) {
+    if (exchange->connection != nullptr) exchange->connection->client_doubted(*exchange);
+  }
+  doubted_.clear();
 }
 
 // ---------------------------------------------------------------------------- time
@@ -230,6 +246,37 @@ void IoThread::tick() {
   while (Deadline* expired = deadlines_.pop_expired(now_)) {
     expired->connection->on_timeout(expired->kind);
   }
+  if (memory_watch_.tick(now_)) cut_for_memory();
+  resume_reading();
+}
+
+// ---------------------------------------------------------------------------- memory
+
+void IoThread::await_memory(std::shared_ptr<Connection> connection) {
+  memory_watch_.note_shortage(now_);
+  awaiting_memory_.push_back(std::move(connection));
+}
+
+void IoThread::cut_for_memory() {
+  using Holder = std::shared_ptr<Connection>;
+  memory_watch_.cut<Holder>(
+      now_,
+      [this](auto& holders) {
+        for (const auto& connection : connections_) {
+          if (const double cost = connection->memory_cost(now_); cost > 0) {
+            holders.emplace_back(cost, connection);
+          }
+        }
+      },
+      [](Holder& connection) { connection->give_up(); });
+  resume_reading();
+}
+
+void IoThread::resume_reading() {
+  if (awaiting_memory_.empty() || context_.memory->full()) return;
+  std::vector<std::shared_ptr<Connection>> waiting;
+  waiting.swap(awaiting_memory_);
+  for (const auto& connection : waiting) connection->memory_freed();
 }
 
 }  // namespace prowingen::embedded

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/memory_watch.h"
 #include "core/options.h"
 #include "engine_embedded/arrivals.h"
 #include "engine_embedded/connection.h"
@@ -31,12 +32,14 @@ class IoThread final : public Transport {
   void stop();
   void drain();
   /// Takes over a connection that was accepted.
-  void adopt(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
+  void adopt(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   /// Runs `task` on this thread soon; never if the loop has ended.
   void post(std::function<void()> task);
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
+  void client_doubted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
+  std::shared_ptr<MemoryBudget> memory() override { return context_.memory; }
   std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
 
   // ---- this thread
@@ -62,11 +65,13 @@ class IoThread final : public Transport {
   void recycle(std::shared_ptr<Http1Exchange> exchange) { pool_.recycle(std::move(exchange)); }
   /// Queues an exchange for the workers, together with those of the other sockets that are ready.
   void submit(std::shared_ptr<Http1Exchange> exchange);
+  /// The connection does not read until memory is freed.
+  void await_memory(std::shared_ptr<Connection> connection);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }  // any thread
 
  private:
-  enum class Subject : std::uint8_t { output, body };
+  enum class Subject : std::uint8_t { output, body, client };
   struct Mail {
     std::shared_ptr<Exchange> exchange;
     Subject subject;
@@ -74,13 +79,15 @@ class IoThread final : public Transport {
 
   void run();
   void run_tasks();
-  void begin(UniqueFd socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
+  void begin(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   void close_all();
   void post_mail(Mail mail, bool may_wait);
   void deliver_mail();
   void submit_gathered();
   void let_requests_gather();
   void tick();
+  void cut_for_memory();
+  void resume_reading();
 
   const EngineContext context_;
   const RequestLimits limits_;
@@ -94,6 +101,7 @@ class IoThread final : public Transport {
   bool closed_ = false;
   std::vector<std::shared_ptr<Connection>> connections_;
   Arrivals arrivals_;
+  MemoryWatch memory_watch_;
   ExchangePool<Http1Exchange> pool_;
   std::array<char, 64 * 1024> read_buffer_;
   std::string spare_text_;
@@ -102,6 +110,8 @@ class IoThread final : public Transport {
   std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;
   std::vector<std::shared_ptr<Connection>> ready_;
+  std::vector<std::shared_ptr<Http1Exchange>> doubted_;
+  std::vector<std::shared_ptr<Connection>> awaiting_memory_;
 
   std::atomic<std::thread::id> id_;  // of the running loop
   std::atomic<std::size_t> open_{0};

@@ -52,6 +52,7 @@ Listener::Listener(const EngineContext& context, IoThreads& threads, ListenerSpe
     : context_(context),
       threads_(threads),
       socket_(std::move(spec.socket)),
+      kept_(socket_.get()),
       watch_(threads.front()->loop(), socket_.get(), *this),
       retry_timer_(threads.front()->loop(), [this] { resume(); }),
       description_(std::move(spec.description)),
@@ -72,6 +73,7 @@ void Listener::close() {
   }
   retry_timer_.cancel();
   watch_.remove();
+  kept_.end();
   socket_.reset();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/forks.h"
 #include "engine_embedded/io_thread.h"
 #include "engine_embedded/socket_ops.h"
 
@@ -36,6 +37,7 @@ class Listener final : private ReadyHandler {
   const EngineContext& context_;
   IoThreads& threads_;
   UniqueFd socket_;
+  KeptFromChildren kept_;
   EventLoop::Watch watch_;
   EventLoop::Timer retry_timer_;
   const std::string description_;

@@ -34,6 +34,13 @@ std::uint64_t OutQueue::size() const {
   return sum - front_offset_;
 }
 
+std::uint64_t OutQueue::memory() const {
+  std::uint64_t sum = 0;
+  // Of a text that is partly out, all is still there.
+  for (std::size_t i = first_; i < segments_.size(); ++i) sum += segments_[i].memory();
+  return sum;
+}
+
 void OutQueue::pop_front() {
   std::string* text = segments_[first_].own();
   if (text != nullptr && text->capacity() > spare_.capacity() &&
@@ -77,7 +84,7 @@ OutQueue::Result OutQueue::write(Channel& channel, std::uint64_t& written, std::
         consume(transfer.bytes);
         break;
       case Transfer::Status::would_block: return Result::would_block;
-      case Transfer::Status::end_of_stream:  // the file is shorter than it was
+      case Transfer::Status::end_of_stream: return Result::file_too_short;
       case Transfer::Status::failed: return Result::failed;
     }
   }

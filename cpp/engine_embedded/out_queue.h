@@ -15,7 +15,7 @@ class Channel;
 
 class OutQueue {
  public:
-  enum class Result : std::uint8_t { all_written, would_block, turn_over, failed };
+  enum class Result : std::uint8_t { all_written, would_block, turn_over, file_too_short, failed };
 
   /// `spare`: a string whose capacity the thread's queues pass on, so that a small answer
   /// allocates nothing and an idle connection keeps nothing.
@@ -27,6 +27,8 @@ class OutQueue {
 
   bool empty() const { return first_ == segments_.size(); }
   std::uint64_t size() const;
+  /// What it keeps in memory: not the files.
+  std::uint64_t memory() const;
   /// Writes until everything is with the socket, it takes no more, or `written`, which counts the
   /// bytes, has reached `turn`: a client that reads as fast as this writes would never block it.
   Result write(Channel& channel, std::uint64_t& written, std::uint64_t turn);

@@ -94,10 +94,11 @@ Accepted accept_connection(int listener) {
   socklen_t size = sizeof accepted.peer;
   auto* address = reinterpret_cast<sockaddr*>(&accepted.peer);
 #if defined(__linux__)
-  accepted.socket.reset(::accept4(listener, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  accepted.socket =
+      ConnectionSocket(::accept4(listener, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!accepted.socket) accepted.error = errno;
 #else
-  accepted.socket.reset(::accept(listener, address, &size));
+  accepted.socket = ConnectionSocket(::accept(listener, address, &size));
   if (!accepted.socket) {
     accepted.error = errno;
     return accepted;

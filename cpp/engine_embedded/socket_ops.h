@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <span>
 
-#include "core/chunk.h"
+#include "core/connection_socket.h"
 
 namespace prowingen::embedded {
 
@@ -36,7 +36,7 @@ Transfer send_file(int socket, int file, std::uint64_t offset, std::uint64_t len
 void prepare_listener(int listener);
 
 struct Accepted {
-  UniqueFd socket;  // none: see `error`
+  ConnectionSocket socket;  // none: see `error`
   int error = 0;
   sockaddr_storage peer{};
 };

@@ -116,6 +116,7 @@ TlsStream::Handshake TlsStream::handshake() {
 
 Transfer TlsStream::receive(std::span<char> buffer) {
   if (broken_) return {Status::failed};
+  if (at_end_) return {Status::end_of_stream};
   const auto transfer = embedded::receive(socket_, buffers_.received);
   // A client that closes without close_notify is not told from one that does: HTTP itself says
   // whether a request is whole.
@@ -129,15 +130,15 @@ Transfer TlsStream::receive(std::span<char> buffer) {
   }
   const int error = SSL_get_error(ssl_.get(), 0);
   input_ = {};
-  const bool ended = error == SSL_ERROR_ZERO_RETURN;
-  broken_ = !ended && error != SSL_ERROR_WANT_READ;
+  at_end_ = error == SSL_ERROR_ZERO_RETURN;
+  broken_ = !at_end_ && error != SSL_ERROR_WANT_READ;
   ERR_clear_error();
   // An alert, or the answer to a change of keys.
   if (!buffers_.encrypted.empty() && send_encrypted() == Status::failed) broken_ = true;
   // A client may ask for new keys without end (RFC 8446 section 4.6.3) and read no answer.
   if (unsent_.size() > unsent_limit) broken_ = true;
   if (total != 0) return {Status::ok, total};
-  if (ended) return {Status::end_of_stream};
+  if (at_end_) return {Status::end_of_stream};
   return {broken_ ? Status::failed : Status::would_block};
 }
 
@@ -162,10 +163,7 @@ Status TlsStream::send_encrypted() {
   auto& encrypted = buffers_.encrypted;
   unsent_.empty() ? unsent_.swap(encrypted) : (void)unsent_.append(encrypted);
   encrypted.clear();
-  const auto status = flush();
-  if (unsent_.empty()) unsent_.swap(encrypted);  // the capacity is the thread's again
-  encrypted.clear();
-  return status;
+  return flush();
 }
 
 Status TlsStream::flush() {
@@ -179,7 +177,15 @@ Status TlsStream::flush() {
     sent += transfer.bytes;
   }
   unsent_.erase(0, sent);
+  if (unsent_.empty()) give_capacity_back();
   return status;
+}
+
+// A connection that has nothing to send keeps no memory for it: there are thousands of them.
+void TlsStream::give_capacity_back() {
+  auto& spare = buffers_.encrypted;
+  if (spare.empty() && spare.capacity() < unsent_.capacity()) spare.swap(unsent_);
+  unsent_ = std::string();
 }
 
 Transfer TlsStream::send_vector(std::span<iovec> pieces) {
@@ -234,7 +240,7 @@ void TlsStream::finish() {
   ERR_clear_error();
   SSL_shutdown(ssl_.get());
   ERR_clear_error();
-  send_encrypted();  // as far as it goes: the end of the connection follows in any case
+  send_encrypted();  // as far as it goes: see flushed()
 }
 
 }  // namespace prowingen::embedded

@@ -50,10 +50,16 @@ class TlsStream {
 
   /// After the handshake. `buffer`: 64 KiB at least.
   Transfer receive(std::span<char> buffer);
+  /// Whether receive() gives no more bytes: the client has said so (close_notify), or something
+  /// went wrong. Either may come together with the last bytes, and then nothing follows that would
+  /// make the socket readable.
+  bool at_end() const { return at_end_ || broken_; }
   Transfer send_vector(std::span<iovec> pieces);
   Transfer send_file(int file, std::uint64_t offset, std::uint64_t length);
   /// Whether the socket has taken all that was written. flush() tries again.
   bool flushed() const { return unsent_.empty(); }
+  /// Bytes of memory for what waits for the socket.
+  std::size_t held() const { return unsent_.capacity(); }
   Transfer::Status flush();
   /// Says that no more is written (close_notify), so that what came before is known to be whole.
   void finish();
@@ -70,12 +76,14 @@ class TlsStream {
 
   bool encrypt(std::string_view plain);
   Transfer::Status send_encrypted();
+  void give_capacity_back();
 
   const int socket_;
   TlsBuffers& buffers_;
   std::unique_ptr<SSL, Free> ssl_;
   bool established_ = false;
-  bool broken_ = false;     // OpenSSL wants no further call
+  bool broken_ = false;  // OpenSSL wants no further call
+  bool at_end_ = false;
   std::string_view input_;  // received and not decrypted; of the handshake, nothing is
   std::string unsent_;
   std::string fault_;

@@ -11,6 +11,7 @@
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http1_handler.h"
 #include "engine_proxygen/http2_handler.h"
+#include "engine_proxygen/kept_socket.h"
 #include "http1/response_writer.h"
 #include "proxies/proxies.h"
 
@@ -58,7 +59,7 @@ void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::Sock
   if (!header_due && !tls_) {
     return HTTPSessionAcceptor::connectionAccepted(socket, peer, info);
   }
-  UniqueFd owned(socket.toFd());
+  ConnectionSocket owned(socket.toFd());
   const auto ends = peer_end(peer);
   if (header_due && !thread_.context().proxies.may_connect(ends.remote_address)) {
     return complaints_.add(ends, Complaints::not_allowed, {}, std::chrono::steady_clock::now());
@@ -72,6 +73,13 @@ void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::Sock
                 thread_.draining() ? std::min(time, drain_grace) : time);
 }
 
+folly::AsyncSocket::UniquePtr Acceptor::makeNewAsyncSocket(folly::EventBase* loop, int socket,
+                                                           const folly::SocketAddress* peer) {
+  auto made = HTTPSessionAcceptor::makeNewAsyncSocket(loop, socket, peer);
+  keep_socket(*made);
+  return made;
+}
+
 void Acceptor::header_came(Arrival& arrival) {
   thread_.announce(arrival.socket(), arrival.reader().header());
   if (!tls_) return hand_over(arrival);
@@ -79,7 +87,7 @@ void Acceptor::header_came(Arrival& arrival) {
 }
 
 void Acceptor::hand_over(Arrival& arrival) {
-  UniqueFd socket = arrival.take_socket();
+  ConnectionSocket socket = arrival.take_socket();
   const auto peer = arrival.peer();
   const auto info = arrival.accept_info();
   arrivals_.erase(arrival.place);
@@ -107,7 +115,7 @@ void Acceptor::hand_over_transport(Arrival& arrival) {
 void Acceptor::refuse_plain_http(Arrival& arrival, int socket) {
   http1::refuse_plain_http(socket, thread_.standing());
   thread_.count_refusal();
-  close(arrival, {});
+  arrival.await_end(thread_.options().drain_limit);
 }
 
 void Acceptor::close(Arrival& arrival, std::string_view why, std::string_view detail) {

@@ -50,6 +50,8 @@ class Acceptor final : public px::HTTPSessionAcceptor {
                                            px::HTTPMessage* message) noexcept override;
   void connectionAccepted(folly::NetworkSocket socket, const folly::SocketAddress& peer,
                           AcceptInfo info) noexcept override;
+  folly::AsyncSocket::UniquePtr makeNewAsyncSocket(folly::EventBase* loop, int socket,
+                                                   const folly::SocketAddress* peer) override;
   void acceptStopped() noexcept override;
   void hand_over(Arrival& arrival);
   void one_less();

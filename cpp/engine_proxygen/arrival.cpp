@@ -4,7 +4,11 @@
 #include <utility>
 
 #include "core/complaints.h"
+#include "core/engine_figures.h"
+#include "core/unread_input.h"
 #include "engine_proxygen/acceptor.h"
+#include "engine_proxygen/kept_socket.h"
+#include "http1/response_writer.h"
 #include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
@@ -24,7 +28,7 @@ std::string_view reason_of(std::string_view told) {
 
 }  // namespace
 
-Arrival::Arrival(Acceptor& acceptor, UniqueFd socket, const folly::SocketAddress& peer,
+Arrival::Arrival(Acceptor& acceptor, ConnectionSocket socket, const folly::SocketAddress& peer,
                  const AcceptInfo& accept_info)
     : EventHandler(acceptor.getEventBase(), folly::NetworkSocket::fromFd(socket.get())),
       acceptor_(acceptor),
@@ -47,14 +51,28 @@ void Arrival::hurry(std::chrono::milliseconds time) {
   acceptor_.getEventBase()->timer().scheduleTimeout(this, std::min(time, getTimeRemaining()));
 }
 
-UniqueFd Arrival::take_socket() {
+ConnectionSocket Arrival::take_socket() {
   cancelTimeout();
   unregisterHandler();
   return std::move(socket_);
 }
 
 void Arrival::handlerReady(std::uint16_t) noexcept {
-  awaited_ == Awaited::header ? read_header() : begin_handshake();
+  switch (awaited_) {
+    case Awaited::header: return read_header();
+    case Awaited::handshake: return begin_handshake();
+    case Awaited::end: return discard();
+  }
+}
+
+void Arrival::await_end(std::uint64_t limit) {
+  awaited_ = Awaited::end;
+  discard_left_ = limit + 1;
+  discard();
+}
+
+void Arrival::discard() {
+  if (!http1::discard_some(socket_.get(), discard_left_)) acceptor_.close(*this, {});
 }
 
 void Arrival::read_header() {
@@ -73,6 +91,7 @@ void Arrival::begin_handshake() {
   transport_.reset(new folly::AsyncSSLSocket(acceptor_.tls(), acceptor_.getEventBase(),
                                              folly::NetworkSocket::fromFd(socket_.release()), true,
                                              false, &peer_));
+  keep_socket(*transport_);
   transport_->sslAccept(this);  // within this one's time
 }
 
@@ -91,6 +110,18 @@ void Arrival::handshakeErr(folly::AsyncSSLSocket*,
                   reason_of(error.what()));
 }
 
-void Arrival::timeoutExpired() noexcept { acceptor_.close(*this, Complaints::late); }
+int Arrival::descriptor() const {
+  return transport_ ? transport_->getNetworkSocket().toFd() : socket_.get();
+}
+
+void Arrival::timeoutExpired() noexcept {
+  const bool told = awaited_ == Awaited::end;
+  if (!told && !std::exchange(late_, true) && has_unread_input(descriptor())) {
+    // Its client has just spoken, perhaps while this process did not run: once more.
+    acceptor_.getEventBase()->timer().scheduleTimeout(this, drain_grace);
+    return;
+  }
+  acceptor_.close(*this, told ? std::string_view() : Complaints::late);
+}
 
 }  // namespace prowingen::proxygen_engine

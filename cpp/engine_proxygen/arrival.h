@@ -2,6 +2,8 @@
 // TLS to be agreed on.
 //
 //   header (off the bare socket) --> handshake (folly's socket) --> the acceptor has it
+//                                       |
+//                                       +--HTTP without TLS: told so --> discard --> closed
 //
 // It is not wangle's yet.
 #pragma once
@@ -11,7 +13,7 @@
 #include <folly/io/async/AsyncSSLSocket.h>
 #include <folly/io/async/EventHandler.h>
 
-#include "core/chunk.h"
+#include "core/connection_socket.h"
 #include "engine_proxygen/compat.h"
 #include "proxies/proxy_reader.h"
 
@@ -27,20 +29,23 @@ class Arrival final : private folly::EventHandler,
   using List = std::list<Arrival>;
   using AcceptInfo = folly::AsyncServerSocket::AcceptCallback::AcceptInfo;
 
-  Arrival(Acceptor& acceptor, UniqueFd socket, const folly::SocketAddress& peer,
+  Arrival(Acceptor& acceptor, ConnectionSocket socket, const folly::SocketAddress& peer,
           const AcceptInfo& accept_info);
   ~Arrival() override;
 
-  enum class Awaited : std::uint8_t { header, handshake };
+  enum class Awaited : std::uint8_t { header, handshake, end };
   /// Waits for it, for so long with what follows. It may be over when this returns.
   void start(Awaited awaited, std::chrono::milliseconds time);
   /// The header is there; now for the handshake.
   void await_handshake() { awaited_ = Awaited::handshake; }
+  /// It was answered. What the client goes on to send is thrown away up to `limit`: unread at the
+  /// close it would make the kernel reset the connection. It may be over when this returns.
+  void await_end(std::uint64_t limit);
   /// Waits no longer than that.
   void hurry(std::chrono::milliseconds time);
 
   /// Stops waiting and gives the socket away.
-  UniqueFd take_socket();
+  ConnectionSocket take_socket();
   folly::AsyncSSLSocket::UniquePtr take_transport() { return std::move(transport_); }
   int socket() const { return socket_.get(); }
   const folly::SocketAddress& peer() const { return peer_; }
@@ -57,13 +62,17 @@ class Arrival final : private folly::EventHandler,
                     const folly::AsyncSocketException& error) noexcept override;
   void read_header();
   void begin_handshake();
+  void discard();
+  int descriptor() const;
 
   Acceptor& acceptor_;
-  UniqueFd socket_;
+  ConnectionSocket socket_;
   const folly::SocketAddress peer_;
   const AcceptInfo accept_info_;
   ProxyHeaderReader reader_;
   Awaited awaited_ = Awaited::header;
+  std::uint64_t discard_left_ = 0;
+  bool late_ = false;
   bool over_ = false;                           // closing the transport calls back
   folly::AsyncSSLSocket::UniquePtr transport_;  // once the handshake has begun
 };

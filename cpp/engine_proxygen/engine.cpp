@@ -12,11 +12,13 @@
 #include <mutex>
 #include <thread>
 
+#include "core/forks.h"
 #include "core/signals.h"
 #include "engine_proxygen/acceptor.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_codec.h"
+#include "engine_proxygen/listener_addresses.h"
 #include "engine_proxygen/listening.h"
 #include "processes/accept_share.h"
 #include "tls/context.h"
@@ -27,13 +29,14 @@ namespace {
 /// The I/O threads, which proxygen's executor starts and ends: found by their event base.
 class EventThreads {
  public:
-  explicit EventThreads(const EngineContext& context) : context_(context) {}
+  EventThreads(const EngineContext& context, const ListenerAddresses& listeners)
+      : context_(context), listeners_(listeners) {}
 
   /// Made before the loop has a connection, so that whoever closes them all knows them all.
   EventThread& add(folly::EventBase& loop) {
     const std::lock_guard lock(mutex_);
     const auto [place, made] = threads_.try_emplace(&loop);
-    if (made) place->second = std::make_unique<EventThread>(context_, loop);
+    if (made) place->second = std::make_unique<EventThread>(context_, listeners_, loop);
     return *place->second;
   }
   EventThread& here() const {
@@ -56,6 +59,7 @@ class EventThreads {
 
  private:
   const EngineContext& context_;
+  const ListenerAddresses& listeners_;
   mutable std::mutex mutex_;  // guards the map, not the threads
   std::map<folly::EventBase*, std::unique_ptr<EventThread>> threads_;
 };
@@ -153,7 +157,7 @@ class ProxygenEngine final : public Engine {
  public:
   ProxygenEngine(EngineContext context, std::vector<ListenerSpec> listeners)
       : context_(std::move(context)),
-        threads_(context_),
+        threads_(context_, listeners_),
         listening_(context_.accept_share == nullptr
                        ? Listening::OthersFirst()
                        : [this](unsigned taken) { return others_first(taken); }),
@@ -166,7 +170,9 @@ class ProxygenEngine final : public Engine {
     for (auto& listener : listeners) {
       folly::SocketAddress address;
       address.setFromLocalAddress(folly::NetworkSocket::fromFd(listener.socket.get()));
+      listeners_.add(address);
       addresses.emplace_back(address, px::HTTPServer::Protocol::HTTP);
+      kept_.emplace_back(listener.socket.get());
       options.useExistingSocket(listener.socket.release());
     }
     server_ = std::make_unique<px::HTTPServer>(std::move(options));
@@ -200,6 +206,7 @@ class ProxygenEngine final : public Engine {
     listening_.pause();
     take_connections();
     listening_.end();
+    kept_.clear();
     server_->stopListening();
     threads_.each([](EventThread& thread) { thread.drain(); });
     drain_begun_.store(true, std::memory_order_release);
@@ -212,6 +219,7 @@ class ProxygenEngine final : public Engine {
   void stop() override {
     if (!main_.joinable()) return;
     listening_.end();
+    kept_.clear();
     threads_.each([](EventThread& thread) { thread.close(); });
     server_->stop();
     main_.join();
@@ -267,10 +275,12 @@ class ProxygenEngine final : public Engine {
   }
 
   const EngineContext context_;
+  ListenerAddresses listeners_;
   EventThreads threads_;
   Listening listening_;
   SessionWatch sessions_;
   std::unique_ptr<px::HTTPServer> server_;
+  std::vector<KeptFromChildren> kept_;  // listening sockets
   std::thread main_;
   std::atomic<bool> drain_begun_{false};
   std::uint64_t taken_ = 0;  // by the thread that accepts

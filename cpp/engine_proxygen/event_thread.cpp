@@ -15,12 +15,21 @@
 #include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
+namespace {
 
-EventThread::EventThread(const EngineContext& context, folly::EventBase& loop)
+constexpr std::chrono::milliseconds memory_tick_time{100};
+
+}  // namespace
+
+EventThread::EventThread(const EngineContext& context, const ListenerAddresses& listeners,
+                         folly::EventBase& loop)
     : context_(context),
+      listeners_(listeners),
       limits_(context.options.request_limits()),
       loop_(loop),
-      standing_(context.options.server_header, context.options.date_header) {}
+      standing_(context.options.server_header, context.options.date_header),
+      memory_watch_(context),
+      memory_tick_(*this) {}
 
 const http1::StandingFields& EventThread::standing() {
   standing_.refresh();
@@ -53,6 +62,9 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   Session opened{&transport, http1};
   opened.since = std::chrono::steady_clock::now();
   const auto* socket = transport.getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  folly::SocketAddress local;
+  socket->getLocalAddress(&local);
+  opened.listener = listeners_.listener_at(local);
   if (const auto found = announced_.find(socket->getNetworkSocket().toFd());
       found != announced_.end()) {
     opened.header = std::move(found->second);
@@ -65,12 +77,13 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   }
   open_.fetch_add(1, std::memory_order_relaxed);
   if (!isScheduled()) watch_progress();
+  if (!memory_tick_.isScheduled()) see_to_memory();
 }
 
 void EventThread::session_closed(px::HTTPSessionBase& session) {
   if (sessions_.erase(&session) == 0) return;
   open_.fetch_sub(1, std::memory_order_relaxed);
-  if (sessions_.empty()) cancelTimeout();
+  if (sessions_.empty()) cancelTimeout();  // the memory's tick ends by itself
 }
 
 const std::shared_ptr<const ConnectionInfo>& EventThread::ends_of(
@@ -138,6 +151,84 @@ void EventThread::timeoutExpired() noexcept {
   dropping_stalled_ = false;
 }
 
+// ---------------------------------------------------------------------------- memory
+
+void EventThread::add(Handler& handler) {
+  handler.index = handlers_.size();
+  handlers_.push_back(&handler);
+}
+
+void EventThread::remove(Handler& handler) {
+  std::swap(handlers_[handler.index], handlers_.back());
+  handlers_[handler.index]->index = handler.index;
+  handlers_.pop_back();
+}
+
+void EventThread::await_memory(std::shared_ptr<HandledExchange> exchange) {
+  memory_watch_.note_shortage(std::chrono::steady_clock::now());
+  awaiting_memory_.push_back(std::move(exchange));
+  look_at_memory();
+}
+
+void EventThread::look_at_memory() {
+  if (!context_.memory->urgent() || std::exchange(cut_posted_, true)) return;
+  loop_.runInLoop([this] {
+    cut_posted_ = false;
+    cut_for_memory();
+  });
+}
+
+void EventThread::see_to_memory() {
+  const auto now = std::chrono::steady_clock::now();
+  if (context_.memory->used() != 0) {
+    // Nobody tells when a socket has taken the rest of an answer.
+    for (const auto& [key, session] : sessions_) {
+      if (session.http1 != nullptr) session.http1->settle_charge();
+    }
+  }
+  if (memory_watch_.tick(now)) cut_for_memory();
+  if (!context_.memory->full()) {
+    std::vector<std::shared_ptr<HandledExchange>> waiting;
+    waiting.swap(awaiting_memory_);
+    for (const auto& exchange : waiting) {
+      if (exchange->handler != nullptr) exchange->handler->memory_freed();
+    }
+  }
+  if (!sessions_.empty() || memory_watch_.in_shortage()) {
+    loop_.timer().scheduleTimeout(&memory_tick_, memory_tick_time);
+  }
+}
+
+void EventThread::cut_for_memory() {
+  // Each holder is given up at most once, and may take others with it: whoever is gone is no more
+  // in the map, or has no handler.
+  struct Holder {
+    const px::HTTPSessionBase* session = nullptr;  // with an unfinished head
+    std::shared_ptr<HandledExchange> exchange;
+  };
+  const auto now = std::chrono::steady_clock::now();
+  memory_watch_.cut<Holder>(
+      now,
+      [&](auto& holders) {
+        for (const auto& [key, session] : sessions_) {
+          const double cost = session.http1 != nullptr ? session.http1->memory_cost(now) : 0;
+          if (cost > 0) holders.push_back({cost, {key, nullptr}});
+        }
+        for (const Handler* handler : handlers_) {
+          if (const double cost = handler->memory_cost(now); cost > 0) {
+            holders.push_back({cost, {nullptr, handler->shared_exchange()}});
+          }
+        }
+      },
+      [this](Holder& holder) {
+        if (holder.exchange) {
+          if (holder.exchange->handler != nullptr) holder.exchange->handler->give_up();
+        } else if (const auto found = sessions_.find(holder.session); found != sessions_.end()) {
+          found->second.http1->give_up_head();
+        }
+      });
+}
+
 // ---------------------------------------------------------------------------- submitting
 
 void EventThread::submit(std::shared_ptr<HandledExchange> exchange) {
@@ -165,6 +256,10 @@ void EventThread::output_ready(std::shared_ptr<Exchange> exchange, bool more_soo
 
 void EventThread::body_wanted(std::shared_ptr<Exchange> exchange) {
   post_mail({std::move(exchange), Subject::body}, false);
+}
+
+void EventThread::client_doubted(std::shared_ptr<Exchange> exchange) {
+  post_mail({std::move(exchange), Subject::client}, false);
 }
 
 void EventThread::post_mail(Mail mail, bool may_wait) {
@@ -198,13 +293,14 @@ void EventThread::deliver_mail() {
   for (auto& mail : delivering_) {
     auto& exchange = static_cast<HandledExchange&>(*mail.exchange);
     if (exchange.handler == nullptr) continue;
-    if (mail.subject == Subject::body) {
-      exchange.handler->body_wanted();
-    } else {
-      exchange.handler->output_ready();
+    switch (mail.subject) {
+      case Subject::body: exchange.handler->body_wanted(); break;
+      case Subject::output: exchange.handler->output_ready(); break;
+      case Subject::client: exchange.handler->client_doubted(); break;
     }
   }
   delivering_.clear();
+  look_at_memory();
 }
 
 }  // namespace prowingen::proxygen_engine

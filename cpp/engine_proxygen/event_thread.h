@@ -11,27 +11,33 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/memory_watch.h"
 #include "core/options.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
+#include "engine_proxygen/listener_addresses.h"
 #include "http1/response_writer.h"
 #include "proxies/proxy_header.h"
 
 namespace prowingen::proxygen_engine {
 
 class Acceptor;
+class Handler;
 class Http1Codec;
 
 class EventThread final : public Transport,
                           private folly::EventBase::LoopCallback,
                           private folly::HHWheelTimer::Callback {
  public:
-  EventThread(const EngineContext& context, folly::EventBase& loop);
+  EventThread(const EngineContext& context, const ListenerAddresses& listeners,
+              folly::EventBase& loop);
 
   // ---- any thread
   void output_ready(std::shared_ptr<Exchange> exchange, bool more_soon) override;
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
+  void client_doubted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
+  std::shared_ptr<MemoryBudget> memory() override { return context_.memory; }
   void drain();
   /// The loop is about to end: it is not woken any more.
   void close();
@@ -61,6 +67,19 @@ class EventThread final : public Transport,
   /// The ends of a session's connection, taken from the message of its first request.
   const std::shared_ptr<const ConnectionInfo>& ends_of(const px::HTTPSessionBase& session,
                                                        const px::HTTPMessage& message);
+  /// Which listening socket a session's connection came in by.
+  unsigned listener_of(const px::HTTPSessionBase& session) const {
+    return sessions_.at(&session).listener;
+  }
+
+  // ---- memory
+  bool memory_is_short() const { return context_.memory->full(); }
+  /// The exchange's request is not read until memory is freed.
+  void await_memory(std::shared_ptr<HandledExchange> exchange);
+  /// If it is urgent somebody is given up, soon.
+  void look_at_memory();
+  void add(Handler& handler);
+  void remove(Handler& handler);
 
   // ---- an acceptor
   void add(Acceptor& acceptor) { acceptors_.push_back(&acceptor); }
@@ -73,7 +92,7 @@ class EventThread final : public Transport,
   void announce(int socket, const ProxyHeader& header) { announced_[socket] = header; }
 
  private:
-  enum class Subject : std::uint8_t { output, body };
+  enum class Subject : std::uint8_t { output, body, client };
   struct Mail {
     std::shared_ptr<Exchange> exchange;
     Subject subject;
@@ -84,6 +103,7 @@ class EventThread final : public Transport,
   struct Session {
     px::HTTPSession* session;
     Http1Codec* http1;  // null for HTTP/2
+    unsigned listener = 0;
     std::optional<ProxyHeader> header = {};
     std::shared_ptr<const ConnectionInfo> ends = {};
     std::uint64_t acknowledged = 0;
@@ -91,16 +111,28 @@ class EventThread final : public Transport,
     SteadyTime since = {};
   };
 
+  class Tick final : public folly::HHWheelTimer::Callback {
+   public:
+    explicit Tick(EventThread& thread) : thread_(thread) {}
+    void timeoutExpired() noexcept override { thread_.see_to_memory(); }
+
+   private:
+    EventThread& thread_;
+  };
+
   void runLoopCallback() noexcept override { submit_gathered(); }
   void timeoutExpired() noexcept override;
   bool stands_still(Session& progress, SteadyTime now) const;
   void watch_progress();
+  void see_to_memory();
+  void cut_for_memory();
   void submit_gathered();
   void post_mail(Mail mail, bool may_wait);
   void wake();
   void deliver_mail();
 
   const EngineContext& context_;
+  const ListenerAddresses& listeners_;
   const RequestLimits limits_;
   folly::EventBase& loop_;
   bool draining_ = false;
@@ -117,6 +149,11 @@ class EventThread final : public Transport,
   std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted
   std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;
+  MemoryWatch memory_watch_;
+  Tick memory_tick_;
+  std::vector<Handler*> handlers_;  // of requests that are received or answered
+  std::vector<std::shared_ptr<HandledExchange>> awaiting_memory_;
+  bool cut_posted_ = false;
 
   std::atomic<std::size_t> open_{0};
   std::atomic<std::uint64_t> accepted_{0};

@@ -8,19 +8,30 @@
 namespace prowingen::proxygen_engine {
 namespace {
 
+// As much of a body is read even if memory is short: an ordinary form comes in and is served.
+constexpr std::uint64_t small_body = std::uint64_t{16} * 1024;
+
 constexpr Refusal queue_full{503, "Service Unavailable",
                              "every worker is busy and the queue is full", ""};
 
 }  // namespace
 
 Handler::Handler(EventThread& thread, std::shared_ptr<HandledExchange> exchange)
-    : thread_(thread), exchange_(std::move(exchange)) {
+    : thread_(thread),
+      exchange_(std::move(exchange)),
+      request_rate_(
+          thread, [this] { return received_; }, [this] { on_slow_request(); }),
+      answer_rate_(
+          thread, [this] { return taken_by_client(); }, [this] { on_slow_reader(); }),
+      charge_(thread.memory()) {
+  thread_.add(*this);
   exchange_->handler = this;
   exchange_->received_at = std::chrono::steady_clock::now();
   continue_due_ = exchange_->expects_continue;
 }
 
 Handler::~Handler() {
+  thread_.remove(*this);
   exchange_->handler = nullptr;
   thread_.recycle(std::move(exchange_));
 }
@@ -31,12 +42,10 @@ void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
   if (!body_may_follow()) return;
   // Soon and not now: the request's end may be in the same frame.
   if (exchange_->refusal != nullptr) return thread_.output_ready(exchange_, false);
-  if (exchange_->body_left != 0) {
-    exchange_->reserve_body(static_cast<std::size_t>(
-        std::min<std::uint64_t>(exchange_->body_left, thread_.options().body_buffer)));
-  }
-  // The client may be waiting for the application to ask for the body.
-  if (continue_due_) return dispatch();
+  exchange_->charge_head();
+  thread_.look_at_memory();
+  // The client may be waiting for the application to ask for the body, or for the server.
+  if (continue_due_) return exchange_->waits_whole ? thread_.body_wanted(exchange_) : dispatch();
   start_body_timer();
 }
 
@@ -50,6 +59,7 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   exchange_->bytes_in += size;
   received_ += size;
   exchange_->body_left -= std::min<std::uint64_t>(exchange_->body_left, size);
+  request_rate_.wait();
   if (answered_ || refused_ || exchange_->refusal != nullptr) {
     discarded_ += size;
     if (discarded_ > thread_.options().drain_limit) give_up_reading();
@@ -59,22 +69,35 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   if (!exchange_->submitted) exchange_->has_body = true;
   auto intake = Exchange::Intake::read_on;
   for (const auto range : *body) {
-    intake = exchange_->append_body({reinterpret_cast<const char*>(range.data()), range.size()},
-                                    thread_.options().body_buffer);
+    intake = exchange_->take_in({reinterpret_cast<const char*>(range.data()), range.size()},
+                                thread_.context());
+    if (intake == Exchange::Intake::refuse) {
+      return refuse(prowingen::refusal(RequestFault::body_not_stored));
+    }
   }
   if (intake == Exchange::Intake::pause) {
     // More than a worker is spared: from here on it takes part.
-    if (!std::exchange(ingress_paused_, true)) downstream_->pauseIngress();
+    pause_reading();
     dispatch();
+  } else if (thread_.memory_is_short() && !reads_on_in_shortage()) {
+    pause_reading();
+    awaits_memory_ = true;
+    thread_.await_memory(exchange_);
   }
+}
+
+void Handler::pause_reading() {
+  request_rate_.rest();
+  if (!std::exchange(ingress_paused_, true)) downstream_->pauseIngress();
 }
 
 void Handler::onEOM() noexcept {
   request_done_ = true;
+  request_rate_.rest();
   on_request_whole();
   if (answered_ || refused_) return;
   if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
-  exchange_->finish_body();
+  exchange_->end_body();
   dispatch();
 }
 
@@ -90,10 +113,12 @@ void Handler::body_wanted() {
     send_continue();
     start_body_timer();
   }
+  if (awaits_memory_ && !reads_on_in_shortage()) return;
   resume_reading();
 }
 
 void Handler::resume_reading() {
+  awaits_memory_ = false;
   if (std::exchange(ingress_paused_, false)) downstream_->resumeIngress();
 }
 
@@ -106,11 +131,15 @@ void Handler::reject() {
 }
 
 void Handler::refuse(const Refusal& refusal) {
+  refuse(refusal, &refusal == &prowingen::refusal(RequestFault::body_too_large)
+                      ? Departure::body_too_large
+                      : Departure::malformed_body);
+}
+
+void Handler::refuse(const Refusal& refusal, Departure why) {
   if (answered_ || refused_) return give_up_reading();
   refused_ = true;
-  exchange_->depart(&refusal == &prowingen::refusal(RequestFault::body_too_large)
-                        ? Departure::body_too_large
-                        : Departure::malformed_body);
+  exchange_->depart(why);
   if (!exchange_->head_written) {
     thread_.count_refusal();
     return send_refusal(refusal);
@@ -129,22 +158,48 @@ void Handler::send_refusal(const Refusal& refusal) {
 
 // ---------------------------------------------------------------------------- answer
 
+void Handler::onEgressPaused() noexcept {
+  egress_paused_ = true;
+  answer_rate_.wait();
+}
+
 void Handler::onEgressResumed() noexcept {
   egress_paused_ = false;
+  answer_rate_.rest();
+  const px::HTTPTransaction::DestructorGuard guard(&transaction());
   flush();
+  settle_charge();
 }
 
 void Handler::output_ready() {
   if (answered_) return;
   if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
+  const px::HTTPTransaction::DestructorGuard guard(&transaction());
   flush();
+  settle_charge();
+}
+
+void Handler::client_doubted() {
+  if (answered_ || refused_ || !pending_.empty() || egress_paused_) return;
+  const auto* socket = transaction()
+                           .getTransport()
+                           .getUnderlyingTransport()
+                           ->getUnderlyingTransport<folly::AsyncSocket>();
+  const auto now = std::chrono::steady_clock::now();
+  if (!exchange_->client_is_gone(socket->getNetworkSocket().toFd(), now)) return;
+  exchange_->depart(Departure::client_closed);
+  log(exchange_->head_written ? exchange_->response.status : 0, false);
+  reset();
 }
 
 void Handler::flush() {
   if (refused_) return;
   while (!egress_paused_ && !answered_) {
     if (pending_.empty() && !take_output()) return;
-    if (!pending_.empty() && !send_next()) return cut();
+    if (!pending_.empty() && !send_next()) {
+      thread_.context().report(Severity::error, file_too_short(*exchange_));
+      return cut();
+    }
     if (pending_.empty() && output_finished_) return finish();
   }
 }
@@ -162,7 +217,10 @@ bool Handler::take_output() {
     head = &begin_answer(output);
   }
   if (exchange_->framing != ResponseFraming::none) {
-    for (auto& chunk : output.chunks) pending_.push_back(std::move(chunk));
+    for (auto& chunk : output.chunks) {
+      pending_memory_ += chunk.memory();
+      pending_.push_back(std::move(chunk));
+    }
   }
   output.clear();
   if (head != nullptr) downstream_->sendHeaders(*head);
@@ -178,6 +236,7 @@ bool Handler::send_next() {
     if (range->length == 0) pending_.pop_front();
     send_body(std::move(piece));
   } else {
+    pending_memory_ -= chunk.memory();
     auto body = to_buffer(std::move(chunk));
     pending_.pop_front();
     send_body(std::move(body));
@@ -215,6 +274,60 @@ void Handler::reset() {
 void Handler::cut() {
   log(exchange_->response.status, false);
   abort_answer();
+}
+
+// ---------------------------------------------------------------------------- memory and pace
+
+// While the budget is full, whoever holds some of it gets no more.
+bool Handler::reads_on_in_shortage() const {
+  if (exchange_->submitted) return exchange_->memory_charged() == 0;
+  return exchange_->body_left != 0 && exchange_->body_left <= small_body;
+}
+
+void Handler::memory_freed() {
+  if (!awaits_memory_ || answered_) return;
+  if (!request_done_) start_body_timer();  // the client could not get on: its time begins anew
+  resume_reading();
+}
+
+void Handler::settle_charge() {
+  charge_.set(pending_memory_ + transaction().getOutstandingEgressBodyBytes());
+}
+
+double Handler::memory_cost(SteadyTime now) const {
+  const auto held = charge_.bytes() + exchange_->memory_to_regain() + held_by_session();
+  return MemoryWatch::cost(held, std::max(request_rate_.waited(now), answer_rate_.waited(now)));
+}
+
+void Handler::give_up() {
+  if (!answered_ && !refused_ && !exchange_->head_written) {
+    if (!exchange_->submitted) {
+      return refuse(refusal(RequestFault::request_timeout), Departure::memory_short);
+    }
+    if (exchange_->state() == ExchangeState::queued) {
+      return refuse(short_of_memory, Departure::memory_short);
+    }
+  }
+  cut_off(Departure::memory_short);
+}
+
+void Handler::on_slow_request() {
+  refuse(refusal(RequestFault::request_timeout), Departure::too_slow);
+}
+
+void Handler::on_slow_reader() { cut_off(Departure::too_slow); }
+
+// The answer is not whole, and the connection, or the stream, is over.
+void Handler::cut_off(Departure why) {
+  const px::HTTPTransaction::DestructorGuard guard(&transaction());
+  if (!answered_ && !refused_) {
+    exchange_->depart(why);
+    log(exchange_->head_written ? exchange_->response.status : 0, false);
+  }
+  pending_.clear();
+  pending_memory_ = 0;
+  refused_ = true;
+  drop();
 }
 
 // ---------------------------------------------------------------------------- endings

@@ -15,6 +15,7 @@
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/exchange.h"
+#include "engine_proxygen/rate_watch.h"
 #include "http/refusal.h"
 
 namespace prowingen::proxygen_engine {
@@ -30,17 +31,32 @@ class Handler : public px::RequestHandler {
   void onEOM() noexcept final;
   void requestComplete() noexcept final;
   void onError(px::ProxygenError error) noexcept final;
-  void onEgressPaused() noexcept final { egress_paused_ = true; }
+  void onEgressPaused() noexcept final;
   void onEgressResumed() noexcept final;
   bool canHandleExpect() noexcept final { return true; }
 
   // ---- the exchange
   void output_ready();
   void body_wanted();
+  /// A worker has nothing to send, and wants to know whether it should go on.
+  void client_doubted();
   /// The queue of requests is full.
   void reject();
   /// The rest of the request is malformed or too large.
   void refuse(const Refusal& refusal);
+
+  // ---- memory
+  /// The budget may have room again: read on.
+  void memory_freed();
+  /// How much it holds for a client that does not get on, and for how long; 0: nothing.
+  double memory_cost(SteadyTime now) const;
+  /// Gives up what it holds, since memory is short.
+  void give_up();
+
+  const std::shared_ptr<HandledExchange>& shared_exchange() const { return exchange_; }
+
+  // Its place in the event thread's list.
+  std::size_t index = 0;
 
  protected:
   /// The request is in the exchange, or its `refusal` is.
@@ -56,6 +72,8 @@ class Handler : public px::RequestHandler {
   virtual void abort_answer() = 0;
   /// The answer is handed over, the request perhaps not yet whole.
   virtual void on_answer_over() = 0;
+  /// Ends the connection, or the stream, at once.
+  virtual void drop() = 0;
   /// More of an answered request comes than is worth reading, or it is malformed.
   virtual void give_up_reading() = 0;
   /// Whether a request may go on after its head.
@@ -63,6 +81,10 @@ class Handler : public px::RequestHandler {
   /// Checks the size of the body so far.
   virtual Verdict check_received(std::uint64_t) const { return nullptr; }
   virtual void on_request_whole() {}
+  /// Of what was sent, what the client has taken, as far as that is known.
+  virtual std::uint64_t taken_by_client() const = 0;
+  /// What else is held for this answer in memory.
+  virtual std::uint64_t held_by_session() const { return 0; }
 
   EventThread& thread() { return thread_; }
   const EventThread& thread() const { return thread_; }
@@ -78,6 +100,7 @@ class Handler : public px::RequestHandler {
 
  private:
   void dispatch();
+  void pause_reading();
   void start_body_timer();
   void flush();
   bool take_output();
@@ -86,6 +109,12 @@ class Handler : public px::RequestHandler {
   void finish();
   void cut();
   void send_refusal(const Refusal& refusal);
+  void refuse(const Refusal& refusal, Departure why);
+  bool reads_on_in_shortage() const;
+  void on_slow_request();
+  void on_slow_reader();
+  void cut_off(Departure why);
+  void settle_charge();
   void log(int status, bool complete);
 
   EventThread& thread_;
@@ -102,6 +131,11 @@ class Handler : public px::RequestHandler {
   std::uint64_t received_ = 0;  // of the body
   std::uint64_t discarded_ = 0;
   std::deque<Chunk> pending_;  // taken from the exchange, not yet sent
+  std::uint64_t pending_memory_ = 0;
+  bool awaits_memory_ = false;  // and so the reading is paused
+  RateWatch request_rate_;
+  RateWatch answer_rate_;
+  MemoryCharge charge_;  // what is pending, here and in the transaction
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/engine_figures.h"
+#include "core/unacknowledged.h"
+#include "core/unread_input.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_handler.h"
 #include "http/request_policy.h"
@@ -11,6 +13,9 @@
 
 namespace prowingen::proxygen_engine {
 namespace {
+
+// Several turns of a loop, and little to whoever waits for the end of a connection.
+constexpr std::chrono::milliseconds look_again_time{50};
 
 thread_local Http1Codec* announcing = nullptr;
 
@@ -29,10 +34,15 @@ class Announcing {
 }  // namespace
 
 Http1Codec::Http1Codec(EventThread& thread)
-    : HTTP1xCodec(px::TransportDirection::DOWNSTREAM), thread_(thread) {}
+    : HTTP1xCodec(px::TransportDirection::DOWNSTREAM),
+      thread_(thread),
+      head_rate_(
+          thread, [this] { return scanned_; }, [this] { give_up_head(); }),
+      charge_(thread.memory()) {}
 
 void Http1Codec::attach(px::HTTPSessionBase& session) {
   session_ = &session;
+  listener_ = thread_.listener_of(session);
   await(Awaited::first_request);
 }
 
@@ -47,6 +57,7 @@ std::shared_ptr<HandledExchange> Http1Codec::take_request(Http1Handler& handler,
                                                           px::HTTPMessage& message) {
   if (!connection_) connection_ = thread_.ends_of(*session_, message);
   incoming_->peer = connection_;
+  incoming_->listener = listener_;
   if (connection_->from_proxy && incoming_->refusal == nullptr) {
     incoming_->peer = thread_.context().proxies.ends_of(incoming_->request, connection_);
   }
@@ -112,6 +123,9 @@ std::size_t Http1Codec::read_head(std::string_view input) {
     scanned_ = input.size();
     if (!message_) await(Awaited::head);
     begin();
+    head_rate_.wait();
+    charge_.set(scanned_);
+    thread_.look_at_memory();
     return 0;
   }
   RequestSemantics semantics;
@@ -124,6 +138,7 @@ std::size_t Http1Codec::read_head(std::string_view input) {
   exchange.keep_alive = semantics.keep_alive;
   exchange.has_body = semantics.framing != BodyFraming::none;
   exchange.expects_continue = semantics.expects_continue;
+  if (exchange.has_body) exchange.expect_body(semantics, thread_.options());
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
   }
@@ -155,6 +170,8 @@ void Http1Codec::announce_request(bool whole) {
   cancelTimeout();
   begin();
   scanned_ = 0;
+  head_rate_.rest();
+  charge_.set(0);
   head_request_ = incoming_->request.method() == "HEAD";
   message_->setMethod(head_request_ ? px::HTTPMethod::HEAD : px::HTTPMethod::POST);
   if (!whole) {
@@ -228,6 +245,7 @@ void Http1Codec::await(Awaited awaited) {
                                                                : options.header_timeout);
   if (draining_ && awaited != Awaited::head) time = std::min(time, drain_grace);
   awaited_ = awaited;
+  looks_again_ = false;
   thread_.loop().timer().scheduleTimeout(this, time);
 }
 
@@ -243,17 +261,50 @@ void Http1Codec::drain() {
   if (awaited_ == Awaited::first_request) return await(awaited_);
   const auto idle = to_milliseconds(options.keep_alive_timeout) - getTimeRemaining();
   const auto grace = std::max(drain_grace - idle, std::chrono::milliseconds::zero());
+  looks_again_ = false;
   thread_.loop().timer().scheduleTimeout(this, std::min(grace, getTimeRemaining()));
 }
 
+bool Http1Codec::has_unread_input() const {
+  const auto* socket = session_->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  return socket != nullptr && prowingen::has_unread_input(socket->getNetworkSocket().toFd());
+}
+
 void Http1Codec::timeoutExpired() noexcept {
-  // It may have stopped reading by now, and end with this; its own callers hold one too.
-  const folly::DelayedDestruction::DestructorGuard guard(session_);
-  if (awaited_ == Awaited::head) {
-    return refuse_head(&refusal(RequestFault::request_timeout), scanned_);
+  if (!std::exchange(looks_again_, true) && has_unread_input()) {
+    // The session reads it in the loop's next turn.
+    thread_.loop().timer().scheduleTimeout(this, look_again_time);
+    return;
   }
+  if (awaited_ == Awaited::head) return give_up_head();
+  const folly::DelayedDestruction::DestructorGuard guard(session_);
   session_->closeWhenIdle();
 }
+
+void Http1Codec::give_up_head() {
+  if (!message_) return;
+  // It may have stopped reading by now, and end with this; its own callers hold one too.
+  const folly::DelayedDestruction::DestructorGuard guard(session_);
+  refuse_head(&refusal(RequestFault::request_timeout), scanned_);
+}
+
+// ---------------------------------------------------------------------------- memory
+
+void Http1Codec::settle_charge() {
+  const auto written = session_->getTransport()->getAppBytesWritten();
+  charge_.set(scanned_ + (generated_ > written ? generated_ - written : 0));
+}
+
+double Http1Codec::memory_cost(SteadyTime now) const {
+  return message_ ? MemoryWatch::cost(charge_.bytes(), head_rate_.waited(now)) : 0;
+}
+
+std::uint64_t Http1Codec::acknowledged() const {
+  const auto* socket = session_->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  return socket->getRawBytesWritten() - unacknowledged_bytes(socket->getNetworkSocket().toFd());
+}
+
+void Http1Codec::drop_connection() { session_->dropConnection(); }
 
 // ---------------------------------------------------------------------------- writing
 
@@ -296,6 +347,7 @@ std::size_t Http1Codec::generateBody(folly::IOBufQueue& out, StreamID transactio
     out.append(std::move(body));
   }
   generated_ += size;
+  settle_charge();
   return last ? size + generateEOM(out, transaction) : size;
 }
 

@@ -23,6 +23,7 @@
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
 #include "engine_proxygen/linger.h"
+#include "engine_proxygen/rate_watch.h"
 #include "http/refusal.h"
 #include "http/response_policy.h"
 #include "http1/request_parser.h"
@@ -44,6 +45,12 @@ class Http1Codec final : public px::HTTP1xCodec,
   void attach(px::HTTPSessionBase& session);
   /// The next answer is the last; a connection that waits for a request closes.
   void drain();
+  /// Tells the memory budget what is held of a head, and of answers that the socket has not taken.
+  void settle_charge();
+  std::uint64_t memory_charged() const { return charge_.bytes(); }
+  /// What an unfinished head costs, see Handler; give_up_head() refuses it.
+  double memory_cost(SteadyTime now) const;
+  void give_up_head();
 
   // ---- the handler
   /// The codec that is making a request known, on this thread.
@@ -64,6 +71,11 @@ class Http1Codec final : public px::HTTP1xCodec,
   /// What else comes in is not worth reading: the answer is the connection's last, whatever its
   /// head said.
   void stop_reading();
+
+  /// Closes it now, whatever is under way.
+  void drop_connection();
+  /// Bytes of answers that the client's side has taken.
+  std::uint64_t acknowledged() const;
 
   EventThread& thread() { return thread_; }
 
@@ -118,18 +130,21 @@ class Http1Codec final : public px::HTTP1xCodec,
   void timeoutExpired() noexcept override;
   void await(Awaited awaited);
   void await_next_request();
+  bool has_unread_input() const;
   void end_connection();
 
   EventThread& thread_;
   px::HTTPCodec::Callback* callback_ = nullptr;
   px::HTTPSessionBase* session_ = nullptr;
   std::shared_ptr<const ConnectionInfo> connection_;
+  unsigned listener_ = 0;
   StreamID id_ = 0;  // of the request that is being received or answered
 
   Reading reading_ = Reading::head;
   bool paused_ = false;
   bool request_pending_ = false;
   Awaited awaited_ = Awaited::first_request;    // while the timer runs
+  bool looks_again_ = false;                    // the time is over, but something had come
   std::size_t scanned_ = 0;                     // of a head that is not whole: bytes looked at
   std::unique_ptr<px::HTTPMessage> message_;    // of a request that has begun
   std::shared_ptr<HandledExchange> incoming_;   // until its handler takes it
@@ -151,6 +166,8 @@ class Http1Codec final : public px::HTTP1xCodec,
   bool told_to_drain_ = false;   // by the session
   std::uint64_t generated_ = 0;  // bytes so far
   Linger linger_;
+  RateWatch head_rate_;
+  MemoryCharge charge_;
 };
 
 }  // namespace prowingen::proxygen_engine

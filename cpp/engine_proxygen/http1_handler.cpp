@@ -54,7 +54,8 @@ void Http1Handler::append_body(std::string& text, std::string_view bytes) {
 bool Http1Handler::decide_keep_alive() const {
   const HandledExchange& exchange = this->exchange();
   const Options& options = thread().options();
-  if (!exchange.keep_alive || exchange.framing == ResponseFraming::until_close) return false;
+  if (!exchange.keep_alive || exchange.response.closes) return false;
+  if (exchange.framing == ResponseFraming::until_close) return false;
   if (!codec_.persists() || thread().draining() || options.keep_alive_timeout == 0) return false;
   // The body is not read to its end. A client that waits for 100 may never send it, and more than
   // drain_limit of it is not worth reading.
@@ -65,6 +66,12 @@ bool Http1Handler::decide_keep_alive() const {
 void Http1Handler::on_answer_over() { resume_reading(); }
 
 void Http1Handler::give_up_reading() { codec_.stop_reading(); }
+
+void Http1Handler::drop() { codec_.drop_connection(); }
+
+std::uint64_t Http1Handler::taken_by_client() const { return codec_.acknowledged(); }
+
+std::uint64_t Http1Handler::held_by_session() const { return codec_.memory_charged(); }
 
 void Http1Handler::send_continue() {
   codec_.text().append(http1::continue_response);

@@ -27,6 +27,9 @@ class Http1Handler final : public Handler {
   void abort_answer() override;
   void on_answer_over() override;
   void give_up_reading() override;
+  void drop() override;
+  std::uint64_t taken_by_client() const override;
+  std::uint64_t held_by_session() const override;
   bool body_may_follow() const override { return exchange().has_body; }
   bool decide_keep_alive() const;
   void append_body(std::string& text, std::string_view bytes);

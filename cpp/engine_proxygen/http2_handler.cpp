@@ -12,9 +12,11 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread,
   auto made = thread.make_exchange();
   HandledExchange& exchange = *made;
   exchange.peer = thread.ends_of(session, message);
+  exchange.listener = thread.listener_of(session);
   exchange.request.set_request_line(message.getMethodString(), message.getURL(), http_2);
   message.getHeaders().forEach([&](const std::string& name, const std::string& value) {
-    exchange.request.add_field(name, value);
+    const bool length = equals_ignoring_case(name, "content-length");
+    exchange.request.add_field(name, length ? plain_length(value) : std::string_view(value));
     exchange.bytes_in += name.size() + value.size();
   });
   RequestSemantics semantics;
@@ -25,7 +27,8 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread,
     exchange.peer = thread.context().proxies.ends_of(exchange.request, exchange.peer);
   }
   exchange.expects_continue = semantics.expects_continue;
-  exchange.has_body = semantics.content_length != 0;
+  exchange.expect_body(semantics, thread.options());
+  exchange.has_body = semantics.content_length != 0 || semantics.expects_continue;
   exchange.body_left = semantics.content_length;
   return made;
 }
@@ -89,6 +92,13 @@ void Http2Handler::send_refusal_page(const Refusal& refusal, bool head_only) {
   exchange().bytes_out = page.size();
   downstream_->sendHeaders(answer_);
   if (!head_only) downstream_->sendBody(folly::IOBuf::copyBuffer(page));
+}
+
+// What has left for the connection: a stream's window holds back the rest.
+std::uint64_t Http2Handler::taken_by_client() const {
+  return exchange().body_bytes_out -
+         std::min<std::uint64_t>(exchange().body_bytes_out,
+                                 transaction().getOutstandingEgressBodyBytes());
 }
 
 // A length that was announced was checked with the head, and proxygen holds the client to it.

@@ -16,6 +16,8 @@ class Http2Handler final : public Handler {
   void abort_answer() override { reset(); }
   void on_answer_over() override;
   void give_up_reading() override { reset(); }
+  void drop() override { reset(); }
+  std::uint64_t taken_by_client() const override;
   bool body_may_follow() const override { return true; }
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;

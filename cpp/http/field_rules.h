@@ -13,7 +13,8 @@ namespace prowingen {
 /// drops it. `Content_Length` has no meaning to anything here.
 Verdict check_field(std::string_view name, std::string_view value, bool folded);
 
-/// As check_field(), and refuses a field that has to be known before the content.
+/// As check_field(), and refuses a field of framing, routing or authentication. Any other field
+/// that may not stand in a trailer section has come too late: it passes, to be dropped.
 Verdict check_trailer_field(std::string_view name, std::string_view value, bool folded);
 
 }  // namespace prowingen

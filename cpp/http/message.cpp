@@ -13,6 +13,11 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);
 }
 
+void RequestHead::remove_fields(std::string_view name) {
+  std::erase_if(fields_,
+                [&](const FieldLine& f) { return equals_ignoring_case(view(f.name), name); });
+}
+
 std::string_view RequestHead::first(std::string_view name) const {
   const auto found = std::ranges::find_if(
       fields_, [&](const FieldLine& f) { return equals_ignoring_case(view(f.name), name); });

@@ -49,6 +49,9 @@ class RequestHead {
     fields_.push_back({store(name), store(value)});
   }
 
+  /// Removes every field called `name` (ASCII case-insensitive).
+  void remove_fields(std::string_view name);
+
   std::string_view method() const { return view(method_); }
   /// The request target exactly as sent (RFC 9112 section 3.2).
   std::string_view target() const { return view(target_); }
@@ -58,6 +61,9 @@ class RequestHead {
   }
   /// Value of the first field called `name` (ASCII case-insensitive), or an empty view.
   std::string_view first(std::string_view name) const;
+
+  /// Bytes that it takes.
+  std::size_t memory() const { return arena_.size() + fields_.size() * sizeof(FieldLine); }
 
   HttpVersion version;
 
@@ -84,7 +90,7 @@ class ResponseHead {
     fields_.clear();
     reason.clear();
     status = 0;
-    has_date = has_server = false;
+    has_date = has_server = closes = false;
   }
 
   void add_field(std::string_view name, std::string_view value) {
@@ -107,6 +113,8 @@ class ResponseHead {
   /// The application brought its own; the server adds none.
   bool has_date = false;
   bool has_server = false;
+  /// The application wants the connection closed after this answer.
+  bool closes = false;
 
  private:
   std::string arena_;

@@ -16,6 +16,7 @@ constexpr std::string_view title_of(int status) {
     case 431: return "Request Header Fields Too Large";
     case 501: return "Not Implemented";
     case 505: return "HTTP Version Not Supported";
+    case 507: return "Insufficient Storage";
     default: return "";
   }
 }
@@ -46,7 +47,7 @@ constexpr std::array rows{
     Row(bad_target_encoding, 400, "the request target's path has an invalid percent-encoding",
         "RFC 3986 2.1"),
     Row(bad_version, 400, "the HTTP version is malformed or missing", "RFC 9112 2.3"),
-    Row(unsupported_version, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here", "RFC 9110 15.6.6"),
+    Row(unsupported_version, 505, "only HTTP/1 is spoken here", "RFC 9110 15.6.6"),
     Row(request_line_too_long, 414, "the request line is too long", "RFC 9112 3"),
     // field lines
     Row(bad_field_name, 400, "a field name is not a token, or a space follows it", "RFC 9112 5.1"),
@@ -76,10 +77,13 @@ constexpr std::array rows{
         "RFC 9110 10.1.1"),
     // body
     Row(body_too_large, 413, "the content is too large", "RFC 9110 15.5.14"),
+    Row(body_not_stored, 507, "there is no room for content whose length is not known",
+        "RFC 4918 11.5"),
     Row(bad_chunk, 400, "a chunk is malformed", "RFC 9112 7.1"),
     Row(bad_chunk_extension, 400, "a chunk extension is malformed", "RFC 9112 7.1.1"),
     Row(chunk_extension_too_long, 400, "a chunk extension is too long", "RFC 9112 7.1.1"),
-    Row(forbidden_trailer, 400, "a field that does not belong there is in the trailer section",
+    Row(forbidden_trailer, 400,
+        "a field of framing, routing or authentication is in the trailer section",
         "RFC 9110 6.5.1"),
     Row(trailers_too_large, 431, "the trailer section is too large", "RFC 6585 5"),
     // HTTP/2

@@ -61,6 +61,7 @@ enum class RequestFault : std::uint8_t {
   unknown_expectation,
   // body
   body_too_large,
+  body_not_stored,
   bad_chunk,
   bad_chunk_extension,
   chunk_extension_too_long,
@@ -77,6 +78,10 @@ inline constexpr auto last_request_fault = RequestFault::plain_http;
 
 /// The table's entry. It lives as long as the program.
 const Refusal& refusal(RequestFault fault);
+
+/// A whole request that there is no memory to keep.
+inline constexpr Refusal short_of_memory{503, "Service Unavailable",
+                                         "the server is short of memory", ""};
 
 /// What a refused client is told, as plain text.
 std::string refusal_page(const Refusal& refusal);

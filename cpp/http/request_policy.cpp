@@ -53,7 +53,10 @@ class HeaderSection {
     out.keep_alive = !close_ && (keep_alive_ || !is_1_0);
     // RFC 9110 7.8 and 10.1.1: in an HTTP/1.0 request both must be ignored.
     out.upgrade = has_upgrade_ && upgrade_option_ && !is_1_0;
-    const bool has_content = out.framing == BodyFraming::chunked || out.content_length > 0;
+    // Of HTTP/2 without a length, only its frames tell.
+    const bool may_have_content = head.version.major == 2 && out.framing == BodyFraming::none;
+    const bool has_content =
+        out.framing == BodyFraming::chunked || out.content_length > 0 || may_have_content;
     out.expects_continue = expects_continue_ && has_content && !is_1_0;
     return nullptr;
   }
@@ -70,9 +73,8 @@ class HeaderSection {
     if (has_length_) return refuse(RequestFault::repeated_content_length);
     has_length_ = true;
     const auto digits = trim(value);
-    // Leading zeros are grammatical, but no client sends them and some recipients read octal.
-    if (digits.empty() || (digits.size() > 1 && digits.front() == '0') ||
-        !all_are(digits, Octet::digit)) {
+    // Leading zeros are grammatical (RFC 9110 8.6: 1*DIGIT), and decimal all the same.
+    if (digits.empty() || digits.size() > max_length_digits || !all_are(digits, Octet::digit)) {
       return refuse(RequestFault::bad_content_length);
     }
     constexpr auto max = std::numeric_limits<std::uint64_t>::max();
@@ -226,10 +228,14 @@ bool is_chunk_extension(std::string_view text) {
 
 }  // namespace
 
+HttpVersion served_version(HttpVersion version) {
+  return version.major == 1 && version.minor > 1 ? http_1_1 : version;
+}
+
 Verdict check_request_line(std::string_view method, std::string_view target, HttpVersion version,
                            const RequestLimits& limits) {
   // The version first: whatever else is on the line is that version's to say.
-  if (version != http_1_1 && version != http_1_0) return refuse(RequestFault::unsupported_version);
+  if (version.major != 1) return refuse(RequestFault::unsupported_version);
   if (!is_token(method)) return refuse(RequestFault::bad_method);
   if (method.size() > max_method_size) return refuse(RequestFault::method_too_long);
   if (method.size() + 1 + target.size() + version_text.size() > limits.max_request_line) {
@@ -254,6 +260,12 @@ Verdict check_header_section(const RequestHead& head, const RequestLimits& limit
     if (auto verdict = section.add(head.view(field.name), head.view(field.value))) return verdict;
   }
   return section.conclude(head, limits, out);
+}
+
+std::string_view plain_length(std::string_view digits) {
+  if (digits.size() > max_length_digits) return digits;  // to be refused
+  while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
+  return digits;
 }
 
 Verdict check_chunk_extension(std::string_view extension, const RequestLimits& limits) {

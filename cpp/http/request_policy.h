@@ -25,11 +25,14 @@ struct RequestLimits {
   std::size_t max_request_line = 8192;    // method, target and version, CRLF not counted
   std::size_t max_header_bytes = 65536;   // all field lines as `name: value CRLF`
   std::size_t max_header_fields = 100;    // count
-  std::size_t max_field_line = 16384;     // one field line as `name: value`
+  std::size_t max_field_line = 65536;     // one field line as `name: value`
   std::uint64_t max_body = 0;             // content, after the chunked coding is taken off
   std::size_t max_chunk_extension = 256;  // of one chunk header
   std::size_t max_trailer_bytes = 8192;   // all trailer fields, counted like max_header_bytes
 };
+
+/// Digits of a Content-Length: those of the largest, 2^64 - 1. Leading zeros count.
+inline constexpr std::size_t max_length_digits = 20;
 
 /// Bound of a method's length: twice that of the longest registered one, UPDATEREDIRECTREF.
 inline constexpr std::size_t max_method_size = 34;
@@ -48,6 +51,10 @@ struct RequestSemantics {
   std::string_view host;
 };
 
+/// The version that a request is served as: the highest one known here of its major version (RFC
+/// 9110 section 2.5). It is what belongs into the head; one that is refused stays as it is.
+HttpVersion served_version(HttpVersion version);
+
 Verdict check_request_line(std::string_view method, std::string_view target, HttpVersion version,
                            const RequestLimits& limits);
 
@@ -55,6 +62,10 @@ Verdict check_request_line(std::string_view method, std::string_view target, Htt
 /// were accepted one by one.
 Verdict check_header_section(const RequestHead& head, const RequestLimits& limits,
                              RequestSemantics& out);
+
+/// The value of a Content-Length without its leading zeros, as it belongs into the head: some who
+/// read it there would take them for octal. One that has too many digits keeps them all.
+std::string_view plain_length(std::string_view digits);
 
 /// What stands between a chunk's size and its CRLF, first ';' included; may be empty.
 Verdict check_chunk_extension(std::string_view extension, const RequestLimits& limits);

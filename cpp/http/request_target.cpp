@@ -36,6 +36,16 @@ unsigned port_number(std::string_view digits) {
   return number;
 }
 
+unsigned hex_value(char c) {
+  if (is(c, Octet::digit)) return static_cast<unsigned>(c - '0');
+  return static_cast<unsigned>((static_cast<unsigned char>(c) | 0x20U) - 'a' + 10);
+}
+
+/// Of an escape, "%41".
+char decoded_octet(std::string_view escape) {
+  return static_cast<char>(hex_value(escape[1]) << 4U | hex_value(escape[2]));
+}
+
 bool starts_with_escape(std::string_view text) {
   return text.size() >= 3 && text[0] == '%' && is(text[1], Octet::hex_digit) &&
          is(text[2], Octet::hex_digit);
@@ -45,6 +55,10 @@ bool is_registered_name(std::string_view host) {
   for (std::size_t i = 0; i < host.size(); ++i) {
     if (is(host[i], Octet::host_octet)) continue;
     if (!starts_with_escape(host.substr(i))) return false;
+    // Judged by what it becomes: an encoded '/' or '@' ends a host for whoever decodes it. Octets
+    // beyond ASCII are names in UTF-8 (RFC 3986 section 3.2.2).
+    const char octet = decoded_octet(host.substr(i, 3));
+    if (!is(octet, Octet::host_octet) && static_cast<unsigned char>(octet) < 0x80) return false;
     i += 2;
   }
   return !host.empty();
@@ -95,6 +109,20 @@ void split_path_and_query(std::string_view text, TargetParts& out) {
 }
 
 }  // namespace
+
+std::string_view percent_decode(std::string_view text, std::string& buffer) {
+  if (text.find('%') == std::string_view::npos) return text;
+  buffer.clear();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      buffer.push_back(decoded_octet(text.substr(i, 3)));
+      i += 2;
+    } else {
+      buffer.push_back(text[i]);
+    }
+  }
+  return buffer;
+}
 
 Authority split_authority(std::string_view authority) {
   Authority parts;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "http/refusal.h"
@@ -26,6 +27,10 @@ Verdict check_target(std::string_view method, std::string_view target);
 /// Takes a target that check_target() accepted apart.
 TargetParts split_target(std::string_view target);
 
+/// %XX to octets (RFC 3986 section 2.1), in a text whose escapes have both their digits. What comes
+/// back points at the text, where there is nothing to decode, or at `buffer`.
+std::string_view percent_decode(std::string_view text, std::string& buffer);
+
 struct Authority {
   std::string_view host;  // an IPv6 address in its brackets
   std::string_view port;  // digits, or empty
@@ -34,7 +39,8 @@ struct Authority {
 /// Takes an authority apart that is_valid_authority().
 Authority split_authority(std::string_view authority);
 
-/// True for `uri-host [":" port]`, the grammar of Host, with a host that is not empty.
+/// True for `uri-host [":" port]`, the grammar of Host, with a host that is not empty and has no
+/// octet, be it encoded, that would end a host where somebody decodes it.
 bool is_valid_authority(std::string_view authority);
 
 }  // namespace prowingen

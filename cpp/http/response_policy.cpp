@@ -12,19 +12,20 @@ struct NamedField {
   ResponseField kind;
 };
 
-constexpr std::array<NamedField, 12> special_fields{{
+constexpr std::array<NamedField, 13> special_fields{{
     {"content-length", ResponseField::content_length},
     {"date", ResponseField::date},
     {"server", ResponseField::server},
-    {"connection", ResponseField::hop_by_hop},
-    {"keep-alive", ResponseField::hop_by_hop},
-    {"proxy-authenticate", ResponseField::hop_by_hop},
-    {"proxy-authorization", ResponseField::hop_by_hop},
-    {"te", ResponseField::hop_by_hop},
-    {"trailer", ResponseField::hop_by_hop},
-    {"trailers", ResponseField::hop_by_hop},
-    {"transfer-encoding", ResponseField::hop_by_hop},
-    {"upgrade", ResponseField::hop_by_hop},
+    {"connection", ResponseField::connection},
+    {"keep-alive", ResponseField::keep_alive},
+    {"proxy-authenticate", ResponseField::proxy_authenticate},
+    {"proxy-authorization", ResponseField::proxy_authorization},
+    {"proxy-connection", ResponseField::proxy_connection},
+    {"te", ResponseField::te},
+    {"trailer", ResponseField::trailer},
+    {"trailers", ResponseField::trailer},  // as wsgiref.util.is_hop_by_hop() calls it
+    {"transfer-encoding", ResponseField::transfer_encoding},
+    {"upgrade", ResponseField::upgrade},
 }};
 
 struct NamedStatus {
@@ -76,6 +77,19 @@ constexpr std::array<NamedStatus, 41> phrases{{
     {505, "HTTP Version Not Supported"},
 }};
 
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+// The server frames every answer itself, so that these say nothing new. Any other coding would be
+// one that the application has applied to its content and the client would not be told of.
+bool is_framing_alone(std::string_view transfer_encoding) {
+  const auto coding = trimmed(transfer_encoding);
+  return equals_ignoring_case(coding, "chunked") || equals_ignoring_case(coding, "identity");
+}
+
 }  // namespace
 
 ResponseField classify_response_field(std::string_view name) {
@@ -91,7 +105,9 @@ std::optional<FieldFault> check_response_field(ResponseField kind, std::string_v
                                                std::string_view value) {
   if (!is_token(name)) return FieldFault::name_not_token;
   if (!is_field_value(value)) return FieldFault::value_has_control;
-  if (kind == ResponseField::hop_by_hop) return FieldFault::hop_by_hop;
+  if (kind == ResponseField::transfer_encoding && !is_framing_alone(value)) {
+    return FieldFault::transfer_coding;
+  }
   if (kind == ResponseField::content_length && !parse_content_length(value)) {
     return FieldFault::length_not_decimal;
   }
@@ -104,14 +120,35 @@ std::string describe(FieldFault fault, std::string_view name, std::string_view v
       return "header name " + quoted(name) + " is not a token (RFC 9110 5.1)";
     case FieldFault::value_has_control:
       return "the value of header " + quoted(name) + " has a control character (RFC 9110 5.5)";
-    case FieldFault::hop_by_hop:
-      return "header " + quoted(name) + " is hop-by-hop: only the server may set it (PEP 3333)";
+    case FieldFault::transfer_coding:
+      return "Transfer-Encoding " + quoted(value) +
+             ": only the server can apply a transfer coding (PEP 3333); a coding of the content "
+             "belongs in Content-Encoding";
     case FieldFault::length_not_decimal:
       return "Content-Length " + quoted(value) + " is not a decimal number";
     case FieldFault::length_contradicts:
       return "Content-Length " + quoted(value) + " contradicts an earlier one";
   }
   return {};
+}
+
+ConnectionWishes parse_connection(std::string_view value) {
+  ConnectionWishes wishes;
+  for (;;) {
+    const auto comma = value.find(',');
+    const auto option = trimmed(value.substr(0, comma));
+    if (equals_ignoring_case(option, "close")) {
+      wishes.close = true;
+    } else if (!option.empty()) {
+      wishes.more = true;
+    }
+    if (comma == std::string_view::npos) return wishes;
+    value.remove_prefix(comma + 1);
+  }
+}
+
+bool may_upgrade(int status, HttpVersion version) {
+  return status == 426 && version == HttpVersion{1, 1};
 }
 
 std::string quoted(std::string_view text) {

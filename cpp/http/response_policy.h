@@ -12,18 +12,44 @@
 
 namespace prowingen {
 
-/// Fields that the server itself reads or may add.
-enum class ResponseField : std::uint8_t { other, content_length, date, server, hop_by_hop };
+/// Fields that the server itself reads or may add. From `connection` on they are hop-by-hop: about
+/// the connection, which is the server's own business (PEP 3333 "Other HTTP Features", RFC 9110
+/// section 7.6.1).
+enum class ResponseField : std::uint8_t {
+  other,
+  content_length,
+  date,
+  server,
+  connection,
+  keep_alive,
+  proxy_authenticate,
+  proxy_authorization,
+  proxy_connection,
+  te,
+  trailer,
+  transfer_encoding,
+  upgrade
+};
 
-/// Classifies a field name. Hop-by-hop fields are the server's own business (PEP 3333 "Other HTTP
-/// Features", RFC 9110 section 7.6.1).
 ResponseField classify_response_field(std::string_view name);
+constexpr bool is_hop_by_hop(ResponseField kind) { return kind >= ResponseField::connection; }
+
+/// What an application's `Connection` asks for.
+struct ConnectionWishes {
+  bool close = false;
+  bool more = false;  // options that an application can have no use for
+};
+ConnectionWishes parse_connection(std::string_view value);
+
+/// Whether an answer may advertise other protocols: one of status 426 has to (RFC 9110 section
+/// 15.5.22), on HTTP/1.1 alone.
+bool may_upgrade(int status, HttpVersion version);
 
 /// Why a field cannot be part of an answer.
 enum class FieldFault : std::uint8_t {
   name_not_token,
   value_has_control,
-  hop_by_hop,
+  transfer_coding,
   length_not_decimal,
   length_contradicts
 };

@@ -20,6 +20,18 @@ bool is_well_formed_version(std::string_view text) {
          digit(text[7]);
 }
 
+/// Where the minor version stands if the request line, as far as it is there, ends with one of
+/// HTTP/1.2 to 1.9; else npos.
+std::size_t higher_minor_version(std::string_view input) {
+  const auto line = input.substr(0, input.find('\r'));
+  constexpr std::string_view version = "HTTP/1.x";
+  if (line.size() <= version.size()) return std::string_view::npos;
+  const auto at = line.size() - version.size();
+  const bool higher = line.substr(at).starts_with(version.substr(0, version.size() - 1)) &&
+                      line.back() >= '2' && line.back() <= '9' && line[at - 1] == ' ';
+  return higher ? line.size() - 1 : std::string_view::npos;
+}
+
 }  // namespace
 
 std::string parser_version() {
@@ -43,6 +55,15 @@ void RequestParser::refuse(Verdict verdict, error_code& ec) {
 
 RequestParser::Progress RequestParser::parse_head(std::string_view input) {
   Progress progress = put_some(input);
+  if (progress.verdict == &refusal(RequestFault::unsupported_version)) {
+    if (const auto minor = higher_minor_version(input); minor != std::string_view::npos) {
+      // Beast has taken nothing yet, and begins again.
+      std::string as_1_1(input.substr(0, minor + 1 + limits_.max_header_bytes + 4));
+      as_1_1[minor] = '1';
+      verdict_ = nullptr;
+      progress = put_some(as_1_1);
+    }
+  }
   if (progress.outcome == Outcome::refused) return progress;
   if (!is_header_done()) {
     if (input.size() > limits_.max_request_line + limits_.max_header_bytes) {
@@ -118,13 +139,13 @@ void RequestParser::on_request_impl(http::verb, string_view method, string_view 
                                     error_code& ec) {
   const HttpVersion parsed{static_cast<std::uint8_t>(version / 10),
                            static_cast<std::uint8_t>(version % 10)};
-  head_.set_request_line(std_view(method), std_view(target), parsed);
+  head_.set_request_line(std_view(method), std_view(target), served_version(parsed));
   if (auto verdict = check_request_line(std_view(method), std_view(target), parsed, limits_)) {
     refuse(verdict, ec);
   }
 }
 
-void RequestParser::on_field_impl(http::field, string_view name, string_view value,
+void RequestParser::on_field_impl(http::field field, string_view name, string_view value,
                                   error_code& ec) {
   // Beast unfolds a folded value into a buffer of its own, or skips the lines that are empty.
   const char* name_end = name.data() + name.size();
@@ -141,7 +162,8 @@ void RequestParser::on_field_impl(http::field, string_view name, string_view val
   if (auto verdict = check_field(std_view(name), std_view(value), folded)) {
     return refuse(verdict, ec);
   }
-  head_.add_field(std_view(name), std_view(value));
+  const auto text = std_view(value);
+  head_.add_field(std_view(name), field == http::field::content_length ? plain_length(text) : text);
   // Here too, and not at the end alone: it bounds how often an unfinished head is parsed again.
   if (head_.fields().size() > limits_.max_header_fields) {
     refuse(&refusal(RequestFault::too_many_fields), ec);

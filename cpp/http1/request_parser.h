@@ -1,6 +1,9 @@
 // HTTP/1.x requests from bytes: Beast's parser, strict where it is and the request policy where it
 // is not. One object parses one request.
 //
+// Beast takes HTTP/1.0 and 1.1 alone for versions. A request line with a higher minor version is
+// given to it as one of 1.1.
+//
 // A head is parsed only from its first byte and in one go, so that where the network cut it can
 // make no difference; its body is parsed piece by piece.
 #pragma once

@@ -2,7 +2,9 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <ctime>
 
@@ -95,10 +97,14 @@ void refuse_plain_http(int socket, const StandingFields& standing) {
   ::send(socket, answer.data(), answer.size(), 0);
 #endif
   ::shutdown(socket, SHUT_WR);
-  // What is unread at close would reset the connection, and the answer with it.
+}
+
+bool discard_some(int socket, std::uint64_t& left) {
   std::array<char, 16 * 1024> unread;
-  while (::recv(socket, unread.data(), unread.size(), MSG_DONTWAIT) > 0) {
-  }
+  const auto size = ::recv(socket, unread.data(), unread.size(), MSG_DONTWAIT);
+  if (size < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+  left -= std::min(left, static_cast<std::uint64_t>(size));
+  return size != 0 && left != 0;
 }
 
 }  // namespace prowingen::http1

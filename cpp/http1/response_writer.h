@@ -50,7 +50,11 @@ void write_refusal(const Refusal& refusal, bool with_body, std::string_view extr
                    const StandingFields& standing, std::string& out);
 
 /// Tells a client that began with HTTP where TLS is spoken, straight to its socket. One try: it is
-/// meant for a human who forgot an "s". The caller closes the socket.
+/// meant for a human who forgot an "s". The caller closes the socket, once discard_some() says so.
 void refuse_plain_http(int socket, const StandingFields& standing);
+
+/// Throws away some of what waits on a socket that does not block, and takes it off `left`. False:
+/// its end came, or nothing is left of `left`.
+bool discard_some(int socket, std::uint64_t& left);
 
 }  // namespace prowingen::http1

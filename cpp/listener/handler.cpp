@@ -2,6 +2,7 @@
 
 #include "listener/request.h"
 #include "listener/response.h"
+#include "wsgi/forked_child.h"
 
 namespace prowingen::listener {
 
@@ -25,9 +26,9 @@ class Handler::Caller final : public wsgi::Adapter::Runner {
 
   void run(const std::shared_ptr<Exchange>& exchange) override {
     const PyRef request = make_request(exchange, PyRef::borrow(server_));
-    const PyRef object =
-        make_response(exchange, queue_, handler_.drop_list_, handler_.high_water_, handler_.report_,
-                      PyRef::borrow(request.get()), PyRef::borrow(server_));
+    const PyRef object = make_response(exchange, queue_, handler_.drop_list_, handler_.left_out_,
+                                       handler_.high_water_, handler_.report_,
+                                       PyRef::borrow(request.get()), PyRef::borrow(server_));
     if (!request || !object) {  // no memory
       handler_.report_(Severity::error, wsgi::request_line(*exchange));
       return exchange->abort();
@@ -35,6 +36,7 @@ class Handler::Caller final : public wsgi::Adapter::Runner {
     PyObject* args[] = {nullptr, request.get(), object.get()};
     const PyRef result = PyRef::steal(PyObject_Vectorcall(
         handler_.callable_.get(), args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    wsgi::leave_if_forked(*exchange);
     if (result && result.get() != Py_None) {
       // A coroutine would never run, and an answer in WSGI's manner be lost.
       PyErr_Format(PyExc_TypeError,

@@ -9,6 +9,7 @@
 #include "core/options.h"
 #include "wsgi/adapter.h"
 #include "wsgi/drop_list.h"
+#include "wsgi/left_out_fields.h"
 #include "wsgi/py_ref.h"
 
 namespace prowingen::listener {
@@ -30,6 +31,7 @@ class Handler final : public wsgi::Adapter {
   wsgi::DropList& drop_list_;
   const std::size_t high_water_;
   const wsgi::ReportError report_;
+  wsgi::LeftOutFields left_out_{report_};
 };
 
 }  // namespace prowingen::listener

@@ -5,6 +5,7 @@
 
 #include "http/response_policy.h"
 #include "listener/request.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/input.h"
 #include "wsgi/runtime.h"
 
@@ -23,7 +24,7 @@ bool fail_with(PyObject* type, const std::string& message) {
 }  // namespace
 
 Response::~Response() {
-  if (phase_ != Phase::deferred) return;
+  if (phase_ != Phase::deferred || responder_.exchange().birthplace.is_parent()) return;
   // Nobody can end it any more. It may be dropped in the middle of an exception.
   PyObject* type;
   PyObject* value;
@@ -36,10 +37,9 @@ Response::~Response() {
 }
 
 bool Response::head_is_open() const {
-  if (phase_ != Phase::closed && !responder_.head_sent()) return true;
-  return fail_with(PyExc_ValueError, phase_ == Phase::closed
-                                         ? "the response is closed"
-                                         : "the head of the response has been sent");
+  if (!check_open()) return false;
+  return !responder_.head_sent() ||
+         fail_with(PyExc_ValueError, "the head of the response has been sent");
 }
 
 bool Response::set_field(std::string_view name, std::string_view value, bool replace) {
@@ -61,15 +61,24 @@ bool Response::remove_field(std::string_view name) {
   return removed != 0 || fail_with(PyExc_KeyError, std::string(name));
 }
 
-bool Response::is_open() const {
-  return phase_ != Phase::closed && responder_.exchange().client_waits();
+bool Response::is_open() {
+  wsgi::leave_if_forked(responder_.exchange());
+  if (!takes_output() || !responder_.exchange().client_waits()) return false;
+  if (responder_.look_for_client()) return true;
+  PyErr_Clear();
+  return false;
 }
 
-bool Response::begin_output() {
-  if (phase_ == Phase::closed) return fail_with(PyExc_ValueError, "the response is closed");
-  if (busy_) return fail_with(PyExc_RuntimeError, "response: written by two threads at once");
-  return true;
+bool Response::check_open() const {
+  wsgi::leave_if_forked(responder_.exchange());
+  return takes_output() || fail_with(PyExc_ValueError, "the response is closed");
 }
+
+bool Response::check_idle() const {
+  return !busy_ || fail_with(PyExc_RuntimeError, "response: written by two threads at once");
+}
+
+bool Response::begin_output() const { return check_open() && check_idle(); }
 
 bool Response::settle_head() {
   if (responder_.started()) return true;
@@ -97,7 +106,7 @@ Py_ssize_t Response::write(PyObject* data) {
     if (!bytes) return -1;
   }
   const Py_ssize_t size = PyBytes_GET_SIZE(bytes.get());
-  if (size == 0) return 0;
+  if (size == 0) return responder_.look_for_client() ? 0 : -1;
   if (!held_ && gathered_.empty()) {
     held_ = std::move(bytes);
     return size;
@@ -108,6 +117,7 @@ Py_ssize_t Response::write(PyObject* data) {
     held_ = std::move(bytes);
     return size;
   }
+  if (!responder_.look_for_client()) return -1;  // it is not sent yet
   if (held_) gathered_.assign(PyBytes_AS_STRING(held_.get()), held);
   held_ = PyRef();
   gathered_.append(PyBytes_AS_STRING(bytes.get()), static_cast<std::size_t>(size));
@@ -152,7 +162,7 @@ bool Response::finish() {
 
 bool Response::close() {
   if (phase_ == Phase::closed) return true;
-  if (!begin_output()) return false;
+  if (!check_idle()) return false;
   if (!finish()) {
     if (!PyErr_ExceptionMatches(wsgi::runtime().client_disconnected)) return false;
     wsgi::handle_failure(responder_, report_);  // it has ended, if not as it should
@@ -161,8 +171,21 @@ bool Response::close() {
   return true;
 }
 
+bool Response::close_body() {
+  if (phase_ == Phase::deferred) return close();
+  if (!check_idle()) return false;
+  if (phase_ == Phase::handling) phase_ = Phase::written;
+  return true;
+}
+
+void Response::leave_body(PyObject* exception) {
+  if (phase_ != Phase::deferred) return;  // the handler's end tells
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
+  fail();
+}
+
 bool Response::defer() {
-  if (phase_ == Phase::closed) return fail_with(PyExc_ValueError, "the response is closed");
+  if (!check_open()) return false;
   phase_ = Phase::deferred;
   return true;
 }
@@ -172,7 +195,7 @@ void Response::handler_returned() {
     if (phase_ != Phase::closed) return fail();
     return wsgi::handle_failure(responder_, report_);  // for the log only
   }
-  if (phase_ != Phase::handling) return;
+  if (phase_ == Phase::deferred || phase_ == Phase::closed) return;
   if (busy_) {
     PyErr_SetString(PyExc_RuntimeError,
                     "the handler returned while another thread writes its response: it must call "

@@ -2,9 +2,15 @@
 //
 //              handler returns, close()
 //   handling --------------------------------> closed
-//      |                                          ^
-//      +--defer()--> deferred --close(), any -----+
-//                               thread
+//      | |                                       ^  ^
+//      | +--body.close()--> written --as above---+  |
+//      |                                            |
+//      +--defer()--> deferred --either close(), ----+
+//                               any thread
+//
+// A body is closed by whatever wraps it, also when an exception passes: in `written` nothing more
+// is taken, but the end waits for the handler's, which may be an exception still. A deferred
+// response has nobody else to end it.
 //
 // The last piece of the body is held back until the next one, flush() or the end: so the answer of
 // a handler that writes once has a Content-Length and leaves in one piece, and many small writes
@@ -31,13 +37,14 @@ using wsgi::PyRef;
 /// a Python error set.
 class Response {
  public:
-  enum class Phase : std::uint8_t { handling, deferred, closed };
+  enum class Phase : std::uint8_t { handling, written, deferred, closed };
   using Field = std::pair<std::string, std::string>;
 
   Response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-           std::size_t high_water, const wsgi::ReportError& report, PyRef request, PyRef server)
+           wsgi::LeftOutFields& left_out, std::size_t high_water, const wsgi::ReportError& report,
+           PyRef request, PyRef server)
       : server_(std::move(server)),
-        responder_(std::move(exchange), queue, drop_list, high_water),
+        responder_(std::move(exchange), queue, drop_list, left_out, high_water),
         report_(report),
         request_(std::move(request)) {}
   ~Response();
@@ -51,19 +58,26 @@ class Response {
   Py_ssize_t write(PyObject* data);
   bool flush();
   bool close();
+  bool close_body();
+  /// An exception leaves the block that the body was to be closed by: it must not look whole.
+  void leave_body(PyObject* exception);
   bool defer();
   /// The handler is done: with the Python error that is set, or without one.
   void handler_returned();
 
-  Phase phase() const { return phase_; }
-  bool is_open() const;
+  bool takes_output() const { return phase_ == Phase::handling || phase_ == Phase::deferred; }
+  /// False with a ValueError set.
+  bool check_open() const;
+  /// Has the client looked for, which tells a later call.
+  bool is_open();
 
   int status = 200;
   std::string reason;  // empty: the status's own phrase
   std::vector<Field> fields;
 
  private:
-  bool begin_output();
+  bool begin_output() const;
+  bool check_idle() const;
   bool settle_head();
   bool send_held(bool last);
   bool finish();
@@ -85,8 +99,8 @@ bool init_response_types(PyObject* module);
 
 /// Arguments as for Response.
 PyRef make_response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-                    std::size_t high_water, const wsgi::ReportError& report, PyRef request,
-                    PyRef server);
+                    wsgi::LeftOutFields& left_out, std::size_t high_water,
+                    const wsgi::ReportError& report, PyRef request, PyRef server);
 
 Response& response_of(PyObject* object);
 

@@ -6,6 +6,7 @@
 #include "http/response_policy.h"
 #include "listener/fields.h"
 #include "listener/response.h"
+#include "wsgi/binary_stream.h"
 #include "wsgi/runtime.h"
 
 namespace prowingen::listener {
@@ -107,26 +108,69 @@ PyObject* body_write(PyObject* self, PyObject* data) {
   return size < 0 ? nullptr : PyLong_FromSsize_t(size);
 }
 
+PyObject* body_writelines(PyObject* self, PyObject* lines) {
+  const PyRef iterator = PyRef::steal(PyObject_GetIter(lines));
+  if (!iterator) return nullptr;
+  while (const PyRef line = PyRef::steal(PyIter_Next(iterator.get()))) {
+    if (viewed(self).write(line.get()) < 0) return nullptr;
+  }
+  return none_if(PyErr_Occurred() == nullptr);
+}
+
 PyObject* body_flush(PyObject* self, PyObject*) { return none_if(viewed(self).flush()); }
-PyObject* body_close(PyObject* self, PyObject*) { return none_if(viewed(self).close()); }
-PyObject* body_writable(PyObject*, PyObject*) { Py_RETURN_TRUE; }
+PyObject* body_close(PyObject* self, PyObject*) { return none_if(viewed(self).close_body()); }
+
+PyObject* body_exit(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count < 2 || args[1] == Py_None) return none_if(viewed(self).close_body());
+  if (!PyExceptionInstance_Check(args[1])) {
+    PyErr_SetString(PyExc_TypeError, "__exit__() takes an exception");
+    return nullptr;
+  }
+  viewed(self).leave_body(args[1]);
+  Py_RETURN_NONE;
+}
 
 PyObject* body_closed(PyObject* self, void*) {
-  return PyBool_FromLong(viewed(self).phase() == Response::Phase::closed);
+  return PyBool_FromLong(!viewed(self).takes_output());
 }
+
+bool check_open(PyObject* self) { return viewed(self).check_open(); }
+
+using File = wsgi::StreamMethods<check_open>;
 
 PyMethodDef body_methods[] = {
     {"write", body_write, METH_O,
      "write(data, /) -> int\n\nAdds bytes, or a copy of what has a buffer; their number.\n"
      "Waits while the client reads slowly. Raises ClientDisconnected once it is gone."},
+    {"writelines", body_writelines, METH_O,
+     "writelines(lines, /) -> None\n\nWrites each of them, with nothing in between."},
     {"flush", body_flush, METH_NOARGS, "flush() -> None\n\nSends what was written, head included."},
-    {"close", body_close, METH_NOARGS, "close() -> None\n\nEnds the response."},
-    {"writable", body_writable, METH_NOARGS, "writable() -> bool\n\nTrue."},
+    {"close", body_close, METH_NOARGS,
+     "close() -> None\n\nEnds the body: the response ends with its handler, or now if deferred."},
+    {"readable", File::no, METH_NOARGS, "readable() -> bool\n\nFalse."},
+    {"writable", File::yes, METH_NOARGS, "writable() -> bool\n\nTrue."},
+    {"seekable", File::no, METH_NOARGS, "seekable() -> bool\n\nFalse."},
+    {"isatty", File::no, METH_NOARGS, "isatty() -> bool\n\nFalse."},
+    {"__enter__", File::enter, METH_NOARGS, "The stream, which is closed at the block's end."},
+    {"__exit__", method(body_exit), METH_FASTCALL,
+     "Closes the stream. After an exception it stays open for the handler to answer otherwise; a\n"
+     "deferred response is then answered 500, or broken off if its head has been sent."},
+    wsgi::unsupported<"fileno">,
+    wsgi::unsupported<"seek">,
+    wsgi::unsupported<"tell">,
+    wsgi::unsupported<"truncate">,
+    wsgi::unsupported<"detach">,
+    wsgi::unsupported<"read">,
+    wsgi::unsupported<"read1">,
+    wsgi::unsupported<"readinto">,
+    wsgi::unsupported<"readinto1">,
+    wsgi::unsupported<"readline">,
+    wsgi::unsupported<"readlines">,
     {nullptr, nullptr, 0, nullptr},
 };
 
 PyGetSetDef body_attributes[] = {
-    {"closed", body_closed, nullptr, "bool: whether the response has ended.", nullptr},
+    {"closed", body_closed, nullptr, "bool: whether the body has ended.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -238,16 +282,16 @@ bool init_response_types(PyObject* module) {
     *type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(spec));
     if (*type == nullptr || PyModule_AddType(module, *type) < 0) return false;
   }
-  return true;
+  return wsgi::register_binary_stream(body_type);
 }
 
 PyRef make_response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-                    std::size_t high_water, const wsgi::ReportError& report, PyRef request,
-                    PyRef server) {
+                    wsgi::LeftOutFields& left_out, std::size_t high_water,
+                    const wsgi::ReportError& report, PyRef request, PyRef server) {
   auto* object = PyObject_New(ResponseObject, response_type);
   if (object == nullptr) return {};
-  new (&object->response) Response(std::move(exchange), queue, drop_list, high_water, report,
-                                   std::move(request), std::move(server));
+  new (&object->response) Response(std::move(exchange), queue, drop_list, left_out, high_water,
+                                   report, std::move(request), std::move(server));
   return PyRef::steal(reinterpret_cast<PyObject*>(object));
 }
 

@@ -11,6 +11,10 @@
 #include "core/chunk.h"
 #elif defined(__APPLE__)
 #include <mach/mach.h>
+#include <malloc/malloc.h>
+#endif
+#if defined(__GLIBC__)
+#include <malloc.h>
 #endif
 
 namespace prowingen {
@@ -46,5 +50,22 @@ std::uint64_t resident_bytes() {
 std::uint64_t resident_bytes() { return 0; }
 
 #endif
+
+ProcessMemory process_memory() {
+  ProcessMemory memory{resident_bytes(), 0};
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+  const auto figures = ::mallinfo2();
+  memory.allocated = figures.uordblks + figures.hblkhd;
+#endif
+  return memory;
+}
+
+void give_memory_back() {
+#if defined(__GLIBC__)
+  ::malloc_trim(0);
+#elif defined(__APPLE__)
+  ::malloc_zone_pressure_relief(nullptr, 0);
+#endif
+}
 
 }  // namespace prowingen

@@ -86,13 +86,20 @@ std::string_view valid_port(std::string_view text) {
   return is_port(text) && text != "0" ? text : "";
 }
 
-/// What a request target's path may be. With two slashes in front it would be a URL's host to those
-/// who put it into a Location field.
-std::string_view valid_prefix(std::string_view text) {
-  if (!text.starts_with('/') || text.starts_with("//")) return {};
-  if (text.find('?') != std::string_view::npos || check_target("GET", text) != nullptr) return {};
-  while (text.ends_with('/')) text.remove_suffix(1);
-  return text;
+/// What a request target's path may be, and may still be once it is decoded, when further spaces
+/// and octets beyond ASCII may stand in it. With two slashes in front it would be a URL's host to
+/// those who put it into a Location field.
+std::string_view valid_prefix(std::string_view text, std::string& buffer) {
+  if (!text.starts_with('/') || check_target("GET", text) != nullptr) return {};
+  if (text.find('?') != std::string_view::npos) return {};
+  auto path = percent_decode(text, buffer);
+  const bool valid = std::ranges::all_of(path, [](char c) {
+    return is(c, Octet::path_octet) || c == '%' || c == ' ' ||
+           static_cast<unsigned char>(c) >= 0x80;
+  });
+  if (!valid || path.starts_with("//")) return {};
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return path;
 }
 
 // ---------------------------------------------------------------------------- the walk
@@ -150,7 +157,8 @@ ForwardedFacts read_x_forwarded(const RequestHead& head, const ForwardedRules& r
   if (rules.scheme) facts.scheme = valid_scheme(value("X-Forwarded-Proto"));
   if (rules.host) facts.host = valid_host(value("X-Forwarded-Host"));
   if (rules.port) facts.port = valid_port(value("X-Forwarded-Port"));
-  if (rules.prefix) facts.prefix = valid_prefix(value("X-Forwarded-Prefix"));
+  std::string buffer;
+  if (rules.prefix) facts.prefix = valid_prefix(value("X-Forwarded-Prefix"), buffer);
   return facts;
 }
 

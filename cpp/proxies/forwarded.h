@@ -8,6 +8,9 @@
 // first address that is not trusted is the client's. All that stands left of it the client may have
 // made up. Where every address is trusted, the leftmost is the client's.
 //
+// A value is judged by what it becomes: a quoted string by its content, an encoded prefix by the
+// path that an application will be shown.
+//
 // Pure functions, any thread.
 #pragma once
 
@@ -39,7 +42,7 @@ struct ForwardedFacts {
   std::string_view scheme;  // "http" or "https"
   std::string host;         // an authority: is_valid_authority()
   std::string port;
-  std::string prefix;  // a path as in a request target, without a slash at its end
+  std::string prefix;  // a path, decoded, without a slash at its end
 };
 
 /// Reads the fields of a request whose peer is trusted.

@@ -34,6 +34,12 @@ ForwardedRules read_rules(const Options& options) {
   return rules;
 }
 
+/// An authority may write its port with leading zeros.
+std::string_view plain_port(std::string_view digits) {
+  while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
+  return digits;
+}
+
 std::shared_ptr<const ForwardedTarget> target_of(const ForwardedFacts& facts,
                                                  std::string_view scheme) {
   if (facts.host.empty() && facts.port.empty() && facts.prefix.empty()) return nullptr;
@@ -46,7 +52,8 @@ std::shared_ptr<const ForwardedTarget> target_of(const ForwardedFacts& facts,
     // An authority that names no port means its scheme's (RFC 9110 section 4.2), not the one that
     // this server happens to listen on.
     const bool secure = scheme == "https";
-    target->server_port = !parts.port.empty() ? parts.port : secure ? "443" : "80";
+    const auto port = plain_port(parts.port);
+    target->server_port = !port.empty() ? port : secure ? "443" : "80";
   }
   if (!facts.port.empty()) target->server_port = facts.port;
   return target;

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <new>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -171,6 +172,58 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size,
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+// ---------------------------------------------------------------------------- server name
+
+// Where a connection keeps the name that its client asked for. OpenSSL has it of a full handshake
+// and of TLS 1.3, but not where a session of TLS 1.2 is resumed: it would be the session's, which
+// keeps a name only if a callback of that name has chosen by it.
+int server_name_index() {
+  static const int index = SSL_get_ex_new_index(
+      0, nullptr, nullptr, nullptr, [](void*, void* name, CRYPTO_EX_DATA*, int, long, void*) {
+        delete static_cast<std::string*>(name);
+      });
+  return index;
+}
+
+/// The name in the extension server_name (RFC 6066 section 3): a list, of which OpenSSL takes one
+/// name too; empty if there is none that could be a host's.
+std::string_view read_server_name(std::string_view extension) {
+  constexpr std::size_t before = 5;  // the list's length, the name's type and its length
+  constexpr std::size_t host_name = 0;
+  const auto octet = [&](std::size_t at) -> std::size_t {
+    return static_cast<unsigned char>(extension[at]);
+  };
+  if (extension.size() <= before || octet(2) != host_name) return {};
+  const auto name = extension.substr(before);
+  const bool whole =
+      name.size() == octet(3) * 256 + octet(4) && name.size() + 3 == octet(0) * 256 + octet(1);
+  const bool valid =
+      name.size() <= TLSEXT_MAXLEN_host_name && name.find('\0') == std::string_view::npos;
+  return whole && valid ? name : std::string_view();
+}
+
+// Called with each ClientHello: a second one, after a HelloRetryRequest, has the same name.
+int keep_server_name(SSL* connection, int* alert, void*) {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(connection, TLSEXT_TYPE_server_name, &data, &size) != 1) {
+    return SSL_CLIENT_HELLO_SUCCESS;
+  }
+  const auto name = read_server_name({reinterpret_cast<const char*>(data), size});
+  auto* const kept = static_cast<std::string*>(SSL_get_ex_data(connection, server_name_index()));
+  try {  // no exception through C
+    auto made = kept == nullptr ? std::make_unique<std::string>(name) : nullptr;
+    if (kept != nullptr) *kept = name;
+    if (kept != nullptr || SSL_set_ex_data(connection, server_name_index(), made.get()) == 1) {
+      static_cast<void>(made.release());
+      return SSL_CLIENT_HELLO_SUCCESS;
+    }
+  } catch (const std::bad_alloc&) {
+  }
+  *alert = SSL_AD_INTERNAL_ERROR;
+  return SSL_CLIENT_HELLO_ERROR;
+}
+
 std::string text_of(BIO* bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio, &data);
@@ -211,6 +264,7 @@ Context::Context(const Options& options, std::vector<std::string> protocols)
   use_certificate(context, options);
   want_client_certificates(context, options);
   tell_sessions_apart(context, options);
+  SSL_CTX_set_client_hello_cb(context, keep_server_name, nullptr);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol,
                              const_cast<std::vector<std::string>*>(&protocols_));
 }
@@ -235,8 +289,8 @@ std::shared_ptr<const TlsFacts> facts_of(const SSL& connection) {
   auto facts = std::make_shared<TlsFacts>();
   facts->protocol = SSL_get_version(&connection);
   facts->cipher = SSL_get_cipher_name(&connection);
-  if (const char* name = SSL_get_servername(&connection, TLSEXT_NAMETYPE_host_name)) {
-    facts->server_name = name;
+  if (const void* name = SSL_get_ex_data(&connection, server_name_index())) {
+    facts->server_name = *static_cast<const std::string*>(name);
   }
   if (const Certificate certificate{SSL_get1_peer_certificate(&connection)}) {
     facts->client_certificate = pem_of(certificate.get());

@@ -1,5 +1,6 @@
 #include "wsgi/adapter.h"
 
+#include "wsgi/forked_child.h"
 #include "wsgi/runtime.h"
 
 namespace prowingen::wsgi {
@@ -21,6 +22,7 @@ std::string request_line(const Exchange& exchange) {
 
 void handle_failure(Responder& responder, const ReportError& report) {
   Exchange& exchange = responder.exchange();
+  leave_if_forked(exchange);
   if (PyErr_ExceptionMatches(runtime().client_disconnected)) {
     // Nobody's mistake; the iterable is still closed.
     PyErr_Clear();

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "wsgi/file_wrapper.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/input.h"
 #include "wsgi/runtime.h"
 
@@ -23,9 +24,9 @@ bool exact_items(PyObject* result, Items& items) {
 
 }  // namespace
 
-Application::Application(PyRef callable, const Options& options, bool multiprocess, PyRef errors,
-                         DropList& drop_list, ReportError report)
-    : callable_(std::move(callable)),
+Application::Application(std::vector<PyRef> callables, const Options& options, bool multiprocess,
+                         PyRef errors, DropList& drop_list, ReportError report)
+    : callables_(std::move(callables)),
       drop_list_(drop_list),
       high_water_(options.write_high_water),
       report_(std::move(report)) {
@@ -56,15 +57,16 @@ std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyOb
 
 void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue,
                       StartResponse& lent) {
-  Responder responder(exchange, queue, drop_list_, high_water_);
+  Responder responder(exchange, queue, drop_list_, left_out_, high_water_);
   PyObject* start_response = lent.lend(responder);
   PyRef input = make_input(exchange);
   PyRef environ = input ? environ_.build(*exchange, input.get()) : PyRef();
   PyRef result;
   if (start_response != nullptr && environ) {
     PyObject* args[] = {nullptr, environ.get(), start_response};
-    result = PyRef::steal(PyObject_Vectorcall(callable_.get(), args + 1,
+    result = PyRef::steal(PyObject_Vectorcall(callables_[exchange->listener].get(), args + 1,
                                               2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    leave_if_forked(*exchange);
   }
   if (!result || !send_body(result.get(), responder)) handle_failure(responder, report_);
   if (result) close_result(result.get(), *exchange);
@@ -114,13 +116,16 @@ bool Application::send_iterable(PyObject* result, Responder& responder) {
   if (!iterator) return false;
   for (;;) {
     const PyRef item = PyRef::steal(PyIter_Next(iterator.get()));
+    leave_if_forked(responder.exchange());
     if (!item) {
       if (PyErr_Occurred()) return false;
       return responder.finish();
     }
     if (!responder.write(item.get(), false)) return false;
-    // The rest of a body that is not sent need not be made.
-    if (responder.started() && !responder.body_allowed()) return responder.finish();
+    // The rest of a body that is not sent need not be made: that of an answer to HEAD, and what
+    // follows a Content-Length (PEP 3333 "Handling the Content-Length Header").
+    const bool enough = responder.head_sent() && !responder.body_allowed();
+    if (enough || !responder.complaint().empty()) return responder.finish();
   }
 }
 
@@ -129,8 +134,10 @@ void Application::close_result(PyObject* result, const Exchange& exchange) {
   const PyRef close = PyRef::steal(PyObject_GetAttr(result, runtime().close));
   if (!close) {
     if (PyErr_ExceptionMatches(PyExc_AttributeError)) return PyErr_Clear();
-  } else if (PyRef::steal(PyObject_CallNoArgs(close.get()))) {
-    return;
+  } else {
+    const PyRef closed = PyRef::steal(PyObject_CallNoArgs(close.get()));
+    leave_if_forked(exchange);
+    if (closed) return;
   }
   report_(Severity::error, request_line(exchange) + ": the iterable's close() failed");
 }

@@ -4,12 +4,14 @@
 #include <Python.h>
 
 #include <memory>
+#include <vector>
 
 #include "core/options.h"
 #include "core/work_queue.h"
 #include "wsgi/adapter.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/environ.h"
+#include "wsgi/left_out_fields.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/responder.h"
 #include "wsgi/start_response.h"
@@ -18,9 +20,10 @@ namespace prowingen::wsgi {
 
 class Application final : public Adapter {
  public:
+  /// `callables`: one for each listening socket, in their order.
   /// `multiprocess`: other processes run the same application (PEP 3333).
   /// `errors`: wsgi.errors; null: what sys.stderr is at each request.
-  Application(PyRef callable, const Options& options, bool multiprocess, PyRef errors,
+  Application(std::vector<PyRef> callables, const Options& options, bool multiprocess, PyRef errors,
               DropList& drop_list, ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
@@ -35,11 +38,12 @@ class Application final : public Adapter {
   bool send_iterable(PyObject* result, Responder& responder);
   void close_result(PyObject* result, const Exchange& exchange);
 
-  PyRef callable_;
+  const std::vector<PyRef> callables_;  // by Exchange::listener
   DropList& drop_list_;
   EnvironBuilder environ_;
   const std::size_t high_water_;
   const ReportError report_;
+  LeftOutFields left_out_{report_};
 };
 
 }  // namespace prowingen::wsgi

@@ -1,5 +1,5 @@
 // Python objects that an I/O thread is done with. It has no GIL to drop them with, so the next
-// worker does.
+// worker does: when its request ends, or when it lends another one.
 #pragma once
 
 #include <Python.h>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/chunk.h"
+#include "core/forks.h"
 
 namespace prowingen::wsgi {
 
@@ -23,6 +24,9 @@ class DropList {
         {PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))}, owner,
         [](void* loan) { static_cast<Loan*>(loan)->list->add(static_cast<Loan*>(loan)); });
   }
+
+  /// Any thread.
+  bool has_some() const { return !empty_.load(std::memory_order_relaxed); }
 
   /// Drops what has gathered. With the GIL.
   void drop_all() {
@@ -46,11 +50,14 @@ class DropList {
   };
 
   void add(Loan* loan) {  // any thread
+    // In a forked child the lock may be held by a thread that is not there.
+    if (birthplace_.is_parent()) return;
     const std::lock_guard lock(mutex_);
     loans_.push_back(loan);
     empty_.store(false, std::memory_order_relaxed);
   }
 
+  const Birthplace birthplace_;
   std::mutex mutex_;
   std::vector<Loan*> loans_;
   std::atomic<bool> empty_{true};

@@ -21,27 +21,6 @@ PyRef method_text(std::string_view method) {
   return PyRef::steal(latin1(method));
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c - 'A' + 10;  // the request policy let only hexadecimal digits through
-}
-
-// %XX to bytes (RFC 3986 section 2.1); the policy has checked that both digits are there.
-std::string_view percent_decode(std::string_view path, std::string& buffer) {
-  if (path.find('%') == std::string_view::npos) return path;
-  buffer.clear();
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '%' && i + 2 < path.size()) {
-      buffer.push_back(static_cast<char>(hex_digit(path[i + 1]) * 16 + hex_digit(path[i + 2])));
-      i += 2;
-    } else {
-      buffer.push_back(path[i]);
-    }
-  }
-  return buffer;
-}
-
 // Joins the values of a repeated field (RFC 9110 section 5.3; Cookie: RFC 6265 section 5.4).
 bool join(PyObject* environ, PyObject* key, PyObject* value) {
   PyObject* first = PyDict_GetItemWithError(environ, key);
@@ -191,8 +170,7 @@ bool EnvironBuilder::set_forwarded(PyObject* environ, const ForwardedTarget& for
   const auto set_unless_empty = [&](PyObject* key, std::string_view text) {
     return text.empty() || set(environ, key, PyRef::steal(latin1(text)));
   };
-  std::string buffer;
-  const std::string prefix(percent_decode(forwarded.prefix, buffer));
+  const std::string& prefix = forwarded.prefix;
   path = percent_decode(path, decoded_path_);
   const bool still_there = !prefix.empty() && path.starts_with(prefix) &&
                            (path.size() == prefix.size() || path[prefix.size()] == '/');

@@ -2,6 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#if defined(__linux__)
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#endif
 
 #include <new>
 
@@ -77,8 +81,27 @@ PyObject* file_wrapper_close(PyObject* self, PyObject*) {
   return PyObject_CallNoArgs(close.get());
 }
 
+// What it has not of its own it has of the file, so that who is given a wrapper can seek instead of
+// reading what it does not want.
+PyObject* file_wrapper_getattr(PyObject* self, PyObject* name) {
+  PyObject* own = PyObject_GenericGetAttr(self, name);
+  if (own != nullptr || !PyErr_ExceptionMatches(PyExc_AttributeError)) return own;
+  // A special method works only where the type has it.
+  if (PyUnicode_Tailmatch(name, runtime().underscores, 0, PY_SSIZE_T_MAX, -1) != 0) return nullptr;
+  PyErr_Clear();
+  return PyObject_GetAttr(cast(self)->file, name);
+}
+
+PyObject* file_wrapper_native_size(PyObject* self, PyObject*) {
+  const auto range = file_range(self);
+  return range ? PyLong_FromUnsignedLongLong(range->length) : Py_NewRef(Py_None);
+}
+
 PyMethodDef methods[] = {
     {"close", file_wrapper_close, METH_NOARGS, "close()\n\nCloses the file, if it can be closed."},
+    {"native_size", file_wrapper_native_size, METH_NOARGS,
+     "native_size() -> int | None\n\nThe bytes that the server would send by itself, without\n"
+     "calling read(); None if it would call it."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -89,9 +112,12 @@ PyType_Slot slots[] = {
     {Py_tp_clear, reinterpret_cast<void*>(file_wrapper_clear)},
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_tp_iternext, reinterpret_cast<void*>(file_wrapper_next)},
+    {Py_tp_getattro, reinterpret_cast<void*>(file_wrapper_getattr)},
     {Py_tp_methods, methods},
-    {Py_tp_doc, const_cast<char*>("FileWrapper(filelike, blksize=65536)\n\n"
-                                  "wsgi.file_wrapper: a file as a response body (PEP 3333).")},
+    {Py_tp_doc,
+     const_cast<char*>("FileWrapper(filelike, blksize=65536)\n\n"
+                       "wsgi.file_wrapper: a file as a response body (PEP 3333).\n"
+                       "What else is asked of it, such as seek(), is asked of the file.")},
     {0, nullptr},
 };
 
@@ -110,23 +136,56 @@ bool is_exactly(PyObject* object, PyObject* type) {
   return reinterpret_cast<PyObject*>(Py_TYPE(object)) == type;
 }
 
+// False where somebody has given this one object a read() of its own.
+bool reads_as_its_type(PyObject* file) {
+  const Runtime& r = runtime();
+  const PyRef own = PyRef::steal(PyObject_GetAttr(file, r.instance_dict));
+  if (!own || !PyDict_Check(own.get())) return false;
+  return PyDict_Contains(own.get(), r.read) == 0 && PyDict_Contains(own.get(), r.readinto) == 0;
+}
+
 // Many objects have a fileno() whose file holds something else: a GzipFile's is the compressed
 // one. What open() returns is known to be the file itself.
 bool is_plain_file(PyObject* file) {
   const Runtime& r = runtime();
+  if (!reads_as_its_type(file)) return false;
   if (is_exactly(file, r.file_io)) return true;
   if (!is_exactly(file, r.buffered_reader) && !is_exactly(file, r.buffered_random)) return false;
   const PyRef raw = PyRef::steal(PyObject_GetAttr(file, r.raw));
-  return raw && is_exactly(raw.get(), r.file_io);
+  return raw && is_exactly(raw.get(), r.file_io) && reads_as_its_type(raw.get());
+}
+
+// What was written to it may still be in its buffer. What cannot be written now is told by read().
+bool settle(PyObject* file) {
+  const Runtime& r = runtime();
+  const PyRef readable = PyRef::steal(PyObject_CallMethodNoArgs(file, r.readable));
+  if (!readable || PyObject_IsTrue(readable.get()) != 1) return false;
+  if (!is_exactly(file, r.buffered_random)) return true;
+  return static_cast<bool>(PyRef::steal(PyObject_CallMethodNoArgs(file, r.flush)));
+}
+
+// Whether the system makes the file's content up when it is read, and its size is a guess: none, in
+// /proc; a page, in /sys.
+bool is_made_up(int descriptor, const struct stat& status) {
+  if (status.st_size == 0) return true;
+#if defined(__linux__)
+  struct statfs system;
+  if (status.st_blocks == 0 && ::fstatfs(descriptor, &system) == 0) {
+    return system.f_type == SYSFS_MAGIC;
+  }
+#else
+  static_cast<void>(descriptor);
+#endif
+  return false;
 }
 
 std::optional<FileRange> open_range(PyObject* file) {
-  if (!is_plain_file(file)) return std::nullopt;
+  if (!is_plain_file(file) || !settle(file)) return std::nullopt;
   const auto descriptor = number_from(file, runtime().fileno);
   const auto position = descriptor ? number_from(file, runtime().tell) : std::nullopt;
   struct stat status;
   if (!position || ::fstat(static_cast<int>(*descriptor), &status) != 0 ||
-      !S_ISREG(status.st_mode)) {
+      !S_ISREG(status.st_mode) || is_made_up(static_cast<int>(*descriptor), status)) {
     return std::nullopt;
   }
   FileRange range;

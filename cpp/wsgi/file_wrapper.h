@@ -13,8 +13,9 @@ PyTypeObject* make_file_wrapper_type();
 
 bool is_file_wrapper(PyObject* object);
 
-/// The rest of the wrapped file from its current position, if it is a real file that sendfile(2)
-/// can send; nothing if it must be read instead. Never leaves a Python error set.
+/// The rest of the wrapped file from its current position, if its descriptor has just the bytes
+/// that its read() would return; nothing if it must be read instead. Never leaves a Python error
+/// set.
 std::optional<FileRange> file_range(PyObject* file_wrapper);
 
 }  // namespace prowingen::wsgi

@@ -1,11 +1,14 @@
 #include "wsgi/input.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "wsgi/binary_stream.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/runtime.h"
 #include "wsgi/worker.h"
 
@@ -18,16 +21,25 @@ class Stream {
  public:
   explicit Stream(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
 
-  void detach() {
-    exchange_.reset();
-    block_ = {};
-    position_ = 0;
-    detached_ = true;
+  /// By the application.
+  void close() {
+    if (state_ == State::open) end(State::closed);
+  }
+  /// By the server.
+  void detach() { end(State::answered); }
+  bool closed() const { return state_ != State::open; }
+
+  bool check_open() const {
+    if (!closed()) return true;
+    PyErr_SetString(PyExc_ValueError, state_ == State::closed
+                                          ? "I/O operation on closed file"
+                                          : "wsgi.input: read after the request was answered");
+    return false;
   }
 
   /// `limit` bytes, fewer only at the end of the body; null with an error set.
   PyObject* read(std::optional<std::size_t> limit) {
-    if (!check_open()) return nullptr;
+    if (!check_readable()) return nullptr;
     std::string gathered;
     for (;;) {
       const auto available = rest();
@@ -50,9 +62,35 @@ class Stream {
     }
   }
 
+  /// What is there, and some if nothing is: `limit` bytes at most; none only at the body's end.
+  PyObject* read_some(std::optional<std::size_t> limit) {
+    if (!check_readable()) return nullptr;
+    if (rest().empty() && limit != 0 && fill() == Fill::error) return nullptr;
+    return bytes(take(std::min(limit.value_or(rest().size()), rest().size())));
+  }
+
+  /// Fills the buffer, `all` of it unless the body ends, or with what is there; the number of
+  /// bytes, or -1 with an error set.
+  Py_ssize_t read_into(const Py_buffer& buffer, bool all) {
+    if (!check_readable()) return -1;
+    const auto size = static_cast<std::size_t>(buffer.len);
+    std::size_t done = 0;
+    while (done < size && (all || done == 0)) {
+      if (rest().empty()) {
+        const Fill outcome = fill();
+        if (outcome == Fill::error) return -1;
+        if (outcome == Fill::end) break;
+      }
+      const auto piece = take(std::min(size - done, rest().size()));
+      std::memcpy(static_cast<char*>(buffer.buf) + done, piece.data(), piece.size());
+      done += piece.size();
+    }
+    return static_cast<Py_ssize_t>(done);
+  }
+
   /// Up to and with the next newline, `limit` bytes at most.
   PyObject* read_line(std::optional<std::size_t> limit) {
-    if (!check_open()) return nullptr;
+    if (!check_readable()) return nullptr;
     std::string gathered;
     for (;;) {
       auto available = rest();
@@ -73,6 +111,7 @@ class Stream {
 
  private:
   enum class Fill : std::uint8_t { more, end, error };
+  enum class State : std::uint8_t { open, closed, answered };
 
   static PyObject* bytes(std::string_view text) {
     return PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
@@ -87,13 +126,22 @@ class Stream {
     return piece;
   }
 
-  bool check_open() {
-    if (detached_) {
-      PyErr_SetString(PyExc_ValueError, "wsgi.input: read after the request was answered");
-      return false;
-    }
+  void end(State state) {
+    exchange_.reset();
+    block_ = {};
+    position_ = 0;
+    state_ = state;
+  }
+
+  bool check_readable() const {
+    if (!check_open()) return false;
     if (filling_) {
       PyErr_SetString(PyExc_RuntimeError, "wsgi.input: read by two threads at once");
+      return false;
+    }
+    // Not only where it would have to wait for more: a block may take long to be worked through.
+    if (exchange_ && exchange_->cut() && !exchange_->client_waits()) {
+      raise_departed(*exchange_);
       return false;
     }
     return true;
@@ -103,7 +151,8 @@ class Stream {
     block_.clear();
     position_ = 0;
     if (!exchange_) return Fill::end;
-    const auto exchange = exchange_;  // detach() may come while the GIL is away
+    leave_if_forked(*exchange_);
+    const auto exchange = exchange_;  // end() may come while the GIL is away
     std::string block;
     Exchange::Read outcome;
     filling_ = true;
@@ -113,9 +162,12 @@ class Stream {
       outcome = without_gil([&] { return exchange->read_body(block); });
     }
     filling_ = false;
-    if (detached_ && !check_open()) return Fill::error;
+    if (!check_open()) return Fill::error;
     switch (outcome) {
       case Exchange::Read::departed: raise_departed(*exchange); return Fill::error;
+      case Exchange::Read::failed:
+        PyErr_SetString(PyExc_OSError, "wsgi.input: the body cannot be read back from its file");
+        return Fill::error;
       case Exchange::Read::end: exchange_.reset(); return Fill::end;
       case Exchange::Read::bytes: block_ = std::move(block); return Fill::more;
     }
@@ -126,7 +178,7 @@ class Stream {
   std::string block_;
   std::size_t position_ = 0;
   bool filling_ = false;
-  bool detached_ = false;
+  State state_ = State::open;
 };
 
 struct InputObject {
@@ -153,6 +205,26 @@ PyObject* input_read(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   std::optional<std::size_t> limit;
   if (!parse_limit("read", args, count, limit)) return nullptr;
   return stream_of(self).read(limit);
+}
+
+PyObject* input_read1(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  std::optional<std::size_t> limit;
+  if (!parse_limit("read1", args, count, limit)) return nullptr;
+  return stream_of(self).read_some(limit);
+}
+
+PyObject* read_into(PyObject* self, PyObject* target, bool all) {
+  Py_buffer buffer;
+  if (PyArg_Parse(target, "w*", &buffer) == 0) return nullptr;
+  const Py_ssize_t size = stream_of(self).read_into(buffer, all);
+  PyBuffer_Release(&buffer);
+  return size < 0 ? nullptr : PyLong_FromSsize_t(size);
+}
+
+PyObject* input_readinto(PyObject* self, PyObject* target) { return read_into(self, target, true); }
+
+PyObject* input_readinto1(PyObject* self, PyObject* target) {
+  return read_into(self, target, false);
 }
 
 PyObject* input_readline(PyObject* self, PyObject* const* args, Py_ssize_t count) {
@@ -184,6 +256,15 @@ PyObject* input_next(PyObject* self) {
   return line.release();
 }
 
+PyObject* input_close(PyObject* self, PyObject*) {
+  stream_of(self).close();
+  Py_RETURN_NONE;
+}
+
+PyObject* input_closed(PyObject* self, void*) { return PyBool_FromLong(stream_of(self).closed()); }
+
+bool check_open(PyObject* self) { return stream_of(self).check_open(); }
+
 void input_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   stream_of(self).~Stream();
@@ -191,14 +272,49 @@ void input_dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
+template <class Function>
+PyCFunction method(Function function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+using File = StreamMethods<check_open>;
+
 PyMethodDef methods[] = {
-    {"read", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_read)), METH_FASTCALL,
+    {"read", method(input_read), METH_FASTCALL,
      "read(size=-1, /) -> bytes\n\nReads size bytes, fewer only at the body's end."},
-    {"readline", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_readline)),
-     METH_FASTCALL, "readline(size=-1, /) -> bytes\n\nReads a line, size bytes of it at most."},
-    {"readlines", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(input_readlines)),
-     METH_FASTCALL, "readlines(hint=-1, /) -> list[bytes]\n\nReads lines until hint bytes."},
+    {"read1", method(input_read1), METH_FASTCALL,
+     "read1(size=-1, /) -> bytes\n\nReads what has come, size bytes at most; waits for some."},
+    {"readinto", input_readinto, METH_O,
+     "readinto(buffer, /) -> int\n\nFills a buffer, less only at the body's end; bytes read."},
+    {"readinto1", input_readinto1, METH_O,
+     "readinto1(buffer, /) -> int\n\nReads what has come into a buffer; waits for some."},
+    {"readline", method(input_readline), METH_FASTCALL,
+     "readline(size=-1, /) -> bytes\n\nReads a line, size bytes of it at most."},
+    {"readlines", method(input_readlines), METH_FASTCALL,
+     "readlines(hint=-1, /) -> list[bytes]\n\nReads lines until hint bytes."},
+    {"close", input_close, METH_NOARGS,
+     "close() -> None\n\nNothing more is read, whatever is left of the body. Idempotent."},
+    {"readable", File::yes, METH_NOARGS, "readable() -> bool\n\nTrue."},
+    {"writable", File::no, METH_NOARGS, "writable() -> bool\n\nFalse."},
+    {"seekable", File::no, METH_NOARGS, "seekable() -> bool\n\nFalse."},
+    {"isatty", File::no, METH_NOARGS, "isatty() -> bool\n\nFalse."},
+    {"flush", File::none, METH_NOARGS, "flush() -> None\n\nDoes nothing."},
+    {"__enter__", File::enter, METH_NOARGS, "The stream, which is closed at the block's end."},
+    {"__exit__", input_close, METH_VARARGS, "Closes the stream."},
+    unsupported<"fileno">,
+    unsupported<"seek">,
+    unsupported<"tell">,
+    unsupported<"truncate">,
+    unsupported<"detach">,
+    unsupported<"write">,
+    unsupported<"writelines">,
     {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef attributes[] = {
+    {"closed", input_closed, nullptr, "bool: whether it is closed, or the request answered.",
+     nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot slots[] = {
@@ -206,6 +322,7 @@ PyType_Slot slots[] = {
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_tp_iternext, reinterpret_cast<void*>(input_next)},
     {Py_tp_methods, methods},
+    {Py_tp_getset, attributes},
     {Py_tp_doc, const_cast<char*>("wsgi.input: the request body (PEP 3333)")},
     {0, nullptr},
 };

@@ -1,4 +1,5 @@
-// wsgi.input: the request body as a file-like object (PEP 3333 "Input and Error Streams").
+// wsgi.input: the request body as a file (PEP 3333 "Input and Error Streams"), as io.BufferedIOBase
+// has it. With the GIL; what waits for the client gives it up.
 #pragma once
 
 #include <Python.h>

@@ -4,6 +4,8 @@
 
 #include "core/engine.h"
 #include "http/response_policy.h"
+#include "wsgi/forked_child.h"
+#include "wsgi/left_out_fields.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/runtime.h"
 #include "wsgi/worker.h"
@@ -13,6 +15,9 @@ namespace {
 
 // Below this a copy is cheaper than keeping the object alive until it is sent.
 constexpr Py_ssize_t lend_from = 16 * 1024;
+
+// Each look costs the I/O thread a wake-up and a system call.
+constexpr std::chrono::milliseconds look_interval{50};
 
 bool fail(PyObject* type, const std::string& message) {
   PyRef text = PyRef::steal(
@@ -34,6 +39,10 @@ void Responder::begin(int status, std::string_view reason) {
 std::optional<FieldFault> Responder::add_field(std::string_view name, std::string_view value) {
   const ResponseField kind = classify_response_field(name);
   if (const auto fault = check_response_field(kind, name, value)) return fault;
+  if (is_hop_by_hop(kind)) {
+    add_hop_by_hop(kind, name, value);
+    return std::nullopt;
+  }
   ResponseHead& head = exchange_->response;
   if (kind == ResponseField::content_length) {
     const auto length = parse_content_length(value);
@@ -49,6 +58,21 @@ std::optional<FieldFault> Responder::add_field(std::string_view name, std::strin
   return std::nullopt;
 }
 
+void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::string_view value) {
+  ResponseHead& head = exchange_->response;
+  const bool upgrades = may_upgrade(head.status, exchange_->request.version);
+  if (kind == ResponseField::connection) {
+    const auto wishes = parse_connection(value);
+    head.closes |= wishes.close;
+    if (!wishes.more || upgrades) return;
+  } else if (kind == ResponseField::upgrade && upgrades) {
+    head.add_field(name, value);
+    head.add_field("Connection", "upgrade");  // which it must not be without (RFC 9110 7.8)
+    return;
+  }
+  left_out_.note(kind, name, value, *exchange_);
+}
+
 void Responder::end_head() {
   body_allowed_ = response_has_content(exchange_->request.method(), exchange_->response.status);
   started_ = true;
@@ -60,7 +84,8 @@ void Responder::settle_head() {
   if (declared_) {
     body.length_known = true;
     body.length = *declared_;
-  } else if (total_) {
+  } else if (total_ && (*total_ != 0 || body_allowed_)) {
+    // Who answers HEAD with nothing has not said how long GET's answer is (RFC 9110 section 8.6).
     body.length_known = true;
     body.length = *total_;
     const int status = exchange_->response.status;
@@ -81,10 +106,12 @@ bool Responder::write(PyObject* bytes, bool last) {
   }
   if (finished_) return fail(PyExc_ValueError, "write() called after the end of the body");
   auto size = static_cast<std::uint64_t>(PyBytes_GET_SIZE(bytes));
-  if (size == 0 && !last) return true;  // headers wait for the first byte (PEP 3333)
+  // The head waits for the first byte (PEP 3333), and so nothing is sent.
+  if (size == 0 && !last) return look_for_client();
   if (!body_allowed_) {
-    sent_ += size;
-    return last ? push({}, true) : true;
+    // The head goes out when it would with a body, and says no more than it would then.
+    if (last || !head_sent_) return push({}, last);
+    return look_for_client();
   }
   if (bound() && sent_ + size > *bound()) {
     if (complaint_.empty()) {
@@ -92,7 +119,7 @@ bool Responder::write(PyObject* bytes, bool last) {
                    " bytes; the rest was cut off";
     }
     size = *bound() - sent_;
-    if (size == 0 && !last) return true;
+    if (size == 0 && !last) return look_for_client();
   }
   if (last && bound() && sent_ + size < *bound()) return write(bytes, false) && finish();
   sent_ += size;
@@ -100,6 +127,8 @@ bool Responder::write(PyObject* bytes, bool last) {
   // A subclass could have given its memory a life of its own.
   if (view.size() < lend_from || !PyBytes_CheckExact(bytes))
     return push(Chunk(std::string(view)), last);
+  // A long answer would otherwise keep all its pieces until its end, which are sent by then.
+  drop_list_.drop_all();
   BorrowedBytes lent = drop_list_.lend(bytes);
   lent.remove_suffix(lent.view().size() - view.size());
   return push(Chunk(std::move(lent)), last);
@@ -116,7 +145,19 @@ bool Responder::write_file(FileRange range) {
   return push(Chunk(std::move(range)), true);
 }
 
-bool Responder::send_head() { return head_sent_ || push({}, false); }
+bool Responder::send_head() { return head_sent_ ? look_for_client() : push({}, false); }
+
+bool Responder::look_for_client() {
+  if (exchange_->cut()) {
+    raise_departed(*exchange_);
+    return false;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now - client_doubted_at_ < look_interval) return true;
+  client_doubted_at_ = now;
+  exchange_->doubt_client();
+  return true;
+}
 
 bool Responder::finish() {
   if (finished_) return true;
@@ -132,7 +173,7 @@ bool Responder::finish() {
     finished_ = true;
     return true;
   }
-  if (!head_sent_ && !total_) total_ = sent_;
+  if (!head_sent_ && !total_) total_ = 0;
   return push({}, true);
 }
 
@@ -140,6 +181,7 @@ bool Responder::push(Chunk chunk, bool last) {
   // The application may call write() on a thread of its own and return meanwhile: then this object
   // is gone when the wait is over.
   const auto exchange = exchange_;
+  leave_if_forked(*exchange);
   if (!head_sent_) settle_head();
   bool more_soon = false;
   if (last) {

@@ -17,19 +17,24 @@
 
 namespace prowingen::wsgi {
 
+class LeftOutFields;
+
 class Responder {
  public:
   Responder(std::shared_ptr<Exchange> exchange, WorkQueue& queue, DropList& drop_list,
-            std::size_t high_water)
+            LeftOutFields& left_out, std::size_t high_water)
       : exchange_(std::move(exchange)),
         queue_(queue),
         drop_list_(drop_list),
-        high_water_(high_water) {}
+        left_out_(left_out),
+        high_water_(high_water),
+        client_doubted_at_(exchange_->taken_at) {}
 
   // The head, which may be begun anew until it is sent: begin(), fields, end_head().
 
   void begin(int status, std::string_view reason);
-  /// What is wrong with the field; nothing if it was added.
+  /// What is wrong with the field; nothing if it was added, or has no meaning in an answer and was
+  /// left out.
   std::optional<FieldFault> add_field(std::string_view name, std::string_view value);
   void end_head();
 
@@ -43,6 +48,9 @@ class Responder {
   bool write_file(FileRange range);
   /// The application is done.
   bool finish();
+  /// For who sends nothing now, and would go on though the client is gone: has it looked for now
+  /// and then.
+  bool look_for_client();
 
   /// An answer of the server's own after the application failed before its head went out.
   void answer_plainly(int status, std::string_view page);
@@ -59,6 +67,7 @@ class Responder {
   const std::string& complaint() const { return complaint_; }
 
  private:
+  void add_hop_by_hop(ResponseField kind, std::string_view name, std::string_view value);
   void settle_head();
   bool push(Chunk chunk, bool last);
   /// What the client was or will be told that the body's length is.
@@ -69,7 +78,9 @@ class Responder {
   const std::shared_ptr<Exchange> exchange_;
   WorkQueue& queue_;
   DropList& drop_list_;
+  LeftOutFields& left_out_;
   const std::size_t high_water_;
+  SteadyTime client_doubted_at_;
   bool started_ = false;
   bool head_sent_ = false;
   bool finished_ = false;

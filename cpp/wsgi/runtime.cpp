@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "wsgi/binary_stream.h"
 #include "wsgi/file_wrapper.h"
 #include "wsgi/input.h"
 #include "wsgi/py_ref.h"
@@ -55,6 +56,11 @@ bool init_runtime(PyObject* module) {
       {&r.fileno, "fileno"},
       {&r.tell, "tell"},
       {&r.raw, "raw"},
+      {&r.readinto, "readinto"},
+      {&r.readable, "readable"},
+      {&r.flush, "flush"},
+      {&r.instance_dict, "__dict__"},
+      {&r.underscores, "__"},
   };
   for (const auto& [place, text] : names) {
     *place = PyUnicode_InternFromString(text);
@@ -64,6 +70,8 @@ bool init_runtime(PyObject* module) {
   if (!io) return false;
   const std::pair<PyObject**, const char*> io_types[] = {
       {&r.file_io, "FileIO"},
+      {&r.buffered_io_base, "BufferedIOBase"},
+      {&r.unsupported_operation, "UnsupportedOperation"},
       {&r.buffered_reader, "BufferedReader"},
       {&r.buffered_random, "BufferedRandom"},
   };
@@ -84,9 +92,9 @@ bool init_runtime(PyObject* module) {
   r.start_response_type = make_start_response_type();
   r.write_type = make_write_type();
   r.file_wrapper_type = make_file_wrapper_type();
-  return r.input_type != nullptr && PyModule_AddType(module, r.input_type) == 0 &&
-         r.start_response_type != nullptr && r.write_type != nullptr &&
-         r.file_wrapper_type != nullptr;
+  return r.input_type != nullptr && register_binary_stream(r.input_type) &&
+         PyModule_AddType(module, r.input_type) == 0 && r.start_response_type != nullptr &&
+         r.write_type != nullptr && r.file_wrapper_type != nullptr;
 }
 
 void raise_departed(const Exchange& exchange) {

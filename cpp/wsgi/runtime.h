@@ -16,10 +16,12 @@ struct Runtime {
   PyTypeObject* start_response_type = nullptr;
   PyTypeObject* write_type = nullptr;
   PyTypeObject* file_wrapper_type = nullptr;
-  PyObject* file_io = nullptr;              // io.FileIO
-  PyObject* buffered_reader = nullptr;      // io.BufferedReader
-  PyObject* buffered_random = nullptr;      // io.BufferedRandom
-  PyObject* client_disconnected = nullptr;  // prowingen_wsgi.ClientDisconnected
+  PyObject* file_io = nullptr;                // io.FileIO
+  PyObject* buffered_io_base = nullptr;       // io.BufferedIOBase
+  PyObject* buffered_reader = nullptr;        // io.BufferedReader
+  PyObject* buffered_random = nullptr;        // io.BufferedRandom
+  PyObject* unsupported_operation = nullptr;  // io.UnsupportedOperation
+  PyObject* client_disconnected = nullptr;    // prowingen_wsgi.ClientDisconnected
 
   // environ keys and other interned strings
   PyObject* request_method;
@@ -52,6 +54,11 @@ struct Runtime {
   PyObject* fileno;
   PyObject* tell;
   PyObject* raw;
+  PyObject* readinto;
+  PyObject* readable;
+  PyObject* flush;
+  PyObject* instance_dict;
+  PyObject* underscores;
 };
 
 /// Makes the types and names, once, with the GIL. Throws pybind-free: false with an error set.

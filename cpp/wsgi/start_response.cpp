@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "http/response_policy.h"
+#include "wsgi/forked_child.h"
 #include "wsgi/responder.h"
 #include "wsgi/runtime.h"
 
@@ -72,8 +73,7 @@ bool add_fields(Responder& responder, PyObject* headers) {
       return false;
     }
     if (const auto fault = responder.add_field(name, value)) {
-      PyObject* type = *fault == FieldFault::hop_by_hop ? PyExc_AssertionError : PyExc_ValueError;
-      return fail(type, describe(*fault, name, value));
+      return fail(PyExc_ValueError, describe(*fault, name, value));
     }
   }
   return true;
@@ -120,6 +120,7 @@ PyObject* call_write(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     PyErr_SetString(PyExc_ValueError, "write() called after the application returned");
     return nullptr;
   }
+  leave_if_forked(responder->exchange());
   if (!responder->write(args[0], false)) return nullptr;
   responder = reinterpret_cast<WriteObject*>(self)->responder;  // it may have gone meanwhile
   if (responder != nullptr && !responder->complaint().empty()) {
@@ -148,6 +149,7 @@ PyObject* call_start_response(PyObject* self, PyObject* const* args, size_t narg
     PyErr_SetString(PyExc_ValueError, "start_response called after the application returned");
     return nullptr;
   }
+  leave_if_forked(object->responder->exchange());
   if (!start(*object->responder, args[0], args[1], exc_info)) return nullptr;
   return Py_NewRef(object->write);
 }

@@ -8,17 +8,19 @@ expect of what they run (they show it as 130).
 from __future__ import annotations
 
 import atexit
-import os
 import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import logs
-from ..configuration.arguments import Arguments, UsageError, parse_arguments, print_error
+from ..configuration.arguments import Arguments, UsageError, parse_arguments
 from ..configuration.config import OPTIONS, ConfigError
 from ..configuration.sources import LoadedConfig, Sources
 from ..loader import LOAD_ERRORS, AppNotFoundError, Target, TargetError, explain
+from ..missing_native import why_missing
+from ..originals import os
+from ..output import print_error
 from ..processes.process_exit import ProcessExit
 from ..processes.program import Program
 from .standard_streams import open_missing
@@ -65,6 +67,10 @@ def _run(arguments: Arguments) -> int:
             from ..certificates import check_certificates  # most errors need no native module
 
             check_certificates(program.config)
+        if program.config.spool_dir:
+            from ..spooling import check_spool_dir
+
+            check_spool_dir(program.config)
         app = program.load()
         print("\n".join(_table(_option_rows(command, app))))
         return SUCCESS
@@ -136,7 +142,6 @@ def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> 
             raise AppNotFoundError(f'pythonpath: "{path}": there is no such folder')
         sys.path.insert(0, str(Path(path).absolute()))
     app = target.load(factory=factory)
-    logs.keep_after_application_set_up()
     if not (loaded.config.workers or loaded.config.reload):  # a supervisor tells of its workers
         logs.error_log.info("serving %s", target.text)
     return app
@@ -146,7 +151,7 @@ def _serve(command: _Command, program: Program) -> int:
     try:
         from .serving import StartError, host  # help and errors need no native module
     except ImportError as error:
-        raise _StartError(f"the native module cannot be loaded: {error}") from error
+        raise _StartError(why_missing() or str(error)) from error
     # Registered before the application's own exit handlers, and so run after them.
     process_exit = ProcessExit()
     atexit.register(process_exit.at_interpreter_exit)
@@ -164,7 +169,7 @@ def _versions() -> Iterator[str]:
     try:
         from .. import _native  # versions are worth showing without it
     except ImportError as error:
-        yield f"no engine: the native module cannot be loaded: {error}"
+        yield f"no engine: {why_missing() or error}"
         return
     for engine, version in sorted(_native.engines().items()):
         yield f"{engine}: {version}"

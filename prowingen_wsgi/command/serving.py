@@ -5,15 +5,15 @@ In either case in the same order: the pid file, sockets, another user and group,
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
+from ..originals import os, signal
 from ..processes.forking import run_children
 from ..processes.generation import Generation, Sockets
 from ..processes.pidfile import PidFile, PidFileError
 from ..processes.process_exit import warn_of_remaining_threads
-from ..processes.supervisor import Supervisor
+from ..processes.signal_pipe import SignalPipe
+from ..processes.supervisor import SIGNALS, Supervisor
 from ..server import Server
 from ..systemd import Notifier, Watchdog
 
@@ -51,14 +51,17 @@ def host(program: Program, read: Callable[[], Program], process_exit: ProcessExi
 def _supervise(
     program: Program, read: Callable[[], Program], notifier: Notifier, process_exit: ProcessExit
 ) -> int:
-    pidfile = _write_pidfile(program.config)
+    signals = SignalPipe(SIGNALS)  # before the pid file says where to send them
+    pidfile = None
     try:
+        pidfile = _write_pidfile(program.config)
         try:
-            supervisor = Supervisor(program, read, notifier)
+            supervisor = Supervisor(program, read, notifier, signals)
         except OSError as error:
             raise StartError(str(error)) from error
         started, ended_by = supervisor.run()
     finally:
+        signals.end()
         if pidfile is not None:
             pidfile.remove()  # which does nothing in a worker, who comes by here too
     return _ended(ended_by, process_exit) if started else FAILURE

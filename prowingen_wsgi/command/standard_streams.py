@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
+
+from ..originals import os
 
 
 def open_missing() -> None:

@@ -2,7 +2,9 @@
 
     host:port   [v6]:port   :port   host   unix:/path   fd://N   systemd   systemd:name
 
-A host alone gets port 8000, a port alone every interface, and port 0 a free port.
+A host alone gets port 8000, a port alone every interface, and port 0 a free port. [::] is every
+interface too, if `ipv6_only` does not make it IPv6's alone. `tcp://host:port` is a host whatever
+its name, be it `unix`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_PORT = 8000
 
@@ -51,9 +57,43 @@ def parse_address(text: str) -> Address:
         return _parse_fd(text)
     if text == "systemd" or text.startswith("systemd:"):
         return SystemdSockets(text.removeprefix("systemd").removeprefix(":"))
+    if text.startswith("tcp://"):
+        return _parse_tcp(text.removeprefix("tcp://"))
     if "://" in text:
         raise ValueError(f"must be {_FORMS}, without a scheme")
     return _parse_tcp(text)
+
+
+def with_ipv4(texts: Sequence[str]) -> tuple[str, ...]:
+    """The same addresses, with `[::]:port` as every interface, IPv4's too: `:port`.
+
+    As other servers' sockets have it where the system leaves IPV6_V6ONLY off. Where another of the
+    addresses takes that port on IPv4, each keeps its own.
+    """
+    addresses = [parse_address(text) for text in texts]
+    on_ipv4 = {
+        address.port
+        for address in addresses
+        if isinstance(address, TcpAddress) and ":" not in address.host and address.port
+    }
+    return tuple(
+        f":{address.port}"
+        if isinstance(address, TcpAddress)
+        and _is_every_ipv6_address(address.host)
+        and address.port not in on_ipv4
+        else text
+        for text, address in zip(texts, addresses, strict=True)
+    )
+
+
+def _is_every_ipv6_address(host: str) -> bool:
+    return ":" in host and IPv6Address(host).is_unspecified
+
+
+def tcp_text(host: str, port: int | str) -> str:
+    """An address of this host, without brackets, as text that `parse_address` takes for one."""
+    text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"tcp://{text}" if host in ("unix", "systemd") else text
 
 
 def _parse_unix(text: str) -> UnixAddress:

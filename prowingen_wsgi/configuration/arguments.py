@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -164,7 +163,3 @@ def _about_unknown(unknown: Sequence[str]) -> str:
     known = {flag for option in OPTIONS.values() for flag in option.flags}
     known |= {"--factory", "--config", "--check", "--version", "--help"}
     return f'unknown option "{flags[0]}"{nearest(flags[0], known)}'
-
-
-def print_error(message: str) -> None:
-    print(f"{PROGRAM}: {message}", file=sys.stderr)

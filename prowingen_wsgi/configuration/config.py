@@ -12,7 +12,7 @@ import difflib
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from .addresses import parse_address
+from .addresses import parse_address, with_ipv4
 from .networks import parse_forwarded_field, parse_network
 from .values import (
     BadValueError,
@@ -137,10 +137,18 @@ class Config:
         ("127.0.0.1:8000",),
         Many(parse_address, metavar="ADDRESS"),
         "where to listen: host:port, [v6]:port, :port, host, unix:/path, fd://N, or systemd or "
-        "systemd:NAME for the sockets it passes; may be given several times",
+        "systemd:NAME for the sockets it passes, tcp://host:port for a host of one of these names; "
+        "may be given several times",
         group="Server",
         native=False,
         short="-b",
+    )
+    ipv6_only: bool = _option(
+        False,
+        Switch(),
+        "[::] is IPv6's every address alone, and not IPv4's too",
+        group="Server",
+        native=False,
     )
     engine: str = _option(
         "auto",
@@ -284,7 +292,11 @@ class Config:
         64 * KIB, Size(256, 16 * MIB), "longest header section; beyond it 431"
     )
     max_header_fields: int = _limit(100, Count(1, 65536), "most header fields; beyond it 431")
-    max_field_line: int = _limit(16384, Size(64, 16 * MIB), "longest field line; beyond it 431")
+    max_field_line: int = _limit(
+        0,
+        Size(0, 16 * MIB),
+        "longest field line; beyond it 431; 0: as long as the header section may be",
+    )
     max_body: int = _limit(
         0,
         Size(0, 2**50, cpp_type="std::uint64_t"),
@@ -307,6 +319,28 @@ class Config:
         "streamed",
         group="Buffers",
     )
+    chunked_body: str = _option(
+        "spool",
+        Choice(("spool", "stream")),
+        "a request body without a Content-Length: spool: it arrives whole before a worker is "
+        "taken, and the application is told its length; stream: the application reads while it "
+        "arrives, and may answer meanwhile",
+        group="Buffers",
+    )
+    spool_dir: str = _option(
+        "",
+        _PATH,
+        "where request bodies of more than 64 KiB are kept until a worker is taken, in files "
+        "without a name; empty: the system's temporary directory",
+        group="Buffers",
+    )
+    max_spool: int = _option(
+        0,
+        Size(0, 2**50, cpp_type="std::uint64_t"),
+        "most that these files may take together, for each process; beyond it a body without a "
+        "length is answered 507; 0: as much as they leave free on the disk",
+        group="Buffers",
+    )
     write_high_water: int = _option(
         MIB,
         Size(1, 2**30),
@@ -320,6 +354,15 @@ class Config:
         group="Buffers",
     )
 
+    memory_budget: int = _option(
+        0,
+        Size(0, 2**50, cpp_type="std::uint64_t"),
+        "memory of one process for unfinished requests and unread answers; beyond it the greediest "
+        "and slowest clients are cut; 0: an eighth of what the machine or container has, shared by "
+        "the workers",
+        group="Buffers",
+    )
+
     header_timeout: float = _timeout(15.0, 0.001, "time for a whole request head to arrive")
     keep_alive_timeout: float = _timeout(
         75.0, 0.0, "time for the next request on an idle connection; 0: none is waited for"
@@ -328,6 +371,14 @@ class Config:
     write_timeout: float = _timeout(
         30.0, 0.001, "time without the client taking a byte of an answer"
     )
+    min_rate: int = _option(
+        240,
+        Size(0, 2**30),
+        "bytes a second that a client has to send of a request, and to take of an answer, while it "
+        "is waited for; 0: any",
+        group="Timeouts",
+    )
+    min_rate_window: float = _timeout(10.0, 0.05, "time over which min_rate is measured")
     graceful_timeout: float = _timeout(
         30.0, 0.0, "time for what runs to finish when the server stops", native=False
     )
@@ -385,6 +436,11 @@ class Config:
         for name, option in OPTIONS.items():
             if option.group == PROCESSES and getattr(self, name) != option.default:
                 raise ConfigError(f"{name}: it is an option of the command prowingen alone")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is listened on for each address of `bind`, in the same order."""
+        return self.bind if self.ipv6_only else with_ipv4(self.bind)
 
     def native_options(self) -> dict[str, object]:
         """What the native side is given: every option of its own, by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import generate_adhoc_ssl_pair, is_running_from_reloader
 
+from ..originals import os
 from .development import HostError
 
 if TYPE_CHECKING:

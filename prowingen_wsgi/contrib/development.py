@@ -13,12 +13,9 @@ which says it listens on descriptors; with any other, each child opens sockets o
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import threading
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, NoReturn
 
 from ..configuration.config import OPTIONS, PROCESSES, Config
@@ -33,9 +30,12 @@ from ..factories.selection import (
     bind_text,
     find_factory,
 )
+from ..forks import close_in_children
 from ..listeners import open_listeners
-from ..logs import keep_after_application_set_up
+from ..originals import os, signal
+from ..output import flush_standard_streams
 from ..signals import SignalQueue
+from ..threads import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["DevelopmentHost", "HostError", "RequestLog"]
 
 _SOCKETS = "_PROWINGEN_SOCKETS"
-_BACKLOG = 2048
 # So long a change to the code waits for requests that run.
 _GRACEFUL_TIMEOUT = 1.0
 
@@ -82,7 +81,7 @@ class DevelopmentHost:
         self._address = address
         self._listeners: list[Listener] = []
         # Guards the two below, as a reloader's child starts in one thread and ends in another.
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._started: Started | None = None
         self._over = False
         self._signals = SignalQueue()
@@ -121,7 +120,9 @@ class DevelopmentHost:
             place = bind_text(self._address)
             with _errors_for_the_user():
                 Config(bind=(place,))  # checks it
-            self._listeners = open_listeners([place], _BACKLOG)
+            options = self._properties["server.options"]
+            backlog = options.get("backlog", OPTIONS["backlog"].default)
+            self._listeners = open_listeners([place], backlog)
             descriptors = [listener.fileno() for listener in self._listeners]
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, True)
@@ -137,14 +138,18 @@ class DevelopmentHost:
         reloaded: whether this process is a reloader's child, whose signals are the reloader's.
         Raises HostError, OSError if it cannot listen, and SystemExit if the block has ended.
         """
-        keep_after_application_set_up()
         if reloaded and os.environ.get(_SOCKETS):
+            numbers = os.environ[_SOCKETS].split(",")
             self._properties["host.addresses"] = [
-                {"scheme": "fd", "host": number, "port": "", "path": ""}
-                for number in os.environ[_SOCKETS].split(",")
+                {"scheme": "fd", "host": number, "port": "", "path": ""} for number in numbers
             ]
+            # A process of the application's that lives on would keep the address in use.
+            descriptors = [int(number) for number in numbers]
+            close_in_children(descriptors)
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
         if not reloaded:
-            self._handlers.enter_context(self._signals.installed((SIGINT, SIGTERM)))
+            self._handlers.enter_context(self._signals.installed((signal.SIGINT, signal.SIGTERM)))
         with self._lock:
             if self._over:
                 sys.exit()  # of this thread: the main one is on its way out
@@ -211,7 +216,5 @@ def _own_options(request_log: RequestLog) -> dict[str, object]:
 def _leave(reason: SystemExit) -> NoReturn:
     """Ends the process without the interpreter's clean-up."""
     logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # its reader is gone, or it is closed
-            stream.flush()
+    flush_standard_streams()
     os._exit(reason.code if isinstance(reason.code, int) else 0 if reason.code is None else 1)

@@ -7,7 +7,6 @@ calls `werkzeug.serving.run_simple`; what that does around a server is done here
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import traceback
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from werkzeug._reloader import run_with_reloader
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import is_running_from_reloader
 
+from ..originals import os
 from .certificates import certificate_options
 from .development import DevelopmentHost, HostError, RequestLog
 

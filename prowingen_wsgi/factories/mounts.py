@@ -11,26 +11,21 @@ if TYPE_CHECKING:
 
 
 class Mounts:
-    """A WSGI application that hands on what is below its paths and answers 404 to the rest."""
+    """A WSGI application that hands on what is below its paths and answers 404 to the rest.
 
-    def __init__(self, app: WSGIApplication) -> None:
+    paths: where the application is, as "/api" or "" for everywhere.
+    """
+
+    def __init__(self, app: WSGIApplication, paths: Iterable[str]) -> None:
         self._app = app
-        self._prefixes: dict[str | None, list[str]] = {}
-
-    def add(self, port: str | None, path: str) -> None:
-        """Mounts the application at a path, as "/api" or "" for everywhere, of a SERVER_PORT.
-
-        None stands for every port that nothing else is mounted on.
-        """
-        prefixes = self._prefixes.setdefault(port, [])
-        # PATH_INFO has a path's bytes as latin-1.
-        prefixes.append(path.encode().decode("latin-1"))
-        prefixes.sort(key=len, reverse=True)  # the most specific first
+        # PATH_INFO has a path's bytes as latin-1. The most specific first.
+        self._prefixes = sorted(
+            {path.encode().decode("latin-1") for path in paths}, key=len, reverse=True
+        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
-        prefixes = self._prefixes.get(environ["SERVER_PORT"]) or self._prefixes.get(None, [])
-        for prefix in prefixes:
+        for prefix in self._prefixes:
             if path == prefix or path.startswith(f"{prefix}/"):
                 environ["SCRIPT_NAME"] += prefix
                 environ["PATH_INFO"] = path[len(prefix) :]

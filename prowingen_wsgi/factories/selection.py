@@ -15,13 +15,14 @@ A factory is told where to listen and what it may do, and makes a server of an a
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
+from ..configuration.addresses import tcp_text
 from ..configuration.config import ConfigError, nearest
+from ..originals import os
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,7 +196,7 @@ def bind_text(address: HostAddress) -> str:
     """An address as `Config.bind` has it."""
     scheme, host, port = address["scheme"], address["host"], address["port"]
     if scheme in ("http", "https"):
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return tcp_text(host, port)
     return f"fd://{host}" if scheme == "fd" else f"unix:{host}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from .. import __version__
 from ..certificates import check_certificates
 from ..configuration.config import Config, ConfigError
 from ..listeners import open_listeners
+from ..originals import os
 from ..server import Server, choose_engine
 from .mounts import Mounts
 from .selection import LISTENS_ON_DESCRIPTORS, bind_text
@@ -50,24 +50,17 @@ class WsgiFactory:
         config = _config(properties, bind=tuple(places))
         for address in addresses:
             _check_scheme(address, config)
-        mounts = Mounts(app)
-        mounted = any(address["path"] for address in addresses)
-        # Only where it matters: behind a proxy SERVER_PORT may be another than the socket's.
-        by_port = len({frozenset(paths) for paths in places.values()}) > 1
         with ExitStack() as undo:
             listeners: list[Listener] = []
-            for place, paths in places.items():
+            apps: list[WSGIApplication] = []
+            for place, paths in zip(config.places, places.values(), strict=True):
+                mounted = Mounts(app, paths) if any(paths) else app
                 for listener in open_listeners([place], config.backlog):
                     undo.callback(listener.close)
                     listeners.append(listener)
-                    port = _server_port(listener.description, config) if by_port else None
-                    for path in paths:
-                        mounts.add(port, path)
+                    apps.append(mounted)
             server = Server(
-                mounts if mounted else app,
-                config,
-                access_log=_line_taker(properties),
-                listeners=listeners,
+                app, config, access_log=_line_taker(properties), listeners=listeners, apps=apps
             )
             undo.pop_all()
         server.start()
@@ -116,9 +109,3 @@ def _check_scheme(address: HostAddress, config: Config) -> None:
         raise ConfigError(f'"{url}": it needs the option certfile')
     if address["scheme"] == "http" and config.certfile:
         raise ConfigError(f'"{url}": must be https, as certfile is set')
-
-
-def _server_port(url: str, config: Config) -> str:
-    """SERVER_PORT of what comes in at this address; a Unix socket has none of its own."""
-    nameless = "443" if config.certfile else "80"
-    return nameless if url.startswith("unix:") else url.rpartition(":")[2]

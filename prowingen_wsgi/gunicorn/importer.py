@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import runpy
 import sys
 import traceback
@@ -16,9 +15,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..configuration.addresses import with_ipv4
 from ..configuration.config import OPTIONS, Config, ConfigError
 from ..configuration.conflicts import conflicts
 from ..configuration.values import Octal
+from ..originals import os
 from .equivalents import BECOMES, LACKING, SCHEME_HEADERS, asks_for_something
 
 if TYPE_CHECKING:
@@ -150,6 +151,13 @@ def _further_remarks(settings: Mapping[str, Any], options: Mapping[str, Any]) ->
             f"worker_class: {worker}: applications run in threads here; raise threads for those "
             "that wait much"
         )
+    bind = options.get("bind", ())
+    for address, place in zip(bind, with_ipv4(bind), strict=True):
+        if address != place:
+            yield (
+                f"bind: {address}: serves IPv4 too, as under gunicorn unless the system's "
+                "net.ipv6.bindv6only is set: ipv6_only = true for IPv6 alone"
+            )
     unix = any(address.startswith("unix:") for address in options.get("bind", ()))
     if unix and "umask" not in settings:
         yield (

@@ -7,9 +7,6 @@ a log and hooks there is no wrapper at all.
 
 from __future__ import annotations
 
-import io
-import os
-import time
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +15,7 @@ from urllib.parse import urlsplit
 from gunicorn.glogging import Logger
 
 from .._native import ClientDisconnected
+from ..originals import time
 from .settings import is_set
 
 if TYPE_CHECKING:
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 # Field lines whose keys in the environ have no HTTP_ (PEP 3333).
 _BARE = {"CONTENT_TYPE": "CONTENT-TYPE", "CONTENT_LENGTH": "CONTENT-LENGTH"}
-# What the server recognizes as a file that sendfile(2) can take.
-_PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 
 def observe(app: WSGIApplication, worker: Any) -> WSGIApplication:
@@ -150,7 +146,6 @@ class _Observer:
             if self._before is not None:
                 self._before(self.worker, exchange.request)
                 exchange.request.apply_changes()
-            environ["wsgi.file_wrapper"] = exchange.wrap_file
             result = self.app(environ, exchange.start_response)
         except BaseException as error:
             exchange.failed(error)
@@ -170,7 +165,6 @@ class _Exchange:
         self._environ = environ
         self._start_response = start_response
         self._file_wrapper = environ["wsgi.file_wrapper"]
-        self._file: tuple[object, int] | None = None
         self._began = time.monotonic()
         self._cut = False
         self.request = Request(environ)
@@ -190,14 +184,6 @@ class _Exchange:
 
         return counted
 
-    def wrap_file(self, file: Any, *block_size: int) -> Any:
-        """What the application is given as wsgi.file_wrapper."""
-        wrapped = self._file_wrapper(file, *block_size)
-        if type(file) in _PLAIN_FILES:
-            rest = os.fstat(file.fileno()).st_size - file.tell()
-            self._file = (wrapped, max(0, rest))
-        return wrapped
-
     def follow(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """The answer's body; what is all there is left as it is, for the server to send at once."""
         if type(result) in (list, tuple):
@@ -207,13 +193,20 @@ class _Exchange:
                 self.refused()
         elif isinstance(result, (bytes, str)):
             self.refused()
-        elif self._file is not None and result is self._file[0]:
-            self.response.sent += self._file[1]
+        elif (size := self._native_size(result)) is not None:
+            self.response.sent += size
         else:
             return _Body(result, self)
         self.log()
         self.end()
         return result
+
+    def _native_size(self, result: Iterable[bytes]) -> int | None:
+        """Of a file, the bytes that the server sends without reading them in Python."""
+        if type(result) is not self._file_wrapper:
+            return None
+        size: int | None = result.native_size()  # type: ignore[attr-defined]
+        return size
 
     def failed(self, error: BaseException) -> None:
         """The application raised; a client may just be gone."""

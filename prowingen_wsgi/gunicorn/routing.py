@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import Any
 
-from ..logs import error_log
+from ..logs import error_log, keep_enabled
 
 _LEVELS = (
     (logging.CRITICAL, "critical"),
@@ -34,7 +34,9 @@ def route_errors(log: Any) -> None:
     error_log.handlers[:] = [_ToGunicorn(log)]
     error_log.propagate = False
     error_log.setLevel(logging.DEBUG)  # gunicorn's has a level of its own
-    error_log.disabled = False
+    target = getattr(log, "error_log", None)
+    if isinstance(target, logging.Logger):
+        keep_enabled(target)
 
 
 class ErrorStream(io.TextIOBase):

@@ -8,12 +8,12 @@ and who can therefore do nothing in Python, still leaves when the arbiter is gon
 
 from __future__ import annotations
 
-import os
 import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .. import _native
+from ..originals import os
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,24 +10,25 @@ worker is well as long as its threads are not stuck, and looks whether the arbit
 from __future__ import annotations
 
 import atexit
-import os
-import select
-import socket
 import sys
-import threading
-import time
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker as BaseWorker
 
+from .. import threads
 from ..configuration.config import ConfigError
 from ..factories.mounts import Mounts
 from ..listeners import Listener
+from ..machine import memory_budget
+from ..originals import os, select, socket, time
+from ..output import flush_standard_streams
 from ..server import Server, choose_engine
+from ..threads import Thread
 from .observing import observe
 from .routing import ErrorStream, route_errors
 from .settings import configure, ignored_variables, unsupported
@@ -103,17 +104,24 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def _start(self) -> Server:
         route_errors(self.log)
         # The arbiter compares with the monotonic clock, and finds the wall clock's time until now.
-        self.notify()
+        self._beat(0.0)
         self._server = server = Server(
             observe(self._mounted(), self),
-            self.config,
+            replace(self.config, memory_budget=memory_budget(self.config, self.cfg.workers)),
             listeners=[_share(sock) for sock in self.sockets],
             multiprocess=self.cfg.workers > 1,
             errors=None if self.cfg.errorlog == "-" else ErrorStream(),
         )
         server.supervised_by(self._introduce)
+        os.register_at_fork(after_in_child=self._close_in_child)
         server.start()
         return server
+
+    def _close_in_child(self) -> None:
+        """In a child of the application's, whose life must not keep the addresses in use."""
+        for sock in self.sockets:
+            with suppress(OSError):
+                os.close(sock.sock.detach())
 
     def _mounted(self) -> WSGIApplication:
         """The application, below the path that gunicorn's users set as variable SCRIPT_NAME."""
@@ -121,9 +129,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         path = os.environ.get("SCRIPT_NAME", "").rstrip("/")
         if not path:
             return app
-        mounts = Mounts(app)
-        mounts.add(None, path)
-        return mounts
+        return Mounts(app, [path])
 
     def _introduce(self, native: _native.Server) -> None:
         native.supervise(
@@ -131,6 +137,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             self._place.slot,
             lifeline=os.dup(self._place.lifeline),
             status_pipe=self.PIPE[1],
+            tells_ready=False,
             max_requests=self.max_requests if self.cfg.max_requests else 0,
             grace=self.config.graceful_timeout + _ORPHAN_MARGIN,
             ticket_key=self._place.ticket_key,
@@ -144,12 +151,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             self.alive = False
 
     def _beat(self, stalled: float) -> None:
-        """A sign of life, as old as the stall: the arbiter kills when that is `timeout` old."""
-        if stalled:
-            last_well = time.monotonic() - stalled
-            os.utime(self.tmp.fileno(), (last_well, last_well))  # as notify() does
-        else:
-            self.notify()
+        """A sign of life, as old as the stall: the arbiter kills when that is `timeout` old.
+
+        As notify() does it, by a clock that nobody has stopped.
+        """
+        last_well = time.monotonic() - stalled
+        os.utime(self.tmp.fileno(), (last_well, last_well))
 
     def _wait(self) -> None:
         """Until the next look, or until a signal or the server has something to say."""
@@ -162,7 +169,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _drain(self, server: Server) -> None:
         """Lets requests finish; the sockets' queues are left to the other workers."""
-        stopping = threading.Thread(target=server.stop, name="prowingen-stop", daemon=True)
+        stopping = Thread("prowingen-stop", server.stop)
         stopping.start()
         if self.cfg.reuse_port:  # each worker has sockets of its own, which must not queue any more
             for sock in self.sockets:
@@ -176,7 +183,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
         """SIGABRT: the arbiter has not heard from this worker for `timeout`."""
         if self._server is not None and self._server.stalled_for():
-            self.log.critical("All threads are stuck:\n%s", _stacks())
+            self.log.critical("All threads are stuck:\n%s", _stacks(self._server))
         super().handle_abort(sig, frame)
 
     # ---- the end
@@ -186,9 +193,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             return
         # The interpreter's clean-up would unwind threads that are still in the application, through
         # native frames.
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # its reader is gone, or it is closed
-                stream.flush()
+        flush_standard_streams()
         os._exit(self._exit_code)
 
 
@@ -213,14 +218,14 @@ def _share(sock: Any) -> Listener:
     return Listener(socket.socket(fileno=os.dup(sock.fileno())))
 
 
-def _stacks() -> str:
+def _stacks(server: Server) -> str:
     """Where each worker thread is."""
     frames = sys._current_frames()
     parts = []
-    for thread in threading.enumerate():
-        frame = frames.get(thread.ident or 0)
-        if frame is not None and thread.name.startswith("prowingen-worker-"):
+    for each in server.worker_threads:
+        frame = frames.get(each.ident)
+        if frame is not None:
             calls = traceback.extract_stack(frame)
-            shown = [call for call in calls if call.filename != threading.__file__]
-            parts.append(f"{thread.name}:\n{''.join(traceback.format_list(shown))}")
+            shown = [call for call in calls if call.filename != threads.__file__]
+            parts.append(f"{each.name}:\n{''.join(traceback.format_list(shown))}")
     return "".join(parts)

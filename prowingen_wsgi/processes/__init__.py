@@ -1,6 +1,8 @@
 """Several processes that serve one application: a supervisor and its workers.
 
-supervisor   decides who is started, retired or killed, and when
+rules        who is started, retired or killed, and when
+supervisor   the processes, pipes and sockets behind the rules
+signal_pipe  signals for a loop that waits for descriptors
 generation   what all workers of one reading of the configuration share
 worker       what the supervisor knows of one worker
 template     with preload, what workers are forked from

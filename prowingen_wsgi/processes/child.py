@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import faulthandler
-import os
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..configuration.arguments import print_error
 from ..configuration.config import ConfigError
+from ..forks import close_in_children
 from ..loader import LOAD_ERRORS, explain
+from ..machine import worker_count
+from ..originals import os, signal
+from ..output import print_error
 from ..server import Server
-from .generation import worker_count
 from .process_exit import ProcessExit, warn_of_remaining_threads
+from .worker import BOOT_FAILED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from .. import _native
     from .generation import Generation
-
-READY, LIMIT = b"R", b"L"
-"""What a worker writes to its status pipe: it serves; it has taken `max_requests`."""
-BOOT_FAILED = 3
-"""The exit code of a worker that could not start; it has said why."""
 
 # What threads may need beyond `graceful_timeout` before an orphan just exits, in seconds.
 _ORPHAN_MARGIN = 5.0
@@ -49,9 +45,18 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
     """Serves until the supervisor says otherwise; the exit code.
 
     app: the application, if it is loaded already; this process is then who it should be, too.
+    While it is loaded, signals have their default actions: nothing can hold up a stop. They are
+    handled before the first connection can be accepted, and for as long as the process lives.
     """
+    serves = False
+
+    def has_started() -> None:
+        nonlocal serves
+        serves = True
+
     config = generation.config
-    faulthandler.enable()  # SIGABRT from the supervisor shows what a stuck worker is doing
+    # SIGABRT from the supervisor shows what a stuck worker is doing, whatever sys.stderr is.
+    faulthandler.enable(file=2)
     try:
         if app is None:
             generation.identity.assume()
@@ -63,15 +68,12 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
             multiprocess=worker_count(config) > 1,
         )
         server.supervised_by(lambda native: _introduce(native, post, generation))
-        server.start()
+        server.run((signal.SIGTERM, signal.SIGQUIT), on_start=has_started)
     except (*LOAD_ERRORS, ConfigError, OSError, RuntimeError) as error:
+        if serves:
+            raise
         print_error(explain(error))
         return BOOT_FAILED
-    os.write(post.status, READY)
-    try:
-        server.run((signal.SIGTERM, signal.SIGQUIT))
-    finally:
-        server.stop()
     if server.abandoned:
         ProcessExit().exit_now()
     warn_of_remaining_threads()
@@ -80,11 +82,13 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
 
 def _introduce(native: _native.Server, post: Post, generation: Generation) -> None:
     config = generation.config
+    close_in_children([post.status])  # its end tells the supervisor of this process's
     native.supervise(
         post.scoreboard,
         post.number,
         lifeline=os.dup(post.lifeline),
         status_pipe=post.status,
+        tells_ready=True,
         max_requests=generation.draw_request_limit(),
         grace=config.graceful_timeout + _ORPHAN_MARGIN,
         ticket_key=generation.ticket_key,

@@ -8,9 +8,10 @@ lets `InChild` pass.
 
 from __future__ import annotations
 
-import os
-import signal
+import sys
 from typing import TYPE_CHECKING
+
+from ..originals import os, signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,10 +53,18 @@ def fork(main: Callable[[], int], forget: Callable[[], None]) -> int:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             forget()
+            _renew_hub()
             raise InChild(main)
         return process
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _renew_hub() -> None:
+    """As gevent's own fork() does: the hub of this thread, if the application has begun one in a
+    template, would wait on a descriptor of epoll that is its parent's too."""
+    if gevent := sys.modules.get("gevent"):
+        gevent.reinit()
 
 
 def run_children(parent: Callable[[], int]) -> int:

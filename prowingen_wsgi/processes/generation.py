@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING
 
 from .. import _native
 from ..certificates import check_certificates, served_url
 from ..listeners import Listener, open_listeners
+from ..spooling import check_spool_dir
 from .privileges import Identity
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ class Generation:
 
     def __init__(self, number: int, program: Program, sockets: Sockets) -> None:
         """Raises ListenError (an OSError) for an address that cannot be had, ConfigError for a
-        user, a group or a certificate."""
+        user, a group, a certificate or a directory."""
         self.number = number
         self.config, self.load = program
         config = self.config
         self.identity = Identity.of(config)
         check_certificates(config)
+        check_spool_dir(config)
         self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)
         self.identity.own(self.listeners)
@@ -67,33 +68,23 @@ class Sockets:
         """
         fresh: dict[str, list[Listener]] = {}
         try:
-            for place in config.bind:
+            for place in config.places:
                 if place not in self._open:
                     fresh[place] = open_listeners([place], config.backlog)
         except OSError:
             _close(fresh.values())
             raise
         self._open.update(fresh)
-        return [listener for place in config.bind for listener in self._open[place]]
+        return [listener for place in config.places for listener in self._open[place]]
 
     def keep(self, configs: Iterable[Config]) -> None:
         """Closes the sockets that none of these configurations names."""
-        named = {place for config in configs for place in config.bind}
+        named = {place for config in configs for place in config.places}
         unused = [place for place in self._open if place not in named]
         _close([self._open.pop(place) for place in unused])
 
     def close(self) -> None:
         self.keep([])
-
-
-def worker_count(config: Config) -> int:
-    """How many workers a configuration means."""
-    if config.workers != "auto":
-        return max(1, int(config.workers))
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
 
 
 def _close(groups: Iterable[list[Listener]]) -> None:

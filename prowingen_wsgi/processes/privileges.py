@@ -4,12 +4,12 @@ is loaded."""
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ..configuration.config import ConfigError
+from ..originals import os
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
-from contextlib import suppress
 from typing import NoReturn
 
 from ..logs import error_log
-
-
-def non_daemon_threads() -> list[str]:
-    """Names of the application's threads that the interpreter waits for at its exit."""
-    main = threading.main_thread()
-    return [each.name for each in threading.enumerate() if each is not main and not each.daemon]
+from ..originals import os, signal
+from ..output import flush_standard_streams
+from ..threads import non_daemon_threads
 
 
 def warn_of_remaining_threads() -> None:
@@ -48,15 +40,10 @@ class ProcessExit:
         """
         if self.interrupted:
             self._die()
-        self._flush()
+        flush_standard_streams()
         os._exit(0)
 
     def _die(self) -> None:
-        self._flush()
+        flush_standard_streams()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
-
-    def _flush(self) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # its reader is gone, or it is closed
-                stream.flush()

@@ -1,22 +1,11 @@
-"""Keeps the workers: as many as are wanted, of the newest generation that starts.
+"""Runs the workers: the processes, pipes, sockets and signals behind the rules.
 
 Everything happens in one thread, in turns: wait for a signal, for what a worker reports, or for
-time to pass; note what that means for the workers; then see what is missing and what is too much.
-So a reload, a crash, a limit reached and a change of the number of workers are all one rule:
-
-    missing:  workers of the current generation that start or serve, fewer than wanted -> start some
-    too many: workers that serve, more than wanted -> retire the oldest generation's first
-
-A worker that is to be replaced does not count as present, but serves until its replacement does.
+time to pass; tell the rules; then let them see what is missing and what is too much.
 """
 
 from __future__ import annotations
 
-import os
-import selectors
-import signal
-import socket
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -25,15 +14,17 @@ from ..configuration.arguments import UsageError
 from ..configuration.config import ConfigError
 from ..loader import TargetError
 from ..logs import error_log
+from ..machine import worker_count
+from ..originals import os, selectors, signal, time
 from ..server import choose_engine
 from . import watcher
-from .backoff import Backoff
-from .child import BOOT_FAILED, LIMIT, Post, serve
+from .child import Post, serve
 from .forking import InChild, fork
-from .generation import Generation, Sockets, worker_count
+from .generation import Generation, Sockets
 from .memory_kills import MemoryKills
-from .template import SpawnError, Template, ended_children
-from .worker import Event, State, Worker, describe_exit
+from .rules import MOST_WORKERS, Rules
+from .template import Template, TemplateLostError, ended_children
+from .worker import Exit, SpawnError, State, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,22 +32,9 @@ if TYPE_CHECKING:
     from ..configuration.config import Config
     from ..systemd import Notifier
     from .program import Program
+    from .signal_pipe import SignalPipe
 
-# Workers that can be alive at once: twice as many as can be wanted, for replacements, and slot 0
-# for nobody.
-_SLOTS = 2 * 1024 + 64
-# How often the scoreboard is looked at.
-_LOOK = 0.25
-# In seconds: what a worker gets beyond `graceful_timeout`, a template that is let go, and a worker
-# that was told to go at once.
-_RETIRE_MARGIN = 5.0
-_TEMPLATE_MARGIN = 5.0
-_KILL_MARGIN = 2.0
-# How long a stuck worker may take to write its stacks.
-_STACKS_TIME = 3.0
-_BOOT_FAILED_STATUS = BOOT_FAILED << 8
-
-_SIGNALS = (
+SIGNALS = (
     signal.SIGCHLD,
     signal.SIGINT,
     signal.SIGTERM,
@@ -66,6 +44,13 @@ _SIGNALS = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
+"""What a supervisor wants to be told of by its SignalPipe."""
+
+_SLOTS = 2 * MOST_WORKERS + 1  # slot 0 is nobody's
+# How often the scoreboard is looked at.
+_LOOK = 0.25
+# In seconds: what a template that is let go gets.
+_TEMPLATE_MARGIN = 5.0
 
 
 class Supervisor:
@@ -75,28 +60,29 @@ class Supervisor:
     read: reads it anew, at each reload; raises ConfigError, TargetError, UsageError.
     """
 
-    def __init__(self, program: Program, read: Callable[[], Program], notifier: Notifier) -> None:
+    def __init__(
+        self,
+        program: Program,
+        read: Callable[[], Program],
+        notifier: Notifier,
+        signals: SignalPipe,
+    ) -> None:
         """Opens the sockets, and starts nothing. Raises ConfigError, ListenError (an OSError)."""
         self._notifier = notifier
+        self._signals = signals
         self._read = read
         self._sockets = Sockets()
         self._scoreboard = _native.Scoreboard(_SLOTS)
         self._selector = selectors.DefaultSelector()
-        self._wake_reader, self._wake_writer = socket.socketpair()
         self._lifeline_reader, self._lifeline_writer = os.pipe()
-        self._workers: list[Worker] = []
         self._templates: dict[Generation, Template] = {}
         self._leaving: dict[int, float] = {}  # processes of templates let go: when they are killed
-        self._backoff = Backoff()
         self._memory_kills = MemoryKills()
-        self._previous: Generation | None = None
-        self._waits_for_change = False
-        self._ended_by: signal.Signals | None = None
-        self._failed = False
         self._watcher = 0
         _check(program.config)
-        self._generation = Generation(1, program, self._sockets)
-        self._wanted = worker_count(program.config)
+        self._generations = 1  # read so far
+        generation = Generation(1, program, self._sockets)
+        self._rules = Rules(generation, worker_count(program.config), self)
 
     # ---- life
 
@@ -105,17 +91,16 @@ class Supervisor:
 
         Returns whether it started, and the signal. Raises InChild in the processes that it forks.
         """
-        self._wake_writer.setblocking(False)
-        signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
-        for number in _SIGNALS:
-            signal.signal(number, lambda *_: None)
-        self._selector.register(self._wake_reader, selectors.EVENT_READ, self._take_signals)
+        self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
         try:
-            if self._generation.config.reload:
-                config = self._generation.config
+            config = self._rules.generation.config
+            if config.reload:
                 self._watcher = fork(lambda: watcher.watch(config), self._forget)
             while not self._is_over():
-                self._keep_up()
+                self._rules.keep_up(time.monotonic())
+                for generation, template in list(self._templates.items()):
+                    self._take_in(generation, template.take_pending())
+                self._drop_old_generations()
                 for key, _ in self._selector.select(_LOOK):
                     key.data()
                 self._look_at_workers()
@@ -123,25 +108,21 @@ class Supervisor:
         except InChild:
             raise
         except BaseException:
-            for worker in self._alive():
-                worker.kill(signal.SIGKILL)
+            for worker in self._rules.workers:
+                worker.send(signal.SIGTERM)
             raise
         self._clean_up()
-        return not self._failed, self._ended_by
+        return not self._rules.failed, self._rules.ended_by
 
     def _is_over(self) -> bool:
-        if not self._ends or self._alive():
+        if not self._rules.ends or self._rules.workers:
             return False
         for template in self._templates.values():
             self._release(template)
         return not self._leaving
 
-    @property
-    def _ends(self) -> bool:
-        return self._failed or self._ended_by is not None
-
     def _clean_up(self) -> None:
-        signal.set_wakeup_fd(-1)
+        self._signals.end()
         os.close(self._lifeline_writer)
         if self._watcher:
             with suppress(ProcessLookupError, ChildProcessError):
@@ -153,68 +134,37 @@ class Supervisor:
     def _forget(self) -> None:
         """Closes what a child must not have: with the supervisor's end of the lifeline in a child,
         nobody would notice the supervisor's."""
-        self._wake_reader.close()
-        self._wake_writer.close()
+        self._signals.close()
         self._selector.close()
-        for worker in self._workers:
+        for worker in self._rules.workers:
             os.close(worker.status)
         for template in self._templates.values():
             template.close()
         with suppress(OSError):
             os.close(self._lifeline_writer)
 
-    def _alive(self, *states: State) -> list[Worker]:
-        return [each for each in self._workers if not states or each.state in states]
-
     # ---- signals
 
     def _take_signals(self) -> None:
-        for number in self._wake_reader.recv(4096):
-            self._obey(signal.Signals(number))
+        for number in self._signals.take():
+            self._obey(number)
 
     def _obey(self, number: signal.Signals) -> None:
         if number == signal.SIGCHLD:
             for process, status in ended_children():
                 self._process_ended(process, status)
         elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-            self._end(number)
-        elif self._ends:
+            self._rules.end(number, time.monotonic())
+        elif self._rules.ends:
             return
         elif number == signal.SIGHUP:
             self._reload()
         elif number == signal.SIGUSR1:
-            for worker in self._alive(State.ready, State.retiring):
-                worker.send(signal.SIGUSR1)
+            self._rules.reopen_logs()
         elif number == signal.SIGTTIN:
-            self._want(self._wanted + 1)
+            self._rules.want(self._rules.wanted + 1)
         elif number == signal.SIGTTOU:
-            self._want(self._wanted - 1)
-
-    def _want(self, count: int) -> None:
-        self._wanted = min(max(count, 1), _SLOTS // 2)
-        error_log.info("workers wanted: %d", self._wanted)
-
-    def _end(self, number: signal.Signals) -> None:
-        now = time.monotonic()
-        at_once = number == signal.SIGQUIT or self._ends
-        self._ended_by = self._ended_by or number
-        graceful = self._generation.config.graceful_timeout
-        self._notifier.stopping()
-        if at_once:
-            error_log.info("%s: closing everything at once", number.name)
-        else:
-            error_log.info(
-                "%s: workers finish what they do, for at most %g s; a second signal ends them",
-                number.name,
-                graceful,
-            )
-        for worker in self._alive():
-            if worker.state is State.starting:  # it has no handlers yet, and would dump core
-                worker.kill(signal.SIGKILL)
-            elif at_once:
-                worker.kill(signal.SIGQUIT, now + _KILL_MARGIN)
-            elif worker.state is State.ready:
-                worker.retire(now + graceful + _RETIRE_MARGIN)
+            self._rules.want(self._rules.wanted - 1)
 
     # ---- generations
 
@@ -224,81 +174,30 @@ class Supervisor:
         try:
             program = self._read()
             _check(program.config)
-            fresh = Generation(self._generation.number + 1, program, self._sockets)
+            fresh = Generation(self._generations + 1, program, self._sockets)
         except (ConfigError, TargetError, UsageError, OSError) as error:
             error_log.error("the reload failed, the workers go on as they are: %s", error)
-            self._notifier.ready("the last reload failed")
+            self.reload_failed()
             return
-        if self._generation.proven:
-            self._previous = self._generation
-        if program.config.workers != self._generation.config.workers:
-            self._wanted = worker_count(program.config)
-        self._generation = fresh
-        self._waits_for_change = False
-        self._backoff.reset()
-
-    def _generation_failed(self) -> None:
-        """The application of the newest generation does not start."""
-        if self._previous is not None:
-            error_log.error("the reload failed, the workers go on as they are")
-            self._notifier.ready("the last reload failed")
-            self._generation, self._previous = self._previous, None
-        elif self._generation.config.reload:
-            error_log.error("waiting for a change")
-            self._waits_for_change = True
-        else:
-            self._failed = True
-            self._end(signal.SIGQUIT)
+        self._generations = fresh.number
+        same = program.config.workers == self._rules.generation.config.workers
+        self._rules.reload(fresh, None if same else worker_count(program.config))
 
     def _drop_old_generations(self) -> None:
-        used = {worker.generation for worker in self._workers} | {self._generation}
-        if self._previous is not None:
-            used.add(self._previous)
+        used = self._rules.generations
         for generation in set(self._templates) - used:
             self._release(self._templates.pop(generation))
         self._sockets.keep([generation.config for generation in used])
 
-    # ---- what is missing, what is too much
+    # ---- the rules' hands
 
-    def _keep_up(self) -> None:
-        if self._ends:
-            return
-        for worker in self._alive(State.starting):
-            if worker.generation is not self._generation:
-                worker.kill(signal.SIGKILL)
-        present = [
-            worker
-            for worker in self._alive(State.starting, State.ready)
-            if worker.generation is self._generation and not worker.expires
-        ]
-        missing = self._wanted - len(present)
-        if missing > 0 and not self._waits_for_change and time.monotonic() >= self._backoff.until:
-            for _ in range(min(missing, self._may_start())):
-                if not self._start_worker():
-                    break
-        serving = self._alive(State.ready)
-        surplus = len(serving) - self._wanted
-        if surplus > 0:
-            for worker in sorted(serving, key=self._keeps_longest)[:surplus]:
-                self._retire(worker)
-        self._drop_old_generations()
-
-    def _may_start(self) -> int:
-        """During a reload one at a time: the old ones serve meanwhile, and have the machine."""
-        old = [w for w in self._alive(State.ready) if w.generation is not self._generation]
-        return 1 - len(self._alive(State.starting)) if old else _SLOTS
-
-    def _keeps_longest(self, worker: Worker) -> tuple[int, bool, int]:
-        return worker.generation.number, not worker.expires, -worker.number
-
-    def _start_worker(self) -> bool:
-        """False: not now."""
-        generation = self._generation
+    def start_worker(self, generation: Generation) -> Worker | None:
         template = self._template_of(generation) if generation.config.preload else None
         if generation.config.preload and template is None:
-            return False  # it has to load the application first
+            return None  # it has to load the application first
         number = self._free_slot()
         reader, writer = os.pipe()
+        os.set_blocking(reader, False)
         post = Post(number, writer, self._lifeline_reader, self._scoreboard)
 
         def forget() -> None:
@@ -311,30 +210,38 @@ class Supervisor:
             else:
                 process = fork(lambda: serve(post, generation), forget)
         except (OSError, SpawnError) as error:
-            wait = self._backoff.failed(time.monotonic(), 0, could_start=False)
-            error_log.error("cannot start a worker, next try in %.1f s: %s", wait, error)
             os.close(reader)
             os.close(writer)
-            return False
+            if isinstance(error, TemplateLostError) and template is not None:
+                self._release(template)
+            raise SpawnError(str(error)) from error
         os.close(writer)  # not in a `finally`, which a child would pass too
         worker = Worker(number, process, generation, template, reader, time.monotonic())
-        self._workers.append(worker)
         self._selector.register(reader, selectors.EVENT_READ, lambda: self._hear(worker))
-        if template is not None:
-            self._take_in(generation, template.take_pending())
-        return True
+        return worker
 
     def _free_slot(self) -> int:
-        taken = {worker.number for worker in self._workers}
+        taken = {worker.number for worker in self._rules.workers}
         number = next(number for number in range(1, _SLOTS) if number not in taken)
         self._scoreboard.clear(number)
         return number
 
-    def _retire(self, worker: Worker) -> None:
-        if worker.expires:
-            error_log.info("%s is replaced: %s", worker, worker.expires)
-        graceful = worker.generation.config.graceful_timeout
-        worker.retire(time.monotonic() + graceful + _RETIRE_MARGIN)
+    def serving(self, generation: Generation) -> None:
+        self._notifier.ready(f"serving by {self._rules.wanted} workers")
+        error_log.info(
+            "listening on %s (engine %s, %d workers of %d threads, pid %d)",
+            ", ".join(generation.urls),
+            choose_engine(generation.config),
+            self._rules.wanted,
+            generation.config.threads,
+            os.getpid(),
+        )
+
+    def reload_failed(self) -> None:
+        self._notifier.ready("the last reload failed")
+
+    def stopping(self) -> None:
+        self._notifier.stopping()
 
     # ---- templates
 
@@ -374,43 +281,25 @@ class Supervisor:
             self._selector.unregister(template)
             template.close()
 
-    # ---- what becomes of workers
+    # ---- what becomes of processes
 
     def _hear(self, worker: Worker) -> None:
-        if worker.state is State.gone:
-            return  # it went in the same turn
-        data = os.read(worker.status, 64)
-        if not data:
+        if worker.state is State.gone or worker.is_silent:
+            return  # since the same turn
+        with suppress(BlockingIOError):
+            if data := os.read(worker.status, 64):
+                self._rules.heard(worker, data, time.monotonic())
+                return
             self._selector.unregister(worker.status)
             worker.is_silent = True
             if worker.template is not None and worker.template.is_gone:
                 self._worker_ended(worker, None)  # nobody is left who could say how
-            return
-        if LIMIT in data and not worker.expires:
-            worker.expires = f"it has taken {worker.generation.config.max_requests} requests"
-        if worker.state is State.starting:
-            worker.became_ready(time.monotonic())
-            self._worker_is_ready(worker)
-
-    def _worker_is_ready(self, worker: Worker) -> None:
-        error_log.info("%s is ready", worker)
-        generation = worker.generation
-        if generation.proven:
-            return
-        generation.proven = True
-        self._previous = None
-        self._notifier.ready(f"serving by {self._wanted} workers")
-        error_log.info(
-            "listening on %s (engine %s, %d workers of %d threads, pid %d)",
-            ", ".join(generation.urls),
-            choose_engine(generation.config),
-            self._wanted,
-            generation.config.threads,
-            os.getpid(),
-        )
 
     def _process_ended(self, process: int, status: int) -> None:
-        for worker in self._workers:
+        # First what has been said: it or another one may have served before.
+        for worker in list(self._rules.workers):
+            self._hear(worker)
+        for worker in self._rules.workers:
             if worker.process == process:
                 self._worker_ended(worker, status)
                 return
@@ -425,51 +314,26 @@ class Supervisor:
     def _template_ended(self, generation: Generation, status: int) -> None:
         template = self._templates.pop(generation)
         self._release(template)
-        for worker in self._alive():
+        for worker in list(self._rules.workers):
             if worker.template is template and worker.is_silent:
                 self._worker_ended(worker, None)
-        if self._ends:
-            return
-        if status != _BOOT_FAILED_STATUS:
-            what = describe_exit(status, self._memory_kills.have_grown())
-            error_log.error("what has loaded the application %s", what)
-        if generation is self._generation and not generation.proven:
-            self._generation_failed()
-        else:
-            started = status != _BOOT_FAILED_STATUS
-            self._backoff.failed(time.monotonic(), 0, could_start=started)
+        self._rules.template_ended(generation, self._exit(status), time.monotonic())
 
     def _worker_ended(self, worker: Worker, status: int | None) -> None:
-        now = time.monotonic()
-        with suppress(KeyError):
+        if not worker.is_silent:
             self._selector.unregister(worker.status)
         os.close(worker.status)
-        self._workers.remove(worker)
-        before, served = worker.state, worker.served(now)
-        worker.advance(Event.exit)
-        if before in (State.retiring, State.killed) or self._ends:
-            error_log.info("%s has ended", worker)
-            return
-        if status != _BOOT_FAILED_STATUS:
-            what = describe_exit(status, self._memory_kills.have_grown())
-            error_log.error("%s %s", worker, what)
-        if worker.generation is self._generation and not worker.generation.proven:
-            self._generation_failed()
-            return
-        wait = self._backoff.failed(now, served, could_start=status != _BOOT_FAILED_STATUS)
-        if wait:
-            error_log.error("the next worker is started in %.1f s", wait)
+        self._rules.worker_ended(worker, self._exit(status), time.monotonic())
+
+    def _exit(self, status: int | None) -> Exit:
+        return Exit.of(status, self._memory_kills.have_grown())
 
     def _look_at_workers(self) -> None:
-        now = time.monotonic()
-        for worker in self._alive():
-            if worker.state in (State.retiring, State.killed) and now >= worker.deadline:
-                error_log.warning("%s has not ended in time: it is killed", worker)
-                worker.kill(signal.SIGKILL)
-            elif worker.state is State.ready:
+        for worker in list(self._rules.workers):
+            if worker.state is State.ready:
                 self._look_at(worker)
         for process, deadline in self._leaving.items():
-            if now >= deadline:
+            if time.monotonic() >= deadline:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
@@ -485,10 +349,7 @@ class Supervisor:
         silent = time.monotonic_ns() - scores["heartbeat_ns"]
         stuck = max(scores["stalled_ns"], silent) / 1e9
         if config.worker_timeout and stuck >= config.worker_timeout:
-            error_log.error(
-                "%s has been stuck for %.1f s: it is killed, and shows its stacks", worker, stuck
-            )
-            worker.kill(signal.SIGABRT, time.monotonic() + _STACKS_TIME)
+            self._rules.stuck(worker, stuck, time.monotonic())
 
 
 def _check(config: Config) -> None:

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import selectors
-import signal
-import socket
 from typing import TYPE_CHECKING, Any
 
-from ..configuration.arguments import print_error
 from ..loader import LOAD_ERRORS, explain
-from .child import BOOT_FAILED, Post, serve
+from ..originals import os, selectors, signal, socket
+from ..output import print_error
+from ..threads import non_daemon_threads
+from .child import Post, serve
 from .forking import fork
-from .process_exit import ProcessExit, non_daemon_threads
+from .process_exit import ProcessExit
+from .worker import BOOT_FAILED, SpawnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,8 +35,8 @@ _MESSAGE_SIZE = 1 << 16
 _ANSWER_TIMEOUT = 30.0
 
 
-class SpawnError(Exception):
-    """No further process could be started; one line."""
+class TemplateLostError(SpawnError):
+    """It is gone, or does not answer: a worker that it forks later has nobody to report to."""
 
 
 class Template:
@@ -72,7 +71,10 @@ class Template:
         return self._control.fileno()
 
     def spawn(self, post: Post) -> int:
-        """Has it fork a worker; its process id. Raises SpawnError."""
+        """Has it fork a worker; its process id.
+
+        Raises SpawnError, and TemplateLostError if it can no longer be told what it answers.
+        """
         request = json.dumps({"spawn": post.number}).encode() + b"\n"
         try:
             socket.send_fds(self._control, [request], [post.status])
@@ -85,7 +87,7 @@ class Template:
                         raise SpawnError(os.strerror(answer["failed"]))
                     return answer["spawned"]
         except (OSError, EOFError) as error:
-            raise SpawnError(
+            raise TemplateLostError(
                 f"the process that has loaded the application is gone: {error}"
             ) from None
 
@@ -124,7 +126,9 @@ class _Template:
         self._wake_reader, self._wake_writer = socket.socketpair()
 
     def run(self) -> int:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when its supervisor lets it go
+        # It ends when its supervisor lets it go. Not SIG_IGN, which programs would inherit that
+        # the application starts while it is loaded.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         try:
             self._generation.identity.assume()
             app = self._generation.load()

@@ -7,14 +7,13 @@ imported leaves the old workers serving until it is mended.
 
 from __future__ import annotations
 
-import os
-import signal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..configuration.config import ConfigError
 from ..logs import error_log
+from ..originals import os, signal
 
 if TYPE_CHECKING:
     from ..configuration.config import Config

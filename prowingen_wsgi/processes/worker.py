@@ -1,22 +1,26 @@
 r"""What the supervisor knows of one worker.
 
+        .-------------retire----------------.
+        |                                   v
     starting --ready--> ready --retire--> retiring
-        |                 |                  |
-        |                kill               kill
-        |                 v                  v
-        +-----kill------> killed <----------'
+        |                 |                 |
+        |                kill              kill
+        |                 v                 v
+        '-----kill------> killed <----------'
     any --exit--> gone
 
-`retiring` has been told to finish its requests, `killed` to go at once.
+`retiring` has been told to finish its requests, `killed` to go at once. A worker may serve before
+it is heard to be ready, so `starting` does not say that it has no requests.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from ..originals import os, signal
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -40,6 +44,7 @@ class Event(Enum):
 
 _TRANSITIONS = {
     (State.starting, Event.ready): State.ready,
+    (State.starting, Event.retire): State.retiring,
     (State.starting, Event.kill): State.killed,
     (State.starting, Event.exit): State.gone,
     (State.ready, Event.retire): State.retiring,
@@ -59,6 +64,9 @@ class Worker:
     template: what it was forked from, if not from the supervisor; learns how it ends.
     status: the reading end of the pipe that it reports by.
     expires: why it is to be replaced; empty if it is not.
+    has_handlers: it has said that it serves, and so handles signals; before that, those that it is
+        sent have their default actions.
+    reopens: it is to open its logs anew once it handles signals.
     is_silent: it has closed its end of the pipe, so it is about to end.
     deadline: when it is killed if it is still there; of the monotonic clock.
     """
@@ -79,6 +87,8 @@ class Worker:
         self.status = status
         self.state = State.starting
         self.expires = ""
+        self.has_handlers = False
+        self.reopens = False
         self.is_silent = False
         self.deadline = float("inf")
         self._ready_at = now
@@ -93,11 +103,21 @@ class Worker:
         self.advance(Event.ready)
         self._ready_at = now
 
+    def reopen_logs(self) -> None:
+        self.reopens = not self.has_handlers
+        if self.has_handlers:
+            self.send(signal.SIGUSR1)
+
     def retire(self, deadline: float) -> None:
         """Tells it to finish its requests."""
         self.advance(Event.retire)
         self.deadline = deadline
         self.send(signal.SIGTERM)
+
+    def hurry(self, deadline: float) -> None:
+        """Tells it to close everything at once."""
+        # Without handlers SIGQUIT would dump core; SIGTERM ends it as well.
+        self.kill(signal.SIGQUIT if self.has_handlers else signal.SIGTERM, deadline)
 
     def kill(self, number: signal.Signals, deadline: float = float("inf")) -> None:
         """Ends it at once, by a signal that it might still survive until the deadline."""
@@ -114,17 +134,35 @@ class Worker:
         return 0.0 if self.state is State.starting else now - self._ready_at
 
 
-def describe_exit(status: int | None, out_of_memory: bool) -> str:
-    """How a process ended, in words. `status` is that of waitpid(2), if it is known."""
-    if status is None:
-        return "has ended"
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return f"exited with code {code}"
-    name = signal.Signals(-code).name
-    if -code == signal.SIGKILL:
-        if out_of_memory:
-            return f"was killed by {name}: the kernel ran out of memory"
-        return f"was killed by {name}"
-    dumped = ", core dumped" if os.WCOREDUMP(status) else ""
-    return f"was killed by {name}{dumped}"
+class SpawnError(Exception):
+    """No further process could be started; one line."""
+
+
+BOOT_FAILED = 3
+"""The exit code of a worker that could not start; it has said why."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended.
+
+    words: that say it.
+    could_start: nothing says that it cannot start at all.
+    """
+
+    words: str
+    could_start: bool
+
+    @classmethod
+    def of(cls, status: int | None, out_of_memory: bool) -> Exit:
+        """`status` is that of waitpid(2), if it is known."""
+        if status is None:
+            return cls("has ended", could_start=True)
+        code = os.waitstatus_to_exitcode(status)
+        if code >= 0:
+            return cls(f"exited with code {code}", could_start=code != BOOT_FAILED)
+        name = signal.Signals(-code).name
+        if -code == signal.SIGKILL and out_of_memory:
+            name += ": the kernel ran out of memory"
+        dumped = ", core dumped" if os.WCOREDUMP(status) else ""
+        return cls(f"was killed by {name}{dumped}", could_start=True)

@@ -19,6 +19,12 @@ def hello(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return [b"hello"]
 
 
+def large(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """8 MiB, memory of its own for each answer."""
+    start_response("200 OK", PLAIN)
+    return [BLOCK * 128]
+
+
 def slow(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
     """Two pieces, with as many milliseconds between them as the query says."""
     start_response("200 OK", PLAIN)

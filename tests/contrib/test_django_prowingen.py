@@ -81,6 +81,81 @@ def test_without_wsgi_application_it_is_djangos_default(
     assert "prowingen_wsgi.contrib.django.wsgi:application" in text
 
 
+def test_the_interpreters_options_are_handed_on(
+    project: DjangoProject, engine: str, tmp_path: Path
+) -> None:
+    edit(
+        project.settings.with_name("urls.py"),
+        URLS.replace(
+            "{sys.argv[1:]}", "{sys.flags.optimize} {sys._xoptions} {sys.warnoptions[-1:]}"
+        ),
+    )
+    flags = ["-OO", "-X", "utf8=1", "-X", "int_max_str_digits=0", "-W", "ignore::UserWarning"]
+    command = [sys.executable, *flags, "manage.py", "prowingen", "--bind", "127.0.0.1:0"]
+    with run_command(command, project.folder, PROWINGEN_ENGINE=engine) as server:
+        text = ask(server).body.decode()
+    assert text.split(maxsplit=2)[2] == (
+        "2 {'utf8': '1', 'int_max_str_digits': '0'} ['ignore::UserWarning']"
+    )
+
+
+CALL = """
+import os, sys
+import django
+from django.core.management import call_command
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "site_of_tests.settings"
+django.setup()
+call_command("prowingen", {arguments})
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rows"),
+    [
+        ("threads=3", {"threads": ["3", "--threads"]}),
+        ("'--threads=4', threads=3", {"threads": ["3", "--threads"]}),
+        ("date_header=False", {"date_header": ["off", "--no-date-header"]}),
+        ("date_header=True", {"date_header": ["on", "--date-header"]}),
+        ("max_body='2MiB'", {"max_body": ["2MiB", "--max-body"]}),
+        ("bind=['127.0.0.1:0', ':1']", {"bind": ["127.0.0.1:0,:1", "--bind"]}),
+        ("server_header=''", {"server_header": ['""', "--server-header"]}),
+        ("'--threads=4'", {"threads": ["4", "--threads"]}),
+    ],
+)
+def test_call_command_takes_options_as_keywords(
+    project: DjangoProject, arguments: str, rows: dict[str, list[str]]
+) -> None:
+    run = call(project, f"{arguments}, check=True")
+    shown = {words[0]: words[1:] for words in map(str.split, run.stdout.splitlines()) if words}
+    assert rows.items() <= shown.items(), run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("threads=0", 'CommandError: threads: "0": must be a whole number'),
+        ("thread=3", "Unknown option(s) for prowingen command: thread"),
+    ],
+)
+def test_a_keyword_that_is_wrong_is_said(
+    project: DjangoProject, arguments: str, message: str
+) -> None:
+    assert message in call(project, arguments).stderr
+
+
+def call(project: DjangoProject, arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", CALL.format(arguments=arguments)],
+        cwd=project.folder,
+        env=os.environ.copy(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
 def test_check_shows_the_options(project: DjangoProject) -> None:
     shown = project.manage("prowingen", "--check", "--threads", "3")
     assert [line.split() for line in shown.splitlines() if line.startswith("threads ")] == [

@@ -266,3 +266,18 @@ def test_checks_and_migrations_are_looked_at(project: DjangoProject) -> None:
     project.change_settings("'django.contrib.auth.middleware.AuthenticationMiddleware',", "")
     with project.run("runserver", "0", "--noreload", ready="SystemCheckError") as server:
         assert server.wait() == 1
+
+
+@pytest.mark.parametrize("flags", [["--noreload"], []], ids=["alone", "reloader"])
+def test_a_project_that_patches_is_served(
+    project: DjangoProject, engine: str, flags: list[str]
+) -> None:
+    """At the start of manage.py: in the settings, gevent waits for their own import for ever."""
+    manage = project.folder / "manage.py"
+    program = manage.read_text().partition("\n")[2]
+    edit(manage, f"from gevent import monkey\nmonkey.patch_all()\n{program}")
+    with project.run("runserver", "0", *flags, PROWINGEN_ENGINE=engine) as server:
+        ask_until(server, b"one")
+        server.signal(signal.SIGTERM)
+        server.wait()
+    assert "Traceback" not in server.log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
 from textwrap import dedent
 from typing import TYPE_CHECKING, Protocol
@@ -306,3 +307,71 @@ def test_the_debugger_comes_without_debug_mode_and_debug_mode_without_it(run: Ru
         response = ask(server, "/fail")
         assert response.status == 500
         assert b"Werkzeug" not in response.body
+
+
+# ---- processes of the application's
+
+
+FORKING_APP = """
+    import os, subprocess, time
+    from flask import Flask
+
+    app = Flask(__name__)
+
+    @app.get("/comes_back")
+    def comes_back():
+        return str(os.fork())
+
+    @app.get("/lives_on")
+    def lives_on():
+        child = os.fork()
+        if child == 0:
+            for stream in (1, 2):
+                os.dup2(0, stream)
+            time.sleep(60)
+            os._exit(0)
+        return str(child)
+
+    @app.get("/executes")
+    def executes():
+        listing = ["ls", "-l", "/proc/self/fd"]
+        found = subprocess.run(listing, close_fds=False, capture_output=True, check=True)
+        return str(found.stdout.count(b"socket:"))
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--reload"]])
+def test_a_forked_child_ends_or_keeps_no_address(
+    run: Run, project: Path, arguments: list[str]
+) -> None:
+    edit(project / "app.py", dedent(FORKING_APP))
+    with run(*arguments) as server:
+        assert ask(server, "/executes").body == b"0"
+        assert int(ask(server, "/comes_back").body) != 0
+        server.wait_for_line(r"\[\d+\] WARNING GET /comes_back HTTP/1\.1: a child process .* came")
+        child = int(ask(server, "/lives_on").body)
+        try:
+            server.signal(signal.SIGINT)
+            server.wait()
+            address = server.address
+            assert isinstance(address, tuple)
+            with socket.create_server(address):
+                assert not is_gone(child)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("patch", ["gevent.monkey.patch_all()", "eventlet.monkey_patch()"])
+@pytest.mark.parametrize("flag", ["--reload", "--no-reload"])
+def test_an_application_that_patches_is_served(
+    run: Run, project: Path, patch: str, flag: str
+) -> None:
+    module = patch.rpartition(".")[0]
+    edit(project / "app.py", f"import {module}\n{patch}\n{dedent(APP)}")
+    change(project / "app.py", 'return "one"', 'time.sleep(0.05); return "one"')
+    with run(flag, PYTHONWARNINGS="ignore") as server:
+        assert ask(server).body == b"one"
+        assert ask(server, "/fail").status == 500
+        server.wait_for_line("RuntimeError: as asked for")
+        server.signal(signal.SIGTERM)
+        server.wait()

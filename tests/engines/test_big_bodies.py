@@ -62,7 +62,7 @@ def test_gibibyte_up_with_a_length(engine: str) -> None:
 
 
 def test_gibibyte_up_in_chunks(engine: str) -> None:
-    with run_server("apps.plain:app", engine) as server:
+    with run_server("apps.plain:app", engine, "--chunked-body", "stream") as server:
         before = warm_up(server)
         with server.connect(timeout=60) as wire:
             upload(wire, b"Transfer-Encoding: chunked", b"%x\r\n" % len(PIECE), b"\r\n")

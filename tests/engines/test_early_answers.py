@@ -61,7 +61,7 @@ def test_bad_chunk_cuts_the_answer_that_has_begun(
     def app(environ: Environ, start_response: StartResponse) -> Any:
         return (bad if environ["REQUEST_METHOD"] == "POST" else hello)(environ, start_response)
 
-    site = serve(app, io_threads=1)
+    site = serve(app, io_threads=1, chunked_body="stream")
     with site.connect() as wire:
         wire.send(CHUNKED)
         reply = wire.reply("POST")
@@ -99,7 +99,7 @@ def test_bad_chunk_at_any_moment_of_an_answer_is_harmless(
         finally:
             ended.release()
 
-    site = serve(app)
+    site = serve(app, chunked_body="stream")
     for _ in range(100):
         with site.connect() as wire:
             wire.send(CHUNKED)
@@ -120,7 +120,7 @@ def test_bad_chunk_behind_a_whole_answer_that_is_not_read_yet(serve: ServeFixtur
         start_response("200 OK", PLAIN)
         return body
 
-    site = serve(app, write_high_water=64 << 20)
+    site = serve(app, write_high_water=64 << 20, chunked_body="stream")
     with site.connect(receive_buffer=4096) as wire:
         wire.send(CHUNKED)
         wire.reply().exactly(1)
@@ -147,7 +147,7 @@ def test_bad_chunk_before_the_answer_is_refused_whatever_the_app_does_then(
         start_response("200 OK", PLAIN)
         return [b"too late"]
 
-    site = serve(app, threads=2)
+    site = serve(app, threads=2, chunked_body="stream")
     with site.connect() as wire:
         wire.send(CHUNKED)
         reply = wire.reply("POST")
@@ -177,7 +177,7 @@ def test_no_continue_after_the_head_of_the_answer(serve: ServeFixture, framing: 
         yield read[0]
 
     body = b"hello" if "Length" in framing else b"5\r\nhello\r\n0\r\n\r\n"
-    with serve(app).connect() as wire:
+    with serve(app, chunked_body="stream").connect() as wire:
         wire.send(EXPECTING + framing.encode() + b"\r\n\r\n")
         reply = wire.reply("POST")
         reply.exactly(14)
@@ -196,7 +196,7 @@ def test_continue_never_follows_the_head_however_close_they_are(serve: ServeFixt
         yield b"at once, "
         yield environ["wsgi.input"].read()
 
-    site = serve(app)
+    site = serve(app, chunked_body="stream")
     for _ in range(200):
         with site.connect() as wire:
             wire.send(EXPECTING + b"Content-Length: 5\r\n\r\n")

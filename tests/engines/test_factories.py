@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import zipfile
+from contextlib import ExitStack, suppress
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import prowingen_wsgi
 import pytest
-from prowingen_wsgi.configuration.config import ConfigError
+from prowingen_wsgi.configuration.config import Config, ConfigError
 from prowingen_wsgi.factories.selection import (
     LISTENS_ON_DESCRIPTORS,
     VARIABLE,
@@ -26,9 +27,12 @@ from prowingen_wsgi.factories.selection import (
     parse_url,
 )
 from prowingen_wsgi.factories.wsgi import WsgiFactory
+from prowingen_wsgi.listeners import open_listeners
+from prowingen_wsgi.server import Server
 
 from harness import proxyhead
-from harness.apps import Echo, hello
+from harness.apps import Echo, answering, hello
+from harness.certificates import client_context, server_files
 from harness.site import address_of
 from harness.wire import Wire
 
@@ -90,6 +94,64 @@ def test_each_address_has_paths_of_its_own(engine: str, tmp_path: Path) -> None:
         assert ask(started, "/b%C3%A9", at=0).status == 404
         assert seen(started, "/b%C3%A9/x", at=1) == ("/b\xc3\xa9", "/x")
         assert seen(started, "/x", at=2) == ("", "/x")
+
+
+@pytest.fixture
+def common_port() -> int:
+    """A port that is free on two addresses of this machine."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port: int = first.getsockname()[1]
+            with suppress(OSError), socket.create_server(("127.0.0.2", port)):
+                return port
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_addresses_of_one_port_have_paths_of_their_own(
+    engine: str, tls: bool, common_port: int
+) -> None:
+    options: dict[str, Any] = vars(server_files()) if tls else {}
+    scheme, context = ("https", client_context()) if tls else ("http", None)
+    urls = [f"{scheme}://127.0.0.{n}:{common_port}/{path}" for n, path in ((1, "a"), (2, "b"))]
+    with prowingen_wsgi.start(Echo(), *urls, engine=engine, **options) as started:
+        for at, path, other in ((0, "a", "b"), (1, "b", "a")):
+            with Wire(address_of(started.addresses[at]), tls=context) as wire:
+                assert wire.ask(f"/{other}/x").status == 404
+                environ = json.loads(wire.ask(f"/{path}/x", "Connection: close").body)["environ"]
+            assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (f"/{path}", "/x")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="IPv6 is needed")
+def test_an_address_beside_every_other_of_its_port_has_an_application_of_its_own(
+    engine: str,
+) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        every = stack.enter_context(
+            socket.create_server(("::", one.getsockname()[1]), family=socket.AF_INET6)
+        )
+        addresses = [f"fd://{each.fileno()}" for each in (one, every)]
+        server = Server(
+            hello,
+            Config(engine=engine),
+            listeners=open_listeners(addresses, 16),
+            apps=[answering([b"one"]), answering([b"every"])],
+        )
+        stack.enter_context(server)
+        for host, body in (("127.0.0.1", b"one"), ("::1", b"every")):
+            with Wire((host, one.getsockname()[1])) as wire:
+                assert wire.ask("/", "Connection: close").body == body
+
+
+def test_a_path_is_mounted_by_the_listener_whatever_port_a_proxy_tells(engine: str) -> None:
+    proxy: dict[str, Any] = {"proxy_protocol": True, "proxy_allow_ips": ["127.0.0.1"]}
+    urls = [f"{LOCAL}/a", "http://127.0.0.2:0/b"]
+    with prowingen_wsgi.start(Echo(), *urls, engine=engine, **proxy) as started:
+        for at, path in enumerate("ab"):
+            with Wire(address_of(started.addresses[at])) as wire:
+                wire.send(proxyhead.v1(at=443))
+                environ = proxyhead.environ_of(wire.ask(f"/{path}/x", "Connection: close"))
+            assert (environ["SERVER_PORT"], environ["SCRIPT_NAME"]) == ("443", f"/{path}")
 
 
 @pytest.mark.parametrize(("path", "target"), [("", "/x"), ("/api", "/api/x")])

@@ -267,6 +267,17 @@ def test_a_host_overrides_an_absolute_target(behind: Site) -> None:
         ("app", "/x", "", "/x"),
         ("/a b", "/x", "", "/x"),
         ("http://evil.example/", "/x", "", "/x"),
+        # Judged by what they become.
+        ("/%2fevil.example", "/x", "", "/x"),
+        ("/%5cevil.example", "/x", "", "/x"),
+        ("/%09/evil.example", "/x", "", "/x"),
+        ("/%0d%0aX: y", "/x", "", "/x"),
+        ("/%0d%0aX", "/x", "", "/x"),
+        ("/a%00b", "/x", "", "/x"),
+        ("/a%3fb", "/x", "", "/x"),
+        ("/a%7fb", "/x", "", "/x"),
+        ("/a%2f", "/a/x", "/a", "/x"),
+        ("/a%20b", "/a%20b/x", "/a b", "/x"),
     ],
 )
 def test_the_prefix_is_the_script_name(
@@ -275,6 +286,18 @@ def test_the_prefix_is_the_script_name(
     environ = seen(behind, f"X-Forwarded-Prefix: {prefix}", target=target)
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script_name, path)
     assert environ["REQUEST_URI"] == target
+
+
+@pytest.mark.parametrize(
+    "host", ["a%2fb.example", "a%40b.example", "a%5cb", "a%00b", "a%0d%0ab", "a%20b", "a%3a80"]
+)
+def test_a_host_that_would_end_early_once_decoded_is_none(behind: Site, host: str) -> None:
+    assert seen(behind, f"X-Forwarded-Host: {host}")["HTTP_HOST"] == "test"
+
+
+def test_a_hosts_port_is_plain(behind: Site) -> None:
+    environ = seen(behind, "X-Forwarded-Host: a.example:08443")
+    assert environ["SERVER_PORT"] == "8443"
 
 
 # ---- Forwarded

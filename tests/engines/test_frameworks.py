@@ -94,10 +94,8 @@ def test_requests_uploads_a_file_of_5_mib(session: requests.Session, site: Site)
     expect_upload(session.post(url, data={"note": "naïve"}, files=files, timeout=20).json())
 
 
-def test_httpx_uploads_in_chunks(http: httpx.Client, framework: str) -> None:
+def test_httpx_uploads_in_chunks(http: httpx.Client) -> None:
     """A generator has no length, so that the client must use the chunked coding."""
-    if framework == "django":
-        pytest.skip("Django reads only as far as Content-Length says")
 
     def pieces() -> Iterator[bytes]:
         yield b'{"n"'
@@ -211,6 +209,22 @@ def test_curl_uploads_a_form_after_100_continue(site: Site, tmp_path: Path) -> N
         f"file=@{file}",
         f"{site.url}/upload",
     )
+    expect_upload(json.loads(answer))
+
+
+@needs_curl
+def test_curl_sends_a_form_in_chunks(site: Site) -> None:
+    """As a proxy does that passes a form on while it comes (django/django#21638)."""
+    answer = curl("--header", "Transfer-Encoding: chunked", "--data", "a=1", f"{site.url}/echo")
+    assert json.loads(answer)["form"] == {"a": "1"}
+
+
+@needs_curl
+def test_curl_uploads_a_file_in_chunks(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "data.bin"
+    file.write_bytes(UPLOAD)
+    form = ["--form", "note=naïve", "--form", f"file=@{file}"]
+    answer = curl("--header", "Transfer-Encoding: chunked", *form, f"{site.url}/upload")
     expect_upload(json.loads(answer))
 
 

@@ -108,7 +108,7 @@ def test_expected_body_is_not_due_before_it_is_asked_for(serve: ServeFixture) ->
 @pytest.mark.no_tls("two threads use one connection, which OpenSSL forbids")
 def test_early_answer_reaches_a_client_that_goes_on_sending(serve: ServeFixture) -> None:
     """Beyond what is thrown away before the connection ends: the answer is whole all the same."""
-    site = serve(answering([b"x" * 300_000]), drain_limit=MIB, body_buffer=1)
+    site = serve(answering([b"x" * 300_000]), drain_limit=MIB, body_buffer=1, chunked_body="stream")
     chunk = b"1000\r\n" + bytes(4096) + b"\r\n"
     for _ in range(5):
         with site.connect() as wire:
@@ -120,7 +120,8 @@ def test_early_answer_reaches_a_client_that_goes_on_sending(serve: ServeFixture)
 
 
 def test_malformed_rest_of_an_answered_request_ends_the_connection(serve: ServeFixture) -> None:
-    with serve(hello, body_buffer=1, body_timeout=60).connect() as wire:
+    options = {"body_buffer": 1, "body_timeout": 60, "chunked_body": "stream"}
+    with serve(hello, **options).connect() as wire:
         wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
         assert wire.response().body == b"hello"
         wire.send(b"ZZ\r\n")
@@ -176,7 +177,7 @@ def test_refused_stream_is_over_although_its_body_is_not(serve: ServeFixture) ->
 @http2
 def test_answered_stream_is_over_although_its_body_is_not(serve: ServeFixture) -> None:
     """It was answered whole, so that the reset is none to worry about (RFC 9113 section 8.1)."""
-    site = serve(answering([b"x" * 200_000]), http="2", body_buffer=1)
+    site = serve(answering([b"x" * 200_000]), http="2", body_buffer=1, chunked_body="stream")
     with H2Wire(site) as wire:
         stream = wire.start("POST", "/", end=False)
         wire.send(stream, b"some")
@@ -199,7 +200,13 @@ def test_paused_upload_leaves_room_for_the_others(serve: ServeFixture) -> None:
         start_response("200 OK", [])
         return [b"%d" % size]
 
-    site = serve(Routes(hold=hold, reading=reading), http="2", threads=4, body_buffer=1000)
+    site = serve(
+        Routes(hold=hold, reading=reading),
+        http="2",
+        threads=4,
+        body_buffer=1000,
+        chunked_body="stream",
+    )
     with H2Wire(site) as wire:
         held = wire.start("POST", "/hold", end=False)
         wire.send(held, bytes(60_000))
@@ -212,7 +219,7 @@ def test_paused_upload_leaves_room_for_the_others(serve: ServeFixture) -> None:
 
 @http2
 def test_stream_that_finds_the_queue_full_while_it_is_paused(engine: str) -> None:
-    limits = ("--http", "2", "--body-buffer", "1")
+    limits = ("--http", "2", "--body-buffer", "1", "--chunked-body", "stream")
     with run_server(APP, engine, *FULL_QUEUE, *limits) as server, H2Wire(server) as wire:
         slow = [wire.start("GET", "/slow?1500")]
         while not wire.responses[slow[0]].body:

@@ -38,6 +38,43 @@ def test_ipv6_address(serve: ServeFixture) -> None:
     assert environ["SERVER_PORT"] == str(site.port)
 
 
+@needs_ipv6
+@pytest.mark.no_tls("it connects by itself")
+@pytest.mark.parametrize("bind", ["[::]:0", "[0:0::0]:0", ":0"])
+def test_every_ipv6_address_is_every_ipv4_address_too(serve: ServeFixture, bind: str) -> None:
+    site = serve(Echo(), bind=bind)
+    for host in ("127.0.0.1", "::1"):
+        with Wire((host, site.port)) as wire:
+            environ = json.loads(wire.ask().body)["environ"]
+            assert environ["REMOTE_ADDR"] == host
+            assert environ["SERVER_PORT"] == str(site.port)
+
+
+@needs_ipv6
+@pytest.mark.no_tls("it connects by itself")
+def test_every_ipv6_address_can_be_had_alone(serve: ServeFixture) -> None:
+    site = serve(hello, bind="[::]:0", ipv6_only=True)
+    with Wire(("::1", site.port)) as wire:
+        assert wire.ask().body == b"hello"
+    with pytest.raises(ConnectionRefusedError):
+        Wire(("127.0.0.1", site.port))
+
+
+@needs_ipv6
+@pytest.mark.no_tls("it connects by itself")
+@pytest.mark.parametrize("four", ["0.0.0.0", "127.0.0.1"])
+def test_both_families_may_be_named_beside_each_other(serve: ServeFixture, four: str) -> None:
+    with socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True) as probe:
+        port = probe.getsockname()[1]
+    for bind in ([f"{four}:{port}", f"[::]:{port}"], [f"[::]:{port}", f"{four}:{port}"]):
+        site = serve(hello, bind=bind)
+        assert len(site.server.addresses) == 2
+        for host in ("127.0.0.1", "::1"):
+            with Wire((host, port)) as wire:
+                assert wire.ask().body == b"hello"
+        site.server.stop()
+
+
 def test_unix_socket(serve: ServeFixture, tmp_path: Path) -> None:
     path = tmp_path / "server.sock"
     site = serve(Echo(), bind=f"unix:{path}")

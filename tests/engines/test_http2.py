@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -78,7 +79,7 @@ def test_environ_is_the_one_of_http1(serve_http2: ServeFixture) -> None:
     assert environ["HTTP_X_THING"] == "1"
     assert environ["wsgi.url_scheme"] == urlsplit(site.url).scheme
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
-    assert "CONTENT_LENGTH" not in environ
+    assert environ["CONTENT_LENGTH"] == "9"
 
 
 def test_answer_has_the_fields_of_http1(serve_http2: ServeFixture) -> None:
@@ -145,7 +146,7 @@ def test_body_is_streamed_to_an_app_that_reads(serve_http2: ServeFixture) -> Non
         pieces.append(environ["wsgi.input"].read())
         return hello(environ, start_response)
 
-    with H2Wire(serve_http2(app, body_buffer=1)) as wire:
+    with H2Wire(serve_http2(app, body_buffer=1, chunked_body="stream")) as wire:
         stream = wire.start("POST", "/", end=False)
         wire.send(stream, b"first")
         gate.wait_entered()
@@ -177,7 +178,7 @@ def test_expected_continue_comes_when_the_app_reads(serve_http2: ServeFixture) -
         ("GET", "/", [("expect", "miracles")], 417),
         ("G" * 40, "/", [], 501),
         ("GET", "/" + "a" * 9000, [], 414),
-        ("GET", "/", [("x", "a" * 20_000)], 431),
+        ("GET", "/", [("x", "a" * 70_000)], 431),
         ("POST", "/", [("content-length", "2000")], 413),
     ],
 )
@@ -308,3 +309,63 @@ def test_curl_speaks_it(serve_http2: ServeFixture) -> None:
     seen = json.loads(curl.communicate(timeout=20)[0])
     assert seen["environ"]["SERVER_PROTOCOL"] == "HTTP/2.0"
     assert seen["body"] == "body"
+
+
+# ---- answers
+
+
+def test_fields_about_a_connection_are_no_part_of_an_answer(serve_http2: ServeFixture) -> None:
+    """A client has to take an answer with one for malformed (RFC 9113 section 8.2.2)."""
+    fields = [
+        ("Connection", "close"),
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Connection", "keep-alive"),
+        ("Transfer-Encoding", "chunked"),
+        ("Upgrade", "websocket"),
+    ]
+    site = serve_http2(answering([b"x"], "426 Upgrade Required", fields))
+    with H2Wire(site) as wire:
+        for _ in range(2):
+            answer = wire.ask("/")
+            assert (answer.status, bytes(answer.body)) == (426, b"x")
+            assert [answer.get(name.lower()) for name, _ in fields] == [None] * len(fields)
+
+
+def test_head_of_a_stream_states_no_length(serve_http2: ServeFixture) -> None:
+    def streamed(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", PLAIN)
+        yield from [b"x" * 10] * 3
+
+    with H2Wire(serve_http2(streamed)) as wire:
+        answer = wire.ask("/", "HEAD")
+        assert (answer.status, answer.get("content-length")) == (200, None)
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_empty_pieces_end_with_the_client_or_its_stream(
+    serve_http2: ServeFixture, leave: str
+) -> None:
+    gate = Gate()
+
+    def pieces() -> Iterator[bytes]:
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            yield b""
+            time.sleep(0.02)
+
+    body = Closable(pieces())
+
+    def app(environ: Environ, start_response: StartResponse) -> Closable:
+        start_response("200 OK", PLAIN)
+        gate.entered.set()
+        return body
+
+    with H2Wire(serve_http2(app)) as wire:
+        stream = wire.start("GET", "/")
+        gate.wait_entered()
+        if leave == "reset":
+            wire.h2.reset_stream(stream)
+            wire.flush()
+        else:
+            wire.socket.close()
+        body.expect_closed_once(5)

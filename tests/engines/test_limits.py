@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,24 @@ def test_length_limit_is_kept(
         assert response.status == status
         assert response.closes
         wire.expect_closed()
+
+
+@pytest.mark.parametrize("options", [{}, {"max_header_bytes": 200_000}], ids=["default", "more"])
+def test_one_field_may_be_as_long_as_the_section(
+    serve: ServeFixture, options: dict[str, int]
+) -> None:
+    """A ticket of SPNEGO or an assertion of SAML takes 20 KiB and more."""
+    site = serve(Echo(), **options)
+    section = options.get("max_header_bytes", 64 * 1024)
+    room = section - len("Host: a\r\nAuthorization: \r\n")
+    with site.connect() as wire:
+        for size in (20 * 1024, room):
+            ticket = "x" * size
+            wire.send(GET + f"Authorization: {ticket}\r\n\r\n".encode())
+            environ = json.loads(wire.response().body)["environ"]
+            assert environ["HTTP_AUTHORIZATION"] == ticket
+        wire.send(GET + b"Authorization: %s\r\n\r\n" % (b"x" * (room + 1)))
+        assert wire.response().status == 431
 
 
 def test_field_count_is_limited(serve: ServeFixture) -> None:

@@ -17,35 +17,15 @@ from harness.apps import Gate
 from harness.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from prowingen_wsgi import Request, Response
 
     from harness.logwatch import LogWatch
-
-    Handler = Callable[[Request, Response], Any]
-    ListenFixture = Callable[..., Site]
+    from harness.site import ListenFixture
 
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-@pytest.fixture
-def listen(engine: str) -> Iterator[ListenFixture]:
-    """Starts raw listeners that stop when the test ends."""
-    started: list[Site] = []
-
-    def start(handler: Handler, **options: object) -> Site:
-        server = prowingen_wsgi.create_server(handler, engine=engine, **options)
-        server.add_address("127.0.0.1", 0)
-        server.start()
-        started.append(Site(server))
-        return started[-1]
-
-    yield start
-    for site in started:
-        site.close_wires()
-        site.server.stop(graceful=1)
 
 
 # ---- the request
@@ -222,7 +202,7 @@ def test_status_reason_and_headers_are_what_was_set(listen: ListenFixture) -> No
     [
         (lambda r: r.headers.add("A b", "x"), 'header name "A b" is not a token'),
         (lambda r: r.headers.add("A", "x\r\nB: y"), 'the value of header "A" has a control'),
-        (lambda r: r.headers.add("Connection", "close"), "only the server may set it"),
+        (lambda r: r.headers.add("Transfer-Encoding", "gzip"), "only the server can apply"),
         (lambda r: r.headers.add("Content-Length", "-1"), 'Content-Length "-1" is not a decimal'),
         (lambda r: r.headers.add("A", "\u20ac"), "not in latin-1"),
         (lambda r: setattr(r, "status_code", 101), "101: must be 200 to 999"),
@@ -388,7 +368,7 @@ def test_a_later_answer_can_read_and_stream(listen: ListenFixture) -> None:
         response.defer()
         threading.Thread(target=later, args=(request, response)).start()
 
-    site = listen(handler, body_buffer=0)
+    site = listen(handler, body_buffer=0, chunked_body="stream")
     with site.connect() as wire:
         wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         wire.send(b"4\r\none\n\r\n")
@@ -517,6 +497,8 @@ def test_addresses_are_checked_and_added_before_the_start(engine: str, tmp_path:
         server.add_address("127.0.0.1", 70000)
     with pytest.raises(ValueError, match="bind"):
         server.add_address("no such host!", 1)
+    with pytest.raises(ValueError, match="must be 0–65535"):
+        server.add_address("unix", -1)
     server.add_address("127.0.0.1", 0)
     server.add_unix_address(str(tmp_path / "s"))
     with server:
@@ -530,6 +512,14 @@ def test_addresses_are_checked_and_added_before_the_start(engine: str, tmp_path:
     assert not (tmp_path / "s").exists()
     with pytest.raises(RuntimeError, match="starts once, and this one is stopped"), server:
         pass
+
+
+def test_a_host_is_looked_up_by_whatever_name_it_has(engine: str, tmp_path: Path) -> None:
+    for host in ("unix", "systemd"):  # which begin other forms of an address
+        server = prowingen_wsgi.create_server(lambda request, response: None, engine=engine)
+        server.add_address(host, 80)
+        with pytest.raises(OSError, match=f"cannot listen on tcp://{host}:80: no such host"):
+            server.start()
 
 
 def test_options_are_those_of_every_server() -> None:

@@ -43,17 +43,19 @@ class Slow:
         return [path.encode() + b" " + body]
 
 
-@pytest.mark.parametrize("body_buffer", [1 << 20, 2], ids=["buffered", "streamed"])
+@pytest.mark.parametrize(
+    "options", [{}, {"body_buffer": 2, "chunked_body": "stream"}], ids=["buffered", "streamed"]
+)
 @pytest.mark.parametrize("behind", [[GET], [POST], [GET, POST, GET]], ids=["GET", "POST", "many"])
 @pytest.mark.parametrize("framing", HELD)
 def test_order_is_kept_behind_a_request_that_is_held(
-    serve: ServeFixture, framing: str, behind: list[bytes], body_buffer: int
+    serve: ServeFixture, framing: str, behind: list[bytes], options: dict[str, object]
 ) -> None:
     """The second waits for the first to be answered, and may be complete or not by then."""
     names = [b"c", b"d", b"e"]
     rest = [request % name for request, name in zip(behind, names, strict=False)]
     app = Slow()
-    with serve(app, body_buffer=body_buffer).connect() as wire:
+    with serve(app, **options).connect() as wire:
         for _ in range(20):
             app.order.clear()
             app.gate = Gate()

@@ -225,7 +225,7 @@ def test_streamed_body_with_bad_framing_raises_in_the_reader(serve: ServeFixture
             raise
         return hello(environ, start_response)
 
-    with serve(app, body_buffer=4).connect() as wire:
+    with serve(app, body_buffer=4, chunked_body="stream").connect() as wire:
         wire.send(POST + b"Transfer-Encoding: chunked\r\n\r\n8\r\nhello...\r\n")
         gate.wait_entered()
         wire.send(b"rubbish\r\n")

@@ -6,6 +6,7 @@ What HTTP does over TLS is what it does without: `pytest --tls` runs the other t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -14,6 +15,7 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +154,100 @@ def test_a_request_may_come_with_the_end_of_the_handshake(site: Site, pieces: in
     assert through_memory(site.address, pieces).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def with_goodbye(address: Any, data: bytes) -> bytes:
+    """Sends bytes and close_notify in one segment; what is answered until the server's own."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    answer = b""
+    with socket.create_connection(address, timeout=10) as sock:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        sock.sendall(outgoing.read())
+        tls.write(data)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        sock.sendall(outgoing.read())
+        while True:
+            try:
+                piece = tls.read(65536)
+            except ssl.SSLWantReadError:
+                if received := sock.recv(65536):
+                    incoming.write(received)
+                else:
+                    incoming.write_eof()
+            except ssl.SSLZeroReturnError:
+                return answer
+            else:
+                if not piece:
+                    return answer
+                answer += piece
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (GET, b"HTTP/1.1 200 OK\r\n"),
+        (GET + GET, b"HTTP/1.1 200 OK\r\n"),
+        (GET[:-2], b"HTTP/1.1 400 Bad Request\r\n"),
+        (GET[:5], b"HTTP/1.1 400 Bad Request\r\n"),
+        (
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello",
+            b"HTTP/1.1 400 Bad Request\r\n",
+        ),
+        (b"", b""),
+    ],
+    ids=["request", "requests", "head", "line", "body", "nothing"],
+)
+def test_an_end_that_comes_with_the_last_bytes_is_heard_at_once(
+    site: Site, data: bytes, answer: bytes
+) -> None:
+    begun = time.monotonic()
+    answered = with_goodbye(site.address, data)
+    assert answered.startswith(answer)
+    assert answered.count(answer) == max(1, data.count(GET)) or not answer
+    assert time.monotonic() - begun < 5, "no time limit was waited for"
+
+
+def test_an_end_that_comes_with_a_body_that_is_read_later_is_heard(
+    serve: ServeFixture, options: dict[str, object]
+) -> None:
+    """Reading pauses, as the body is more than waits for a worker."""
+    body = BODY[:40_000]
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    site = serve(hash_of_body, body_buffer=1000, **options)
+    answered = with_goodbye(site.address, head.encode() + body)
+    assert answered.endswith(hashlib.sha256(body).hexdigest().encode())
+
+
+@pytest.mark.engines("embedded")
+def test_the_goodbye_waits_for_a_socket_that_is_full(
+    serve: ServeFixture, options: dict[str, object]
+) -> None:
+    """Python's client raises SSLEOFError for an end without close_notify."""
+    sizes = [200_000 + 6_007 * step for step in range(12)]
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        size = sizes[int(environ["PATH_INFO"][1:])]
+        start_response("200 OK", [("Content-Length", str(size))])
+        return [BODY[:size]]
+
+    site = serve(app, **options)
+    with ExitStack() as stack:
+        wires = []
+        for number in range(len(sizes)):
+            wire = stack.enter_context(site.connect(receive_buffer=4096))
+            wire.get(f"/{number}", "Connection: close")
+            wires.append(wire)
+        for size, wire in zip(sizes, wires, strict=True):
+            assert wire.response().body == BODY[:size]
+            wire.expect_closed()
+
+
 def test_the_server_says_goodbye(serve: ServeFixture, options: dict[str, object]) -> None:
     # Python's client raises SSLEOFError for an end without close_notify.
     site = serve(hello, **options)
@@ -206,6 +302,30 @@ def test_plain_http_is_told_so(site: Site) -> None:
         response = wire.ask()
         assert response.status == 400
         assert "this port speaks HTTPS" in response.text
+        wire.expect_closed()
+
+
+def test_plain_http_without_end_is_not_read_to_its_end(
+    serve: ServeFixture, options: dict[str, object]
+) -> None:
+    """Neither is anybody held up by whoever sends it."""
+    site = serve(hello, drain_limit=100_000, **options)
+    with Wire(site.address) as wire:
+        wire.send(b"POST / HTTP/1.1\r\n")
+        sent = 0
+        while sent < 100_000_000 and wire.send_leniently(bytes(65536)):
+            sent += 65536
+        assert sent < 100_000_000
+    assert site.ask().status == 200
+
+
+def test_plain_http_with_a_body_gets_its_answer(site: Site) -> None:
+    with Wire(site.address) as wire:
+        wire.send(b"POST / HTTP/1.1\r\n")
+        response = wire.reply()
+        assert response.head().status == 400
+        wire.send(bytes(100_000))  # what it had yet to send resets nothing
+        assert "this port speaks HTTPS" in response.rest().text
         wire.expect_closed()
 
 
@@ -370,6 +490,24 @@ def test_a_session_is_resumed(site: Site) -> None:
         assert not client.resumed
         assert client.ask().status == 200
         assert client.resumed
+
+
+def test_a_resumed_session_has_the_name_that_was_asked_for(
+    serve: ServeFixture, options: dict[str, object]
+) -> None:
+    site = serve(Echo(), **options)
+    with ReturningClient(site.address) as client:
+        for resumed in (False, True, True):
+            assert environ_of(client.ask())["SSL_TLS_SNI"] == "localhost"
+            assert client.resumed == resumed
+
+
+def test_without_a_name_there_is_none(site: Site) -> None:
+    context = client_context()
+    context.check_hostname = False
+    with Wire(site.address) as wire:
+        wire.socket = context.wrap_socket(wire.socket)
+        assert "SSL_TLS_SNI" not in environ_of(wire.ask())
 
 
 def test_a_session_is_resumed_by_every_worker(engine: str) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.apps import Closable, Environ, StartResponse
+from harness.apps import Closable, Environ, StartResponse, wrapping
 from harness.wire import Truncated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from harness.logwatch import LogWatch
@@ -28,18 +28,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("files") / "content"
     path.write_bytes(CONTENT)
     return path
-
-
-def wrapping(
-    open_file: Callable[[], Any], *headers: tuple[str, str], block: int | None = None
-) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain"), *headers])
-        wrapper = environ["wsgi.file_wrapper"]
-        result: Iterable[bytes] = wrapper(open_file(), block) if block else wrapper(open_file())
-        return result
-
-    return app
 
 
 @pytest.mark.parametrize("block", [None, 1, 8192, 1 << 22])

@@ -83,16 +83,20 @@ READS: dict[str, tuple[Read, Any]] = {
 
 @pytest.mark.parametrize("post", [post_with_length, post_chunked], ids=["length", "chunked"])
 @pytest.mark.parametrize(("read", "expected"), READS.values(), ids=READS.keys())
-@pytest.mark.parametrize("body_buffer", [1 << 20, 16], ids=["buffered", "streamed"])
+@pytest.mark.parametrize(
+    "options",
+    [{"body_buffer": 1 << 20}, {"body_buffer": 16, "chunked_body": "stream"}],
+    ids=["buffered", "streamed"],
+)
 def test_input_reads_as_a_binary_file(
     serve: ServeFixture,
     post: Callable[[Site, bytes], None],
     read: Read,
     expected: Any,
-    body_buffer: int,
+    options: dict[str, Any],
 ) -> None:
     log: list[Any] = []
-    post(serve(reading(read, log), body_buffer=body_buffer), BODY)
+    post(serve(reading(read, log), **options), BODY)
     assert log == [expected]
 
 

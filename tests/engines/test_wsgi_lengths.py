@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.apps import PLAIN, Environ, StartResponse, answering, hello
+from harness.apps import PLAIN, App, Environ, StartResponse, answering, hello
 from harness.wire import Truncated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from prowingen_wsgi import Request, Response
 
     from harness.logwatch import LogWatch
-    from harness.site import ServeFixture
+    from harness.site import ListenFixture, ServeFixture
 
 
 def generated(*chunks: bytes) -> Iterator[bytes]:
@@ -120,6 +123,68 @@ def test_head_may_declare_a_length_it_does_not_produce(
 def test_head_without_length_never_invents_a_wrong_one(serve: ServeFixture) -> None:
     response = serve(hello).ask(method="HEAD")
     assert response.get("Content-Length") in (None, "5")
+
+
+def written(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    write = start_response("200 OK", PLAIN)
+    write(b"written ")
+    return [b"and returned"]
+
+
+STREAMS = {
+    "generator": lambda: answering(generated(b"x" * 10, b"x" * 10, b"x" * 10)),
+    "generator of one": lambda: answering(generated(b"x" * 10)),
+    "empty piece first": lambda: answering(generated(b"", b"x" * 10)),
+    "write() before a list": lambda: written,
+    "nothing, as frameworks answer HEAD": lambda: answering([]),
+    "an iterable of nothing": lambda: answering(generated()),
+    "empty pieces": lambda: answering([b"", b""]),
+}
+
+
+@pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS.keys())
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_head_of_an_answer_without_a_known_length_states_none(
+    serve: ServeFixture, make: Callable[[], App], version: str
+) -> None:
+    """RFC 9110 section 8.6: what GET would say, or nothing."""
+    with serve(make()).connect() as wire:
+        wire.get("/", "Connection: keep-alive", method="HEAD", version=version)
+        answer = wire.response("HEAD")
+        assert (answer.status, answer.get("Content-Length")) == (200, None)
+        assert wire.ask(method="HEAD").status == 200, "the connection should still be in step"
+
+
+def test_head_of_a_whole_answer_states_its_length(serve: ServeFixture) -> None:
+    assert serve(answering([b"hello ", b"world"])).ask(method="HEAD").get("Content-Length") == "11"
+
+
+def test_head_may_change_its_mind_as_get_may(serve: ServeFixture) -> None:
+    """An empty piece sends no head, so it is not the end of the answer either."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", PLAIN)
+        yield b""
+        try:
+            raise ValueError("changed my mind")
+        except ValueError:
+            start_response("503 Service Unavailable", PLAIN, sys.exc_info())
+        yield b"sorry"
+
+    assert serve(app).ask(method="HEAD").status == 503
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 10] * 3, [b"x" * 20_000] * 3, []], ids=len)
+def test_raw_listener_states_for_head_what_it_states_for_get(
+    listen: ListenFixture, pieces: list[bytes]
+) -> None:
+    def handler(request: Request, response: Response) -> None:
+        for piece in pieces:
+            response.body.write(piece)
+
+    site = listen(handler)
+    length = site.ask(method="HEAD").get("Content-Length")
+    assert length == (site.ask().get("Content-Length") if pieces else None)
 
 
 def test_length_zero_with_body_sends_no_body(serve: ServeFixture, error_log: LogWatch) -> None:

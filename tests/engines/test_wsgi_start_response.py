@@ -205,27 +205,6 @@ def test_field_that_would_split_the_response_is_refused(
     assert b"Injected" not in raw.split(b"\r\n\r\n")[0]
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        ("Connection", "close"),
-        ("Keep-Alive", "timeout=5"),
-        ("Proxy-Authenticate", "Basic"),
-        ("TE", "trailers"),
-        ("Transfer-Encoding", "chunked"),
-        ("transfer-encoding", "gzip"),
-        ("Upgrade", "websocket"),
-    ],
-    ids=lambda header: header[0],
-)
-def test_hop_by_hop_field_is_refused(
-    serve: ServeFixture, error_log: LogWatch, header: tuple[str, str]
-) -> None:
-    response = serve(answering([b"x"], headers=[header])).ask()
-    assert response.status == 500
-    error_log.wait_for(header[0])
-
-
 def test_written_chunks_precede_the_iterable(serve: ServeFixture) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         write = start_response("200 OK", PLAIN)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ _SHOWN = (
     "PATH_INFO",
     "REMOTE_ADDR",
     "HTTP_X_ADDED",
+    "CONTENT_LENGTH",
+    "HTTP_TRANSFER_ENCODING",
 )
 LOADED_BY = os.getpid()
 
@@ -40,8 +44,8 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         start_response("200 OK", [("Content-Type", "text/plain")])
         refused: Iterable[bytes] = _NO_BODIES[path]()
         return refused
-    if path == "/file":
-        file = open(environ["QUERY_STRING"], "rb")  # noqa: SIM115, PTH123  # closed by the server
+    if path in _FILES:
+        file = _FILES[path](environ)
         start_response("200 OK", [("Content-Type", "text/plain")])
         wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](file, 4096)
         return wrapped
@@ -57,6 +61,18 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         ],
     )
     return [body]
+
+
+def forks(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answers the child's id; at /lives_on the child does not come back."""
+    child = os.fork()
+    if child == 0 and environ["PATH_INFO"] == "/lives_on":
+        for stream in (1, 2):
+            os.dup2(0, stream)  # the test waits for the end of what gunicorn says
+        time.sleep(60)
+        os._exit(0)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(child).encode()]
 
 
 def _worker_threads() -> int:
@@ -101,6 +117,25 @@ class _Stream:
         print("the stream is closed", file=sys.stderr, flush=True)
 
 
+def _just_written(_environ: WSGIEnvironment) -> Any:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the server
+    file.write(bytes(700))
+    file.seek(0)
+    return file
+
+
+def _pipe(_environ: WSGIEnvironment) -> Any:
+    reading, writing = os.pipe()
+    os.write(writing, bytes(80))
+    os.close(writing)
+    return os.fdopen(reading, "rb")
+
+
+_FILES: dict[str, Any] = {
+    "/file": lambda environ: Path(environ["QUERY_STRING"]).open("rb"),  # noqa: SIM115
+    "/just-written": _just_written,
+    "/pipe": _pipe,
+}
 _NO_BODIES: dict[str, Any] = {
     "/texts": lambda: ["text"],
     "/text": lambda: "text",

@@ -63,15 +63,19 @@ def test_what_is_counted_as_sent(start: Start, tmp_path: Path) -> None:
     arbiter = start("--access-logfile", "access.log", "--access-logformat", log_format)
     assert arbiter.ask("/stream") == (200, b"0123456789" * 3)
     assert arbiter.ask("/file?data") == (200, bytes(5000))
+    assert arbiter.ask("/just-written") == (200, bytes(700))
+    assert arbiter.ask("/pipe") == (200, bytes(80))
     assert arbiter.ask("/too-long") == (200, b"0123")
     assert arbiter.ask("/fail")[0] == 500
     connection = arbiter.connect()
     connection.request("HEAD", "/")
     connection.getresponse().read()
     connection.close()
-    assert _lines(tmp_path / "access.log", 5) == [
+    assert _lines(tmp_path / "access.log", 7) == [
         "GET /stream 200 30",
         "GET /file 200 5000",
+        "GET /just-written 200 700",
+        "GET /pipe 200 80",
         "GET /too-long 200 4",
         "GET /fail 500 0",
         "HEAD / 200 0",

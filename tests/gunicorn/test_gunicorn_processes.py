@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.arbiter import Load
+from harness.site import address_of
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -181,3 +183,27 @@ def test_an_application_that_fails_to_load_stops_gunicorn(start: Start, tmp_path
     arbiter = start(app="broken:app")
     assert arbiter.wait() == 3
     assert "broken" in arbiter.output
+
+
+def test_a_child_that_lives_on_keeps_no_address(start: Start) -> None:
+    arbiter = start("-w", "1", app="gunicorn_app:forks")
+    arbiter.booted()
+    address = arbiter.addresses()[0].removeprefix("http://")
+    child = int(arbiter.ask("/lives_on")[1])
+    try:
+        arbiter.send(signal.SIGTERM)
+        assert arbiter.wait() == 0
+        with socket.create_server(address_of(f"http://{address}"), reuse_port=False):
+            os.kill(child, 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_child_that_comes_back_ends(start: Start) -> None:
+    arbiter = start("-w", "1", app="gunicorn_app:forks")
+    arbiter.booted()
+    assert int(arbiter.ask("/comes_back")[1]) != 0
+    arbiter.wait_for(r"\[\d+\] WARNING GET /comes_back HTTP/1\.1: a child process .* came back")
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait() == 0
+    assert arbiter.gone()

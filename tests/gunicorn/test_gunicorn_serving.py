@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import sys
@@ -124,6 +125,14 @@ def test_limits(start: Start) -> None:
     assert _raw(arbiter, b"GET /%s %s\r\n" % (b"a" * 100, head)).startswith(b"HTTP/1.1 414")
     long = b"X: %s\r\n\r\n" % (b"a" * 250)
     assert _raw(arbiter, b"GET / " + head + long).startswith(b"HTTP/1.1 431")
+
+
+def test_a_body_in_chunks_has_a_length(start: Start) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = _raw(start(), head + b"3\r\na=1\r\n0\r\n\r\n")
+    seen = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert seen["CONTENT_LENGTH"] == "3"
+    assert "HTTP_TRANSFER_ENCODING" not in seen
 
 
 def test_a_large_field_passes_where_the_limit_allows(start: Start) -> None:

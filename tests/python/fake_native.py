@@ -119,6 +119,10 @@ def check_tls(options: dict[str, object]) -> None:
     assert not options["certfile"]
 
 
+def check_spool(options: dict[str, object]) -> None:
+    assert not options["spool_dir"]
+
+
 def new_ticket_key() -> bytes:
     return b"a key"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from prowingen_wsgi import originals
 from prowingen_wsgi.listeners import Listener, ListenError, open_listeners
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def test_a_handed_over_socket_is_the_takers_to_close(open_all: Open) -> None:
 
 @needs_ipv6
 def test_ipv6_and_ipv4_share_a_port(open_all: Open) -> None:
-    (six,) = open_all("[::]:0")
+    (six,) = open_all("[::]:0")  # what ipv6_only, or an address of IPv4 beside it, leaves
     (four,) = open_all(f"0.0.0.0:{port_of(six)}")
     assert six.description == f"http://[::]:{port_of(six)}"
     assert port_of(four) == port_of(six)
@@ -93,7 +94,7 @@ def fake_hosts(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, str]) -> 
     def getaddrinfo(_host: str, port: int, **_: object) -> list[object]:
         return [(family, socket.SOCK_STREAM, 0, "", (host, port)) for family, host in addresses]
 
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(originals.socket, "getaddrinfo", getaddrinfo)
 
 
 def test_a_name_opens_each_of_its_addresses_once_on_one_port(
@@ -204,7 +205,7 @@ def test_a_forked_child_leaves_the_socket_file(
     path = tmp_path / "app.sock"
     (listener,) = open_all(f"unix:{path}")
     with monkeypatch.context() as child:
-        child.setattr(os, "getpid", lambda: -1)
+        child.setattr(originals.os, "getpid", lambda: -1)
         listener.close()
     assert path.exists()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
+import flask.cli  # noqa: F401 - before the modules that a test imports, which are forgotten
 import pytest
 
 from prowingen_wsgi.loader import AppFailedError, AppNotFoundError, Call, Target, TargetError
@@ -111,6 +112,47 @@ def test_a_factory_is_called_with_literals(write: Write) -> None:
     assert body("made:Site.make('x', suffix='!')") == [b"x!"]
     assert body("made:Site.make", factory=True) == [b"default"]
     assert body("made:Site.make('x')", factory=True) == [b"x"]
+
+
+GROUP = """
+import click, flask.cli
+
+def make(name="x"):
+    return flask.Flask(name)
+
+cli = flask.cli.FlaskGroup(create_app=make)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        (GROUP, "program", 'neither "application" nor "app"; did you mean "program:make()"?'),
+        (
+            GROUP,
+            "program:cli",
+            'program:cli is a command line and no WSGI application; did you mean "program:make()"?',
+        ),
+        (GROUP + "app = make()", "program:cli", 'did you mean "program:app"?'),
+        (
+            GROUP + "app = cli",
+            "program",
+            'program:app is a command line and no WSGI application; did you mean "program:make()"?',
+        ),
+        (
+            "import click\n@click.command\ndef main(): pass\n",
+            "program:main",
+            "program:main is a command line and no WSGI application",
+        ),
+    ],
+)
+def test_a_command_line_is_no_application_and_leads_to_one(
+    write: Write, text: str, target: str, message: str
+) -> None:
+    write("program.py", text)
+    with pytest.raises(AppNotFoundError) as raised:
+        Target.parse(target).load()
+    assert str(raised.value).endswith(message)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from prowingen_wsgi import originals
 from prowingen_wsgi.configuration.config import Config, ConfigError
 
 if TYPE_CHECKING:
@@ -357,6 +358,6 @@ def test_a_forked_child_does_not_stop_its_parents_server(
     server = make()
     server.start()
     with monkeypatch.context() as child:
-        child.setattr(os, "getpid", lambda: -1)
+        child.setattr(originals.os, "getpid", lambda: -1)
         server._at_exit()
     assert calls(server) == ["start"]

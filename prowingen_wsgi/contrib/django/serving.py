@@ -8,10 +8,7 @@ the application served by the factory.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from contextlib import suppress
-from signal import SIGINT
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -25,6 +22,7 @@ from prowingen_wsgi.contrib.development import (
     HostError,
     RequestLog,
 )
+from prowingen_wsgi.originals import os, signal, socket
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -83,7 +81,7 @@ class Command(BaseCommand):  # type: ignore[misc]
 
     def wait(self) -> None:
         """Returns at SIGTERM and raises KeyboardInterrupt at SIGINT, as Django's servers do."""
-        if self._host.wait_for_signal() == SIGINT:
+        if self._host.wait_for_signal() == signal.SIGINT:
             raise KeyboardInterrupt
 
 

@@ -29,6 +29,7 @@ class CountingTransport final : public Transport {
     ++wanted_;
     changed_.notify_all();
   }
+  void client_doubted(std::shared_ptr<Exchange>) override {}
   void flush() override {}
 
   int wanted() const {
@@ -202,6 +203,92 @@ TEST_F(ExchangeBody, ReadersBufferIsFilledNext) {
   EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
   EXPECT_EQ(buffer, std::string(800, 'b'));
   EXPECT_EQ(buffer.capacity(), capacity) << "the first buffer came back";
+}
+
+// ---- before a worker is taken
+
+class StoredExchangeBody : public testing::Test {
+ protected:
+  void hand_over() {
+    exchange->submit();
+    EXPECT_TRUE(exchange->take());
+  }
+  std::string read_all() {
+    std::string all;
+    std::string block;
+    for (;;) {
+      const auto outcome = exchange->read_body(block);
+      if (outcome != Read::bytes) {
+        EXPECT_EQ(outcome, Read::end);
+        return all;
+      }
+      all += block;
+    }
+  }
+
+  CountingTransport transport;
+  std::shared_ptr<Spool> spool = std::make_shared<Spool>("", 0, [](const std::string&) {});
+  std::shared_ptr<Spool> full = std::make_shared<Spool>("", 1, [](const std::string&) {});
+  std::shared_ptr<Exchange> exchange = std::make_shared<Exchange>(transport);
+};
+
+TEST_F(StoredExchangeBody, IsReadBeforeWhatComesAfterwards) {
+  const std::string early(StoredBody::memory_bound + 1, 'a');
+  EXPECT_EQ(exchange->store_body(early, 1 << 20, spool), Intake::read_on);
+  EXPECT_EQ(exchange->store_body("b", 1 << 20, spool), Intake::read_on);
+  EXPECT_EQ(exchange->stored_body_size(), early.size() + 1);
+  hand_over();
+  exchange->append_body("c", high_water);
+  exchange->finish_body();
+  EXPECT_EQ(read_all(), early + "bc");
+}
+
+TEST_F(StoredExchangeBody, IsNotReadyWhileItsNextBytesAreOnTheDisk) {
+  exchange->store_body(std::string(StoredBody::memory_bound + 1, 'a'), {}, spool);
+  exchange->store_body("b", {}, spool);
+  exchange->finish_body();
+  hand_over();
+  EXPECT_FALSE(exchange->body_ready()) << "a read may wait for the disk";
+  std::string block;
+  EXPECT_EQ(exchange->read_body(block), Read::bytes);
+  EXPECT_TRUE(exchange->body_ready());
+  exchange->depart(Departure::client_closed);
+  EXPECT_TRUE(exchange->body_ready());
+  EXPECT_EQ(exchange->read_body(block), Read::departed);
+}
+
+TEST_F(StoredExchangeBody, PausesWhenAWorkerIsDueAndResumesWhenAllIsRead) {
+  EXPECT_EQ(exchange->store_body(std::string(100'000, 'a'), 150'000, spool), Intake::read_on);
+  EXPECT_EQ(exchange->store_body(std::string(50'000, 'b'), 150'000, spool), Intake::pause);
+  hand_over();
+  std::string block;
+  EXPECT_EQ(exchange->read_body(block), Read::bytes);
+  EXPECT_EQ(block.size(), 100'000U);
+  EXPECT_EQ(transport.wanted(), 0);
+  EXPECT_EQ(exchange->read_body(block), Read::bytes);
+  EXPECT_EQ(transport.wanted(), 1);
+}
+
+TEST_F(StoredExchangeBody, OneThatMayBeStreamedNeedsNoDisk) {
+  const std::string early(100'000, 'a');
+  EXPECT_EQ(exchange->store_body(early, 1 << 20, full), Intake::pause);
+  hand_over();
+  exchange->append_body("b", high_water);
+  exchange->finish_body();
+  EXPECT_EQ(read_all(), early + "b");
+}
+
+TEST_F(StoredExchangeBody, OneThatHasToBeWholeIsRefusedWithoutDisk) {
+  EXPECT_EQ(exchange->store_body(std::string(1000, 'a'), {}, full), Intake::read_on);
+  EXPECT_EQ(exchange->store_body(std::string(100'000, 'a'), {}, full), Intake::refuse);
+}
+
+TEST_F(StoredExchangeBody, TellsHowMuchMemoryItHolds) {
+  EXPECT_LT(exchange->body_memory(), 100U);
+  exchange->store_body(std::string(10'000, 'a'), {}, spool);
+  EXPECT_GE(exchange->body_memory(), 10'000U);
+  exchange->store_body(std::string(1'000'000, 'a'), {}, spool);
+  EXPECT_LE(exchange->body_memory(), 2 * StoredBody::memory_bound);
 }
 
 TEST_F(ExchangeBody, StreamsThroughWithoutLossWhilePausingAndResuming) {

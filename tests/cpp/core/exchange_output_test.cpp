@@ -31,6 +31,7 @@ class RecordingTransport final : public Transport {
     changed_.notify_all();
   }
   void body_wanted(std::shared_ptr<Exchange>) override {}
+  void client_doubted(std::shared_ptr<Exchange>) override {}
   void flush() override { ++flushes; }
 
   // For each signal so far, whether more was to come soon.

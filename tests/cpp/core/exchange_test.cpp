@@ -31,6 +31,7 @@ constexpr std::size_t high_water = 1000;
 struct NoTransport final : Transport {
   void output_ready(std::shared_ptr<Exchange>, bool) override {}
   void body_wanted(std::shared_ptr<Exchange>) override {}
+  void client_doubted(std::shared_ptr<Exchange>) override {}
   void flush() override {}
 };
 

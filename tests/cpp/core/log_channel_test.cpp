@@ -20,7 +20,7 @@ class LogChannelTest : public testing::Test {
   std::string remaining_lines() {
     std::string all;
     std::deque<LogChannel::Event> events;
-    while (channel->take(events)) {
+    while (channel->take(events, std::chrono::hours(1))) {
       for (const auto& event : events) {
         EXPECT_TRUE(event.access_lines);
         all += event.text;
@@ -36,7 +36,7 @@ TEST_F(LogChannelTest, GivesEventsInTheirOrder) {
   channel->add(Severity::error, "first");
   channel->add(Severity::debug, "second");
   std::deque<LogChannel::Event> events(5);
-  ASSERT_TRUE(channel->take(events));
+  ASSERT_TRUE(channel->take(events, std::chrono::hours(1)));
   ASSERT_EQ(events.size(), 2U);
   EXPECT_EQ(events[0].text, "first");
   EXPECT_EQ(events[0].severity, Severity::error);
@@ -48,7 +48,7 @@ TEST_F(LogChannelTest, ATakerThatWaitsIsWokenByEventsAndByTheEnd) {
   int taken = 0;
   std::thread taker([&] {
     std::deque<LogChannel::Event> events;
-    while (channel->take(events)) taken += static_cast<int>(events.size());
+    while (channel->take(events, std::chrono::hours(1))) taken += static_cast<int>(events.size());
   });
   for (int i = 0; i < 100; ++i) channel->add(Severity::info, "event");
   channel->close();
@@ -59,12 +59,12 @@ TEST_F(LogChannelTest, ATakerThatWaitsIsWokenByEventsAndByTheEnd) {
 TEST_F(LogChannelTest, AFloodOfEventsIsCutAndTheCutIsAnEvent) {
   for (int i = 0; i < 20'000; ++i) channel->add(Severity::info, "flood");
   std::deque<LogChannel::Event> events;
-  ASSERT_TRUE(channel->take(events));
+  ASSERT_TRUE(channel->take(events, std::chrono::hours(1)));
   EXPECT_EQ(events.size(), 10'001U);
   EXPECT_EQ(events.back().severity, Severity::warning);
   EXPECT_NE(events.back().text.find("dropped"), std::string::npos);
   channel->add(Severity::info, "after it");
-  ASSERT_TRUE(channel->take(events));
+  ASSERT_TRUE(channel->take(events, std::chrono::hours(1)));
   EXPECT_EQ(events.size(), 1U);
 }
 
@@ -91,7 +91,7 @@ TEST_F(LogChannelTest, HoldsLinesUpToABoundAndTheLogTheRest) {
   EXPECT_FALSE(full.error) << "its taker is slow, no more than that";
   EXPECT_EQ(sink->deliver("last\n", 0ms, true).bytes, 5U);
   std::deque<LogChannel::Event> events;
-  ASSERT_TRUE(channel->take(events));
+  ASSERT_TRUE(channel->take(events, std::chrono::hours(1)));
   EXPECT_EQ(sink->deliver("more\n", 0ms, false).bytes, 5U) << "there is room again";
 }
 

@@ -14,8 +14,9 @@ namespace {
 Work fast(std::mt19937& random) { return {std::chrono::microseconds(50 + random() % 101)}; }
 constexpr Work sleeps_10ms{40us, 10ms};
 
-Tally measure(std::size_t workers, std::size_t clients, const std::function<Work()>& draw) {
-  Simulation load(workers, clients, draw);
+Tally measure(std::size_t workers, std::size_t clients, const std::function<Work()>& draw,
+              Duration switch_interval = 5ms) {
+  Simulation load(workers, clients, draw, switch_interval);
   load.run(1s);
   load.forget();
   load.run(3s);
@@ -51,6 +52,34 @@ TEST(SchedulerLoad, FastRequestsHardlyWaitForOnesThatSleep) {
     });
     EXPECT_LT(percentile(tally.fast, 99), 5ms) << "one in " << one_in;
     EXPECT_LT(percentile(tally.blocking, 50), 65ms) << "one in " << one_in;
+  }
+}
+
+// Whoever loses the GIL within the 5 ms that the interval usually is would be taken for one that
+// blocks, and the whole pool be woken: each request is then interrupted as often as it can be.
+TEST(SchedulerLoad, ShortSwitchIntervalDoesNotLookLikeBlocking) {
+  constexpr Work computes{3ms};
+  for (const Duration interval : {Duration(500us), Duration(1ms), Duration(2ms)}) {
+    const Tally tally = measure(
+        16, 64, [] { return computes; }, interval);
+    const double as_often_as_can_be =
+        std::chrono::duration<double>(computes.compute) / interval - 1;
+    EXPECT_LT(static_cast<double>(tally.interruptions),
+              static_cast<double>(tally.requests()) * as_often_as_can_be)
+        << interval.count();
+  }
+}
+
+TEST(SchedulerLoad, RequestsThatSleepUseTheWholePoolWhateverTheSwitchInterval) {
+  for (const Duration interval : {Duration(50us), Duration(1ms), Duration(1s)}) {
+    const Tally tally = measure(
+        16, 16,
+        [] {
+          return Work{100us, 50ms};
+        },
+        interval);
+    const auto most = 16 * 3s / 50100us;
+    EXPECT_GT(tally.requests(), static_cast<std::size_t>(most) * 9 / 10) << interval.count();
   }
 }
 

@@ -51,8 +51,11 @@ inline Duration percentile(std::vector<Duration> latencies, std::size_t percent)
 
 class Simulation {
  public:
-  Simulation(std::size_t workers, std::size_t clients, std::function<Work()> draw)
-      : draw_(std::move(draw)), threads_(workers) {
+  /// `switch_interval`: what the application has set it to.
+  Simulation(std::size_t workers, std::size_t clients, std::function<Work()> draw,
+             Duration switch_interval = Scheduler::Rules{}.switch_interval)
+      : switch_interval_(switch_interval), draw_(std::move(draw)), threads_(workers) {
+    scheduler_.set_switch_interval(switch_interval);
     for (std::size_t i = 0; i < workers; ++i) scheduler_.parked(scheduler_.enrol());
     for (std::size_t i = 0; i < clients; ++i) after(i * 10us, [this] { arrive(); });
     after(tick, [this] { on_tick(); });
@@ -168,7 +171,7 @@ class Simulation {
 
   // Who has waited for the switch interval without anybody else getting it may force the holder.
   void wait_for_gil(Worker worker) {
-    after(rules_.switch_interval,
+    after(switch_interval_,
           [this, worker, patience = ++threads_[worker].patience, switches = switches_] {
             if (threads_[worker].patience != patience) return;
             if (holder_ && switches_ == switches) interrupt(*holder_);
@@ -204,8 +207,8 @@ class Simulation {
     next(worker);
   }
 
-  Scheduler::Rules rules_;
-  Scheduler scheduler_{rules_};
+  const Duration switch_interval_;
+  Scheduler scheduler_{{}};
   std::function<Work()> draw_;
   std::vector<Thread> threads_;
   std::deque<Request> queue_;

@@ -21,6 +21,7 @@ using std::chrono::steady_clock;
 struct NoTransport final : Transport {
   void output_ready(std::shared_ptr<Exchange>, bool) override {}
   void body_wanted(std::shared_ptr<Exchange>) override {}
+  void client_doubted(std::shared_ptr<Exchange>) override {}
   void flush() override {}
 };
 
@@ -57,7 +58,7 @@ void work(WorkQueue& queue, std::mutex& gil, Run run) {
     const auto asked = steady_clock::now();
     held.lock();
     if (!go_on) return;
-    queue.got_gil(worker, steady_clock::now() - asked);
+    queue.got_gil(worker, steady_clock::now() - asked, 5ms);
   }
 }
 

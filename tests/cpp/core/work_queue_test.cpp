@@ -19,6 +19,7 @@ using std::chrono::steady_clock;
 struct NoTransport final : Transport {
   void output_ready(std::shared_ptr<Exchange>, bool) override {}
   void body_wanted(std::shared_ptr<Exchange>) override {}
+  void client_doubted(std::shared_ptr<Exchange>) override {}
   void flush() override {}
 };
 
@@ -157,7 +158,7 @@ TEST(WorkQueue, WakesAParkedWorkerForARequest) {
   // Whether it parks before or after the request comes makes no difference.
   queue.submit(exchanges);
   EXPECT_TRUE(parked.get());
-  queue.got_gil(worker, 0ns);
+  queue.got_gil(worker, 0ns, 5ms);
   EXPECT_EQ(queue.next(worker), exchanges[0]);
 }
 
@@ -171,7 +172,7 @@ TEST(WorkQueue, RequestThatComesBeforeAWorkerParksKeepsItAwake) {
   queue.submit(exchanges);
   EXPECT_EQ(queue.counters().wakes, 0U);
   EXPECT_TRUE(queue.park(worker));
-  queue.got_gil(worker, 0ns);
+  queue.got_gil(worker, 0ns, 5ms);
   EXPECT_EQ(queue.next(worker), exchanges[0]);
 }
 

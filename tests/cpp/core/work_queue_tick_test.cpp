@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 struct NoTransport final : Transport {
   void output_ready(std::shared_ptr<Exchange>, bool) override {}
   void body_wanted(std::shared_ptr<Exchange>) override {}
+  void client_doubted(std::shared_ptr<Exchange>) override {}
   void flush() override {}
 };
 

@@ -16,8 +16,8 @@ using Clock = Deadlines::Clock;
 
 Clock::time_point at(Clock::duration time) { return Clock::time_point{} + 1h + time; }
 
-// In the order of Timeout: header, keep_alive, body, write, linger, drain.
-constexpr std::array<Clock::duration, timeout_kinds> lengths{10s, 5s, 30s, 60s, 2s, 1s};
+// In the order of Timeout.
+constexpr std::array<Clock::duration, timeout_kinds> lengths{10s, 5s, 30s, 60s, 2s, 1s, 20s, 40s};
 
 std::vector<Deadline*> expired(Deadlines& deadlines, Clock::time_point now) {
   std::vector<Deadline*> all;

@@ -31,6 +31,7 @@ class Peer final : public ReadyHandler {
     last = ready;
     if (action) action();
   }
+  void on_broken() override { ++breaks; }
   void send() const { EXPECT_EQ(::write(far.get(), "x", 1), 1); }
   void receive() const {
     std::array<char, 16> bytes{};
@@ -42,6 +43,7 @@ class Peer final : public ReadyHandler {
   std::optional<EventLoop::Watch> watch;
   std::function<void()> action;
   int events = 0;
+  int breaks = 0;
   Interest last = Interest::none;
 };
 
@@ -78,7 +80,7 @@ TEST(EventLoop, TakesBackWhatIsNotWantedAnyMoreWithoutSpinning) {
   EXPECT_EQ(peer.events, 1);
 }
 
-TEST(EventLoop, HangUpThatNobodyWantsDoesNotSpinAndIsSeenLater) {
+TEST(EventLoop, HangUpThatNobodyWantsIsToldOnceDoesNotSpinAndIsSeenLater) {
   EventLoop loop;
   Peer peer(loop);
   ASSERT_TRUE(peer.watch->want(Interest::read));
@@ -91,6 +93,7 @@ TEST(EventLoop, HangUpThatNobodyWantsDoesNotSpinAndIsSeenLater) {
   loop.turn(true);
   EXPECT_GE(Clock::now() - begin, 19ms);
   EXPECT_EQ(peer.events, 0);
+  EXPECT_EQ(peer.breaks, 1);
   ASSERT_TRUE(peer.watch->want(Interest::read));
   loop.turn(true);
   EXPECT_EQ(peer.events, 1);

@@ -57,7 +57,7 @@ class OutQueueTest : public testing::Test {
   OutQueueTest() {
     std::array<int, 2> ends{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
-    server = Channel(UniqueFd(ends[0]));
+    server = Channel(ConnectionSocket(ends[0]));
     client.reset(ends[1]);
     for (const int end : ends) ::fcntl(end, F_SETFL, O_NONBLOCK);
     const int small = 4096;
@@ -97,7 +97,7 @@ class OutQueueTest : public testing::Test {
 
   std::string spare;
   OutQueue queue{spare};
-  Channel server{UniqueFd()};
+  Channel server{ConnectionSocket()};
   UniqueFd client;
   std::uint64_t written = 0;
   int blocked = 0;
@@ -261,13 +261,13 @@ TEST_F(OutQueueTest, DestructionGivesEverythingBack) {
 }
 
 // The length went out with the head: what cannot be filled must not look whole.
-TEST_F(OutQueueTest, AFileShorterThanClaimedFails) {
+TEST_F(OutQueueTest, AFileShorterThanClaimedIsTold) {
   queue.text().append("head");
   queue.add(Chunk(FileRange{file_with("0123456789"), 2, 20}));
   Result result;
   std::string all;
   while ((result = write()) == Result::would_block) all += read();
-  EXPECT_EQ(result, Result::failed);
+  EXPECT_EQ(result, Result::file_too_short);
   EXPECT_EQ(all + read(), "head23456789");
 }
 

@@ -208,6 +208,68 @@ TEST_F(TlsStreamTest, BothSidesSayGoodbye) {
   EXPECT_EQ(stream->receive(buffer).status, Status::end_of_stream);
 }
 
+// Whoever waits for the socket to be readable would not hear of it again.
+TEST_F(TlsStreamTest, AnEndThatComesWithTheLastBytesIsKnown) {
+  shake_hands();
+  std::size_t taken = 0;
+  ASSERT_EQ(SSL_write_ex(client.get(), "ping", 4, &taken), 1);
+  SSL_shutdown(client.get());
+  EXPECT_FALSE(stream->at_end());
+  const auto received = stream->receive(buffer);
+  EXPECT_EQ(std::string_view(buffer.data(), received.bytes), "ping");
+  EXPECT_FALSE(readable());
+  EXPECT_TRUE(stream->at_end());
+  EXPECT_EQ(stream->receive(buffer).status, Status::end_of_stream);
+  EXPECT_EQ(stream->receive(buffer).status, Status::end_of_stream) << "and for good";
+  iovec piece{const_cast<char*>("pong"), 4};
+  ASSERT_EQ(stream->send_vector({&piece, 1}).bytes, 4U);
+  EXPECT_EQ(client_reads(), "pong");
+}
+
+TEST_F(TlsStreamTest, AFaultBehindTheLastBytesIsKnown) {
+  shake_hands();
+  std::size_t taken = 0;
+  ASSERT_EQ(SSL_write_ex(client.get(), "ping", 4, &taken), 1);
+  const std::string_view forged = "\x17\x03\x03\x00\x20 these are not of the client ...."sv;
+  ASSERT_GT(::send(client_socket.get(), forged.data(), forged.size(), 0), 0);
+  const auto received = stream->receive(buffer);
+  EXPECT_EQ(std::string_view(buffer.data(), received.bytes), "ping");
+  EXPECT_TRUE(stream->at_end());
+  EXPECT_EQ(stream->receive(buffer).status, Status::failed);
+}
+
+TEST_F(TlsStreamTest, AGoodbyeWaitsForASocketThatIsFull) {
+  shake_hands();
+  std::string sent(50'000, 'x');
+  iovec piece{sent.data(), sent.size()};
+  ASSERT_EQ(stream->send_vector({&piece, 1}).bytes, sent.size());
+  ASSERT_FALSE(stream->flushed());
+  stream->finish();
+  EXPECT_FALSE(stream->flushed());
+  std::string arrived;
+  for (int i = 0; i < 1000 && !stream->flushed(); ++i) {
+    arrived += client_reads();
+    ASSERT_NE(stream->flush(), Status::failed);
+  }
+  arrived += client_reads();
+  EXPECT_EQ(arrived, sent);
+  EXPECT_EQ(SSL_get_shutdown(client.get()) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+}
+
+TEST_F(TlsStreamTest, WhatOnceWaitedForTheSocketLeavesNoMemoryBehind) {
+  shake_hands();
+  std::string sent(60'000, 'x');
+  iovec piece{sent.data(), sent.size()};
+  ASSERT_EQ(stream->send_vector({&piece, 1}).bytes, sent.size());
+  EXPECT_GE(stream->held(), 40'000U);
+  while (!stream->flushed()) {
+    client_reads();
+    ASSERT_NE(stream->flush(), Status::failed);
+  }
+  EXPECT_LT(stream->held(), 100U);
+  EXPECT_GE(buffers->encrypted.capacity(), sent.size()) << "it is the thread's";
+}
+
 TEST_F(TlsStreamTest, BytesThatNobodyEncryptedEndIt) {
   shake_hands();
   const std::string_view forged = "\x17\x03\x03\x00\x20 these are not of the client ...."sv;

@@ -73,6 +73,18 @@ TEST(Http2Request, TellsLengthAndExpectation) {
   EXPECT_EQ(status_of("POST", "/", fields, semantics), 200);
   EXPECT_EQ(semantics.content_length, 5U);
   EXPECT_TRUE(semantics.expects_continue);
+  const Fields zeros{{"host", "a"}, {"content-length", "0000000010"}};
+  EXPECT_EQ(status_of("POST", "/", zeros, semantics), 200);
+  EXPECT_EQ(semantics.content_length, 10U);
+}
+
+TEST(Http2Request, MayExpectContinueWithoutALength) {
+  RequestSemantics semantics;
+  EXPECT_EQ(status_of("POST", "/", {{"host", "a"}, {"expect", "100-continue"}}, semantics), 200);
+  EXPECT_TRUE(semantics.expects_continue);
+  const Fields empty{{"host", "a"}, {"content-length", "0"}, {"expect", "100-continue"}};
+  EXPECT_EQ(status_of("POST", "/", empty, semantics), 200);
+  EXPECT_FALSE(semantics.expects_continue);
 }
 
 }  // namespace

@@ -44,11 +44,33 @@ TEST(ContentLength, OverflowIsRefused) {
   }
 }
 
-TEST(ContentLength, LeadingZerosAreRefused) {
-  EXPECT_TRUE(accepts(with("Content-Length", "0")));
-  for (const auto value : {"00"sv, "01"sv, "0200"sv}) {
+TEST(ContentLength, LeadingZerosAreDecimalAndBounded) {
+  struct Case {
+    std::string_view value;
+    std::uint64_t length;
+  };
+  for (const auto& [value, length] :
+       {Case{"0", 0}, Case{"00", 0}, Case{"0000000010", 10}, Case{"00000000000000000018", 18},
+        Case{"018446744073709551615", 0}, Case{"08446744073709551615", 8446744073709551615U}}) {
+    const Checked checked(http_1_1, {{"Content-Length", value}});
+    if (value.size() > max_length_digits) {
+      EXPECT_TRUE(refuses(checked.verdict, bad_content_length)) << value;
+      continue;
+    }
+    ASSERT_TRUE(accepts(checked.verdict)) << value;
+    EXPECT_EQ(checked.semantics.content_length, length) << value;
+  }
+  for (const auto value : {"000000000000000000010"sv, "0x10"sv, "0o7"sv, "0 1"sv, "00,00"sv}) {
     EXPECT_TRUE(refuses(with("Content-Length", value), bad_content_length)) << value;
   }
+}
+
+TEST(ContentLength, IsKeptWithoutLeadingZeros) {
+  EXPECT_EQ(plain_length("0000000010"), "10");
+  EXPECT_EQ(plain_length("10"), "10");
+  EXPECT_EQ(plain_length("000"), "0");
+  EXPECT_EQ(plain_length(""), "");
+  EXPECT_EQ(plain_length("000000000000000000005"), "000000000000000000005");
 }
 
 TEST(ContentLength, RepeatedIsRefusedEvenIfEqual) {

@@ -28,7 +28,7 @@ TEST(Refusal, EveryFaultHasAStatusATitleADetailAndASection) {
   for (int i = 0; i <= static_cast<int>(last_request_fault); ++i) {
     const Refusal& row = refusal(static_cast<RequestFault>(i));
     EXPECT_GE(row.status, 400);
-    EXPECT_LE(row.status, 505);
+    EXPECT_LE(row.status, 507);
     EXPECT_FALSE(row.title.empty()) << i;
     EXPECT_TRUE(row.section.starts_with("RFC ")) << i;
     EXPECT_TRUE(details.insert(row.detail).second) << row.detail;
@@ -61,15 +61,25 @@ TEST(RequestLine, ConnectIsNotImplementedAndCaseSensitive) {
   EXPECT_EQ(refusal(connect_unsupported).status, 501);
 }
 
-TEST(RequestLine, OnlyTwoVersionsAreSpoken) {
-  EXPECT_TRUE(accepts(line("GET", "/", {1, 0})));
-  EXPECT_TRUE(accepts(line("GET", "/", {1, 1})));
-  for (const HttpVersion version : {HttpVersion{0, 9}, {1, 2}, {1, 9}, {2, 0}, {3, 0}, {0, 0}}) {
+TEST(RequestLine, OnlyOneMajorVersionIsSpoken) {
+  for (const HttpVersion version : {HttpVersion{1, 0}, {1, 1}, {1, 2}, {1, 9}}) {
+    EXPECT_TRUE(accepts(line("GET", "/", version))) << int{version.minor};
+  }
+  for (const HttpVersion version : {HttpVersion{0, 9}, {2, 0}, {2, 1}, {3, 0}, {0, 0}}) {
     EXPECT_TRUE(refuses(line("GET", "/", version), unsupported_version)) << int{version.major};
   }
   EXPECT_TRUE(refuses(line("PRI", "*", {2, 0}), unsupported_version));
   EXPECT_EQ(refusal(unsupported_version).status, 505);
   EXPECT_EQ(refusal(bad_version).status, 400);
+}
+
+TEST(RequestLine, HigherMinorVersionsAreServedAsTheHighestKnown) {
+  for (const HttpVersion version : {HttpVersion{1, 1}, {1, 2}, {1, 9}}) {
+    EXPECT_EQ(served_version(version), http_1_1) << int{version.minor};
+  }
+  for (const HttpVersion version : {HttpVersion{0, 9}, {1, 0}, {2, 0}, {2, 9}}) {
+    EXPECT_EQ(served_version(version), version) << int{version.major};
+  }
 }
 
 TEST(RequestLine, IsBoundedAsAWhole) {

@@ -129,9 +129,9 @@ TEST(RequestTarget, IsTakenApart) {
 TEST(RequestTarget, AuthorityIsAHostWithAnOptionalPort) {
   for (const auto authority :
        {"a"sv, "example.com"sv, "example.com."sv, "EXAMPLE_1.com:8000"sv, "127.0.0.1:1"sv, "a:"sv,
-        "a:0"sv, "a:65535"sv, "a:00080"sv, "a%2Db"sv, "a!$&'()*+;=~b"sv, "[::]"sv, "[::1]:80"sv,
-        "[2001:db8:0:0:0:0:0:1]"sv, "[2001:DB8::ff]:"sv, "[::ffff:127.0.0.1]"sv,
-        "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]"sv}) {
+        "a:0"sv, "a:65535"sv, "a:00080"sv, "a%2Db"sv, "caf%C3%A9.example"sv, "a!$&'()*+;=~b"sv,
+        "[::]"sv, "[::1]:80"sv, "[2001:db8:0:0:0:0:0:1]"sv, "[2001:DB8::ff]:"sv,
+        "[::ffff:127.0.0.1]"sv, "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]"sv}) {
     EXPECT_TRUE(is_valid_authority(authority)) << authority;
   }
   for (const auto authority : {""sv,
@@ -158,6 +158,14 @@ TEST(RequestTarget, AuthorityIsAHostWithAnOptionalPort) {
                                "a%"sv,
                                "a%2"sv,
                                "a%zz"sv,
+                               "a%2fb"sv,
+                               "a%5Cb"sv,
+                               "a%40b"sv,
+                               "a%3A80"sv,
+                               "a%00b"sv,
+                               "a%0d%0a"sv,
+                               "a%20b"sv,
+                               "a%25b"sv,
                                "a\"b"sv,
                                "a<b>"sv,
                                "a\0b"sv,

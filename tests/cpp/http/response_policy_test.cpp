@@ -22,20 +22,61 @@ TEST(ResponseField, ThoseTheServerReadsAreTold) {
   EXPECT_EQ(classify_response_field("Server"), ResponseField::server);
 }
 
-// The list of wsgiref.util.is_hop_by_hop(), which applications are checked against, and RFC 9110's
-// own name for the field that wsgiref calls "trailers".
-TEST(ResponseField, HopByHopOnesAreTheServersOwn) {
-  for (const auto name :
-       {"connection"sv, "keep-alive"sv, "proxy-authenticate"sv, "proxy-authorization"sv, "te"sv,
-        "trailers"sv, "trailer"sv, "transfer-encoding"sv, "upgrade"sv}) {
-    EXPECT_EQ(classify_response_field(name), ResponseField::hop_by_hop) << name;
+// The list of wsgiref.util.is_hop_by_hop(), which applications are checked against, RFC 9110's own
+// name for the field that wsgiref calls "trailers", and what RFC 9113 section 8.2.2 has beside
+// them.
+TEST(ResponseField, HopByHopOnesAreTold) {
+  for (const auto name : {"connection"sv, "keep-alive"sv, "proxy-authenticate"sv,
+                          "proxy-authorization"sv, "proxy-connection"sv, "te"sv, "trailers"sv,
+                          "trailer"sv, "transfer-encoding"sv, "upgrade"sv}) {
+    EXPECT_TRUE(is_hop_by_hop(classify_response_field(name))) << name;
+  }
+  for (const auto name : {"content-length"sv, "date"sv, "server"sv, "x-other"sv}) {
+    EXPECT_FALSE(is_hop_by_hop(classify_response_field(name))) << name;
   }
 }
 
 TEST(ResponseField, NamesAreComparedWithoutCase) {
   EXPECT_EQ(classify_response_field("CONTENT-LENGTH"), ResponseField::content_length);
-  EXPECT_EQ(classify_response_field("tRANSFER-eNCODING"), ResponseField::hop_by_hop);
-  EXPECT_EQ(classify_response_field("TE"), ResponseField::hop_by_hop);
+  EXPECT_EQ(classify_response_field("tRANSFER-eNCODING"), ResponseField::transfer_encoding);
+  EXPECT_EQ(classify_response_field("TE"), ResponseField::te);
+}
+
+TEST(ResponseField, TransferEncodingSaysAtMostThatTheAnswerIsFramed) {
+  const auto check = [](std::string_view value) {
+    return check_response_field(ResponseField::transfer_encoding, "Transfer-Encoding", value);
+  };
+  for (const auto value : {"chunked"sv, "Chunked"sv, " chunked\t"sv, "identity"sv}) {
+    EXPECT_EQ(check(value), std::nullopt) << value;
+  }
+  for (const auto value : {""sv, "gzip"sv, "gzip, chunked"sv, "chunked, chunked"sv, "chunked;q=1"sv,
+                           "chunkedx"sv, "identity, chunked"sv}) {
+    EXPECT_EQ(check(value), FieldFault::transfer_coding) << value;
+  }
+}
+
+TEST(ConnectionWishes, AreAListOfOptions) {
+  for (const auto value : {"close"sv, "CLOSE"sv, " close "sv, ",close"sv, ", close ,,"sv}) {
+    EXPECT_TRUE(parse_connection(value).close) << value;
+    EXPECT_FALSE(parse_connection(value).more) << value;
+  }
+  for (const auto value : {"keep-alive"sv, "X-Field"sv, "closed"sv, "not close"sv}) {
+    EXPECT_FALSE(parse_connection(value).close) << value;
+    EXPECT_TRUE(parse_connection(value).more) << value;
+  }
+  for (const auto value : {""sv, " "sv, ","sv}) {
+    EXPECT_FALSE(parse_connection(value).close) << value;
+    EXPECT_FALSE(parse_connection(value).more) << value;
+  }
+  EXPECT_TRUE(parse_connection("keep-alive, close").close);
+  EXPECT_TRUE(parse_connection("keep-alive, close").more);
+}
+
+TEST(Upgrade, IsForAnswersThatAskForItOnHttp11) {
+  EXPECT_TRUE(may_upgrade(426, http_1_1));
+  EXPECT_FALSE(may_upgrade(426, http_1_0));
+  EXPECT_FALSE(may_upgrade(426, HttpVersion{2, 0}));
+  EXPECT_FALSE(may_upgrade(200, http_1_1));
 }
 
 TEST(ResponseField, OthersAreTheApplications) {

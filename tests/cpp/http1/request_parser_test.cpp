@@ -107,6 +107,42 @@ TEST(RequestParser, SpeaksBothMinorVersions) {
   EXPECT_EQ(parse("GET / HTTP/1.1\r\n\r\n"sv).events, "GET / 1.1\n");
 }
 
+// RFC 9110 section 2.5.
+TEST(RequestParser, TakesHigherMinorVersionsForTheHighestOfItsOwn) {
+  for (const auto& minor : {"2"s, "5"s, "9"s}) {
+    const auto parsed = parse("POST /a HTTP/1." + minor +
+                              "\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                              "5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.2");
+    EXPECT_TRUE(parsed.done) << minor;
+    EXPECT_EQ(parsed.events, "POST /a 1.1\nHost=[a]\nTransfer-Encoding=[chunked]\nhello");
+    EXPECT_EQ(parsed.rest, "GET / HTTP/1.2");
+  }
+  // However it is cut.
+  const auto text = "PUT /a HTTP/1.7\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"s;
+  std::vector<std::string_view> pieces;
+  for (const char& octet : text) pieces.emplace_back(&octet, 1);
+  EXPECT_EQ(parse(pieces).events, "PUT /a 1.1\nHost=[a]\nContent-Length=[2]\nhi");
+  // The rest is read by the same rules, under the same limits.
+  for (const auto line : {"GET / HTTP/1.2\rX HTTP/1.2"sv, "GET / HTTP/1.2 "sv, "GET / HTTP/1.22"sv,
+                          "GET /HTTP/1.2"sv, " HTTP/1.2"sv, "HTTP/1.2"sv, "GET  / HTTP/1.2"sv,
+                          "GET / HTTP/1.2\n"sv, "GET / http/1.2"sv, "GET / HTTP/2.2"sv}) {
+    EXPECT_NE(refusal_of(std::string(line) + "\r\nHost: a\r\n\r\n"), nullptr) << line;
+  }
+  EXPECT_TRUE(refuses(refusal_of("GET / HTTP/1.2\r\nA: b\r\n c\r\n\r\n"), obs_fold));
+  EXPECT_TRUE(refuses(refusal_of("GET / HTTP/1.2\r\nA: \x01\r\n\r\n"), bad_field_value));
+  RequestLimits limits;
+  limits.max_header_fields = 2;
+  EXPECT_TRUE(
+      refuses(parse("GET / HTTP/1.2\r\nA:\r\nB:\r\nC:\r\nD"sv, limits).verdict, too_many_fields));
+}
+
+TEST(RequestParser, KeepsALengthWithoutItsLeadingZeros) {
+  const auto parsed = parse("POST / HTTP/1.1\r\nContent-Length: 0000000005\r\n\r\nhello"sv);
+  EXPECT_TRUE(parsed.done);
+  EXPECT_EQ(parsed.events, "POST / 1.1\nContent-Length=[5]\nhello");
+  EXPECT_TRUE(parse("POST / HTTP/1.1\r\nContent-Length: 000\r\n\r\n"sv).done);
+}
+
 TEST(RequestParser, TakesAnyMethodThatIsAToken) {
   for (const auto& method : {"GET"s, "get"s, "M-SEARCH"s, "!#$%&'*+-.^_`|~09az"s}) {
     EXPECT_EQ(parse(method + " / HTTP/1.1\r\n\r\n").events, method + " / 1.1\n");
@@ -155,7 +191,7 @@ TEST(RequestParser, RequestLineIsMethodTargetVersion) {
 }
 
 TEST(RequestParser, OtherVersionsAreToldApartFromNonsense) {
-  for (const auto& version : {"0.9"s, "1.2"s, "2.0"s, "3.0"s, "9.9"s, "0.0"s}) {
+  for (const auto& version : {"0.9"s, "2.0"s, "2.1"s, "3.0"s, "9.9"s, "0.0"s}) {
     const auto line = "GET / HTTP/" + version + "\r\n\r\n";
     EXPECT_TRUE(refuses(refusal_of(line), unsupported_version)) << line;
   }

@@ -23,6 +23,7 @@ constexpr HttpVersion http_1_0{1, 0};
 struct NoTransport final : Transport {
   void output_ready(std::shared_ptr<Exchange>, bool) override {}
   void body_wanted(std::shared_ptr<Exchange>) override {}
+  void client_doubted(std::shared_ptr<Exchange>) override {}
   void flush() override {}
 };
 

@@ -160,8 +160,8 @@ TEST(XForwardedHost, IsAnAuthority) {
   EXPECT_EQ(host("example.org"), "example.org");
   EXPECT_EQ(host("[::1]:8443"), "[::1]:8443");
   EXPECT_EQ(host("a.example, b.example:80"), "b.example:80");
-  for (const auto wrong :
-       {"a b"sv, "a/b"sv, "user@a"sv, "http://a"sv, "a:x"sv, "[::1"sv, "a\x80"sv}) {
+  for (const auto wrong : {"a b"sv, "a/b"sv, "user@a"sv, "http://a"sv, "a:x"sv, "[::1"sv, "a\x80"sv,
+                           "a%2Fb"sv, "user%40a"sv, "a%00"sv, "a%3a1"sv}) {
     EXPECT_EQ(host(wrong), "") << wrong;
   }
 }
@@ -180,10 +180,15 @@ TEST(XForwardedPrefix, IsAPath) {
   };
   EXPECT_EQ(prefix("/app"), "/app");
   EXPECT_EQ(prefix("/app/"), "/app");
-  EXPECT_EQ(prefix("/a/b%20c"), "/a/b%20c");
+  EXPECT_EQ(prefix("/a/b%20c"), "/a/b c");
+  EXPECT_EQ(prefix("/a%2Fb%2f"), "/a/b");
+  EXPECT_EQ(prefix("/%c3%A9"), "/\xC3\xA9");
+  EXPECT_EQ(prefix("/100%25"), "/100%");
   EXPECT_EQ(prefix("/"), "");
-  for (const auto wrong : {"app"sv, "//evil.example"sv, "/a?b"sv, "/a#b"sv, "/a b"sv, "/a\x01"sv,
-                           "/%zz"sv, "/\\evil"sv, "http://a/"sv, "/a\xC3\xA9"sv}) {
+  for (const auto wrong :
+       {"app"sv, "//evil.example"sv, "/a?b"sv, "/a#b"sv, "/a b"sv, "/a\x01"sv, "/%zz"sv,
+        "/\\evil"sv, "http://a/"sv, "/a\xC3\xA9"sv, "/%2fevil"sv, "/%5Cevil"sv, "/%09/evil"sv,
+        "/%0d%0aX"sv, "/a%00b"sv, "/a%3Fb"sv, "/a%23b"sv, "/a%7f"sv, "%2fa"sv}) {
     EXPECT_EQ(prefix(wrong), "") << wrong;
   }
 }

@@ -31,6 +31,20 @@ def answering(
     return app
 
 
+def wrapping(
+    open_file: Callable[[], Any], *headers: tuple[str, str], block: int | None = None
+) -> App:
+    """An app that returns a file by wsgi.file_wrapper."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [*PLAIN, *headers])
+        wrapper = environ["wsgi.file_wrapper"]
+        result: Iterable[bytes] = wrapper(open_file(), block) if block else wrapper(open_file())
+        return result
+
+    return app
+
+
 def wire_environ(environ: Mapping[str, Any]) -> dict[str, str]:
     """The environ's strings: what came over the wire and what CGI names."""
     return {key: value for key, value in environ.items() if isinstance(value, str)}

@@ -11,7 +11,11 @@ from harness.wire import Address, Response, Wire
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    import prowingen_wsgi
+
+    Handler = Callable[[prowingen_wsgi.Request, prowingen_wsgi.Response], Any]
 
 
 WORKS_AHEAD = {"embedded"}
@@ -20,6 +24,10 @@ WORKS_AHEAD = {"embedded"}
 
 class ServeFixture(Protocol):
     def __call__(self, app: object, **options: object) -> Site: ...
+
+
+class ListenFixture(Protocol):
+    def __call__(self, handler: Handler, **options: object) -> Site: ...
 
 
 def address_of(url: str) -> Address:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from command import Command
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import prowingen_wsgi
+
+PACKAGE = Path(prowingen_wsgi.__file__).parent
 
 Start = Callable[..., Command]
 
@@ -302,6 +304,28 @@ def test_a_missing_native_module_is_said_in_one_line(hello: Path) -> None:
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("prowingen: the native module cannot be loaded: ")
+
+
+def test_a_source_tree_that_is_not_built_says_what_to_do(hello: Path) -> None:
+    """As from the clone's root with a Python that nothing is installed for."""
+    tree = hello.parent / "clone"
+    shutil.copytree(PACKAGE, tree / "prowingen_wsgi", ignore=shutil.ignore_patterns("_native*"))
+    (tree / "bootstrap.sh").touch()
+    library = "import prowingen_wsgi; prowingen_wsgi.serve"
+    for arguments in (["-m", "prowingen_wsgi", "hello:app"], ["-c", library]):
+        result = subprocess.run(
+            [sys.executable, "-S", *arguments],  # no site: nothing that is installed
+            cwd=tree,
+            env={"PYTHONPATH": str(hello.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert result.returncode == 1
+        last = result.stderr.splitlines()[-1]
+        assert f"it is not built in the source tree {tree}" in last
+        assert "./bootstrap.sh" in last
 
 
 def test_a_file_gives_the_application_and_its_options(command: Start, hello: Path) -> None:

@@ -8,6 +8,8 @@ from prowingen_wsgi.configuration.addresses import (
     TcpAddress,
     UnixAddress,
     parse_address,
+    tcp_text,
+    with_ipv4,
 )
 
 FORMS = "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"
@@ -28,6 +30,9 @@ FORMS = "must be host:port, [v6]:port, :port, host, unix:/path, fd://N or system
         ("unix:app.sock", UnixAddress("app.sock")),
         ("unix:///run/app.sock", UnixAddress("/run/app.sock")),
         ("fd://3", InheritedSocket(3)),
+        ("tcp://localhost:1", TcpAddress("localhost", 1)),
+        ("tcp://systemd:1", TcpAddress("systemd", 1)),
+        ("tcp://[::1]:1", TcpAddress("::1", 1)),
     ],
 )
 def test_an_address_is_read(text: str, address: Address) -> None:
@@ -70,3 +75,33 @@ def test_a_wrong_address_is_refused_with_what_is_allowed(text: str, reason: str)
     with pytest.raises(ValueError) as refused:  # noqa: PT011  # the whole text is compared
         parse_address(text)
     assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("texts", "places"),
+    [
+        (["[::]:80"], [":80"]),
+        (["[::]"], [":8000"]),
+        (["[0:0::]:0"], [":0"]),
+        (["[::1]:80", "[::]:80"], ["[::1]:80", ":80"]),
+        (
+            ["[::]:80", "0.0.0.0:81", "unix:/s", "fd://3"],
+            [":80", "0.0.0.0:81", "unix:/s", "fd://3"],
+        ),
+        (["0.0.0.0:0", "[::]:0"], ["0.0.0.0:0", ":0"]),
+    ],
+)
+def test_every_ipv6_address_is_every_interface(texts: list[str], places: list[str]) -> None:
+    assert list(with_ipv4(texts)) == places
+
+
+@pytest.mark.parametrize("four", ["0.0.0.0:80", "127.0.0.1:80", "localhost:80", ":80"])
+def test_an_address_of_ipv4_on_the_port_leaves_the_other_family_alone(four: str) -> None:
+    assert with_ipv4([four, "[::]:80"]) == (four, "[::]:80")
+    assert with_ipv4(["[::]:80", four]) == ("[::]:80", four)
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "::1", "unix", "systemd", "tcp", "fd"])
+def test_a_host_is_a_host_whatever_its_name(host: str) -> None:
+    assert parse_address(tcp_text(host, 80)) == TcpAddress(host, 80)
+    assert parse_address(tcp_text(host, "80")) == TcpAddress(host, 80)

@@ -177,6 +177,16 @@ def test_defaults_that_a_user_may_rely_on_are_mentioned() -> None:
     assert "set umask, or user and group" in remarks[0]
 
 
+def test_an_address_of_both_families_is_said_to_be_one(tmp_path: Path) -> None:
+    text, remarks = convert({"bind": "[::]:80"})
+    assert read_back(tmp_path, text).bind == ("[::]:80",)
+    assert len(remarks) == 1
+    assert remarks[0].startswith("bind: [::]:80: serves IPv4 too")
+    assert "ipv6_only" in remarks[0]
+    _, remarks = convert({"bind": ["[::]:80", "0.0.0.0:80", "[::1]:81"]})
+    assert remarks == []
+
+
 @pytest.mark.parametrize(
     ("settings", "remark"),
     [

@@ -15,11 +15,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from prowingen_wsgi.configuration.arguments import add_options
-from prowingen_wsgi.configuration.config import OPTIONS
-from prowingen_wsgi.configuration.values import Switch
+from prowingen_wsgi.configuration.config import OPTIONS, ConfigError
+from prowingen_wsgi.configuration.values import Many, Switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    Given = dict[str, Sequence[tuple[str, str]]]
 
 _DEFAULT_APPLICATION = "prowingen_wsgi.contrib.django.wsgi:application"
 
@@ -40,7 +42,8 @@ class Command(BaseCommand):  # type: ignore[misc]
         parser.allow_abbrev = False
 
     def handle(self, *_arguments: object, **options: Any) -> None:
-        command = [sys.executable, "-m", "prowingen_wsgi", *_flags(options["given"])]
+        given = {**options["given"], **_keywords(options)}
+        command = [sys.executable, *_interpreter_flags(), "-m", "prowingen_wsgi", *_flags(given)]
         command += ["--check"] if options["check"] else []
         command.append(_target(settings.WSGI_APPLICATION))
         environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE}
@@ -55,6 +58,48 @@ def _flags(given: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[str]:
     for name, uses in given.items():
         for flag, text in uses:
             yield flag if isinstance(OPTIONS[name].kind, Switch) else f"{flag}={text}"
+
+
+def _keywords(options: Mapping[str, Any]) -> Given:
+    """The options that `call_command("prowingen", threads=3)` has given, as a command line's."""
+    given: Given = {}
+    for name in OPTIONS.keys() & options.keys() - {"pythonpath"}:
+        option = OPTIONS[name]
+        try:
+            value = option.accept(options[name], name)
+        except ConfigError as error:
+            raise CommandError(str(error)) from None
+        if isinstance(option.kind, Switch):
+            given[name] = [(option.flags[-2 if value else -1], "")]
+        elif isinstance(option.kind, Many):
+            assert isinstance(value, tuple)
+            given[name] = [(option.flag, text) for text in value]
+        else:
+            given[name] = [(option.flag, option.kind.format(value))]
+    return given
+
+
+# Letters of the command line that say how a program runs. Those that say where modules are found
+# are left out: the project is found by PYTHONPATH.
+_LETTERS = {
+    "debug": "d",
+    "optimize": "O",
+    "dont_write_bytecode": "B",
+    "bytes_warning": "b",
+    "verbose": "v",
+    "quiet": "q",
+}
+
+
+def _interpreter_flags() -> Iterator[str]:
+    """This interpreter's own options again, as -O, -X dev and -W error."""
+    for attribute, letter in _LETTERS.items():
+        if count := int(getattr(sys.flags, attribute)):
+            yield f"-{letter * count}"
+    for name, value in sys._xoptions.items():
+        yield f"-X{name}" if value is True else f"-X{name}={value}"
+    for warning in sys.warnoptions:
+        yield f"-W{warning}"
 
 
 def _target(path: str | None) -> str:

@@ -1,0 +1,108 @@
+// How much memory strangers may fill: one budget of a process for unfinished heads, request bodies
+// and answers that are not sent, over all connections.
+//
+//   used:  0 ........... 3/4 .......... limit ......... 9/8
+//          roomy         answers are    full: who holds  urgent: the greediest and slowest
+//                        produced       memory is read   are cut at once, not only when it
+//                        as they leave  no further       has been full for `patience`
+//
+// Whoever keeps bytes of a client's has a MemoryCharge and tells it how many these are. Charges
+// move in steps, so that a request whose head comes in one read and whose answer leaves in one
+// write never touches what all threads share. What is charged is what somebody else decided to send
+// or not to read; a worker's own memory is the application's.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace prowingen {
+
+/// Any thread.
+class MemoryBudget {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  /// How long a full budget may take to find relief by itself: workers take bodies, clients read.
+  static constexpr std::chrono::milliseconds patience{200};
+  /// An answer may hold this much in any case: small ones always go out, and nobody waits for
+  /// anybody else.
+  static constexpr std::size_t answer_floor = std::size_t{16} * 1024;
+
+  explicit MemoryBudget(std::uint64_t limit) : limit_(limit) {}
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+
+  std::uint64_t limit() const { return limit_; }
+  std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
+  bool full() const { return used() >= limit_; }
+  bool urgent() const { return used() >= limit_ + limit_ / 8; }
+  /// What has to go if somebody has to.
+  std::uint64_t excess() const;
+  /// How much of an answer, of the `wanted`, is to be kept before its worker waits. The fuller the
+  /// budget the less: many slow readers share three quarters of it, and leave a rest to others.
+  std::size_t answer_room(std::size_t wanted) const;
+
+  // ---- a shortage: from the first time that it is full until it has not been so for a while
+  /// Notes that somebody was kept waiting or cut. True the first time of a shortage: say so.
+  bool note_shortage(Time now);
+  /// The end of a shortage, once: how many were cut.
+  std::optional<std::uint64_t> note_relief(Time now);
+  bool in_shortage() const { return short_.load(std::memory_order_relaxed); }
+  void count_cut() { cut_.fetch_add(1, std::memory_order_relaxed); }
+
+  struct Counters {
+    std::uint64_t shortages = 0;
+    std::uint64_t cut = 0;  // requests and answers that were given up
+  };
+  Counters counters() const;
+
+ private:
+  friend class MemoryCharge;
+
+  const std::uint64_t limit_;
+  std::atomic<std::uint64_t> used_{0};
+  std::atomic<bool> short_{false};
+  std::atomic<Time::rep> last_short_{0};
+  std::atomic<std::uint64_t> shortages_{0};
+  std::atomic<std::uint64_t> cut_{0};
+  std::atomic<std::uint64_t> cut_before_{0};  // the shortage
+};
+
+/// What a report says when a shortage begins and ends.
+std::string describe_shortage(const MemoryBudget& budget);
+std::string describe_relief(const MemoryBudget& budget, std::uint64_t cut);
+
+/// What one holder has of the budget, given back when it goes. As safe as an integer: whoever owns
+/// it guards it.
+class MemoryCharge {
+ public:
+  /// Less than this is free.
+  static constexpr std::size_t step = 4096;
+
+  /// `budget`: null for none. Shared, since an application may keep a request's input beyond its
+  /// server.
+  explicit MemoryCharge(std::shared_ptr<MemoryBudget> budget) : budget_(std::move(budget)) {}
+  ~MemoryCharge() { set(0); }
+  MemoryCharge(const MemoryCharge&) = delete;
+  MemoryCharge& operator=(const MemoryCharge&) = delete;
+
+  void set(std::uint64_t bytes) {
+    if (const auto steps = bytes / step; steps != steps_) move_to(steps);
+  }
+  std::uint64_t bytes() const { return steps_ * step; }
+  const MemoryBudget* budget() const { return budget_.get(); }
+
+ private:
+  void move_to(std::uint64_t steps);
+
+  const std::shared_ptr<MemoryBudget> budget_;
+  std::uint64_t steps_ = 0;
+};
+
+}  // namespace prowingen

@@ -1,0 +1,160 @@
+"""The server's own threads: native ones, whatever the application has made of `threading`.
+
+Under gevent or eventlet a `threading.Thread` is a greenlet: the work loop in one would keep the
+native thread that all of them share. So these are begun below `threading`, and are to it what any
+thread is that others have begun: it keeps a record of each, by which the application, a debugger
+and what shows stacks know it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading  # the application's view of threads, in which the server's own are entered
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from .originals import os, thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Latch", "Lock", "RLock", "Thread", "current", "green_threads", "non_daemon_threads"]
+
+Lock = thread.allocate_lock
+RLock = thread.RLock
+current = thread.get_ident
+"""The number of the thread that asks; native, also in a greenlet."""
+
+
+class Latch:
+    """Opened once, for everybody who waits or will wait: a `threading.Event` that is never cleared.
+
+    Any thread may call any method; a signal handler may `open` it.
+    """
+
+    def __init__(self) -> None:
+        self._gate = Lock()
+        self._gate.acquire()
+        self._opener = Lock()  # taken by who opens it, for ever
+
+    def open(self) -> None:
+        """Idempotent."""
+        if self._opener.acquire(blocking=False):
+            self._gate.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it is open, for at most so many seconds. False: it is not."""
+        seconds = -1 if timeout is None else min(max(timeout, 0.0), thread.TIMEOUT_MAX)
+        if not self._gate.acquire(timeout=seconds):
+            return False
+        self._gate.release()  # for the next who waits
+        return True
+
+
+class Thread:
+    """A native daemon thread: an application that never returns in it cannot keep the process."""
+
+    def __init__(self, name: str, body: Callable[[], object]) -> None:
+        self.name = name
+        self.daemon = True
+        self._body = body
+        self._began = False
+        self._entered = Latch()
+        self._ended = Latch()
+        self._ident = 0
+
+    def start(self) -> None:
+        """Returns once `threading` knows of it. Raises RuntimeError if there can be no more."""
+        thread.start_new_thread(self._live, ())
+        self._began = True
+        self._entered.wait()
+
+    @property
+    def ident(self) -> int:
+        """Its number, by which `sys._current_frames` knows it; 0 before the start."""
+        return self._ident
+
+    def is_alive(self) -> bool:
+        return self._began and not self._ended.wait(0)
+
+    def is_current(self) -> bool:
+        """Whether it is this thread that asks."""
+        return self.is_alive() and self._ident == current()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until it has ended, for at most so many seconds."""
+        if self._began:
+            self._ended.wait(timeout)
+
+    def _live(self) -> None:
+        self._ident = current()
+        leave = None
+        try:
+            # It is the application's by now, and what that has made of it may fail.
+            with suppress(Exception):
+                leave = self._enter()
+                _trace()
+            self._entered.open()
+            self._body()
+        finally:
+            if leave is not None:
+                leave()
+            self._ended.open()
+
+    def _enter(self) -> Callable[[], object]:
+        """Has `threading` note this thread under its name. Returns what undoes that."""
+        records = threading._active  # type: ignore[attr-defined]
+        try:
+            record = threading.current_thread()
+        except Exception:  # noqa: BLE001  # it is made of classes that are to be had in `threading`
+            number = threading.get_ident()
+            records[number] = self  # nothing better to know this thread by
+            return lambda: records.pop(number, None)
+        record.name = self.name
+        # A record of a thread that `threading` has not begun cannot tell when that ends.
+        record.is_alive = self.is_alive  # type: ignore[method-assign]
+        record.join = self.join  # type: ignore[method-assign]
+        # Else the next thread that is given this number would be taken for this one.
+        return lambda: records.pop(record.ident, None)
+
+
+def _trace() -> None:
+    """Does in this thread what debuggers and coverage ask `threading` to do in each."""
+    if trace := threading.gettrace():
+        sys.settrace(trace)
+    if profile := threading.getprofile():
+        sys.setprofile(profile)
+
+
+def _become_main_thread() -> None:
+    """In a child that one of these threads has forked, and whose main thread it is.
+
+    Python before 3.11.8 and 3.12.2 shuts such a child down by a lock that only threads have which
+    `threading` has begun, or the first one (python/cpython#102512).
+    """
+    main: Any = threading.main_thread()
+    if main.ident == current() and getattr(main, "_tstate_lock", main) is None:
+        main._set_tstate_lock()
+
+
+os.register_at_fork(after_in_child=_become_main_thread)
+
+
+def green_threads() -> str:
+    """The library that has `threading` make greenlets, and locks for them; empty: none has."""
+    gevent, eventlet = map(sys.modules.get, ("gevent.monkey", "eventlet.patcher"))
+    if gevent is not None and gevent.is_module_patched("threading"):
+        return "gevent"
+    if eventlet is not None and eventlet.is_monkey_patched("thread"):
+        return "eventlet"
+    return ""
+
+
+def non_daemon_threads() -> list[str]:
+    """Names of the application's threads that the interpreter waits for at its exit."""
+    # By the name of its class: with eventlet's threading there are two records of the main thread.
+    return [
+        each.name
+        for each in threading.enumerate()
+        if type(each).__name__ != "_MainThread" and not each.daemon
+    ]

@@ -1,0 +1,17 @@
+"""As its users begin a module of gevent's."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import time  # noqa: E402
+
+from flask import Flask  # noqa: E402
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def index() -> str:
+    time.sleep(0.05)
+    return "slept"

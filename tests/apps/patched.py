@@ -1,0 +1,101 @@
+"""An application that patches what PATCHES names when it is imported, or else when it is asked to.
+
+gevent, eventlet: as their users do. gevent's waits: all but threads and what they share.
+everything: what the server could use is refused, replaced, or stands still.
+"""
+
+from __future__ import annotations
+
+import _thread
+import io
+import logging
+import logging.config
+import os
+import queue
+import select
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PLAIN = [("Content-Type", "text/plain")]
+
+REFUSED: dict[Any, tuple[str, ...]] = {
+    _thread: ("start_new_thread",),  # Python's own imports and records of threads need its locks
+    threading: ("Thread", "Timer", "_start_new_thread"),
+    queue: ("SimpleQueue", "Queue"),
+    time: ("sleep",),
+    os: ("fork", "waitpid", "kill", "read", "write", "pipe", "dup", "close", "_exit", "utime"),
+    signal: ("signal", "getsignal", "pthread_sigmask", "set_wakeup_fd"),
+    socket: ("socket", "socketpair", "getaddrinfo"),
+    select: ("select", "poll", "epoll"),
+    selectors: ("DefaultSelector", "PollSelector", "SelectSelector"),
+    subprocess: ("Popen",),
+}
+
+
+def refuse(*_arguments: object, **_options: object) -> None:
+    raise AssertionError("the server has called what the application patched")
+
+
+def patch(what: str) -> None:
+    if what == "gevent":
+        from gevent import monkey
+
+        monkey.patch_all()
+    elif what == "gevent's waits":
+        from gevent import monkey
+
+        monkey.patch_all(thread=False, queue=False)
+    elif what == "eventlet":
+        import eventlet
+
+        eventlet.monkey_patch()
+    elif what == "everything":
+        patch_everything()
+
+
+def patch_everything() -> None:
+    for module, names in REFUSED.items():
+        for name in names:
+            if hasattr(module, name):
+                setattr(module, name, refuse)
+    time.monotonic = lambda: 0.0
+    os.getpid = lambda: 1
+    # Closes the buffer of the real one, once nobody has the wrapper any more.
+    sys.stderr = io.TextIOWrapper(sys.stderr.buffer)
+    sys.stdout = sys.stderr = io.StringIO()
+    sys.setswitchinterval(1e-6)
+    socket.setdefaulttimeout(0.001)
+    logging.config.dictConfig({"version": 1, "root": {"level": "CRITICAL"}})
+    logging.disable(logging.CRITICAL)
+    threading.settrace(lambda *_: None)
+    sys.settrace(lambda *_: None)
+    if hasattr(threading, "settrace_all_threads"):
+        threading.settrace_all_threads(lambda *_: None)
+
+
+def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    path = environ["PATH_INFO"]
+    if path == "/fail":
+        raise RuntimeError("as asked for")
+    if path == "/late":
+        patch(environ["QUERY_STRING"])
+    if path == "/sleep":
+        time.sleep(0.05)
+    if path == "/lock":
+        with LOCK:
+            time.sleep(0.01)
+    start_response("200 OK", PLAIN)
+    return [threading.current_thread().name.encode()]
+
+
+patch(os.environ.get("PATCHES", ""))
+LOCK = threading.Lock()

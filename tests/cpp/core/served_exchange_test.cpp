@@ -1,0 +1,141 @@
+// Whether a client is still there that nothing is sent to.
+#include "core/served_exchange.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+
+#include "core/chunk.h"
+#include "core/engine.h"
+#include "core/engine_figures.h"
+#include "core/peer_state.h"
+
+namespace prowingen {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct NoTransport final : Transport {
+  void output_ready(std::shared_ptr<Exchange>, bool) override {}
+  void body_wanted(std::shared_ptr<Exchange>) override {}
+  void client_doubted(std::shared_ptr<Exchange>) override {}
+  void flush() override {}
+};
+
+// Both ends of a TCP connection: only there is an end that may still be read from.
+struct Connection {
+  Connection() {
+    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* name = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(::bind(listener.get(), name, size), 0);
+    EXPECT_EQ(::listen(listener.get(), 1), 0);
+    EXPECT_EQ(::getsockname(listener.get(), name, &size), 0);
+    client = UniqueFd(::socket(AF_INET, SOCK_STREAM, 0));
+    EXPECT_EQ(::connect(client.get(), name, size), 0);
+    server = UniqueFd(::accept(listener.get(), nullptr, nullptr));
+  }
+  void client_resets() {
+    const linger at_once{1, 0};
+    ::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    client.reset();
+  }
+  void client_finishes() const { ::shutdown(client.get(), SHUT_WR); }
+  void client_sends() const { EXPECT_EQ(::send(client.get(), "unread", 6, 0), 6); }
+  void server_sends() const { EXPECT_EQ(::send(server.get(), "answer", 6, MSG_NOSIGNAL), 6); }
+
+  UniqueFd client;
+  UniqueFd server;
+};
+
+TEST(PeerState, IsToldWhateverWaitsToBeRead) {
+  for (const bool unread : {false, true}) {
+    Connection connection;
+    EXPECT_EQ(peer_state(connection.server.get()), PeerState::present);
+    if (unread) connection.client_sends();
+    EXPECT_EQ(peer_state(connection.server.get()), PeerState::present);
+    connection.client_finishes();
+#if defined(__linux__)
+    EXPECT_EQ(peer_state(connection.server.get()), PeerState::finished);
+#endif
+    connection.client_resets();
+    EXPECT_EQ(peer_state(connection.server.get()), PeerState::gone);
+  }
+}
+
+class ClientTest : public testing::Test {
+ protected:
+  bool gone(std::chrono::milliseconds after) {
+    return exchange->client_is_gone(connection.server.get(), SteadyTime(1h) + after);
+  }
+
+  Connection connection;
+  NoTransport transport;
+  std::shared_ptr<ServedExchange> exchange = std::make_shared<ServedExchange>(transport);
+};
+
+TEST_F(ClientTest, IsThereForAsLongAsItKeepsItsSideOpen) {
+  EXPECT_FALSE(gone(0ms));
+  EXPECT_FALSE(gone(24h));
+}
+
+TEST_F(ClientTest, IsGoneAtOnceWithAReset) {
+  connection.client_resets();
+  EXPECT_TRUE(gone(0ms));
+}
+
+TEST_F(ClientTest, ThatHasFinishedIsWaitedForALittle) {
+  connection.client_finishes();
+  EXPECT_FALSE(gone(0ms));
+  EXPECT_FALSE(gone(half_closed_patience - 1ms));
+  EXPECT_TRUE(gone(half_closed_patience));
+}
+
+TEST_F(ClientTest, IsWaitedForFromItsEndOnIfThatWasSeen) {
+  connection.client_finishes();
+  exchange->client_finished(SteadyTime(1h));
+  EXPECT_TRUE(gone(half_closed_patience));
+}
+
+TEST_F(ClientTest, ThatTakesWhatItIsSentIsWaitedForAnew) {
+  connection.client_finishes();
+  EXPECT_FALSE(gone(0ms));
+  exchange->bytes_out += 6;
+  EXPECT_FALSE(gone(half_closed_patience));
+  EXPECT_FALSE(gone(2 * half_closed_patience - 1ms));
+  EXPECT_TRUE(gone(2 * half_closed_patience));
+}
+
+TEST_F(ClientTest, ThatHasClosedBothSidesAnswersWithAReset) {
+  connection.client.reset();
+  EXPECT_FALSE(gone(0ms));
+  connection.server_sends();
+  exchange->bytes_out += 6;
+  EXPECT_TRUE(gone(1ms));
+}
+
+TEST_F(ClientTest, OfTheNextExchangeIsAnother) {
+  struct Renewed final : ServedExchange {
+    using ServedExchange::renew;
+    using ServedExchange::ServedExchange;
+  };
+  Renewed renewed(transport);
+  connection.client_finishes();
+  const auto look = [&](std::chrono::milliseconds after) {
+    return renewed.client_is_gone(connection.server.get(), SteadyTime(1h) + after);
+  };
+  EXPECT_FALSE(look(0ms));
+  renewed.renew();
+  EXPECT_FALSE(look(half_closed_patience));
+}
+
+}  // namespace
+}  // namespace prowingen

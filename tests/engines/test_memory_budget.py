@@ -1,0 +1,189 @@
+"""Memory that strangers fill: bounded over all connections, and the others are served meanwhile."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.apps import PLAIN, Environ, Gate, Routes, StartResponse, answering, hello
+from harness.waiting import eventually
+from harness.wire import Truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture, Site
+    from harness.wire import Wire
+
+MIB = 1 << 20
+BUDGET = 4 * MIB
+MOST = 2 * BUDGET
+"""What may be held for a moment: an eighth above the budget makes it urgent, and what has come by
+then is read first."""
+SMALL_BUFFER = 4096
+POST = b"POST /reading HTTP/1.1\r\nHost: a\r\n"
+
+
+def reading(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", PLAIN)
+    return [b"%d" % len(body)]
+
+
+def used(site: Site) -> int:
+    return int(site.server.stats()["memory_used"])
+
+
+def cut(site: Site) -> int:
+    return int(site.server.stats()["memory_cut"])
+
+
+def fill(site: Site, count: int, data: bytes) -> list[Wire]:
+    """Clients that send this and stop; each time the others are served and the memory is looked
+    at."""
+    wires = []
+    for number in range(count):
+        wire = site.connect()
+        wire.send_leniently(data)
+        wires.append(wire)
+        if number % 10 == 0:
+            assert site.ask("/hello").body == b"hello"
+            assert used(site) <= MOST
+    return wires
+
+
+def statuses(wires: list[Wire]) -> set[int]:
+    """What those were told that are told something, of the ones that the server gave up."""
+    told = set()
+    for wire in wires:
+        with suppress(ConnectionError, TimeoutError, Truncated):
+            if not wire.is_silent(0):
+                told.add(wire.response().status)
+    return told
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        # Below what waits in a file.
+        POST + b"Content-Length: 1048576\r\n\r\n" + bytes(60_000),
+        POST + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n" + bytes(60_000),
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Filler: %b\r\n" % (b"x" * 10_000) * 6,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Filler: " + b"x" * 60_000,
+        b"POST / HTTP/1.1\r\nHost: a\r\n"
+        + b"X-Filler: %b\r\n" % (b"x" * 10_000) * 6
+        + b"Content-Length: 10\r\n\r\n",
+    ],
+    ids=["body", "chunked", "head", "line", "head of a body"],
+)
+def test_unfinished_requests_fill_no_more_than_the_budget(
+    serve: ServeFixture, error_log: LogWatch, data: bytes
+) -> None:
+    site = serve(Routes(hello=hello, reading=reading), memory_budget=BUDGET)
+    wires = fill(site, 150, data)
+    assert eventually(lambda: cut(site) > 0)
+    assert eventually(lambda: used(site) < BUDGET)
+    assert 408 in statuses(wires)
+    assert site.server.stats()["memory_shortages"] == 1
+    error_log.wait_for("memory_budget is full")
+    site.close_wires()
+    assert eventually(lambda: used(site) == 0), "what is gone should be given back"
+
+
+def test_an_upload_that_moves_is_served_amid_those_that_do_not(serve: ServeFixture) -> None:
+    site = serve(Routes(hello=hello, reading=reading), memory_budget=BUDGET)
+    for _ in range(3):
+        fill(site, 80, POST + b"Content-Length: 1048576\r\n\r\n" + bytes(60_000))
+        assert site.post(bytes(300_000), "/reading").body == b"300000"
+
+
+def test_answers_that_nobody_reads_fill_no_more_than_the_budget(serve: ServeFixture) -> None:
+    """A fresh object each time: an application's constant would be the same memory."""
+
+    def big(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        return [bytes(8 * MIB)]
+
+    site = serve(Routes(hello=hello, big=big), threads=2, memory_budget=4 * BUDGET)
+    readers = [site.connect(receive_buffer=SMALL_BUFFER) for _ in range(12)]
+    for reader in readers:
+        reader.get("/big")
+        assert site.ask("/hello").body == b"hello"
+    assert eventually(lambda: cut(site) > 0)
+    assert eventually(lambda: used(site) < 4 * BUDGET)
+    assert site.ask("/hello").body == b"hello"
+    site.close_wires()
+    assert eventually(lambda: used(site) == 0)
+
+
+def test_streams_are_produced_as_they_leave_when_memory_is_short(serve: ServeFixture) -> None:
+    """Their workers wait; nobody is cut for it, and a small answer still goes out."""
+    readers = 12
+    produced = [0]
+
+    def stream(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", PLAIN)
+        for _ in range(160):
+            produced[0] += 1
+            yield bytes(16 * 1024)
+            yield bytes(16 * 1024)
+
+    site = serve(Routes(hello=hello, stream=stream), threads=readers + 2, memory_budget=BUDGET)
+    slow = [site.connect(receive_buffer=SMALL_BUFFER) for _ in range(readers)]
+    for reader in slow:
+        reader.get("/stream")
+    replies = [reader.reply() for reader in slow]
+    assert [reply.head().status for reply in replies] == [200] * readers
+
+    def stands_still() -> bool:
+        before = produced[0]
+        time.sleep(0.1)
+        return produced[0] == before
+
+    assert eventually(stands_still)
+    assert used(site) <= BUDGET
+    assert site.ask("/hello").body == b"hello"
+    assert cut(site) == 0
+    assert [len(reply.rest().body) for reply in replies] == [160 * 32 * 1024] * readers
+    assert eventually(lambda: used(site) == 0)
+
+
+def test_whole_requests_that_cannot_be_kept_get_503(serve: ServeFixture) -> None:
+    gate = Gate()
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.pass_through(20)
+        return reading(environ, start_response)
+
+    site = serve(app, threads=1, memory_budget=BUDGET)
+    wires = []
+    for _ in range(150):
+        wire = site.connect()
+        wire.post("/", bytes(50_000))
+        wires.append(wire)
+    gate.wait_entered()
+    assert eventually(lambda: cut(site) > 0)
+    assert used(site) <= MOST
+    gate.opened.set()
+    answers = [wire.response() for wire in wires]
+    refused = [answer for answer in answers if answer.status != 200]
+    assert {answer.status for answer in refused} == {503}
+    assert all(answer.get("retry-after") for answer in refused)
+    assert 50 < len(answers) - len(refused) < 150, "the rest is served"
+
+
+def test_a_budget_that_is_not_reached_is_never_noticed(
+    serve: ServeFixture, error_log: LogWatch
+) -> None:
+    site = serve(Routes(hello=hello, reading=reading, big=answering([bytes(MIB)])))
+    assert site.post(bytes(3 * MIB), "/reading").body == b"%d" % (3 * MIB)
+    assert len(site.ask("/big").body) == MIB
+    assert eventually(lambda: used(site) == 0)
+    stats = site.server.stats()
+    assert (stats["memory_cut"], stats["memory_shortages"]) == (0, 0)
+    assert stats["memory_budget"] > BUDGET, "a share of the machine's"
+    assert "memory_budget" not in str(error_log)

@@ -1,0 +1,104 @@
+"""What silences the error log, and what does not."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import os
+import subprocess
+import sys
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from prowingen_wsgi.logs import error_log, log_native_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """The messages that get to a handler."""
+    found: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    error_log.addHandler(handler)
+    yield found
+    error_log.removeHandler(handler)
+    error_log.setLevel(logging.NOTSET)
+    logging.disable(logging.NOTSET)
+
+
+def test_disabling_all_loggers_is_not_meant_for_it(lines: list[str]) -> None:
+    logging.disable(logging.CRITICAL)
+    error_log.error("after disable")
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
+    error_log.error("after dictConfig")
+    assert lines == ["after disable", "after dictConfig"]
+
+
+def test_its_own_level_and_filters_are(lines: list[str]) -> None:
+    error_log.setLevel(logging.ERROR)
+    error_log.warning("below its level")
+    error_log.error("at its level")
+    error_log.addFilter(veto)
+    error_log.error("filtered")
+    error_log.removeFilter(veto)
+    assert lines == ["at its level"]
+
+
+def veto(_record: logging.LogRecord) -> bool:
+    return False
+
+
+def fail(*_arguments: object, **_options: object) -> bool:
+    raise RuntimeError("of the application")
+
+
+def test_an_event_is_shown_though_logging_fails(
+    lines: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    error_log.addFilter(fail)
+    log_native_event(logging.ERROR, "GET / HTTP/1.1", None)
+    error_log.removeFilter(fail)
+    errors = capfd.readouterr().err
+    assert "GET / HTTP/1.1" in errors
+    assert "RuntimeError: of the application" in errors
+    assert lines == []
+
+
+def test_a_logger_that_was_configured_before_the_import_stays_what_it_is() -> None:
+    program = """
+        import logging
+        class Own(logging.Logger):
+            own = True
+        logging.setLoggerClass(Own)
+        before = logging.getLogger("prowingen_wsgi.error")
+        before.setLevel("ERROR")
+        from prowingen_wsgi.logs import error_log
+        assert error_log is before and error_log.own and error_log.level == logging.ERROR
+        assert isinstance(error_log, Own)
+    """
+    subprocess.run([sys.executable, "-c", dedent(program)], check=True)
+
+
+def test_the_commands_lines_get_through_whatever_standard_error_has_become() -> None:
+    program = """
+        import io, sys
+        from prowingen_wsgi import logs
+        logs.show_on_stderr("info")
+        sys.stderr = io.TextIOWrapper(sys.stderr.buffer)
+        sys.stderr = None  # closes the buffer of the first one
+        logs.error_log.info("%s line", "a whole")
+        logs.error_log.info("%d", "no number")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(program)],
+        check=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )
+    assert done.stderr.endswith("INFO a whole line\n")

@@ -1,0 +1,129 @@
+"""The server's own threads, as others see them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prowingen_wsgi.threads import Latch, Thread, current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def ended(body: Callable[[], object]) -> Thread:
+    thread = Thread("of the test", body)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    return thread
+
+
+@pytest.fixture
+def waiting() -> Iterator[tuple[Thread, Latch]]:
+    """A thread that runs until the latch is opened."""
+    latch = Latch()
+    thread = Thread("of the test", latch.wait)
+    thread.start()
+    yield thread, latch
+    latch.open()
+    thread.join(5)
+
+
+def test_threading_knows_it_by_its_name_while_it_runs(waiting: tuple[Thread, Latch]) -> None:
+    thread, latch = waiting
+    record = next(each for each in threading.enumerate() if each.name == "of the test")
+    assert record.daemon
+    assert record.ident == thread.ident in sys._current_frames()
+    assert record.is_alive()
+    record.join(0.001)
+    assert record.is_alive()
+    latch.open()
+    record.join(5)
+    assert not record.is_alive()
+    assert record not in threading.enumerate()
+
+
+def test_it_is_the_current_thread_in_itself() -> None:
+    names: list[str] = []
+    ended(lambda: names.append(threading.current_thread().name))
+    assert names == ["of the test"]
+
+
+def test_a_thread_that_gets_its_number_is_not_taken_for_it() -> None:
+    numbers: set[int] = set()
+    for _ in range(20):
+        numbers.add(ended(lambda: None).ident)
+    assert not numbers & {thread.ident for thread in threading.enumerate()}
+
+
+def test_it_has_locals_of_its_own() -> None:
+    local = threading.local()
+    local.value = "of the main thread"
+    found: list[bool] = []
+    ended(lambda: found.append(hasattr(local, "value")))
+    assert found == [False]
+
+
+def test_a_tracer_of_all_threads_traces_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[str] = []
+
+    def trace(frame: Any, event: str, _argument: object) -> None:
+        if event == "call":
+            traced.append(frame.f_code.co_name)
+
+    profiled: list[str] = []
+
+    def profile(frame: Any, event: str, _argument: object) -> None:
+        if event == "call":
+            profiled.append(frame.f_code.co_name)
+
+    monkeypatch.setattr(threading, "_trace_hook", trace)
+    monkeypatch.setattr(threading, "_profile_hook", profile)
+
+    def of_the_application() -> None:
+        pass
+
+    ended(of_the_application)
+    assert "of_the_application" in traced
+    assert "of_the_application" in profiled
+
+
+def test_it_runs_though_threading_has_been_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+
+    def body() -> None:
+        names.append(threading.current_thread().name)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading, "Thread", None)
+        ended(body)
+    with monkeypatch.context() as broken:
+        broken.setattr(threading, "current_thread", None)
+        ended(lambda: names.append("without a record"))
+    assert names == ["of the test", "without a record"]
+
+
+def test_a_latch_lets_everybody_pass_once_it_is_open() -> None:
+    latch = Latch()
+    assert not latch.wait(0)
+    assert not latch.wait(0.001)
+    assert not latch.wait(-1)
+    passed: list[int] = []
+
+    def pass_through() -> None:
+        latch.wait()
+        passed.append(current())
+
+    threads = [Thread(f"of the test {number}", pass_through) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    latch.open()
+    latch.open()
+    for thread in threads:
+        thread.join(5)
+    assert sorted(passed) == sorted(thread.ident for thread in threads)
+    assert latch.wait()
