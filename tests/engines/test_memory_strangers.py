@@ -91,6 +91,8 @@ def test_a_few_hundred_strangers_are_survived(engine: str) -> None:
     assert server.log.count("memory_budget is full") == 1
 
 
+# proxygen keeps more for each connection than the bound allows for so many: docs/proxygen.md.
+@pytest.mark.engines("embedded")
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_thousands_of_strangers_are_survived(engine: str) -> None:
