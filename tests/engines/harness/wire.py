@@ -257,7 +257,7 @@ class Wire:
         self.socket.settimeout(seconds)
         try:
             self._ahead = self.socket.recv(1 << 16)
-        except TimeoutError:
+        except (TimeoutError, ssl.SSLWantReadError):  # the latter when it does not wait at all
             return True
         finally:
             self.socket.settimeout(usual)
