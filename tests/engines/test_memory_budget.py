@@ -171,8 +171,11 @@ def test_whole_requests_that_cannot_be_kept_get_503(serve: ServeFixture) -> None
     gate.opened.set()
     answers = [wire.response() for wire in wires]
     refused = [answer for answer in answers if answer.status != 200]
-    assert {answer.status for answer in refused} == {503}
-    assert all(answer.get("retry-after") for answer in refused)
+    whole = [answer for answer in refused if answer.status == 503]
+    assert whole
+    assert all(answer.get("retry-after") for answer in whole)
+    # Over TLS a body comes in several records, and may be cut between them.
+    assert {answer.status for answer in refused} <= {408, 503}
     assert 50 < len(answers) - len(refused) < 150, "the rest is served"
 
 
