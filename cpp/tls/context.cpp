@@ -211,7 +211,8 @@ int keep_server_name(SSL* connection, int* alert, void*) {
   }
   const auto name = read_server_name({reinterpret_cast<const char*>(data), size});
   auto* const kept = static_cast<std::string*>(SSL_get_ex_data(connection, server_name_index()));
-  try {  // no exception through C
+  *alert = SSL_AD_INTERNAL_ERROR;  // read on an error only
+  try {                            // no exception through C
     auto made = kept == nullptr ? std::make_unique<std::string>(name) : nullptr;
     if (kept != nullptr) *kept = name;
     if (kept != nullptr || SSL_set_ex_data(connection, server_name_index(), made.get()) == 1) {
@@ -219,8 +220,8 @@ int keep_server_name(SSL* connection, int* alert, void*) {
       return SSL_CLIENT_HELLO_SUCCESS;
     }
   } catch (const std::bad_alloc&) {
+    return SSL_CLIENT_HELLO_ERROR;
   }
-  *alert = SSL_AD_INTERNAL_ERROR;
   return SSL_CLIENT_HELLO_ERROR;
 }
 
