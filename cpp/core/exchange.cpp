@@ -247,7 +247,7 @@ void Exchange::submit() {
 bool Exchange::take() {
   const std::lock_guard lock(mutex_);
   advance(ExchangeEvent::take);
-  return state_ == running;
+  return taken_ = state_ == running;
 }
 
 void Exchange::depart(Departure why) {
@@ -269,6 +269,14 @@ void Exchange::depart(Departure why) {
     settle_charge();
   }
   changed_.notify_all();
+}
+
+void Exchange::forget_request() {
+  RequestHead dropped;
+  const std::lock_guard lock(mutex_);
+  if (taken_ || (state_ != departed && state_ != receiving)) return;
+  std::swap(dropped, request);
+  settle_charge();
 }
 
 Departure Exchange::departure() const {
@@ -300,6 +308,7 @@ void Exchange::recycle() {
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
   departure_ = Departure::none;
+  taken_ = false;
   cut_.store(false, std::memory_order_relaxed);
   stored_.clear(merge_limit);
   incoming_.clear();

@@ -204,6 +204,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool take();
   /// Ends the exchange early. A no-op on a terminal one.
   void depart(Departure why);
+  /// Once it was refused, and that is logged: gives back the head, too, unless a worker has it. The
+  /// client's connection, or the queue, may keep the exchange for long.
+  void forget_request();
   Departure departure() const;
   ExchangeState state() const;
   bool client_waits() const { return state() != ExchangeState::departed; }
@@ -238,6 +241,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::condition_variable changed_;  // body arrived, output taken, over
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
+  bool taken_ = false;            // by a worker
   std::atomic<bool> cut_{false};  // written under the mutex
   // request body: what came before submit(), and what comes after it
   StoredBody stored_;

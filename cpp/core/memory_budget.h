@@ -105,4 +105,13 @@ class MemoryCharge {
   std::uint64_t steps_ = 0;
 };
 
+/// What somebody keeps for a client, and for how long that has hardly moved.
+struct MemoryHolding {
+  std::uint64_t bytes = 0;
+  std::chrono::duration<double> waited{};
+
+  /// Whoever keeps something is given up before long, however lately it moved.
+  double cost() const { return static_cast<double>(bytes) * (waited.count() + 0.001); }
+};
+
 }  // namespace prowingen

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -28,16 +29,11 @@ class MemoryWatch {
   /// Whether ticks are to go on until a shortage's end has been said.
   bool in_shortage() const { return context_.memory->in_shortage(); }
 
-  /// What a holder costs: what it keeps, times how long its client has hardly moved.
-  static double cost(std::uint64_t bytes, std::chrono::duration<double> waited) {
-    // Whoever keeps something is given up before long, however lately it moved.
-    return static_cast<double>(bytes) * (waited.count() + 0.001);
-  }
-
   template <typename Holder>
-  using Holders = std::vector<std::pair<double, Holder>>;  // with their costs
+  using Holders = std::vector<std::pair<MemoryHolding, Holder>>;
 
-  /// Gives up the costliest of the holders, which `find` lists, until there is room.
+  /// Gives up the costliest of the holders, of which `find` lists who holds something, until there
+  /// will be room: what some keep is given back only when an engine is done with them.
   template <typename Holder>
   void cut(Time now, const std::function<void(Holders<Holder>&)>& find,
            const std::function<void(Holder&)>& give_up) {
@@ -45,15 +41,18 @@ class MemoryWatch {
     note_shortage(now);
     Holders<Holder> holders;
     find(holders);
-    std::ranges::sort(holders, std::greater<>(), [](const auto& holder) { return holder.first; });
-    for (auto& [cost, holder] : holders) {
-      if (context_.memory->excess() == 0) return;
+    std::ranges::sort(holders, std::greater<>(),
+                      [](const auto& holder) { return holder.first.cost(); });
+    std::uint64_t excess = context_.memory->excess();
+    for (auto& [holding, holder] : holders) {
+      if (excess == 0) return;
       context_.memory->count_cut();
       give_up(holder);
+      excess -= std::min(excess, holding.bytes);
     }
     // What other threads' connections hold is theirs to give up; looking again at once would not
     // help.
-    if (context_.memory->excess() != 0) in_vain_ = now;
+    if (excess != 0) in_vain_ = now;
   }
 
  private:

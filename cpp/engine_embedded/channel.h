@@ -3,7 +3,10 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "engine_embedded/socket_ops.h"
@@ -19,8 +22,10 @@ class Channel {
 
   int socket() const { return socket_.get(); }
 
-  Transfer receive(std::span<char> buffer) {
-    return tls_ ? tls_->receive(buffer) : embedded::receive(socket(), buffer);
+  /// Takes at most so many bytes off the socket, and gives up to a record of TLS more.
+  Transfer receive(std::span<char> buffer, std::size_t most) {
+    return tls_ ? tls_->receive(buffer, most)
+                : embedded::receive(socket(), buffer.first(std::min(most, buffer.size())));
   }
   /// Whether receive() has its end or a failure to tell, though the socket may have nothing to
   /// read. A plain connection's are the socket's.

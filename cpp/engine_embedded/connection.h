@@ -61,7 +61,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   /// The memory budget may have room again: read on.
   void memory_freed();
   /// How much it holds for a client that does not get on, and for how long; 0: nothing.
-  double memory_cost(SteadyTime now) const;
+  MemoryHolding memory_held(SteadyTime now) const;
   /// Gives up what it holds, since memory is short.
   void give_up();
   void close(Departure why);

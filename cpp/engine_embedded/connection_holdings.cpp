@@ -82,12 +82,12 @@ void Connection::read_on() {
   if (awaits_rest()) reading_pace_.wait(io_.now(), received_);
 }
 
-double Connection::memory_cost(SteadyTime now) const {
+MemoryHolding Connection::memory_held(SteadyTime now) const {
   std::uint64_t held = charge_.bytes();
   for (const auto& exchange : pipeline_) held += exchange->memory_to_regain();
   if (incoming_ && !incoming_->submitted) held += incoming_->memory_to_regain();
   if (held_ && held_ != incoming_) held += held_->memory_to_regain();
-  return MemoryWatch::cost(held, std::max(reading_pace_.waited(now), writing_pace_.waited(now)));
+  return {held, std::max(reading_pace_.waited(now), writing_pace_.waited(now))};
 }
 
 void Connection::give_up_held() {

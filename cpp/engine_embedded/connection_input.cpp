@@ -10,6 +10,10 @@
 namespace prowingen::embedded {
 namespace {
 
+// So that a crowd that sends much at once, and is read before anybody can be cut, holds no more
+// than ordinary requests do.
+constexpr std::size_t read_in_shortage = MemoryCharge::step;
+
 bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
 }
@@ -20,7 +24,8 @@ bool is_safe(std::string_view method) {
 
 bool Connection::receive_input() {
   const auto buffer = io_.read_buffer();
-  const Transfer transfer = channel_.receive(buffer);
+  const Transfer transfer =
+      channel_.receive(buffer, io_.context().memory->full() ? read_in_shortage : buffer.size());
   // TLS may have had something to say itself, which the socket did not take.
   if (!channel_.flushed() && !waiting_writable_) wait_writable();
   switch (transfer.status) {
@@ -350,6 +355,7 @@ void Connection::send_refusal() {
     refused_->bytes_out = out_.size() - before;
     refused_->body_bytes_out = head ? 0 : refusal_page(refusal).size();
     log(*refused_, refusal.status, true);
+    refused_->forget_request();
     refused_.reset();
   }
   flush();

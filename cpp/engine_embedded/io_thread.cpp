@@ -263,8 +263,8 @@ void IoThread::cut_for_memory() {
       now_,
       [this](auto& holders) {
         for (const auto& connection : connections_) {
-          if (const double cost = connection->memory_cost(now_); cost > 0) {
-            holders.emplace_back(cost, connection);
+          if (const auto held = connection->memory_held(now_); held.bytes != 0) {
+            holders.emplace_back(held, connection);
           }
         }
       },

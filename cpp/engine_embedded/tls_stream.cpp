@@ -114,10 +114,12 @@ TlsStream::Handshake TlsStream::handshake() {
 
 // ---------------------------------------------------------------------------- reading
 
-Transfer TlsStream::receive(std::span<char> buffer) {
+Transfer TlsStream::receive(std::span<char> buffer, std::size_t most) {
   if (broken_) return {Status::failed};
   if (at_end_) return {Status::end_of_stream};
-  const auto transfer = embedded::receive(socket_, buffers_.received);
+  const std::span encrypted(buffers_.received);
+  const auto transfer =
+      embedded::receive(socket_, encrypted.first(std::min(most, encrypted.size())));
   // A client that closes without close_notify is not told from one that does: HTTP itself says
   // whether a request is whole.
   if (transfer.status != Status::ok) return transfer;

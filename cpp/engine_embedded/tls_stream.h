@@ -11,6 +11,8 @@
 #include <openssl/ssl.h>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,8 +50,9 @@ class TlsStream {
   const std::string& fault() const { return fault_; }
   std::shared_ptr<const TlsFacts> facts() const { return tls::facts_of(*ssl_); }
 
-  /// After the handshake. `buffer`: 64 KiB at least.
-  Transfer receive(std::span<char> buffer);
+  /// After the handshake. `buffer`: 64 KiB at least. `most`: bytes to take off the socket; none may
+  /// come of them, though there is more to be read.
+  Transfer receive(std::span<char> buffer, std::size_t most = SIZE_MAX);
   /// Whether receive() gives no more bytes: the client has said so (close_notify), or something
   /// went wrong. Either may come together with the last bytes, and then nothing follows that would
   /// make the socket readable.

@@ -211,12 +211,14 @@ void EventThread::cut_for_memory() {
       now,
       [&](auto& holders) {
         for (const auto& [key, session] : sessions_) {
-          const double cost = session.http1 != nullptr ? session.http1->memory_cost(now) : 0;
-          if (cost > 0) holders.push_back({cost, {key, nullptr}});
+          if (session.http1 == nullptr) continue;
+          if (const auto held = session.http1->memory_held(now); held.bytes != 0) {
+            holders.push_back({held, {key, nullptr}});
+          }
         }
         for (const Handler* handler : handlers_) {
-          if (const double cost = handler->memory_cost(now); cost > 0) {
-            holders.push_back({cost, {nullptr, handler->shared_exchange()}});
+          if (const auto held = handler->memory_held(now); held.bytes != 0) {
+            holders.push_back({held, {nullptr, handler->shared_exchange()}});
           }
         }
       },

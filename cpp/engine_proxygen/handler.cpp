@@ -153,6 +153,7 @@ void Handler::send_refusal(const Refusal& refusal) {
   if (!head_only) exchange_->body_bytes_out = refusal_page(refusal).size();
   send_refusal_page(refusal, head_only);
   log(refusal.status, true);
+  exchange_->forget_request();
   end_answer();
 }
 
@@ -294,9 +295,9 @@ void Handler::settle_charge() {
   charge_.set(pending_memory_ + transaction().getOutstandingEgressBodyBytes());
 }
 
-double Handler::memory_cost(SteadyTime now) const {
+MemoryHolding Handler::memory_held(SteadyTime now) const {
   const auto held = charge_.bytes() + exchange_->memory_to_regain() + held_by_session();
-  return MemoryWatch::cost(held, std::max(request_rate_.waited(now), answer_rate_.waited(now)));
+  return {held, std::max(request_rate_.waited(now), answer_rate_.waited(now))};
 }
 
 void Handler::give_up() {

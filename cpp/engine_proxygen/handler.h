@@ -49,7 +49,7 @@ class Handler : public px::RequestHandler {
   /// The budget may have room again: read on.
   void memory_freed();
   /// How much it holds for a client that does not get on, and for how long; 0: nothing.
-  double memory_cost(SteadyTime now) const;
+  MemoryHolding memory_held(SteadyTime now) const;
   /// Gives up what it holds, since memory is short.
   void give_up();
 

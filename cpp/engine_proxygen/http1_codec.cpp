@@ -295,8 +295,8 @@ void Http1Codec::settle_charge() {
   charge_.set(scanned_ + (generated_ > written ? generated_ - written : 0));
 }
 
-double Http1Codec::memory_cost(SteadyTime now) const {
-  return message_ ? MemoryWatch::cost(charge_.bytes(), head_rate_.waited(now)) : 0;
+MemoryHolding Http1Codec::memory_held(SteadyTime now) const {
+  return message_ ? MemoryHolding{charge_.bytes(), head_rate_.waited(now)} : MemoryHolding{};
 }
 
 std::uint64_t Http1Codec::acknowledged() const {

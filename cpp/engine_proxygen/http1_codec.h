@@ -48,8 +48,8 @@ class Http1Codec final : public px::HTTP1xCodec,
   /// Tells the memory budget what is held of a head, and of answers that the socket has not taken.
   void settle_charge();
   std::uint64_t memory_charged() const { return charge_.bytes(); }
-  /// What an unfinished head costs, see Handler; give_up_head() refuses it.
-  double memory_cost(SteadyTime now) const;
+  /// What an unfinished head holds, see Handler; give_up_head() refuses it.
+  MemoryHolding memory_held(SteadyTime now) const;
   void give_up_head();
 
   // ---- the handler
