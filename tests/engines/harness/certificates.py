@@ -59,7 +59,7 @@ def authority_file() -> str:
 
 
 def client_context(ca: trustme.CA | None = None) -> ssl.SSLContext:
-    """Of a client that trusts this authority's servers, and no other: it is quick to make, where the
+    """Of a client that trusts this authority's servers and no other: quick to make, where the
     system's authorities take tens of milliseconds to load."""
     return ssl.create_default_context(cadata=(ca or authority()).cert_pem.bytes().decode())
 
