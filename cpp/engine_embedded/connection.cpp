@@ -116,8 +116,16 @@ void Connection::on_timeout(Timeout kind) {
   });
 }
 
+// A client that has gone meanwhile is read to its end at once, which gives back what it holds: many
+// of them would fill each other's room again, and be cut one after another.
 void Connection::memory_freed() {
-  handle([&] { read_on(); });
+  handle([&] {
+    if (pause_ != Pause::memory) return;
+    read_on();
+    if (peer_state(channel_.socket()) == PeerState::present) return;
+    while (wants_input() && receive_input()) {
+    }
+  });
 }
 
 void Connection::give_up() {

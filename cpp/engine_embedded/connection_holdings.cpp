@@ -73,7 +73,6 @@ void Connection::await_memory() {
 }
 
 void Connection::read_on() {
-  if (pause_ != Pause::memory) return;
   pause_ = Pause::none;
   // The client could not get on: its time begins anew.
   if (read_deadline_.armed() && read_deadline_.kind == Timeout::body) {

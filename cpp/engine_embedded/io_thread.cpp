@@ -276,7 +276,13 @@ void IoThread::resume_reading() {
   if (awaiting_memory_.empty() || context_.memory->full()) return;
   std::vector<std::shared_ptr<Connection>> waiting;
   waiting.swap(awaiting_memory_);
-  for (const auto& connection : waiting) connection->memory_freed();
+  for (auto& connection : waiting) {
+    if (context_.memory->full()) {
+      awaiting_memory_.push_back(std::move(connection));
+    } else {
+      connection->memory_freed();
+    }
+  }
 }
 
 }  // namespace prowingen::embedded

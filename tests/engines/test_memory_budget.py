@@ -93,6 +93,20 @@ def test_unfinished_requests_fill_no_more_than_the_budget(
     assert eventually(lambda: used(site) == 0), "what is gone should be given back"
 
 
+def test_a_crowd_that_leaves_is_over_at_once(serve: ServeFixture) -> None:
+    """Those that wait to be read do not have to be cut one after another."""
+    site = serve(Routes(hello=hello, reading=reading), memory_budget=BUDGET)
+    crowd = fill(
+        site, 500, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Filler: %b\r\n" % (b"x" * 10_000) * 6
+    )
+    before = cut(site)
+    for wire in crowd:
+        wire.close()
+    assert site.post(bytes(300_000), "/reading").body == b"300000"
+    assert eventually(lambda: used(site) == 0)
+    assert cut(site) - before <= 2 * BUDGET // 60_000, "what was held then, and once more"
+
+
 def test_an_upload_that_moves_is_served_amid_those_that_do_not(serve: ServeFixture) -> None:
     site = serve(Routes(hello=hello, reading=reading), memory_budget=BUDGET)
     for _ in range(3):
