@@ -98,15 +98,23 @@ def test_workers_share_the_work(engine: str) -> None:
 
 
 def test_workers_have_about_as_many_connections_each(engine: str) -> None:
+    """A worker that gets no core for a while leaves all that come meanwhile to the other, and is
+    first when it runs again."""
     with supervised(engine) as server:
-        wires = [server.connect() for _ in range(32)]
-        for wire in wires:
-            wire.get()
-        pids = [wire.response().text for wire in wires]
+        wires: list[Wire] = []
+        pids: list[str] = []
+
+        def even_with_more() -> bool:
+            more = [server.connect() for _ in range(32)]
+            wires.extend(more)
+            for wire in more:
+                wire.get()
+            pids.extend(wire.response().text for wire in more)
+            return len(set(pids)) == 2 and min(map(pids.count, set(pids))) >= len(pids) // 4
+
+        assert any(even_with_more() for _ in range(4)), pids
         for wire in wires:
             wire.close()
-        assert min(pids.count(pid) for pid in set(pids)) >= 8, pids
-        assert len(set(pids)) == 2
 
 
 def test_a_single_worker_can_be_supervised_too(engine: str) -> None:
