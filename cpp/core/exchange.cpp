@@ -48,7 +48,8 @@ ExchangeState next_state(ExchangeState state, ExchangeEvent event) {
   return next;
 }
 
-Exchange::Exchange(Transport& transport) : transport_(transport), charge_(transport.memory()) {}
+Exchange::Exchange(Transport& transport)
+    : transport_(transport), budget_(transport.memory()), charge_(budget_.get()) {}
 
 std::string_view describe(Departure departure) {
   switch (departure) {

@@ -256,6 +256,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::size_t high_water_ = 0;
   bool head_pending_ = false;
   bool signalled_ = false;  // the transport knows; cleared when the output is taken
+  const std::shared_ptr<MemoryBudget> budget_;  // an application may keep its input for longer
   MemoryCharge charge_;
 };
 

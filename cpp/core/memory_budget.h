@@ -16,10 +16,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 namespace prowingen {
 
@@ -85,9 +83,9 @@ class MemoryCharge {
   /// Less than this is free.
   static constexpr std::size_t step = 4096;
 
-  /// `budget`: null for none. Shared, since an application may keep a request's input beyond its
-  /// server.
-  explicit MemoryCharge(std::shared_ptr<MemoryBudget> budget) : budget_(std::move(budget)) {}
+  /// `budget`: null for none; it outlives the charge. Not counted: its count would be written for
+  /// each request, beside what other threads read.
+  explicit MemoryCharge(MemoryBudget* budget) : budget_(budget) {}
   ~MemoryCharge() { set(0); }
   MemoryCharge(const MemoryCharge&) = delete;
   MemoryCharge& operator=(const MemoryCharge&) = delete;
@@ -96,12 +94,12 @@ class MemoryCharge {
     if (const auto steps = bytes / step; steps != steps_) move_to(steps);
   }
   std::uint64_t bytes() const { return steps_ * step; }
-  const MemoryBudget* budget() const { return budget_.get(); }
+  const MemoryBudget* budget() const { return budget_; }
 
  private:
   void move_to(std::uint64_t steps);
 
-  const std::shared_ptr<MemoryBudget> budget_;
+  MemoryBudget* const budget_;
   std::uint64_t steps_ = 0;
 };
 

@@ -28,7 +28,7 @@ Connection::Connection(IoThread& io, Channel channel, unsigned listener,
       info_(std::move(info)),
       listener_(listener),
       out_(io.spare_text()),
-      charge_(io.memory()) {
+      charge_(io.context().memory.get()) {
   for (Deadline* deadline :
        {&read_deadline_, &write_deadline_, &read_rate_deadline_, &write_rate_deadline_}) {
     deadline->connection = this;

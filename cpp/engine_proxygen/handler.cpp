@@ -14,16 +14,18 @@ constexpr std::uint64_t small_body = std::uint64_t{16} * 1024;
 constexpr Refusal queue_full{503, "Service Unavailable",
                              "every worker is busy and the queue is full", ""};
 
+void rest(std::optional<RateWatch>& rate) {
+  if (rate) rate->rest();
+}
+
+std::chrono::duration<double> waited(const std::optional<RateWatch>& rate, SteadyTime now) {
+  return rate ? rate->waited(now) : std::chrono::duration<double>::zero();
+}
+
 }  // namespace
 
 Handler::Handler(EventThread& thread, std::shared_ptr<HandledExchange> exchange)
-    : thread_(thread),
-      exchange_(std::move(exchange)),
-      request_rate_(
-          thread, [this] { return received_; }, [this] { on_slow_request(); }),
-      answer_rate_(
-          thread, [this] { return taken_by_client(); }, [this] { on_slow_reader(); }),
-      charge_(thread.memory()) {
+    : thread_(thread), exchange_(std::move(exchange)), charge_(thread.context().memory.get()) {
   thread_.add(*this);
   exchange_->handler = this;
   exchange_->received_at = std::chrono::steady_clock::now();
@@ -59,7 +61,7 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   exchange_->bytes_in += size;
   received_ += size;
   exchange_->body_left -= std::min<std::uint64_t>(exchange_->body_left, size);
-  request_rate_.wait();
+  await_request();
   if (answered_ || refused_ || exchange_->refusal != nullptr) {
     discarded_ += size;
     if (discarded_ > thread_.options().drain_limit) give_up_reading();
@@ -87,13 +89,13 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
 }
 
 void Handler::pause_reading() {
-  request_rate_.rest();
+  rest(request_rate_);
   if (!std::exchange(ingress_paused_, true)) downstream_->pauseIngress();
 }
 
 void Handler::onEOM() noexcept {
   request_done_ = true;
-  request_rate_.rest();
+  rest(request_rate_);
   on_request_whole();
   if (answered_ || refused_) return;
   if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
@@ -161,12 +163,12 @@ void Handler::send_refusal(const Refusal& refusal) {
 
 void Handler::onEgressPaused() noexcept {
   egress_paused_ = true;
-  answer_rate_.wait();
+  await_reader();
 }
 
 void Handler::onEgressResumed() noexcept {
   egress_paused_ = false;
-  answer_rate_.rest();
+  rest(answer_rate_);
   const px::HTTPTransaction::DestructorGuard guard(&transaction());
   flush();
   settle_charge();
@@ -297,7 +299,23 @@ void Handler::settle_charge() {
 
 MemoryHolding Handler::memory_held(SteadyTime now) const {
   const auto held = charge_.bytes() + exchange_->memory_to_regain() + held_by_session();
-  return {held, std::max(request_rate_.waited(now), answer_rate_.waited(now))};
+  return {held, std::max(waited(request_rate_, now), waited(answer_rate_, now))};
+}
+
+void Handler::await_request() {
+  if (!request_rate_) {
+    request_rate_.emplace(
+        thread_, [this] { return received_; }, [this] { on_slow_request(); });
+  }
+  request_rate_->wait();
+}
+
+void Handler::await_reader() {
+  if (!answer_rate_) {
+    answer_rate_.emplace(
+        thread_, [this] { return taken_by_client(); }, [this] { on_slow_reader(); });
+  }
+  answer_rate_->wait();
 }
 
 void Handler::give_up() {

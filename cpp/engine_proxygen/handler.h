@@ -11,6 +11,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
@@ -114,6 +115,8 @@ class Handler : public px::RequestHandler {
   void on_slow_request();
   void on_slow_reader();
   void cut_off(Departure why);
+  void await_request();
+  void await_reader();
   void settle_charge();
   void log(int status, bool complete);
 
@@ -133,8 +136,9 @@ class Handler : public px::RequestHandler {
   std::deque<Chunk> pending_;  // taken from the exchange, not yet sent
   std::uint64_t pending_memory_ = 0;
   bool awaits_memory_ = false;  // and so the reading is paused
-  RateWatch request_rate_;
-  RateWatch answer_rate_;
+  // Made when the client is first waited for, which it is not in most requests.
+  std::optional<RateWatch> request_rate_;
+  std::optional<RateWatch> answer_rate_;
   MemoryCharge charge_;  // what is pending, here and in the transaction
 };
 

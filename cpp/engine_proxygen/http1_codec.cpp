@@ -38,7 +38,7 @@ Http1Codec::Http1Codec(EventThread& thread)
       thread_(thread),
       head_rate_(
           thread, [this] { return scanned_; }, [this] { give_up_head(); }),
-      charge_(thread.memory()) {}
+      charge_(thread.context().memory.get()) {}
 
 void Http1Codec::attach(px::HTTPSessionBase& session) {
   session_ = &session;
@@ -286,6 +286,9 @@ void Http1Codec::give_up_head() {
   // It may have stopped reading by now, and end with this; its own callers hold one too.
   const folly::DelayedDestruction::DestructorGuard guard(session_);
   refuse_head(&refusal(RequestFault::request_timeout), scanned_);
+  // The session still has the bytes that did not make a head, and would keep them until more come:
+  // told that none have, it offers them once more, to be ignored.
+  if (auto* session = session_->getTransport()->getReadCallback()) session->readDataAvailable(0);
 }
 
 // ---------------------------------------------------------------------------- memory

@@ -16,7 +16,7 @@ const MemoryBudget::Time start{std::chrono::hours(1)};
 
 TEST(MemoryCharge, IsFreeBelowAStep) {
   const auto budget = std::make_shared<MemoryBudget>(mib);
-  MemoryCharge charge(budget);
+  MemoryCharge charge(budget.get());
   charge.set(MemoryCharge::step - 1);
   EXPECT_EQ(budget->used(), 0);
   charge.set(MemoryCharge::step);
@@ -25,7 +25,7 @@ TEST(MemoryCharge, IsFreeBelowAStep) {
 
 TEST(MemoryCharge, FollowsWhatItsHolderSaysInSteps) {
   const auto budget = std::make_shared<MemoryBudget>(mib);
-  MemoryCharge charge(budget);
+  MemoryCharge charge(budget.get());
   charge.set(100'000);
   EXPECT_EQ(budget->used(), 98'304);
   charge.set(20'000);
@@ -38,7 +38,7 @@ TEST(MemoryCharge, FollowsWhatItsHolderSaysInSteps) {
 TEST(MemoryCharge, IsGivenBackByItsEnd) {
   const auto budget = std::make_shared<MemoryBudget>(mib);
   {
-    MemoryCharge charge(budget);
+    MemoryCharge charge(budget.get());
     charge.set(mib);
     EXPECT_TRUE(budget->full());
   }
@@ -56,7 +56,7 @@ TEST(MemoryBudget, AddsUpOverThreads) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      MemoryCharge charge(budget);
+      MemoryCharge charge(budget.get());
       for (std::uint64_t size = 0; size < 5000; ++size) charge.set(size * 1000 % (mib / 2));
     });
   }
@@ -66,7 +66,7 @@ TEST(MemoryBudget, AddsUpOverThreads) {
 
 TEST(MemoryBudget, IsUrgentBeyondAnEighthMoreThanItIs) {
   const auto budget = std::make_shared<MemoryBudget>(mib);
-  MemoryCharge charge(budget);
+  MemoryCharge charge(budget.get());
   charge.set(mib - MemoryCharge::step);
   EXPECT_FALSE(budget->full());
   charge.set(mib);
@@ -79,7 +79,7 @@ TEST(MemoryBudget, IsUrgentBeyondAnEighthMoreThanItIs) {
 
 TEST(MemoryBudget, LeavesAnswersLessTheFullerItIs) {
   const auto budget = std::make_shared<MemoryBudget>(64 * mib);
-  MemoryCharge charge(budget);
+  MemoryCharge charge(budget.get());
   EXPECT_EQ(budget->answer_room(mib), mib);
   charge.set(46 * mib);
   EXPECT_EQ(budget->answer_room(mib), mib / 4);
@@ -106,7 +106,7 @@ TEST(MemoryBudget, SaysAShortageAndItsEndOnce) {
 
 TEST(MemoryBudget, FindsNoReliefWhileItIsFull) {
   const auto budget = std::make_shared<MemoryBudget>(mib);
-  MemoryCharge charge(budget);
+  MemoryCharge charge(budget.get());
   charge.set(mib);
   budget->note_shortage(start);
   EXPECT_EQ(budget->note_relief(start + 60s), std::nullopt);
@@ -116,7 +116,7 @@ TEST(MemoryBudget, FindsNoReliefWhileItIsFull) {
 
 TEST(MemoryBudget, TellsItsFiguresToAnAdministrator) {
   const auto budget = std::make_shared<MemoryBudget>(3 * mib);
-  MemoryCharge charge(budget);
+  MemoryCharge charge(budget.get());
   charge.set(3 * mib);
   EXPECT_NE(describe_shortage(*budget).find("3 MiB of 3 MiB"), std::string::npos);
   charge.set(8192);
