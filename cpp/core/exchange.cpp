@@ -110,6 +110,11 @@ bool Exchange::body_ready() const {
   return state_ == departed || (has_body_news() && !stored_.next_is_in_file());
 }
 
+bool Exchange::body_used_up() const {
+  const std::lock_guard lock(mutex_);
+  return stored_.empty() && incoming_.empty();
+}
+
 std::size_t Exchange::body_memory() const {
   const std::lock_guard lock(mutex_);
   return stored_.memory() + incoming_.capacity();
@@ -251,25 +256,32 @@ bool Exchange::take() {
   return taken_ = state_ == running;
 }
 
-void Exchange::depart(Departure why) {
+void Exchange::depart(Departure why) { end_early(why, true); }
+
+bool Exchange::depart_untaken(Departure why) { return end_early(why, false); }
+
+bool Exchange::end_early(Departure why, bool if_taken) {
   std::vector<Chunk> dropped;
   std::string dropped_body;
   StoredBody dropped_stored;
   {
     const std::lock_guard lock(mutex_);
     const auto before = state_;
+    const bool untaken = before == receiving || before == queued;
+    if (!untaken && !if_taken) return false;
     advance(ExchangeEvent::depart);
-    if (state_ == before) return;
+    if (state_ == before) return false;
     departure_ = why;
     cut_.store(true, std::memory_order_release);
     dropped.swap(outgoing_);
     // Nobody can read it any more. A worker may be in the middle of what was stored, and frees it.
     dropped_body.swap(incoming_);
-    if (before == receiving || before == queued) std::swap(dropped_stored, stored_);
+    if (untaken) std::swap(dropped_stored, stored_);
     outgoing_bytes_ = outgoing_memory_ = 0;
     settle_charge();
   }
   changed_.notify_all();
+  return true;
 }
 
 void Exchange::forget_request() {

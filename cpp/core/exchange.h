@@ -161,6 +161,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool body_ready() const;
 
   // ---- request body, any thread
+  /// A worker has all of the body that has come: it waits for more, or will.
+  bool body_used_up() const;
   /// Bytes of memory that the body takes, what a worker has read of it left out.
   std::size_t body_memory() const;
 
@@ -204,6 +206,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool take();
   /// Ends the exchange early. A no-op on a terminal one.
   void depart(Departure why);
+  /// The same, unless a worker has it: false then, and nothing is done.
+  bool depart_untaken(Departure why);
   /// Once it was refused, and that is logged: gives back the head, too, unless a worker has it. The
   /// client's connection, or the queue, may keep the exchange for long.
   void forget_request();
@@ -222,6 +226,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void recycle();
 
  private:
+  bool end_early(Departure why, bool if_taken);
   void advance(ExchangeEvent event) { state_ = next_state(state_, event); }
   bool over() const {
     return state_ == ExchangeState::completed || state_ == ExchangeState::aborted ||

@@ -185,7 +185,8 @@ void Connection::end() {
 bool Connection::still_due(Timeout kind, unsigned requests) const {
   if (reading_ == Reading::closed) return false;
   switch (kind) {
-    case Timeout::header: return reading_ == Reading::head && requests_ == requests;
+    case Timeout::header:
+      return reading_ == Reading::head && pause_ != Pause::memory && requests_ == requests;
     case Timeout::keep_alive:
     case Timeout::drain: return idle() && !read_deadline_.armed();
     case Timeout::body:
@@ -253,10 +254,15 @@ void Connection::close(Departure why) {
     }
     abandon(*exchange, why);  // first: afterwards no worker writes to what is logged
     log(*exchange, exchange->head_written ? exchange->response.status : 0, false);
+    exchange->forget_request();
   }
   pipeline_.clear();
-  if (held_) abandon(*std::exchange(held_, nullptr), why);
-  if (incoming_) abandon(*std::exchange(incoming_, nullptr), why);
+  for (auto* left : {&held_, &incoming_}) {
+    if (!*left) continue;
+    abandon(**left, why);
+    (*left)->forget_request();
+    left->reset();
+  }
   out_.clear();
   carried_ = {};
   charge_.set(0);

@@ -43,12 +43,11 @@ void Connection::judge_reading() {
 
 // As far as the kernel knows. Of TLS, what is encrypted counts for a little more than it was.
 std::uint64_t Connection::taken_by_client() const {
-  return sent_ - std::min<std::uint64_t>(sent_, unacknowledged_);
+  return sent_ - std::min<std::uint64_t>(sent_, unacknowledged_bytes(channel_.socket()));
 }
 
 void Connection::judge_writing() {
   if (!waiting_writable_) return;  // the next wait opens a window
-  unacknowledged_ = unacknowledged_bytes(channel_.socket());
   const auto rate = static_cast<double>(io_.options().min_rate);
   if (writing_pace_.too_slow(io_.now(), taken_by_client(), rate)) {
     return close(Departure::too_slow);
@@ -61,8 +60,8 @@ void Connection::judge_writing() {
 // While the budget is full, whoever holds some of it gets no more.
 bool Connection::reads_on_in_shortage() const {
   if (reading_ == Reading::head) return carried_.size() < MemoryCharge::step;
-  if (reading_ != Reading::body || !incoming_) return true;  // what comes is thrown away
-  if (incoming_->submitted) return incoming_->memory_charged() == 0;
+  if (reading_ != Reading::body || !incoming_) return true;    // what comes is thrown away
+  if (incoming_->submitted) return incoming_->body_used_up();  // a worker waits for no budget
   return incoming_->body_left && *incoming_->body_left <= small_body;
 }
 
@@ -74,11 +73,11 @@ void Connection::await_memory() {
 
 void Connection::read_on() {
   pause_ = Pause::none;
+  if (!awaits_rest()) return;
   // The client could not get on: its time begins anew.
-  if (read_deadline_.armed() && read_deadline_.kind == Timeout::body) {
-    io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
-  }
-  if (awaits_rest()) reading_pace_.wait(io_.now(), received_);
+  const auto kind = reading_ == Reading::head ? Timeout::header : Timeout::body;
+  io_.deadlines().arm(read_deadline_, kind, io_.now());
+  note_read();
 }
 
 MemoryHolding Connection::memory_held(SteadyTime now) const {
@@ -94,7 +93,7 @@ void Connection::give_up_held() {
                               ? !carried_.empty()
                               : reading_ == Reading::body && incoming_ && !incoming_->submitted;
   if (unfinished && pipeline_.empty()) return refuse_unfinished();
-  if (pipeline_.size() == 1 && pipeline_.front()->state() == ExchangeState::queued) {
+  if (pipeline_.size() == 1 && pipeline_.front()->depart_untaken(Departure::memory_short)) {
     return refuse_unqueued(*pipeline_.front(), short_of_memory);
   }
   close(Departure::memory_short);

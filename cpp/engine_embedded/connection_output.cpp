@@ -46,9 +46,10 @@ void Connection::wait_writable() {
   waiting_writable_ = true;
   unacknowledged_ = unacknowledged_bytes(channel_.socket());
   io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
-  writing_pace_.wait(io_.now(), taken_by_client());
+  const auto taken = sent_ - std::min<std::uint64_t>(sent_, unacknowledged_);
+  writing_pace_.wait(io_.now(), taken);
   if (!write_rate_deadline_.armed() && io_.options().min_rate != 0) {
-    writing_pace_.open_window(io_.now(), taken_by_client());
+    writing_pace_.open_window(io_.now(), taken);
     io_.deadlines().arm(write_rate_deadline_, Timeout::write_rate, io_.now());
   }
 }

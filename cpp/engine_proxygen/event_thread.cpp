@@ -179,14 +179,8 @@ void EventThread::look_at_memory() {
 }
 
 void EventThread::see_to_memory() {
-  const auto now = std::chrono::steady_clock::now();
-  if (context_.memory->used() != 0) {
-    // Nobody tells when a socket has taken the rest of an answer.
-    for (const auto& [key, session] : sessions_) {
-      if (session.http1 != nullptr) session.http1->settle_charge();
-    }
-  }
-  if (memory_watch_.tick(now)) cut_for_memory();
+  look_at_readers();
+  if (memory_watch_.tick(std::chrono::steady_clock::now())) cut_for_memory();
   if (!context_.memory->full()) {
     std::vector<std::shared_ptr<HandledExchange>> waiting;
     waiting.swap(awaiting_memory_);
@@ -199,7 +193,19 @@ void EventThread::see_to_memory() {
   }
 }
 
+// Nobody tells when a socket has taken a part of an answer, or none of the rest of it.
+void EventThread::look_at_readers() {
+  if (context_.memory->used() != 0) {
+    for (const auto& [key, session] : sessions_) {
+      if (session.http1 != nullptr) session.http1->settle_charge();
+    }
+  }
+  for (Handler* handler : handlers_) handler->look_at_reader();
+}
+
 void EventThread::cut_for_memory() {
+  look_at_readers();
+  if (!context_.memory->full()) return;
   // Each holder is given up at most once, and may take others with it: whoever is gone is no more
   // in the map, or has no handler.
   struct Holder {

@@ -125,6 +125,7 @@ class EventThread final : public Transport,
   bool stands_still(Session& progress, SteadyTime now) const;
   void watch_progress();
   void see_to_memory();
+  void look_at_readers();
   void cut_for_memory();
   void submit_gathered();
   void post_mail(Mail mail, bool may_wait);

@@ -283,7 +283,7 @@ void Handler::cut() {
 
 // While the budget is full, whoever holds some of it gets no more.
 bool Handler::reads_on_in_shortage() const {
-  if (exchange_->submitted) return exchange_->memory_charged() == 0;
+  if (exchange_->submitted) return exchange_->body_used_up();  // a worker waits for no budget
   return exchange_->body_left != 0 && exchange_->body_left <= small_body;
 }
 
@@ -295,6 +295,18 @@ void Handler::memory_freed() {
 
 void Handler::settle_charge() {
   charge_.set(pending_memory_ + transaction().getOutstandingEgressBodyBytes());
+}
+
+// proxygen says that a client does not read only while there is more of an answer than it takes
+// ahead, and not of the end of one.
+void Handler::look_at_reader() {
+  settle_charge();
+  if (egress_paused_) return;
+  if (charge_.bytes() + held_by_session() != 0) {
+    await_reader();
+  } else {
+    rest(answer_rate_);
+  }
 }
 
 MemoryHolding Handler::memory_held(SteadyTime now) const {
@@ -323,7 +335,7 @@ void Handler::give_up() {
     if (!exchange_->submitted) {
       return refuse(refusal(RequestFault::request_timeout), Departure::memory_short);
     }
-    if (exchange_->state() == ExchangeState::queued) {
+    if (exchange_->depart_untaken(Departure::memory_short)) {
       return refuse(short_of_memory, Departure::memory_short);
     }
   }
@@ -360,6 +372,7 @@ void Handler::onError(px::ProxygenError error) noexcept {
   // proxygen answers in our place where it still can.
   const int answered_for_us = error == px::kErrorTimeout ? 408 : error == px::kErrorRead ? 400 : 0;
   log(exchange_->head_written ? exchange_->response.status : answered_for_us, false);
+  exchange_->forget_request();
 }
 
 void Handler::log(int status, bool complete) {

@@ -49,6 +49,8 @@ class Handler : public px::RequestHandler {
   // ---- memory
   /// The budget may have room again: read on.
   void memory_freed();
+  /// Now and then: what its client has taken meanwhile, and whether it is waited for.
+  void look_at_reader();
   /// How much it holds for a client that does not get on, and for how long; 0: nothing.
   MemoryHolding memory_held(SteadyTime now) const;
   /// Gives up what it holds, since memory is short.

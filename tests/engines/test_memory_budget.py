@@ -196,6 +196,35 @@ def test_whole_requests_that_cannot_be_kept_get_503(serve: ServeFixture, part: s
     assert 50 < len(answers) - len(refused) < 150, "the rest is served"
 
 
+def test_workers_get_their_bodies_whatever_is_queued(serve: ServeFixture) -> None:
+    """Heads that nobody waits for any more hold nothing, and no worker waits for memory."""
+    site = serve(Routes(hello=hello, reading=reading), threads=2, memory_budget=BUDGET)
+    uploads = [site.connect() for _ in range(2)]
+    for upload in uploads:  # more than is kept before a worker is taken, with a head that counts
+        upload.send(POST + b"Cookie: %b\r\nContent-Length: 2000000\r\n\r\n" % (b"c" * 6000))
+        upload.send(bytes(1_100_000))
+    assert eventually(lambda: site.server.stats()["requests_taken"] == 2)
+    for _ in range(2 * BUDGET // 60_000):
+        gone = site.connect()
+        gone.send_leniently(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: %b\r\n" % (b"x" * 10_000) * 6)
+        gone.send_leniently(b"\r\n")
+        gone.reset()
+    for upload in uploads:
+        upload.send(bytes(900_000))
+        assert upload.response().body == b"2000000"
+    assert site.ask("/hello").body == b"hello"
+    assert eventually(lambda: used(site) < BUDGET // 2)
+    assert cut(site) == 0
+
+
+def test_a_deadline_that_passes_while_memory_is_short_is_set_again(serve: ServeFixture) -> None:
+    site = serve(Routes(hello=hello, reading=reading), memory_budget=BUDGET, body_timeout=0.5)
+    silent = fill(site, 150, POST + b"Content-Length: 1048576\r\n\r\n" + bytes(60_000))
+    for wire in silent:
+        wire.read_to_end()  # each is told something, or cut
+    assert eventually(lambda: used(site) == 0)
+
+
 def test_a_budget_that_is_not_reached_is_never_noticed(
     serve: ServeFixture, error_log: LogWatch
 ) -> None:

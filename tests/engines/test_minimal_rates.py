@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -147,7 +148,10 @@ def test_no_rate_is_asked_while_100_continue_is_due(serve: ServeFixture) -> None
 @pytest.mark.no_tls("records hide how much of them was read")
 @pytest.mark.parametrize(
     "answer",
-    [lambda: [bytes(64 << 20)], lambda: (bytes(65536) for _ in range(2000))],
+    [
+        lambda: [bytes(64 << 20)],
+        lambda: (bytes(65536) for _ in range(2000)),
+    ],
     ids=["whole", "generated"],
 )
 def test_reader_that_drips_is_broken_off(
@@ -169,6 +173,28 @@ def test_reader_that_drips_is_broken_off(
             pass
         assert taken < 32 << 20
         body.expect_closed_once()
+
+
+@pytest.mark.no_tls("records hide how much of them was read")
+def test_reader_that_drips_is_broken_off_behind_the_end_of_the_answer_too(
+    serve: ServeFixture,
+) -> None:
+    """All of it is with the engine, and the application is done with it."""
+    body = Closable([bytes(150_000)])
+    site = serve(answering(body), **RATES)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # the kernel takes less
+        client.connect(site.address)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        body.expect_closed_once()
+
+        def bite() -> bool:
+            time.sleep(0.1)
+            return bool(client.recv(500))
+
+        with pytest.raises(ConnectionError):
+            eventually(lambda: not bite(), 10)
 
 
 def test_reader_that_is_fast_enough_gets_it_all(serve: ServeFixture) -> None:

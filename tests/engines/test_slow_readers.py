@@ -98,6 +98,25 @@ def test_reader_that_goes_on_reading_is_not_dropped(serve: ServeFixture) -> None
         assert len(reply.rest().body) == 60 * len(PIECE)
 
 
+def test_minimal_rate_does_not_shorten_the_write_timeout(serve: ServeFixture) -> None:
+    """Readers in bites, too small for the socket to be writable again for a while."""
+    site = serve(answering([PIECE] * 200), threads=4, write_timeout=1.2, min_rate_window=0.4)
+    readers = [site.connect(receive_buffer=32768) for _ in range(4)]
+    for reader in readers:
+        reader.get()
+    replies = [reader.reply() for reader in readers]
+    for phase, reply in enumerate(replies):
+        time.sleep(0.05 * phase)
+        reply.exactly(1_500_000)
+    started = time.monotonic()
+    while time.monotonic() - started < 2.5:
+        for reply in replies:
+            reply.exactly(30_000)
+        time.sleep(0.16)
+    for reader in readers:
+        reader.reset()
+
+
 @pytest.mark.no_tls("the end of a chunk is a record of its own")
 @pytest.mark.parametrize("declared", [True, False], ids=["length", "chunked"])
 @pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1, 5 << 20])
