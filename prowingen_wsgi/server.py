@@ -20,7 +20,7 @@ from . import _native
 from .certificates import check_certificates, served_url
 from .configuration.config import Config, ConfigError
 from .listeners import Listener, open_listeners
-from .logs import GuardedAccessLog, error_log, log_native_event
+from .logs import GuardedAccessLog, error_log, lock_logging_natively, log_native_event
 from .machine import memory_budget
 from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
@@ -203,6 +203,8 @@ class Server:
         self._native = native
         if self._supervision is not None:
             self._supervision(native)
+        if green_threads():
+            lock_logging_natively()
         native.start()
         self._add_thread("prowingen-log", native.pump_log)
         for number in range(1, self.config.threads + 1):

@@ -86,6 +86,8 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
     if path == "/fail":
         raise RuntimeError("as asked for")
+    if path == "/log":
+        logging.getLogger(__name__).warning("as asked for")
     if path == "/late":
         patch(environ["QUERY_STRING"])
     if path == "/sleep":

@@ -127,6 +127,15 @@ config = Config(bind=("127.0.0.1:0",), threads=2, engine=sys.argv[1])
 server = Server(apps.patched.app, config)
 sys.exit(0 if server.run() == 15 else 1)
 """
+LOGGING = """
+import logging, sys
+import apps.patched
+from prowingen_wsgi import Config, Server
+
+logging.basicConfig(level="INFO", format="%(name)s %(message)s")
+config = Config(bind=("127.0.0.1:0",), threads=8, engine=sys.argv[1])
+sys.exit(0 if Server(apps.patched.app, config).run() == 15 else 1)
+"""
 COMMAND = """
 import sys
 import apps.patched
@@ -154,3 +163,28 @@ def test_patches_before_the_server_is_imported(engine: str, patches: str, progra
     with run_program(program, engine, patches) as server:
         must_serve(server)
         must_stop(server)
+
+
+CLIENTS, EACH = 64, 8
+
+
+@pytest.mark.parametrize("patches", ["gevent", "eventlet"])
+def test_no_thread_waits_for_ever_for_a_handler(engine: str, patches: str) -> None:
+    """Its lock is of the patches, and all threads log by it at the same time."""
+
+    def ask_often(server: ServerProcess) -> set[int]:
+        with server.connect() as wire:
+            targets = ("/fail", "/log") * (EACH // 2)
+            return {wire.ask(target).status for target in targets}
+
+    with (
+        run_program(LOGGING, engine, patches) as server,
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        answers = list(clients.map(ask_often, [server] * CLIENTS))
+        assert answers == [{200, 500}] * CLIENTS
+        must_stop(server)
+        lines = server.log.splitlines()
+        half = CLIENTS * EACH // 2
+        assert lines.count("prowingen_wsgi.error GET /fail HTTP/1.1") == half
+        assert lines.count("apps.patched as asked for") == half
