@@ -60,6 +60,8 @@ def must_stop(server: ServerProcess, number: signal.Signals = signal.SIGTERM) ->
         ("gevent", TEMPLATE),
         ("eventlet", ALONE),
         ("eventlet", TEMPLATE),
+        ("records", ALONE),
+        ("records", WORKER),
         ("everything", ALONE),
         ("everything", WORKER),
         ("everything", TEMPLATE),
@@ -96,6 +98,20 @@ def test_locks_are_shared_where_threading_is_left_out_and_else_it_warns(engine: 
         answers = list(clients.map(lambda _: ask(server, "/lock")[0], range(40)))
         assert answers == [200] * 40
         assert said not in server.log
+        must_stop(server)
+
+
+@pytest.mark.parametrize(("patches", "status"), [("gevent's waits", 200), ("gevent", 500)])
+def test_processes_of_views_need_to_be_left_out_of_gevents_patches(
+    engine: str, patches: str, status: int
+) -> None:
+    with run_server(
+        "apps.patched:app", engine, "--threads", "2", environment={"PATCHES": patches}
+    ) as server:
+        for target in ("/child", "/program"):
+            assert ask(server, target)[0] == status
+            if status == 500:
+                server.wait_for_line(rf"(?s)GET {target} .*only available on the default loop")
         must_stop(server)
 
 
