@@ -1,6 +1,6 @@
 """An application that patches what PATCHES names when it is imported, or else when it is asked to.
 
-gevent, eventlet: as their users do. gevent's waits: all but threads, what they share, and processes.
+gevent, eventlet: as their users do. gevent's waits: all but threads, their locks, and processes.
 records: those of logging cannot be made.
 everything: what the server could use is refused, replaced, or stands still.
 """
