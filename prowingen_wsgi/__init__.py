@@ -54,19 +54,27 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name == "__version__":
         value: object = _version()
+    elif name == "_native":  # what `from . import _native` asks for where it is not to be had
+        value = _loaded(name)
     elif name in _HOMES:
-        try:
-            value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        except ImportError as error:
-            from .missing_native import why_missing
-
-            if why := why_missing():
-                raise ImportError(why) from error
-            raise
+        value = getattr(_loaded(_HOMES[name]), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def _loaded(module: str) -> object:
+    """A module of the package. An error that is the native module's says what to do about it."""
+    try:
+        return import_module(f"{__name__}.{module}")
+    except ImportError as error:
+        from .missing_native import why_missing
+
+        why = why_missing()
+        if why and str(error) != why:
+            raise ImportError(why) from error
+        raise
 
 
 def __dir__() -> list[str]:

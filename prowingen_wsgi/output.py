@@ -13,14 +13,26 @@ from contextlib import suppress
 
 from .originals import os
 
-_STDERR = 2
+_STDOUT, _STDERR = 1, 2
 
 
 def write_error(text: str) -> None:
     """Writes to standard error, in one piece as far as the kernel lets it. Raises OSError."""
+    _write(_STDERR, text)
+
+
+def write_output(text: str) -> None:
+    """Writes to standard output, after what the application has printed. Raises OSError."""
+    flush_standard_streams()
+    with suppress(Exception):  # another stream, if the application has replaced this one
+        sys.__stdout__.flush()  # type: ignore[union-attr]
+    _write(_STDOUT, text)
+
+
+def _write(descriptor: int, text: str) -> None:
     data = text.encode(errors="backslashreplace")
     while data:
-        data = data[os.write(_STDERR, data) :]
+        data = data[os.write(descriptor, data) :]
 
 
 def print_error(message: str) -> None:

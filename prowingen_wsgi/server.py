@@ -20,7 +20,7 @@ from . import _native
 from .certificates import check_certificates, served_url
 from .configuration.config import Config, ConfigError
 from .listeners import Listener, open_listeners
-from .logs import GuardedAccessLog, error_log, log_native_event
+from .logs import GuardedAccessLog, error_log, lock_logging_natively, log_native_event
 from .machine import memory_budget
 from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
@@ -203,13 +203,15 @@ class Server:
         self._native = native
         if self._supervision is not None:
             self._supervision(native)
+        if green_threads():
+            lock_logging_natively()
         native.start()
-        self._add_thread("prowingen-log", native.pump_log)
+        self._add_thread("prowingen-log", lambda: _pump_log(native))
         for number in range(1, self.config.threads + 1):
-            self._add_thread(f"{_WORKER}{number}", native.work)
+            self._add_thread(f"{_WORKER}{number}", native.work, traced=True)
 
-    def _add_thread(self, name: str, body: Callable[[], None]) -> None:
-        thread = Thread(name, body)
+    def _add_thread(self, name: str, body: Callable[[], None], *, traced: bool = False) -> None:
+        thread = Thread(name, body, traced=traced)
         thread.start()
         self._threads.append(thread)
 
@@ -373,6 +375,17 @@ class Server:
     def _at_exit(self) -> None:
         # Threads in native code must not outlive the interpreter.
         self.stop(graceful=0)
+
+
+def _pump_log(native: _native.Server) -> None:
+    """The log thread's body: it ends with the server only, since nobody else takes the lines."""
+    while True:
+        try:
+            native.pump_log()
+        except BaseException:  # noqa: BLE001, PERF203  # a callable that exits, a late tracer
+            error_log.exception("lines of the log are lost")
+        else:
+            return
 
 
 def serve(

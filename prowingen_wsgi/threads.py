@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading  # the application's view of threads, in which the server's own are entered
 from contextlib import suppress
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from .originals import os, thread
@@ -36,28 +37,38 @@ class Latch:
         self._gate = Lock()
         self._gate.acquire()
         self._opener = Lock()  # taken by who opens it, for ever
+        # Said before the gate opens: another who waits may be passing through it just then.
+        self._is_open = False
 
     def open(self) -> None:
         """Idempotent."""
         if self._opener.acquire(blocking=False):
+            self._is_open = True
             self._gate.release()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it is open, for at most so many seconds. False: it is not."""
         seconds = -1 if timeout is None else min(max(timeout, 0.0), thread.TIMEOUT_MAX)
+        if self._is_open:
+            return True
         if not self._gate.acquire(timeout=seconds):
-            return False
+            return self._is_open
         self._gate.release()  # for the next who waits
         return True
 
 
 class Thread:
-    """A native daemon thread: an application that never returns in it cannot keep the process."""
+    """A native daemon thread: an application that never returns in it cannot keep the process.
 
-    def __init__(self, name: str, body: Callable[[], object]) -> None:
+    traced: tracers of the application are to see what it does, since that is the application's.
+        They may raise wherever Python code is, and so in the server's own.
+    """
+
+    def __init__(self, name: str, body: Callable[[], object], *, traced: bool = False) -> None:
         self.name = name
         self.daemon = True
         self._body = body
+        self._traced = traced
         self._began = False
         self._entered = Latch()
         self._ended = Latch()
@@ -93,12 +104,24 @@ class Thread:
             # It is the application's by now, and what that has made of it may fail.
             with suppress(Exception):
                 leave = self._enter()
-                _trace()
             self._entered.open()
+            if self._traced:
+                # Not by suppress(): from here on a tracer may raise in any function in Python.
+                try:  # noqa: SIM105
+                    _trace()
+                except BaseException:  # noqa: BLE001
+                    pass
             self._body()
         finally:
-            if leave is not None:
-                leave()
+            # So that nothing keeps what follows from its end. A profiler is asked even here.
+            try:  # noqa: SIM105
+                sys.setprofile(None)
+            except BaseException:  # noqa: BLE001  # having raised it is no longer one
+                pass
+            sys.settrace(None)
+            with suppress(Exception):
+                if leave is not None:
+                    leave()
             self._ended.open()
 
     def _enter(self) -> Callable[[], object]:
@@ -107,9 +130,7 @@ class Thread:
         try:
             record = threading.current_thread()
         except Exception:  # noqa: BLE001  # it is made of classes that are to be had in `threading`
-            number = threading.get_ident()
-            records[number] = self  # nothing better to know this thread by
-            return lambda: records.pop(number, None)
+            record = _foreign_thread()
         record.name = self.name
         # A record of a thread that `threading` has not begun cannot tell when that ends.
         record.is_alive = self.is_alive  # type: ignore[method-assign]
@@ -118,12 +139,25 @@ class Thread:
         return lambda: records.pop(record.ident, None)
 
 
+def _foreign_thread() -> threading.Thread:
+    """What `threading` records of this thread, whatever class is called `Thread` there by now.
+
+    Nothing less will do: with each fork it calls private methods of all its records.
+    """
+    kind: Any = threading._DummyThread
+    begin = kind.__init__
+    record: threading.Thread = kind.__new__(kind)
+    FunctionType(begin.__code__, {**begin.__globals__, "Thread": kind.__base__})(record)
+    return record
+
+
 def _trace() -> None:
     """Does in this thread what debuggers and coverage ask `threading` to do in each."""
-    if trace := threading.gettrace():
-        sys.settrace(trace)
-    if profile := threading.getprofile():
+    trace, profile = threading.gettrace(), threading.getprofile()
+    if profile:
         sys.setprofile(profile)
+    if trace:
+        sys.settrace(trace)
 
 
 def _become_main_thread() -> None:

@@ -20,7 +20,7 @@ from ..configuration.sources import LoadedConfig, Sources
 from ..loader import LOAD_ERRORS, AppNotFoundError, Target, TargetError, explain
 from ..missing_native import why_missing
 from ..originals import os
-from ..output import print_error
+from ..output import print_error, write_output
 from ..processes.process_exit import ProcessExit
 from ..processes.program import Program
 from .standard_streams import open_missing
@@ -62,19 +62,7 @@ def _run(arguments: Arguments) -> int:
         return SUCCESS
     command = _Command(arguments)
     program = command.read()
-    if arguments.check:
-        if program.config.certfile:
-            from ..certificates import check_certificates  # most errors need no native module
-
-            check_certificates(program.config)
-        if program.config.spool_dir:
-            from ..spooling import check_spool_dir
-
-            check_spool_dir(program.config)
-        app = program.load()
-        print("\n".join(_table(_option_rows(command, app))))
-        return SUCCESS
-    return _serve(command, program)
+    return _check(command, program) if arguments.check else _serve(command, program)
 
 
 class _Command:
@@ -145,6 +133,27 @@ def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> 
     if not (loaded.config.workers or loaded.config.reload):  # a supervisor tells of its workers
         logs.error_log.info("serving %s", target.text)
     return app
+
+
+def _check(command: _Command, program: Program) -> int:
+    config = program.config
+    try:  # most errors need no native module
+        if config.certfile:
+            from ..certificates import check_certificates
+
+            check_certificates(config)
+        if config.spool_dir:
+            from ..spooling import check_spool_dir
+
+            check_spool_dir(config)
+    except ImportError as error:
+        raise _StartError(why_missing() or str(error)) from error
+    app = program.load()
+    try:  # by now `sys.stdout` may be anything
+        write_output("\n".join([*_table(_option_rows(command, app)), ""]))
+    except OSError as error:
+        raise _StartError(f"standard output: {error.strerror}") from error
+    return SUCCESS
 
 
 def _serve(command: _Command, program: Program) -> int:

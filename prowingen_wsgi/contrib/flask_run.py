@@ -20,6 +20,7 @@ from werkzeug._reloader import run_with_reloader
 from werkzeug.debug import DebuggedApplication
 from werkzeug.serving import is_running_from_reloader
 
+from ..logs import make_native
 from ..originals import os
 from .certificates import certificate_options
 from .development import DevelopmentHost, HostError, RequestLog
@@ -150,4 +151,5 @@ def _werkzeug_logger() -> logging.Logger:
         logger.setLevel(logging.INFO)
     if not logger.hasHandlers():
         logger.addHandler(logging.StreamHandler(sys.stderr))
+    make_native(logger)
     return logger

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from gunicorn.glogging import Logger
 
 from .._native import ClientDisconnected
-from ..originals import time
+from ..originals import os, time
 from .settings import is_set
 
 if TYPE_CHECKING:
@@ -139,6 +139,12 @@ class _Observer:
         cfg = worker.cfg
         self._before = cfg.pre_request if is_set(cfg, "pre_request") else None
         self.after = cfg.post_request if is_set(cfg, "post_request") else None
+        # Set in a child of the application's: the request that it comes back from is its parent's.
+        self.is_parents = False
+        os.register_at_fork(after_in_child=self._be_parents)
+
+    def _be_parents(self) -> None:
+        self.is_parents = True
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         exchange = _Exchange(self, environ, start_response)
@@ -219,7 +225,7 @@ class _Exchange:
             self.response.become_failure()
 
     def log(self) -> None:
-        if not self._observer.logs or self._cut:
+        if not self._observer.logs or self._cut or self._observer.is_parents:
             return
         if self.response.status is None:  # start_response() was not called: the server complains
             self.response.become_failure()
@@ -235,7 +241,7 @@ class _Exchange:
 
     def end(self) -> None:
         after = self._observer.after
-        if after is None:
+        if after is None or self._observer.is_parents:
             return
         worker = self._observer.worker
         try:

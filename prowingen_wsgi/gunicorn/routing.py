@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import Any
 
-from ..logs import error_log, keep_enabled
+from ..logs import error_log, keep_enabled, lock_natively, make_native
 
 _LEVELS = (
     (logging.CRITICAL, "critical"),
@@ -30,13 +30,19 @@ class _ToGunicorn(logging.Handler):
 
 
 def route_errors(log: Any) -> None:
-    """Makes gunicorn's logger the only place that the server's messages go to."""
+    """Makes gunicorn's logger the only place that the server's messages go to.
+
+    The server's threads write its access log too, which must stand that as well.
+    """
     error_log.handlers[:] = [_ToGunicorn(log)]
     error_log.propagate = False
     error_log.setLevel(logging.DEBUG)  # gunicorn's has a level of its own
     target = getattr(log, "error_log", None)
     if isinstance(target, logging.Logger):
         keep_enabled(target)
+    requests = getattr(log, "access_log", None)
+    if isinstance(requests, logging.Logger):
+        make_native(requests)
 
 
 class ErrorStream(io.TextIOBase):
@@ -45,9 +51,14 @@ class ErrorStream(io.TextIOBase):
     They are looked up for each write, since a log that is reopened has another one.
     """
 
+    def __init__(self) -> None:
+        # Not for each write: to get a logger takes a lock of logging's, which may be patched.
+        self._logger = logging.getLogger("gunicorn.error")
+
     def write(self, text: str) -> int:
         written = False
-        for handler in logging.getLogger("gunicorn.error").handlers:
+        for handler in self._logger.handlers:
+            lock_natively(handler)
             handler.acquire()  # else a log that is reopened may be closed just now
             try:
                 stream = getattr(handler, "stream", None)

@@ -1,6 +1,7 @@
 """An application that patches what PATCHES names when it is imported, or else when it is asked to.
 
-gevent, eventlet: as their users do. gevent's waits: all but threads and what they share.
+gevent, eventlet: as their users do. gevent's waits: all but threads, their locks, and processes.
+records: those of logging cannot be made.
 everything: what the server could use is refused, replaced, or stands still.
 """
 
@@ -53,13 +54,19 @@ def patch(what: str) -> None:
     elif what == "gevent's waits":
         from gevent import monkey
 
-        monkey.patch_all(thread=False, queue=False)
+        monkey.patch_all(thread=False, queue=False, subprocess=False, os=False, signal=False)
     elif what == "eventlet":
         import eventlet
 
         eventlet.monkey_patch()
+    elif what == "records":
+        logging.setLogRecordFactory(no_record)
     elif what == "everything":
         patch_everything()
+
+
+def no_record(*_arguments: object, **_options: object) -> logging.LogRecord:
+    raise ValueError("no record")
 
 
 def patch_everything() -> None:
@@ -86,10 +93,21 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
     if path == "/fail":
         raise RuntimeError("as asked for")
+    if path == "/log":
+        logging.getLogger(__name__).warning("as asked for")
     if path == "/late":
         patch(environ["QUERY_STRING"])
     if path == "/sleep":
         time.sleep(0.05)
+    if path == "/child":
+        child = os.fork()
+        if not child:
+            os._exit(3)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 3
+    if path == "/program":
+        said = subprocess.run(["echo", "hi"], stdout=subprocess.PIPE, check=True, timeout=10)
+        assert said.stdout == b"hi\n"
     if path == "/lock":
         with LOCK:
             time.sleep(0.01)

@@ -233,15 +233,16 @@ def test_unknown_field_in_a_format_is_an_error_at_start(engine: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
 def test_failing_callable_is_reported_and_called_again(
-    serve: ServeFixture, error_log: LogWatch
+    serve: ServeFixture, error_log: LogWatch, error: type[BaseException]
 ) -> None:
     lines = Lines()
 
     def failing_once(line: str) -> None:
         lines(line)
         if len(lines.wait(1)) == 1:
-            raise RuntimeError("log is full")
+            raise error("log is full")
 
     with serve(hello, access_log=failing_once).connect() as wire:
         assert wire.ask("/first").body == b"hello"
@@ -249,6 +250,30 @@ def test_failing_callable_is_reported_and_called_again(
         assert wire.ask("/second").body == b"hello"
         assert "/second" in lines.wait(2)[1]
     error_log.wait_for("log is full")
+
+
+def test_a_tracer_that_raises_costs_no_line_and_does_not_hold_up_the_stop(
+    serve: ServeFixture, error_log: LogWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = threading.Event()
+
+    def trace(*_event: object) -> None:
+        if late.is_set():
+            raise TimeoutError("a tracer's own")
+
+    monkeypatch.setattr(threading, "_trace_hook", trace)
+    lines = Lines()
+    site = serve(hello, access_log=lines, threads=1)
+    with site.connect() as wire:
+        assert wire.ask("/first").status == 200
+        lines.wait(1)
+        late.set()
+        assert wire.ask("/traced").status == 500
+        assert wire.ask("/last").status == 200  # it has raised, and so it traces no more
+        assert "/last" in lines.wait(3)[2]
+    error_log.wait_for("a tracer's own")
+    site.server.stop()
+    assert site.server.abandoned == []
 
 
 def test_lines_of_many_clients_stay_whole(serve: ServeFixture) -> None:

@@ -60,6 +60,8 @@ def must_stop(server: ServerProcess, number: signal.Signals = signal.SIGTERM) ->
         ("gevent", TEMPLATE),
         ("eventlet", ALONE),
         ("eventlet", TEMPLATE),
+        ("records", ALONE),
+        ("records", WORKER),
         ("everything", ALONE),
         ("everything", WORKER),
         ("everything", TEMPLATE),
@@ -99,6 +101,20 @@ def test_locks_are_shared_where_threading_is_left_out_and_else_it_warns(engine: 
         must_stop(server)
 
 
+@pytest.mark.parametrize(("patches", "status"), [("gevent's waits", 200), ("gevent", 500)])
+def test_processes_of_views_need_to_be_left_out_of_gevents_patches(
+    engine: str, patches: str, status: int
+) -> None:
+    with run_server(
+        "apps.patched:app", engine, "--threads", "2", environment={"PATCHES": patches}
+    ) as server:
+        for target in ("/child", "/program"):
+            assert ask(server, target)[0] == status
+            if status == 500:
+                server.wait_for_line(rf"(?s)GET {target} .*only available on the default loop")
+        must_stop(server)
+
+
 # Not eventlet: the end of the interpreter waits for ever once a thread has called monkey_patch(),
 # in any program.
 @pytest.mark.parametrize("patches", ["gevent", "everything"])
@@ -127,6 +143,15 @@ config = Config(bind=("127.0.0.1:0",), threads=2, engine=sys.argv[1])
 server = Server(apps.patched.app, config)
 sys.exit(0 if server.run() == 15 else 1)
 """
+LOGGING = """
+import logging, sys
+import apps.patched
+from prowingen_wsgi import Config, Server
+
+logging.basicConfig(level="INFO", format="%(name)s %(message)s")
+config = Config(bind=("127.0.0.1:0",), threads=8, engine=sys.argv[1])
+sys.exit(0 if Server(apps.patched.app, config).run() == 15 else 1)
+"""
 COMMAND = """
 import sys
 import apps.patched
@@ -154,3 +179,28 @@ def test_patches_before_the_server_is_imported(engine: str, patches: str, progra
     with run_program(program, engine, patches) as server:
         must_serve(server)
         must_stop(server)
+
+
+CLIENTS, EACH = 64, 8
+
+
+@pytest.mark.parametrize("patches", ["gevent", "eventlet"])
+def test_no_thread_waits_for_ever_for_a_handler(engine: str, patches: str) -> None:
+    """Its lock is of the patches, and all threads log by it at the same time."""
+
+    def ask_often(server: ServerProcess) -> set[int]:
+        with server.connect() as wire:
+            targets = ("/fail", "/log") * (EACH // 2)
+            return {wire.ask(target).status for target in targets}
+
+    with (
+        run_program(LOGGING, engine, patches) as server,
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        answers = list(clients.map(ask_often, [server] * CLIENTS))
+        assert answers == [{200, 500}] * CLIENTS
+        must_stop(server)
+        lines = server.log.splitlines()
+        half = CLIENTS * EACH // 2
+        assert lines.count("prowingen_wsgi.error GET /fail HTTP/1.1") == half
+        assert lines.count("apps.patched as asked for") == half

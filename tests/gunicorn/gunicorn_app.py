@@ -75,6 +75,15 @@ def forks(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
     return [str(child).encode()]
 
 
+def forks_late(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Once the answer has begun; both processes come back, with a body of the kind asked for."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    os.fork()
+    if environ["PATH_INFO"] == "/fails":
+        raise RuntimeError("as asked for")
+    return [b"whole"] if environ["PATH_INFO"] == "/whole" else iter([b"bit", b"by bit"])
+
+
 def _worker_threads() -> int:
     return sum(thread.name.startswith("prowingen-worker-") for thread in threading.enumerate())
 

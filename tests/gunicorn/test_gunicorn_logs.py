@@ -287,3 +287,17 @@ def test_a_hook_that_fails_costs_no_answer(start: Start, tmp_path: Path) -> None
     arbiter = start()
     assert arbiter.ask()[0] == 200
     arbiter.wait_for("Exception in post_request hook")
+
+
+def test_a_child_that_comes_back_is_no_second_request(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text(
+        'def post_request(worker, req): print(f"hook {req.path}", flush=True)\n'
+    )
+    arbiter = start("--access-logfile", "-", app="gunicorn_app:forks_late")
+    for target, status in (("/whole", 200), ("/stream", 200), ("/fails", 500)):
+        assert arbiter.ask(target)[0] == status
+        arbiter.wait_for(f"GET {target} .*: a child process that the application forked")
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait() == 0
+    assert _said(arbiter) == ["/whole", "/stream", "/fails"]
+    assert len(re.findall('"GET /', arbiter.output)) == 3

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,3 +57,32 @@ def test_it_serves_logs_reloads_and_stops(
     assert arbiter.ask()[0] == 200
     arbiter.send(signal.SIGTERM)
     assert arbiter.wait() == 0
+
+
+@pytest.mark.parametrize("patch", [GEVENT, EVENTLET], ids=["gevent", "eventlet"])
+def test_no_thread_waits_for_ever_for_a_log(start: Start, tmp_path: Path, patch: str) -> None:
+    """Both logs' handlers have locks of the patches, and all threads write at the same time."""
+    (tmp_path / "patching.py").write_text(f"{patch}\n{APP.replace('0.05', '0.001')}")
+    logs = ("--access-logfile", "-", "--error-logfile", str(tmp_path / "errors"))
+    arbiter = start(
+        "--threads",
+        "8",
+        *logs,
+        app="patching:app",
+        bind=f"unix:{tmp_path}/socket",
+        variables={"PYTHONWARNINGS": "ignore"},
+    )
+    arbiter.known_addresses = [f"unix:{tmp_path}/socket"]
+    assert eventually((tmp_path / "socket").exists)
+    # The first hub imports what gevent is made of, and imports have locks of the patches too.
+    assert arbiter.ask("/fail")[0] == 500
+
+    def ask_often(_client: int) -> set[int]:
+        return {arbiter.ask(target)[0] for target in ("/", "/fail") * 4}
+
+    with ThreadPoolExecutor(64) as clients:
+        assert list(clients.map(ask_often, range(64))) == [{200, 500}] * 64
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait() == 0
+    assert arbiter.output.count('"GET /') == 513
+    assert (tmp_path / "errors").read_text().count("RuntimeError: as asked for") == 257

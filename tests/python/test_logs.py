@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import logging.handlers
+import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from textwrap import dedent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prowingen_wsgi.logs import error_log, log_native_event
+from prowingen_wsgi.logs import error_log, lock_natively, log_native_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +70,84 @@ def test_an_event_is_shown_though_logging_fails(
     assert "GET / HTTP/1.1" in errors
     assert "RuntimeError: of the application" in errors
     assert lines == []
+
+
+def test_an_event_is_shown_though_no_record_can_be_made(
+    lines: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "_logRecordFactory", fail)
+    error_log.warning("of %d bytes", 7)
+    log_native_event(logging.ERROR, "GET / HTTP/1.1", ValueError("of a view"))
+    monkeypatch.undo()
+    errors = capfd.readouterr().err
+    assert "of 7 bytes" in errors
+    assert "GET / HTTP/1.1" in errors
+    assert "ValueError: of a view" in errors
+    assert "RuntimeError: of the application" in errors
+    error_log.warning("as before")
+    assert lines == ["as before"]
+
+
+def test_a_line_names_the_place_that_it_comes_from() -> None:
+    places: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: places.append(record.filename)  # type: ignore[method-assign]
+    error_log.addHandler(handler)
+    error_log.error("here")
+    error_log.exception("and here")
+    error_log.removeHandler(handler)
+    assert places == ["test_logs.py"] * 2
+
+
+class Patched:
+    """A lock as those of gevent and eventlet: for one thread."""
+
+    __module__ = "gevent.lock"
+
+    def __init__(self) -> None:
+        self.owner = 0
+
+    def acquire(self) -> bool:
+        assert not self.owner
+        self.owner = threading.get_ident()
+        return True
+
+    def release(self) -> None:
+        assert self.owner == threading.get_ident()
+        self.owner = 0
+
+
+def test_handlers_get_native_locks_even_while_they_are_held() -> None:
+    memory = logging.handlers.MemoryHandler(0, target=logging.StreamHandler())
+    target = memory.target
+    assert target is not None
+    patched: Any = Patched()
+    memory.lock, target.lock = patched, Patched()  # type: ignore[assignment]
+    memory.acquire()
+    lock_natively(memory)
+    assert memory.lock is not patched
+    memory.acquire()  # as a handler that flushes itself does
+    memory.release()
+    memory.release()
+    assert not patched.owner
+    native = memory.lock
+    lock_natively(memory)
+    assert memory.lock is native
+    assert not isinstance(target.lock, Patched)
+
+
+def test_locks_that_are_no_patchs_stay() -> None:
+    handler = logging.Handler()
+    before = handler.lock
+    lock_natively(handler)
+    assert handler.lock is before
+    shared: Any = multiprocessing.RLock()
+    handler.lock = shared
+    lock_natively(handler)
+    assert handler.lock is shared
+    handler.lock = None
+    lock_natively(handler)
+    assert handler.lock is None
 
 
 def test_a_logger_that_was_configured_before_the_import_stays_what_it_is() -> None:

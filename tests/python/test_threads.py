@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def ended(body: Callable[[], object]) -> Thread:
-    thread = Thread("of the test", body)
+def ended(body: Callable[[], object], *, traced: bool = False) -> Thread:
+    thread = Thread("of the test", body, traced=traced)
     thread.start()
     thread.join(5)
     assert not thread.is_alive()
@@ -68,7 +70,9 @@ def test_it_has_locals_of_its_own() -> None:
     assert found == [False]
 
 
-def test_a_tracer_of_all_threads_traces_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tracer_of_all_threads_traces_what_runs_the_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     traced: list[str] = []
 
     def trace(frame: Any, event: str, _argument: object) -> None:
@@ -88,8 +92,32 @@ def test_a_tracer_of_all_threads_traces_it(monkeypatch: pytest.MonkeyPatch) -> N
         pass
 
     ended(of_the_application)
+    assert traced == profiled == []
+    ended(of_the_application, traced=True)
     assert "of_the_application" in traced
     assert "of_the_application" in profiled
+
+
+@pytest.mark.parametrize("hook", ["_trace_hook", "_profile_hook"])
+@pytest.mark.parametrize("error", [TimeoutError, KeyboardInterrupt])
+def test_it_begins_and_ends_though_a_tracer_raises(
+    monkeypatch: pytest.MonkeyPatch, hook: str, error: type[BaseException]
+) -> None:
+    """From its first event on, or from one on that comes in the body, which is native."""
+    raises = [True]
+
+    def trace(*_event: object) -> None:
+        if raises:
+            raise error
+
+    monkeypatch.setattr(threading, hook, trace)
+    done: list[str] = []
+    threads = [ended(partial(done.append, "body"), traced=True)]
+    raises.clear()
+    threads += [ended(partial(raises.append, True), traced=True)]
+    assert done == ["body"]
+    assert raises == [True]
+    assert not {each.ident for each in threads} & {each.ident for each in threading.enumerate()}
 
 
 def test_it_runs_though_threading_has_been_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,9 +130,59 @@ def test_it_runs_though_threading_has_been_taken_apart(monkeypatch: pytest.Monke
         broken.setattr(threading, "Thread", None)
         ended(body)
     with monkeypatch.context() as broken:
-        broken.setattr(threading, "current_thread", None)
+        broken.delattr(threading, "_DummyThread")
         ended(lambda: names.append("without a record"))
-    assert names == ["of the test", "without a record"]
+    with monkeypatch.context() as broken:
+        broken.setattr(threading, "current_thread", None)
+        ended(lambda: names.append("without its name"))
+    assert names == ["of the test", "without a record", "without its name"]
+
+
+def test_its_children_know_it_though_thread_is_another_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Own(threading.Thread):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+
+    codes: list[int] = []
+
+    def fork() -> None:
+        # What fails in a child's hooks is printed there, and no more.
+        child = os.fork()
+        if not child:
+            names = [thread.name for thread in threading.enumerate()]
+            known = names == ["of the test"] and threading.main_thread().name == "of the test"
+            os._exit(0 if known else 1)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    monkeypatch.setattr(threading, "Thread", Own)
+    ended(fork)
+    assert codes == [0]
+
+
+def test_an_open_latch_is_open_to_all_who_ask_at_once() -> None:
+    latch = Latch()
+    latch.open()
+    refused: list[int] = []
+    interval = sys.getswitchinterval()
+
+    def poll() -> None:
+        for _ in range(20_000):
+            if not latch.wait(0):
+                refused.append(current())
+                return
+
+    threads = [Thread(f"of the test {number}", poll) for number in range(3)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    finally:
+        sys.setswitchinterval(interval)
+    assert refused == []
 
 
 def test_a_latch_lets_everybody_pass_once_it_is_open() -> None:

@@ -22,6 +22,7 @@ from prowingen_wsgi.contrib.development import (
     HostError,
     RequestLog,
 )
+from prowingen_wsgi.logs import make_native
 from prowingen_wsgi.originals import os, signal, socket
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ else:
     BaseCommand = CoreCommand
 
 _requests = logging.getLogger("django.server")
+make_native(_requests)
 _LINE_FORMAT = "%s %B %{%d/%b/%Y %H:%M:%S}t %r"
 
 

@@ -287,6 +287,17 @@ def test_a_log_level_hides_what_is_less_severe(command: Start) -> None:
     assert (code, errors) == (0, "")
 
 
+def test_a_check_is_printed_after_all_that_the_application_prints(
+    command: Start, hello: Path
+) -> None:
+    said = "import io, sys\nprint('of the application')\nsys.stdout.write('and more\\n')\n"
+    hello.write_text(f"{said}sys.stdout = io.StringIO()\n{hello.read_text()}")
+    code, output, _ = command("hello:app", "--check").result()
+    assert code == 0
+    assert output.startswith("of the application\nand more\noption ")
+    assert output.endswith("argument\n")
+
+
 def test_a_missing_native_module_is_said_in_one_line(hello: Path) -> None:
     program = (
         "import sys\n"
@@ -311,8 +322,15 @@ def test_a_source_tree_that_is_not_built_says_what_to_do(hello: Path) -> None:
     tree = hello.parent / "clone"
     shutil.copytree(PACKAGE, tree / "prowingen_wsgi", ignore=shutil.ignore_patterns("_native*"))
     (tree / "bootstrap.sh").touch()
-    library = "import prowingen_wsgi; prowingen_wsgi.serve"
-    for arguments in (["-m", "prowingen_wsgi", "hello:app"], ["-c", library]):
+    command = ["-m", "prowingen_wsgi", "hello:app"]
+    uses = ["prowingen_wsgi.serve", "prowingen_wsgi.create_server", "prowingen_wsgi.start(print)"]
+    for arguments in (
+        command,
+        [*command, "--check", "--spool-dir", "/tmp"],
+        [*command, "--check", "--certfile", "no.pem"],
+        ["-c", "import prowingen_wsgi.server"],
+        *(["-c", f"import prowingen_wsgi; {use}"] for use in uses),
+    ):
         result = subprocess.run(
             [sys.executable, "-S", *arguments],  # no site: nothing that is installed
             cwd=tree,
@@ -326,6 +344,8 @@ def test_a_source_tree_that_is_not_built_says_what_to_do(hello: Path) -> None:
         last = result.stderr.splitlines()[-1]
         assert f"it is not built in the source tree {tree}" in last
         assert "./bootstrap.sh" in last
+        if arguments[0] == "-m":
+            assert "Traceback" not in result.stderr
 
 
 def test_a_file_gives_the_application_and_its_options(command: Start, hello: Path) -> None:
