@@ -25,7 +25,7 @@ from .machine import memory_budget
 from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
 from .spooling import check_spool_dir
-from .threads import Latch, RLock, Thread, current, green_threads
+from .threads import Gate, Latch, RLock, Thread, current, green_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,6 +111,8 @@ class Server:
         self._supervision: Callable[[_native.Server], None] | None = None
         self._milestone = logging.INFO
         self._threads: list[Thread] = []
+        # The threads wait for it until the native side runs, or will not.
+        self._gate = Gate()
         self._signals = SignalQueue()
         self._state = _State.created
         # Guards the state and who stops. Reentrant, as a signal handler may call stop().
@@ -203,14 +205,23 @@ class Server:
         self._native = native
         if self._supervision is not None:
             self._supervision(native)
-        native.start()
+        # First, as there may be no more to be had: no client has come then, and a supervisor has
+        # not been told that this process serves.
         self._add_thread("prowingen-log", native.pump_log)
         for number in range(1, self.config.threads + 1):
             self._add_thread(f"{_WORKER}{number}", native.work)
+        native.start()
+        self._gate.open()
 
     def _add_thread(self, name: str, body: Callable[[], None]) -> None:
-        thread = Thread(name, body)
-        thread.start()
+        thread = Thread(name, body, self._gate)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"cannot start {name}: {error}: `threads`, or the size of their stacks, is more "
+                "than the limits of this process or this machine allow"
+            ) from None
         self._threads.append(thread)
 
     def stop(self, graceful: float | None = None) -> None:
@@ -253,6 +264,7 @@ class Server:
                 error_log.warning("closing connections whose requests have not finished")
         finally:
             native.stop()
+            self._gate.shut()
             self._deadline = max(self._deadline, time.monotonic() + _LAST_GRACE)
             self._patiently(self._join)
         if self.abandoned:

@@ -18,7 +18,16 @@ from .originals import os, thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Latch", "Lock", "RLock", "Thread", "current", "green_threads", "non_daemon_threads"]
+__all__ = [
+    "Gate",
+    "Latch",
+    "Lock",
+    "RLock",
+    "Thread",
+    "current",
+    "green_threads",
+    "non_daemon_threads",
+]
 
 Lock = thread.allocate_lock
 RLock = thread.RLock
@@ -51,13 +60,35 @@ class Latch:
         return True
 
 
+class Gate:
+    """Opened or shut once, for everybody who waits or will wait; what comes later is too late."""
+
+    def __init__(self) -> None:
+        self._settled = Latch()
+        self._is_open = False
+
+    def open(self) -> None:
+        self._is_open = True
+        self._settled.open()
+
+    def shut(self) -> None:
+        self._settled.open()
+
+    def wait(self) -> bool:
+        """Whether it has been opened."""
+        self._settled.wait()
+        return self._is_open
+
+
 class Thread:
     """A native daemon thread: an application that never returns in it cannot keep the process."""
 
-    def __init__(self, name: str, body: Callable[[], object]) -> None:
+    def __init__(self, name: str, body: Callable[[], object], gate: Gate | None = None) -> None:
+        """gate: what the thread waits at before its body; none by default."""
         self.name = name
         self.daemon = True
         self._body = body
+        self._gate = gate
         self._began = False
         self._entered = Latch()
         self._ended = Latch()
@@ -95,7 +126,8 @@ class Thread:
                 leave = self._enter()
                 _trace()
             self._entered.open()
-            self._body()
+            if self._gate is None or self._gate.wait():
+                self._body()
         finally:
             if leave is not None:
                 leave()

@@ -77,6 +77,37 @@ def test_a_reload_that_cannot_import_keeps_the_old_workers(engine: str, tmp_path
             wait_until(lambda: versions(server) == {"mended"}, server.log)
 
 
+# What applications do that leaves a worker without what it serves by, after they are loaded.
+NO_THREADS = "import threading; threading.stack_size(1 << 45)"
+FEW_DESCRIPTORS = """
+import os, resource
+lowest = os.dup(0)
+os.close(lowest)
+resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, lowest + 1))
+"""
+
+
+@pytest.mark.parametrize("fault", [NO_THREADS, FEW_DESCRIPTORS], ids=["threads", "descriptors"])
+def test_a_worker_is_ready_when_all_is_there_that_it_serves_by(
+    engine: str, tmp_path: Path, fault: str
+) -> None:
+    write(tmp_path, "good")
+    good = (tmp_path / "versioned.py").read_text()
+    with supervised(engine, app="versioned:app", path=tmp_path) as server:
+        before = children(server.pid)
+        (tmp_path / "versioned.py").write_text(good + fault)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("the reload failed, the workers go on as they are")
+        assert children(server.pid) == before
+        assert ready(server) == 2
+        assert versions(server) == {"good"}
+    with (
+        pytest.raises(AssertionError),
+        supervised(engine, app="versioned:app", path=tmp_path) as server,
+    ):
+        pass
+
+
 def test_a_reload_in_the_middle_of_another_wins(engine: str, tmp_path: Path) -> None:
     write(tmp_path, "first")
     with supervised(engine, app="versioned:app", path=tmp_path) as server:
