@@ -23,6 +23,7 @@ from .configuration.addresses import (
     UnixAddress,
     parse_address,
 )
+from .forks import keep_from_children, leave_to_children
 from .originals import os, socket
 from .systemd import passed_sockets
 
@@ -51,15 +52,18 @@ class Listener:
     """A listening, nonblocking socket with its description: `http://127.0.0.1:8000`, `unix:/path`.
 
     The process that made it removes its socket file, and no other one does.
+
+    original: the inherited descriptor that it listens on a copy of; -1: none.
     """
 
-    def __init__(self, sock: socket.socket, socket_file: str = "") -> None:
+    def __init__(self, sock: socket.socket, socket_file: str = "", original: int = -1) -> None:
         sock.setblocking(False)
         self.description = describe(sock)
         self._socket = sock
         self._file = Path(socket_file).absolute() if socket_file else None
         self._identity = _identity(self._file) if self._file else None
         self._maker = os.getpid()
+        self._original = original
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -69,8 +73,17 @@ class Listener:
         """A Unix socket's file, if there is one that is this listener's to remove."""
         return self._file
 
+    def keep_from_application(self) -> None:
+        """Before the application is loaded: no process that it starts gets the socket."""
+        if self._socket.fileno() >= 0:
+            keep_from_children(self._socket.fileno(), self._socket.close)
+        if self._original >= 0:
+            keep_from_children(self._original)
+            os.set_inheritable(self._original, False)
+
     def hand_over(self) -> int:
         """The file descriptor, which from now on is the caller's to close."""
+        leave_to_children(self._socket.fileno())
         return self._socket.detach()
 
     def remove_file(self) -> None:
@@ -82,6 +95,7 @@ class Listener:
     def close(self) -> None:
         """Idempotent. A socket that was handed over stays open."""
         self.remove_file()
+        leave_to_children(self._socket.fileno())
         self._socket.close()
 
 
@@ -253,7 +267,7 @@ def _adopt(address: InheritedSocket, backlog: int) -> Listener:
         else:
             raise ListenError(errno.EISCONN, "a connection, not a listening socket")
         undo.pop_all()
-        return Listener(sock)
+        return Listener(sock, original=address.fd)
 
 
 def _adopt_passed(name: str, backlog: int) -> list[Listener]:

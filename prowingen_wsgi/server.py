@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 from .certificates import check_certificates, served_url
 from .configuration.config import Config, ConfigError
+from .forks import close_in_children, leave_to_children
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, log_native_event
 from .machine import memory_budget
@@ -200,9 +201,16 @@ class Server:
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        for listener in self._listeners:
-            listener.hand_over()
+        descriptors = [listener.hand_over() for listener in self._listeners]
         self._native = native
+        close_in_children(descriptors)  # until the native side sees to that
+        try:
+            self._start_threads(native)
+        finally:
+            for descriptor in descriptors:
+                leave_to_children(descriptor)
+
+    def _start_threads(self, native: _native.Server) -> None:
         if self._supervision is not None:
             self._supervision(native)
         # First, as there may be no more to be had: no client has come then, and a supervisor has

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ..forks import sharing_descriptors
 from ..originals import os, signal
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def fork(main: Callable[[], int], forget: Callable[[], None]) -> int:
     # A signal between the fork and the reset of its handler would be lost to the child.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     try:
-        process = os.fork()
+        with sharing_descriptors():
+            process = os.fork()
         if process == 0:
             signal.set_wakeup_fd(-1)
             for number in _HANDLED:

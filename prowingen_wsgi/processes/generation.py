@@ -46,6 +46,11 @@ class Generation:
         """Where it is served."""
         return [served_url(each.description, self.config) for each in self.listeners]
 
+    def keep_from_application(self) -> None:
+        """Before the application is loaded: no process that it starts gets the sockets."""
+        for listener in self.listeners:
+            listener.keep_from_application()
+
     def draw_request_limit(self) -> int:
         """After how many requests a worker is replaced; 0: never. By chance a little different
         for each, so that they do not all go at once."""

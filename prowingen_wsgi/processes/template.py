@@ -14,6 +14,7 @@ import gc
 import json
 from typing import TYPE_CHECKING, Any
 
+from ..forks import close_in_children, keep_from_children, leave_to_children
 from ..loader import LOAD_ERRORS, explain
 from ..originals import os, selectors, signal, socket
 from ..output import print_error
@@ -124,11 +125,16 @@ class _Template:
         self._control = control
         self._selector = selectors.DefaultSelector()
         self._wake_reader, self._wake_writer = socket.socketpair()
+        self._ends = (control, self._wake_reader, self._wake_writer)
 
     def run(self) -> int:
         # It ends when its supervisor lets it go. Not SIG_IGN, which programs would inherit that
         # the application starts while it is loaded.
         signal.signal(signal.SIGTERM, lambda *_: None)
+        self._generation.keep_from_application()
+        close_in_children([self._post.lifeline])
+        for mine in self._ends:
+            keep_from_children(mine.fileno(), mine.close)
         try:
             self._generation.identity.assume()
             app = self._generation.load()
@@ -180,8 +186,10 @@ class _Template:
             ProcessExit().exit_now()
 
     def _forget(self) -> None:
-        for mine in (self._control, self._wake_reader, self._wake_writer, self._selector):
+        for mine in self._ends:
+            leave_to_children(mine.fileno())
             mine.close()
+        self._selector.close()
 
     def _reap(self) -> None:
         for process, status in ended_children():

@@ -90,6 +90,47 @@ def program(engine: str, interface: str) -> Iterator[ServerProcess]:
         process.end()
 
 
+# ---- children of an application that is loaded
+
+WAYS = [(), ("--workers", "1"), ("--workers", "1", "--preload")]
+WAY_NAMES = ["single", "forked", "preloaded"]
+FORKS = """
+import os, time
+from apps.plain import app
+if os.fork() == 0:
+    time.sleep(60)
+    os._exit(0)
+"""
+
+
+def holders(port: int) -> list[int]:
+    """Processes with a listening socket on this port."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}")}
+    found = []
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):
+            if any(str(each.readlink()) in sockets for each in folder.iterdir()):
+                found.append(int(folder.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
+def test_a_child_of_the_load_keeps_no_address_in_use(
+    engine: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "forks_early.py").write_text(FORKS)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)])}
+    with run_server("forks_early:app", engine, *arguments, environment=environment) as server:
+        with server.connect() as wire:
+            assert wire.ask("/").status == 200
+        port = int(server.url.rpartition(":")[2])
+        assert holders(port) != []
+        server.signal()
+        server.process.wait(10)
+        assert holders(port) == []
+
+
 # ---- children that come back
 
 
