@@ -165,6 +165,8 @@ class _Template:
         data, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_SIZE, 1)
         if not data:
             return False
+        # They come without the flag that keeps them from programs which the application starts.
+        os.set_inheritable(descriptors[0], False)
         post = Post(
             number=json.loads(data)["spawn"],
             status=descriptors[0],

@@ -131,6 +131,30 @@ def test_a_child_of_the_load_keeps_no_address_in_use(
         assert holders(port) == []
 
 
+STARTS_A_PROGRAM = """
+import subprocess
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    program = ["ls", "/proc/self/fd"]
+    yield subprocess.run(program, close_fds=False, stdout=subprocess.PIPE).stdout
+"""
+
+
+@pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
+def test_a_program_that_the_application_starts_gets_no_descriptor(
+    engine: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "starts.py").write_text(STARTS_A_PROGRAM)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)])}
+    arguments += ("--pidfile", str(tmp_path / "pid"), "--access-log", str(tmp_path / "log"))
+    with (
+        run_server("starts:app", engine, *arguments, environment=environment) as server,
+        server.connect() as wire,
+    ):
+        assert wire.ask("/").body.split() == [b"0", b"1", b"2", b"3"]  # 3 is the folder
+
+
 # ---- children that come back
 
 
