@@ -24,6 +24,7 @@ from .configuration.addresses import (
     parse_address,
 )
 from .forks import keep_from_children, leave_to_children
+from .logs import error_log
 from .originals import os, socket
 from .systemd import passed_sockets
 
@@ -89,7 +90,15 @@ class Listener:
     def remove_file(self) -> None:
         """Removes a Unix socket's file, so that nobody connects any more. Idempotent."""
         if self._file and self._maker == os.getpid() and _identity(self._file) == self._identity:
-            self._file.unlink()
+            try:
+                self._file.unlink()
+            except OSError as error:
+                error_log.warning(
+                    "the socket's file stays, %s: %s: this process may not write in its folder "
+                    "any more; the next start replaces it",
+                    self._file,
+                    error.strerror,
+                )
         self._file = None
 
     def close(self) -> None:
