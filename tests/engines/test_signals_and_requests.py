@@ -202,6 +202,44 @@ def test_who_starts_it_with_blocked_signals_can_stop_it() -> None:
             server.end()
 
 
+# ---- a whole group
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_what_the_supervisor_answers_ends_no_request_of_its_group(
+    engine: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    """As from a terminal that hangs up, or from who rotates logs."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    with supervised(engine, app="slow:app", workers=1, path=tmp_path) as server:
+        with server.connect() as wire:
+            wire.get()
+            reply = wire.reply()
+            reply.data()
+            os.killpg(server.pid, number)
+            assert reply.rest().body == b"begun done"
+        assert "was killed" not in server.log
+
+
+STARTS_A_PROGRAM = """
+import subprocess
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield subprocess.run(["cat", "/proc/self/status"], stdout=subprocess.PIPE).stdout
+"""
+
+
+def test_a_program_that_a_worker_starts_ignores_no_signal(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "starts.py").write_text(STARTS_A_PROGRAM)
+    with supervised(engine, app="starts:app", workers=1, path=tmp_path) as server:
+        with server.connect() as wire:
+            status = wire.ask().text
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM):
+            assert not ignored & 1 << number - 1, number.name
+
+
 # ---- reloads
 
 
