@@ -45,7 +45,8 @@ def fork(main: Callable[[], int], forget: Callable[[], None]) -> int:
 
     forget: closes in the child what is the parent's alone.
     The child passes over SIGINT, SIGHUP and SIGUSR1, which it may get as one of a group, and leaves
-    them to its parent. Raises OSError if there can be no further process.
+    them to its parent, unless it handles them later. Raises OSError if there can be no further
+    process.
     """
     # A signal between the fork and the reset of its handler would be lost to the child.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
