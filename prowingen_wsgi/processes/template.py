@@ -18,6 +18,7 @@ from ..forks import close_in_children, keep_from_children, leave_to_children
 from ..loader import LOAD_ERRORS, explain
 from ..originals import os, selectors, signal, socket
 from ..output import print_error
+from ..signals import SignalQueue
 from ..threads import non_daemon_threads
 from .child import Post, serve
 from .forking import fork
@@ -129,8 +130,11 @@ class _Template:
 
     def run(self) -> int:
         # It ends when its supervisor lets it go. Not SIG_IGN, which programs would inherit that
-        # the application starts while it is loaded.
-        signal.signal(signal.SIGTERM, lambda *_: None)
+        # the application starts while it is loaded; what it forks then has the default action.
+        with SignalQueue().installed([signal.SIGTERM], for_good=True):
+            return self._run()
+
+    def _run(self) -> int:
         self._generation.keep_from_application()
         close_in_children([self._post.lifeline])
         for mine in self._ends:

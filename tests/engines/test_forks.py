@@ -96,8 +96,11 @@ WAYS = [(), ("--workers", "1"), ("--workers", "1", "--preload")]
 WAY_NAMES = ["single", "forked", "preloaded"]
 FORKS = """
 import os, time
+from pathlib import Path
 from apps.plain import app
-if os.fork() == 0:
+if child := os.fork():
+    Path(__file__).with_name("child").write_text(str(child))
+else:
     time.sleep(60)
     os._exit(0)
 """
@@ -129,6 +132,10 @@ def test_a_child_of_the_load_keeps_no_address_in_use(
         server.signal()
         server.process.wait(10)
         assert holders(port) == []
+        child = int((tmp_path / "child").read_text())
+        assert is_alive(child)
+        os.kill(child, signal.SIGTERM)
+        assert eventually(lambda: not is_alive(child)), "it has handlers of the server's"
 
 
 STARTS_A_PROGRAM = """
