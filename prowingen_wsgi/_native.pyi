@@ -78,7 +78,8 @@ class Server(metaclass=_Pybind11Type):
         """
 
     def start(self) -> None:
-        """Starts the native threads and accepts connections. Call it after the last fork."""
+        """Starts the native threads and accepts connections. Call it after the last fork, and when
+        all that serves is there: a supervisor is told so."""
 
     def work(self) -> None:
         """A worker thread's body: serves requests until `stop`."""

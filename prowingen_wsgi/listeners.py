@@ -23,11 +23,13 @@ from .configuration.addresses import (
     UnixAddress,
     parse_address,
 )
+from .forks import keep_from_children, leave_to_children
+from .logs import error_log
 from .originals import os, socket
 from .systemd import passed_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 # How often a port that one family has free is looked for in another, for "localhost:0".
 _FREE_PORT_ATTEMPTS = 16
@@ -51,15 +53,20 @@ class Listener:
     """A listening, nonblocking socket with its description: `http://127.0.0.1:8000`, `unix:/path`.
 
     The process that made it removes its socket file, and no other one does.
+
+    name: its family and its address, as the kernel has them.
+    original: the inherited descriptor that it listens on a copy of; -1: none.
     """
 
-    def __init__(self, sock: socket.socket, socket_file: str = "") -> None:
+    def __init__(self, sock: socket.socket, socket_file: str = "", original: int = -1) -> None:
         sock.setblocking(False)
         self.description = describe(sock)
+        self.name = (sock.family, sock.getsockname())
         self._socket = sock
         self._file = Path(socket_file).absolute() if socket_file else None
         self._identity = _identity(self._file) if self._file else None
         self._maker = os.getpid()
+        self._original = original
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -69,36 +76,59 @@ class Listener:
         """A Unix socket's file, if there is one that is this listener's to remove."""
         return self._file
 
+    def keep_from_application(self) -> None:
+        """Before the application is loaded: no process that it starts gets the socket."""
+        if self._socket.fileno() >= 0:
+            keep_from_children(self._socket.fileno(), self._socket.close)
+        if self._original >= 0:
+            keep_from_children(self._original)
+            os.set_inheritable(self._original, False)
+
     def hand_over(self) -> int:
         """The file descriptor, which from now on is the caller's to close."""
+        leave_to_children(self._socket.fileno())
         return self._socket.detach()
 
     def remove_file(self) -> None:
         """Removes a Unix socket's file, so that nobody connects any more. Idempotent."""
         if self._file and self._maker == os.getpid() and _identity(self._file) == self._identity:
-            self._file.unlink()
+            try:
+                self._file.unlink()
+            except OSError as error:
+                error_log.warning(
+                    "the socket's file stays, %s: %s: this process may not write in its folder "
+                    "any more; the next start replaces it",
+                    self._file,
+                    error.strerror,
+                )
         self._file = None
 
     def close(self) -> None:
         """Idempotent. A socket that was handed over stays open."""
         self.remove_file()
+        leave_to_children(self._socket.fileno())
         self._socket.close()
 
 
-def open_listeners(addresses: Iterable[str], backlog: int) -> list[Listener]:
+def open_listeners(
+    addresses: Iterable[str], backlog: int, present: Collection[Listener] = ()
+) -> list[Listener]:
     """Opens a socket for each address, or for each of a host name's addresses.
 
-    Raises ListenError, with no socket left open, when one cannot be had.
+    present: TCP sockets of this process, of which one that has an address already stands for it.
+
+    Raises ListenError, with no further socket left open, when one cannot be had.
     """
     with ExitStack() as undo:
         listeners: list[Listener] = []
         for text in addresses:
             try:
-                opened = _open(parse_address(text), backlog)
+                opened = _open(parse_address(text), backlog, present)
             except OSError as error:
                 raise ListenError(error.errno, f"cannot listen on {text}: {_why(error)}") from error
             for listener in opened:
-                undo.callback(listener.close)
+                if listener not in present:
+                    undo.callback(listener.close)
                 listeners.append(listener)
         undo.pop_all()
         return listeners
@@ -125,9 +155,9 @@ def _why(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
-def _open(address: Address, backlog: int) -> list[Listener]:
+def _open(address: Address, backlog: int, present: Collection[Listener]) -> list[Listener]:
     if isinstance(address, TcpAddress):
-        return [Listener(sock) for sock in _open_tcp(address, backlog)]
+        return _open_tcp(address, backlog, present)
     if isinstance(address, UnixAddress):
         return [_open_unix(address.path, backlog)]
     if isinstance(address, SystemdSockets):
@@ -135,7 +165,7 @@ def _open(address: Address, backlog: int) -> list[Listener]:
     return [_adopt(address, backlog)]
 
 
-def _open_tcp(address: TcpAddress, backlog: int) -> list[socket.socket]:
+def _open_tcp(address: TcpAddress, backlog: int, present: Collection[Listener]) -> list[Listener]:
     found = socket.getaddrinfo(
         address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -145,32 +175,38 @@ def _open_tcp(address: TcpAddress, backlog: int) -> list[socket.socket]:
     while True:
         attempts -= 1
         try:
-            return _bind_all(targets, address.port, backlog)
+            return _bind_all(targets, address.port, backlog, present)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or not attempts:
                 raise
 
 
-def _bind_all(targets: Sequence[_Target], port: int, backlog: int) -> list[socket.socket]:
+def _bind_all(
+    targets: Sequence[_Target], port: int, backlog: int, present: Collection[Listener]
+) -> list[Listener]:
     """Binds all to one port; a family that this machine lacks is left out if another is there."""
     with ExitStack() as undo:
-        sockets: list[socket.socket] = []
+        listeners: list[Listener] = []
         missing: OSError | None = None
         for family, sockaddr in targets:
+            wanted = (sockaddr[0], port, *sockaddr[2:])
+            if there := [each for each in present if each.name == (family, wanted)]:
+                listeners.append(there[0])
+                continue
             try:
-                sock = _bind(family, (sockaddr[0], port, *sockaddr[2:]), backlog)
+                listener = Listener(_bind(family, wanted, backlog))
             except OSError as error:
                 if error.errno not in _FAMILY_MISSING:
                     raise
                 missing = error
                 continue
-            undo.callback(sock.close)
-            sockets.append(sock)
-            port = sock.getsockname()[1]
-        if missing and not sockets:
+            undo.callback(listener.close)
+            listeners.append(listener)
+            port = listener.name[1][1]
+        if missing and not listeners:
             raise missing
         undo.pop_all()
-        return sockets
+        return listeners
 
 
 def _bind(family: int, sockaddr: tuple[Any, ...] | str, backlog: int) -> socket.socket:
@@ -253,7 +289,7 @@ def _adopt(address: InheritedSocket, backlog: int) -> Listener:
         else:
             raise ListenError(errno.EISCONN, "a connection, not a listening socket")
         undo.pop_all()
-        return Listener(sock)
+        return Listener(sock, original=address.fd)
 
 
 def _adopt_passed(name: str, backlog: int) -> list[Listener]:

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 from .certificates import check_certificates, served_url
 from .configuration.config import Config, ConfigError
+from .forks import close_in_children, leave_to_children
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, lock_logging_natively, log_native_event
 from .machine import memory_budget
 from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
 from .spooling import check_spool_dir
-from .threads import Latch, RLock, Thread, current, green_threads
+from .threads import Gate, Latch, RLock, Thread, current, green_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,6 +112,8 @@ class Server:
         self._supervision: Callable[[_native.Server], None] | None = None
         self._milestone = logging.INFO
         self._threads: list[Thread] = []
+        # The threads wait for it until the native side runs, or will not.
+        self._gate = Gate()
         self._signals = SignalQueue()
         self._state = _State.created
         # Guards the state and who stops. Reentrant, as a signal handler may call stop().
@@ -198,21 +201,37 @@ class Server:
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        for listener in self._listeners:
-            listener.hand_over()
+        descriptors = [listener.hand_over() for listener in self._listeners]
         self._native = native
+        close_in_children(descriptors)  # until the native side sees to that
+        try:
+            self._start_threads(native)
+        finally:
+            for descriptor in descriptors:
+                leave_to_children(descriptor)
+
+    def _start_threads(self, native: _native.Server) -> None:
         if self._supervision is not None:
             self._supervision(native)
         if green_threads():
             lock_logging_natively()
-        native.start()
+        # First, as there may be no more to be had: no client has come then, and a supervisor has
+        # not been told that this process serves.
         self._add_thread("prowingen-log", lambda: _pump_log(native))
         for number in range(1, self.config.threads + 1):
             self._add_thread(f"{_WORKER}{number}", native.work, traced=True)
+        native.start()
+        self._gate.open()
 
     def _add_thread(self, name: str, body: Callable[[], None], *, traced: bool = False) -> None:
-        thread = Thread(name, body, traced=traced)
-        thread.start()
+        thread = Thread(name, body, self._gate, traced=traced)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"cannot start {name}: {error}: `threads`, or the size of their stacks, is more "
+                "than the limits of this process or this machine allow"
+            ) from None
         self._threads.append(thread)
 
     def stop(self, graceful: float | None = None) -> None:
@@ -255,6 +274,7 @@ class Server:
                 error_log.warning("closing connections whose requests have not finished")
         finally:
             native.stop()
+            self._gate.shut()
             self._deadline = max(self._deadline, time.monotonic() + _LAST_GRACE)
             self._patiently(self._join)
         if self.abandoned:

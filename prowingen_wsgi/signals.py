@@ -48,12 +48,15 @@ class SignalQueue:
             yield
             return
         _installed.append((self, originals))
+        # The application may have blocked them, or who started this process.
+        mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, originals)
         try:
             yield
         finally:
             # Not in a forked child, where they are back.
             if not for_good and (self, originals) in _installed:
                 _installed.remove((self, originals))
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 for number, original in originals.items():
                     _put_back(number, original)
 

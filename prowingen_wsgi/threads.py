@@ -19,7 +19,16 @@ from .originals import os, thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Latch", "Lock", "RLock", "Thread", "current", "green_threads", "non_daemon_threads"]
+__all__ = [
+    "Gate",
+    "Latch",
+    "Lock",
+    "RLock",
+    "Thread",
+    "current",
+    "green_threads",
+    "non_daemon_threads",
+]
 
 Lock = thread.allocate_lock
 RLock = thread.RLock
@@ -57,17 +66,46 @@ class Latch:
         return True
 
 
+class Gate:
+    """Opened or shut once, for everybody who waits or will wait; what comes later is too late."""
+
+    def __init__(self) -> None:
+        self._settled = Latch()
+        self._is_open = False
+
+    def open(self) -> None:
+        self._is_open = True
+        self._settled.open()
+
+    def shut(self) -> None:
+        self._settled.open()
+
+    def wait(self) -> bool:
+        """Whether it has been opened."""
+        self._settled.wait()
+        return self._is_open
+
+
 class Thread:
     """A native daemon thread: an application that never returns in it cannot keep the process.
 
+    gate: what the thread waits at before its body; none by default.
     traced: tracers of the application are to see what it does, since that is the application's.
         They may raise wherever Python code is, and so in the server's own.
     """
 
-    def __init__(self, name: str, body: Callable[[], object], *, traced: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        body: Callable[[], object],
+        gate: Gate | None = None,
+        *,
+        traced: bool = False,
+    ) -> None:
         self.name = name
         self.daemon = True
         self._body = body
+        self._gate = gate
         self._traced = traced
         self._began = False
         self._entered = Latch()
@@ -105,6 +143,8 @@ class Thread:
             with suppress(Exception):
                 leave = self._enter()
             self._entered.open()
+            if self._gate is not None and not self._gate.wait():
+                return
             if self._traced:
                 # Not by suppress(): from here on a tracer may raise in any function in Python.
                 try:  # noqa: SIM105

@@ -151,16 +151,17 @@ class Server {
     }
     running_engine_ = engine_.get();
     started_in_.emplace();
-    // Before the first connection, so that whatever becomes of that the supervisor knows that this
-    // process could start.
-    if (tells_ready_ && !tell_supervisor('R')) {
-      ::kill(::getpid(), SIGTERM);  // nobody counts on it: it is to answer what comes, and to leave
-    }
     engine_->start();
     if (slot_ != nullptr) {
       reporter_ = std::make_unique<Reporter>(*slot_, std::move(lifeline_), grace_,
                                              [this](Scoreboard::Slot& slot) { publish(slot); });
       accept_share_->accepts(true);
+    }
+    // After all that can fail, as the supervisor then lets others go. And before the application is
+    // called, for which the GIL is needed, that is kept since the engine's start: whatever becomes
+    // of the first request, this process could start.
+    if (tells_ready_ && !tell_supervisor('R')) {
+      ::kill(::getpid(), SIGTERM);  // nobody counts on it: it is to answer what comes, and to leave
     }
   }
 
@@ -483,7 +484,8 @@ void bind_server(py::module_& m) {
            py::arg("max_requests"), py::arg("grace"), py::arg("ticket_key"), py::keep_alive<1, 2>(),
            "Makes this the server of a supervised process; before start().")
       .def("start", &Server::start,
-           "Starts the native threads and accepts connections. Call it after the last fork.")
+           "Starts the native threads and accepts connections. Call it after the last fork, and "
+           "when all that serves is there: a supervisor is told so.")
       .def("work", &Server::work, "A worker thread's body: serves requests until stop().")
       .def("pump_log", &Server::pump_log,
            "One thread's body: hands log events to the callables until stop().")

@@ -58,6 +58,9 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
     # SIGABRT from the supervisor shows what a stuck worker is doing, whatever sys.stderr is.
     faulthandler.enable(file=2)
     try:
+        # Their ends tell the supervisor of this process's, and this process of the supervisor's.
+        close_in_children([post.status, post.lifeline])
+        generation.keep_from_application()
         if app is None:
             generation.identity.assume()
             app = generation.load()
@@ -82,7 +85,6 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
 
 def _introduce(native: _native.Server, post: Post, generation: Generation) -> None:
     config = generation.config
-    close_in_children([post.status])  # its end tells the supervisor of this process's
     native.supervise(
         post.scoreboard,
         post.number,

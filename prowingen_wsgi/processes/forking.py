@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ..forks import sharing_descriptors
 from ..originals import os, signal
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ _HANDLED = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
+# What a terminal, or whoever signals a whole group, sends to every process, and the supervisor
+# answers: it stops, reloads or has the logs reopened.
+_LEFT_TO_PARENT = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 class InChild(BaseException):
@@ -40,18 +44,22 @@ def fork(main: Callable[[], int], forget: Callable[[], None]) -> int:
     """Forks and returns the child's process id; in the child, raises InChild.
 
     forget: closes in the child what is the parent's alone.
-    The child ignores SIGINT, which a terminal sends to every process that it runs, and leaves that
-    to its parent. Raises OSError if there can be no further process.
+    The child passes over SIGINT, SIGHUP and SIGUSR1, which it may get as one of a group, and leaves
+    them to its parent, unless it handles them later. Raises OSError if there can be no further
+    process.
     """
     # A signal between the fork and the reset of its handler would be lost to the child.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     try:
-        process = os.fork()
+        with sharing_descriptors():
+            process = os.fork()
         if process == 0:
             signal.set_wakeup_fd(-1)
             for number in _HANDLED:
                 signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # Not SIG_IGN, which programs would inherit that the child starts.
+            for number in _LEFT_TO_PARENT:
+                signal.signal(number, lambda *_: None)
             forget()
             _renew_hub()
             raise InChild(main)

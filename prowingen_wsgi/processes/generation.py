@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from errno import EADDRINUSE
 from typing import TYPE_CHECKING
 
 from .. import _native
 from ..certificates import check_certificates, served_url
-from ..listeners import Listener, open_listeners
+from ..configuration.addresses import TcpAddress, parse_address
+from ..listeners import Listener, ListenError, open_listeners
 from ..spooling import check_spool_dir
 from .privileges import Identity
 
@@ -46,6 +48,11 @@ class Generation:
         """Where it is served."""
         return [served_url(each.description, self.config) for each in self.listeners]
 
+    def keep_from_application(self) -> None:
+        """Before the application is loaded: no process that it starts gets the sockets."""
+        for listener in self.listeners:
+            listener.keep_from_application()
+
     def draw_request_limit(self) -> int:
         """After how many requests a worker is replaced; 0: never. By chance a little different
         for each, so that they do not all go at once."""
@@ -56,7 +63,8 @@ class Generation:
 
 
 class Sockets:
-    """The listening sockets of all generations: one that both name stays open through a reload."""
+    """The listening sockets of all generations: one that both name stays open through a reload, by
+    whatever name: [::] is a part of every interface."""
 
     def __init__(self) -> None:
         self._open: dict[str, list[Listener]] = {}
@@ -66,28 +74,47 @@ class Sockets:
 
         Raises ListenError (an OSError), with none of them opened.
         """
+        present = self._listeners()
         fresh: dict[str, list[Listener]] = {}
         try:
             for place in config.places:
                 if place not in self._open:
-                    fresh[place] = open_listeners([place], config.backlog)
-        except OSError:
-            _close(fresh.values())
+                    fresh[place] = open_listeners([place], config.backlog, present)
+        except OSError as error:
+            _close({each for opened in fresh.values() for each in opened} - present)
+            if error.errno == EADDRINUSE and (own := _overlapping(place, present)):
+                raise ListenError(
+                    error.errno, f"{error}, by this server's {own}: replacing that takes a restart"
+                ) from error
             raise
         self._open.update(fresh)
-        return [listener for place in config.places for listener in self._open[place]]
+        named = (listener for place in config.places for listener in self._open[place])
+        return list(dict.fromkeys(named))
 
     def keep(self, configs: Iterable[Config]) -> None:
         """Closes the sockets that none of these configurations names."""
         named = {place for config in configs for place in config.places}
-        unused = [place for place in self._open if place not in named]
-        _close([self._open.pop(place) for place in unused])
+        before = self._listeners()
+        self._open = {place: opened for place, opened in self._open.items() if place in named}
+        _close(before - self._listeners())
 
     def close(self) -> None:
         self.keep([])
 
+    def _listeners(self) -> set[Listener]:
+        return {listener for opened in self._open.values() for listener in opened}
 
-def _close(groups: Iterable[list[Listener]]) -> None:
-    for listeners in groups:
-        for listener in listeners:
-            listener.close()
+
+def _overlapping(place: str, present: Iterable[Listener]) -> str:
+    """What there is on the same port, of the same family if there is some."""
+    address = parse_address(place)
+    if not isinstance(address, TcpAddress):
+        return ""
+    is_ipv6 = ":" in address.host
+    found = [each.description for each in present if each.description.endswith(f":{address.port}")]
+    return min(found, key=lambda each: (("[" in each) != is_ipv6, each), default="")
+
+
+def _close(listeners: Iterable[Listener]) -> None:
+    for listener in listeners:
+        listener.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..logs import error_log
 from ..originals import os
 
 
@@ -32,7 +33,10 @@ class PidFile:
 
     def remove(self) -> None:
         if os.getpid() == self._process and self._owner() == self._process:
-            self._path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError as error:
+                error_log.warning("the pid file stays, %s: %s", self._path, error.strerror)
 
     def _owner(self) -> int | None:
         try:

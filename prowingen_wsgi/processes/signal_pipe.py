@@ -22,8 +22,11 @@ class SignalPipe:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in numbers:
+        handled = list(numbers)
+        for number in handled:
             signal.signal(number, lambda *_: None)
+        # Who started this process may have blocked them, for all that it starts.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
 
     def fileno(self) -> int:
         return self._reader.fileno()

@@ -95,7 +95,7 @@ class Supervisor:
         try:
             config = self._rules.generation.config
             if config.reload:
-                self._watcher = fork(lambda: watcher.watch(config), self._forget)
+                self._watcher = fork(lambda: watcher.watch(config), self._forget_in_child)
             while not self._is_over():
                 self._rules.keep_up(time.monotonic())
                 for generation, template in list(self._templates.items()):
@@ -131,9 +131,14 @@ class Supervisor:
         self._sockets.close()
         self._forget()
 
-    def _forget(self) -> None:
+    def _forget_in_child(self, *serves: Generation) -> None:
         """Closes what a child must not have: with the supervisor's end of the lifeline in a child,
-        nobody would notice the supervisor's."""
+        nobody would notice the supervisor's, and a socket that only others serve would stay open
+        after them."""
+        self._forget()
+        self._sockets.keep([generation.config for generation in serves])
+
+    def _forget(self) -> None:
         self._signals.close()
         self._selector.close()
         for worker in self._rules.workers:
@@ -201,7 +206,7 @@ class Supervisor:
         post = Post(number, writer, self._lifeline_reader, self._scoreboard)
 
         def forget() -> None:
-            self._forget()
+            self._forget_in_child(generation)
             os.close(reader)
 
         try:
@@ -250,7 +255,7 @@ class Supervisor:
         template = self._templates.get(generation)
         if template is None:
             post = Post(0, -1, self._lifeline_reader, self._scoreboard)
-            template = Template(generation, post, self._forget)
+            template = Template(generation, post, lambda: self._forget_in_child(generation))
             self._templates[generation] = template
             self._selector.register(
                 template, selectors.EVENT_READ, lambda: self._hear_template(generation)

@@ -14,9 +14,11 @@ import gc
 import json
 from typing import TYPE_CHECKING, Any
 
+from ..forks import close_in_children, keep_from_children, leave_to_children
 from ..loader import LOAD_ERRORS, explain
 from ..originals import os, selectors, signal, socket
 from ..output import print_error
+from ..signals import SignalQueue
 from ..threads import non_daemon_threads
 from .child import Post, serve
 from .forking import fork
@@ -124,11 +126,19 @@ class _Template:
         self._control = control
         self._selector = selectors.DefaultSelector()
         self._wake_reader, self._wake_writer = socket.socketpair()
+        self._ends = (control, self._wake_reader, self._wake_writer)
 
     def run(self) -> int:
         # It ends when its supervisor lets it go. Not SIG_IGN, which programs would inherit that
-        # the application starts while it is loaded.
-        signal.signal(signal.SIGTERM, lambda *_: None)
+        # the application starts while it is loaded; what it forks then has the default action.
+        with SignalQueue().installed([signal.SIGTERM], for_good=True):
+            return self._run()
+
+    def _run(self) -> int:
+        self._generation.keep_from_application()
+        close_in_children([self._post.lifeline])
+        for mine in self._ends:
+            keep_from_children(mine.fileno(), mine.close)
         try:
             self._generation.identity.assume()
             app = self._generation.load()
@@ -142,6 +152,7 @@ class _Template:
         self._wake_writer.setblocking(False)
         signal.set_wakeup_fd(self._wake_writer.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         self._selector.register(self._control, selectors.EVENT_READ)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
         self._say({"ready": 1})
@@ -159,6 +170,8 @@ class _Template:
         data, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_SIZE, 1)
         if not data:
             return False
+        # They come without the flag that keeps them from programs which the application starts.
+        os.set_inheritable(descriptors[0], False)
         post = Post(
             number=json.loads(data)["spawn"],
             status=descriptors[0],
@@ -180,8 +193,10 @@ class _Template:
             ProcessExit().exit_now()
 
     def _forget(self) -> None:
-        for mine in (self._control, self._wake_reader, self._wake_writer, self._selector):
+        for mine in self._ends:
+            leave_to_children(mine.fileno())
             mine.close()
+        self._selector.close()
 
     def _reap(self) -> None:
         for process, status in ended_children():

@@ -90,6 +90,78 @@ def program(engine: str, interface: str) -> Iterator[ServerProcess]:
         process.end()
 
 
+# ---- children of an application that is loaded
+
+WAYS = [(), ("--workers", "1"), ("--workers", "1", "--preload")]
+WAY_NAMES = ["single", "forked", "preloaded"]
+FORKS = """
+import os, time
+from pathlib import Path
+from apps.plain import app
+if child := os.fork():
+    Path(__file__).with_name("child").write_text(str(child))
+else:
+    time.sleep(60)
+    os._exit(0)
+"""
+
+
+def holders(port: int) -> list[int]:
+    """Processes with a listening socket on this port."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}")}
+    found = []
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):
+            if any(str(each.readlink()) in sockets for each in folder.iterdir()):
+                found.append(int(folder.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
+def test_a_child_of_the_load_keeps_no_address_in_use(
+    engine: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "forks_early.py").write_text(FORKS)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)])}
+    with run_server("forks_early:app", engine, *arguments, environment=environment) as server:
+        with server.connect() as wire:
+            assert wire.ask("/").status == 200
+        port = int(server.url.rpartition(":")[2])
+        assert holders(port) != []
+        server.signal()
+        server.process.wait(10)
+        assert holders(port) == []
+        child = int((tmp_path / "child").read_text())
+        assert is_alive(child)
+        os.kill(child, signal.SIGTERM)
+        assert eventually(lambda: not is_alive(child)), "it has handlers of the server's"
+
+
+STARTS_A_PROGRAM = """
+import subprocess
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    program = ["ls", "/proc/self/fd"]
+    yield subprocess.run(program, close_fds=False, stdout=subprocess.PIPE).stdout
+"""
+
+
+@pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
+def test_a_program_that_the_application_starts_gets_no_descriptor(
+    engine: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "starts.py").write_text(STARTS_A_PROGRAM)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)])}
+    arguments += ("--pidfile", str(tmp_path / "pid"), "--access-log", str(tmp_path / "log"))
+    with (
+        run_server("starts:app", engine, *arguments, environment=environment) as server,
+        server.connect() as wire,
+    ):
+        assert wire.ask("/").body.split() == [b"0", b"1", b"2", b"3"]  # 3 is the folder
+
+
 # ---- children that come back
 
 

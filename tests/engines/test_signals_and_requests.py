@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.certificates import client_context, server_files
-from harness.process import TESTS, ServerProcess, run_server
+from harness.process import TESTS, URL, ServerProcess, run_server
 from harness.proxyhead import v1
 from harness.reloading import Bursts, connecting
 from harness.waiting import eventually
@@ -169,6 +169,75 @@ def test_a_worker_that_still_loads_is_not_ended_by_a_rotation_of_logs(
         assert server.wait() == 0
         assert len(notes(tmp_path, "loading")) == 1
         assert log.read_text().count("GET / HTTP/1.1") == 1
+
+
+BLOCKS_SIGNALS = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())"
+
+
+@pytest.mark.parametrize("arguments", WAYS, ids=["single", "forked", "preloaded"])
+def test_an_application_that_blocks_signals_can_be_stopped(
+    engine: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "blocks.py").write_text(f"{BLOCKS_SIGNALS}\nfrom apps.workers import app\n")
+    environment = {"PYTHONPATH": str(tmp_path)}
+    with run_server("blocks:app", engine, *arguments, environment=environment) as server:
+        server.signal()
+        assert server.wait(5) == 0
+        assert "is killed" not in server.log
+
+
+def test_who_starts_it_with_blocked_signals_can_stop_it() -> None:
+    for workers in ("0", "1"):
+        program = "import os, signal, sys\n"
+        program += "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+        program += "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+        command = [sys.executable, "-c", program, "-m", "prowingen_wsgi", "apps.plain:app"]
+        command += ["--bind", "127.0.0.1:0", "--workers", workers]
+        server = ServerProcess(command, {**os.environ, "PYTHONPATH": str(TESTS)})
+        try:
+            server.wait_for_line(URL)
+            server.signal()
+            assert server.wait(5) == 0
+        finally:
+            server.end()
+
+
+# ---- a whole group
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_what_the_supervisor_answers_ends_no_request_of_its_group(
+    engine: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    """As from a terminal that hangs up, or from who rotates logs."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    with supervised(engine, app="slow:app", workers=1, path=tmp_path) as server:
+        with server.connect() as wire:
+            wire.get()
+            reply = wire.reply()
+            reply.data()
+            os.killpg(server.pid, number)
+            assert reply.rest().body == b"begun done"
+        assert "was killed" not in server.log
+
+
+STARTS_A_PROGRAM = """
+import subprocess
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield subprocess.run(["cat", "/proc/self/status"], stdout=subprocess.PIPE).stdout
+"""
+
+
+def test_a_program_that_a_worker_starts_ignores_no_signal(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "starts.py").write_text(STARTS_A_PROGRAM)
+    with supervised(engine, app="starts:app", workers=1, path=tmp_path) as server:
+        with server.connect() as wire:
+            status = wire.ask().text
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM):
+            assert not ignored & 1 << number - 1, number.name
 
 
 # ---- reloads

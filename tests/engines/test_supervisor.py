@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -463,6 +464,29 @@ def test_workers_run_as_somebody_else_and_the_socket_is_theirs(engine: str, tmp_
             assert wire.ask().status == 200
         with socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(place))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_files_that_somebody_else_may_not_remove_cut_no_request(
+    engine: str, tmp_path: Path
+) -> None:
+    with TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        place, pidfile = folder / "socket", folder / "pid"
+        arguments = ("--bind", f"unix:{place}", "--pidfile", str(pidfile), "--user", "nobody")
+        with run_server("apps.plain:app", engine, *arguments) as server:
+            with server.connect() as wire:
+                wire.get("/slow?300")
+                reply = wire.reply()
+                assert reply.data() == b"begun "
+                server.signal()
+                assert reply.rest().body == b"begun done"
+            assert server.wait() == 0
+            assert f"the socket's file stays, {place}" in server.log
+            assert f"the pid file stays, {pidfile}" in server.log
+        with run_server("apps.plain:app", engine, *arguments) as server, server.connect() as wire:
+            assert wire.ask().status == 200
 
 
 def test_unknown_users_are_refused(engine: str) -> None:

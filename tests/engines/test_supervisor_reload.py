@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,9 @@ import pytest
 
 from harness.load import under_load
 from harness.process import TESTS, URL, ServerProcess, run_server
+from harness.site import address_of
 from harness.waiting import eventually
+from harness.wire import Wire, until_refused
 from test_supervisor import ask, children, is_gone, ready, supervised, wait_until
 
 if TYPE_CHECKING:
@@ -77,6 +80,37 @@ def test_a_reload_that_cannot_import_keeps_the_old_workers(engine: str, tmp_path
             wait_until(lambda: versions(server) == {"mended"}, server.log)
 
 
+# What applications do that leaves a worker without what it serves by, after they are loaded.
+NO_THREADS = "import threading; threading.stack_size(1 << 45)"
+FEW_DESCRIPTORS = """
+import os, resource
+lowest = os.dup(0)
+os.close(lowest)
+resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, lowest + 1))
+"""
+
+
+@pytest.mark.parametrize("fault", [NO_THREADS, FEW_DESCRIPTORS], ids=["threads", "descriptors"])
+def test_a_worker_is_ready_when_all_is_there_that_it_serves_by(
+    engine: str, tmp_path: Path, fault: str
+) -> None:
+    write(tmp_path, "good")
+    good = (tmp_path / "versioned.py").read_text()
+    with supervised(engine, app="versioned:app", path=tmp_path) as server:
+        before = children(server.pid)
+        (tmp_path / "versioned.py").write_text(good + fault)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("the reload failed, the workers go on as they are")
+        assert children(server.pid) == before
+        assert ready(server) == 2
+        assert versions(server) == {"good"}
+    with (
+        pytest.raises(AssertionError),
+        supervised(engine, app="versioned:app", path=tmp_path) as server,
+    ):
+        pass
+
+
 def test_a_reload_in_the_middle_of_another_wins(engine: str, tmp_path: Path) -> None:
     write(tmp_path, "first")
     with supervised(engine, app="versioned:app", path=tmp_path) as server:
@@ -87,6 +121,35 @@ def test_a_reload_in_the_middle_of_another_wins(engine: str, tmp_path: Path) -> 
             wait_until(lambda: versions(server) == {"fourth"}, server.log)
             wait_until(lambda: len(children(server.pid)) == 2, "too many workers")
         assert load.failures == []
+
+
+@pytest.mark.parametrize("preload", ["false", "true"], ids=["forked", "preloaded"])
+def test_an_address_that_a_reload_removes_is_free(
+    engine: str, tmp_path: Path, preload: str
+) -> None:
+    def bind(*addresses: str) -> None:
+        (tmp_path / "prowingen.toml").write_text(
+            f'app = "apps.plain:app"\nengine = "{engine}"\nworkers = 2\npreload = {preload}\n'
+            f"bind = {json.dumps(addresses)}\n"
+        )
+
+    bind("127.0.0.1:0", "127.0.0.2:0")
+    command = [sys.executable, "-m", "prowingen_wsgi"]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"}
+    server = ServerProcess(command, environment, cwd=tmp_path)
+    try:
+        server.url = server.wait_for_line(URL)
+        removed = address_of(server.wait_for_line(r"http://127\.0\.0\.2:\d+"))
+        wait_until(lambda: ready(server) == 2, server.log)
+        bind("127.0.0.1:0")
+        server.signal(signal.SIGHUP)
+        until_refused(lambda: Wire(removed))
+        with server.connect() as wire:
+            assert wire.ask().status == 200
+        server.signal()
+        assert server.wait() == 0
+    finally:
+        server.end()
 
 
 def write_until_served(server: ServerProcess, folder: Path, version: str) -> None:

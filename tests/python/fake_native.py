@@ -51,11 +51,12 @@ class Server:
 
     def start(self) -> None:
         self.calls.append("start")
+        for sock in self._sockets:  # here, as the server may stop before the threads run
+            sock.setblocking(True)
         for acceptor in self._acceptors:
             acceptor.start()
 
     def _accept(self, listener: socket.socket) -> None:
-        listener.setblocking(True)
         while True:
             try:
                 connection, _ = listener.accept()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prowingen_wsgi.threads import Latch, Thread, current
+from prowingen_wsgi.threads import Gate, Latch, Thread, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +47,23 @@ def test_threading_knows_it_by_its_name_while_it_runs(waiting: tuple[Thread, Lat
     record.join(5)
     assert not record.is_alive()
     assert record not in threading.enumerate()
+
+
+@pytest.mark.parametrize("opens", [True, False], ids=["opened", "shut"])
+def test_it_waits_at_its_gate(opens: bool) -> None:
+    gate = Gate()
+    ran: list[bool] = []
+    thread = Thread("of the test", lambda: ran.append(True), gate)
+    thread.start()
+    thread.join(0.01)
+    assert thread.is_alive()
+    assert ran == []
+    if opens:
+        gate.open()
+    gate.shut()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert ran == [True] * opens
 
 
 def test_it_is_the_current_thread_in_itself() -> None:
