@@ -8,6 +8,9 @@ namespace {
 // A shortage is over when there was none for so long: one that comes and goes is said once.
 constexpr std::chrono::seconds relief_time{5};
 
+// Some ticks of an I/O thread: one that has not looked for so long may be stuck.
+constexpr std::chrono::milliseconds news_time{600};
+
 std::string in_mib(std::uint64_t bytes) {
   constexpr std::uint64_t kib = 1024;
   const bool whole = bytes >= kib * kib;
@@ -28,6 +31,27 @@ std::size_t MemoryBudget::answer_room(std::size_t wanted) const {
   const auto room = now < share ? (share - now) / 8 : 0;
   return static_cast<std::size_t>(
       std::min<std::uint64_t>(wanted, std::max<std::uint64_t>(room, answer_floor)));
+}
+
+unsigned MemoryBudget::add_watch() {
+  return watches_.fetch_add(1) % static_cast<unsigned>(costliest_.size());
+}
+
+void MemoryBudget::note_costliest(unsigned watch, double cost, Time now) {
+  costliest_[watch].cost.store(cost, std::memory_order_relaxed);
+  costliest_[watch].noted_at.store(now.time_since_epoch().count(), std::memory_order_release);
+}
+
+std::optional<double> MemoryBudget::costliest_of_others(unsigned watch, Time now) const {
+  double highest = 0;
+  const unsigned watches = std::min<unsigned>(watches_, static_cast<unsigned>(costliest_.size()));
+  for (unsigned other = 0; other < watches; ++other) {
+    if (other == watch) continue;
+    const Time noted_at{Time::duration(costliest_[other].noted_at.load(std::memory_order_acquire))};
+    if (now - noted_at > news_time) return std::nullopt;
+    highest = std::max(highest, costliest_[other].cost.load(std::memory_order_relaxed));
+  }
+  return highest;
 }
 
 bool MemoryBudget::note_shortage(Time now) {

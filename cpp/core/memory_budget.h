@@ -12,6 +12,7 @@
 // or not to read; a worker's own memory is the application's.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -40,11 +41,23 @@ class MemoryBudget {
   std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
   bool full() const { return used() >= limit_; }
   bool urgent() const { return used() >= limit_ + limit_ / 8; }
+  /// Somebody has to go, whoever it is.
+  bool overflowing() const { return used() >= limit_ + limit_ / 4; }
   /// What has to go if somebody has to.
   std::uint64_t excess() const;
   /// How much of an answer, of the `wanted`, is to be kept before its worker waits. The fuller the
   /// budget the less: many slow readers share three quarters of it, and leave a rest to others.
   std::size_t answer_room(std::size_t wanted) const;
+
+  // ---- who is to go: each I/O thread knows its own connections, and gives up no one of them while
+  // another thread has one that costs more
+  /// Another I/O thread looks after its connections from here on. Returns its number.
+  unsigned add_watch();
+  /// What the costliest of its connections costs now; 0: none of them holds anything.
+  void note_costliest(unsigned watch, double cost, Time now);
+  /// The highest of what the others have noted, as long as that is new. Nothing: not all of them
+  /// have looked since it became full.
+  std::optional<double> costliest_of_others(unsigned watch, Time now) const;
 
   // ---- a shortage: from the first time that it is full until it has not been so for a while
   /// Notes that somebody was kept waiting or cut. True the first time of a shortage: say so.
@@ -63,6 +76,11 @@ class MemoryBudget {
  private:
   friend class MemoryCharge;
 
+  struct Costliest {
+    std::atomic<double> cost{0};
+    std::atomic<Time::rep> noted_at{0};
+  };
+
   const std::uint64_t limit_;
   std::atomic<std::uint64_t> used_{0};
   std::atomic<bool> short_{false};
@@ -70,6 +88,8 @@ class MemoryBudget {
   std::atomic<std::uint64_t> shortages_{0};
   std::atomic<std::uint64_t> cut_{0};
   std::atomic<std::uint64_t> cut_before_{0};  // the shortage
+  std::atomic<unsigned> watches_{0};
+  std::array<Costliest, 256> costliest_;  // as many as there may be I/O threads
 };
 
 /// What a report says when a shortage begins and ends.

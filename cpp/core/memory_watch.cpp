@@ -7,18 +7,19 @@ void MemoryWatch::note_shortage(Time now) {
   context_.report(Severity::warning, describe_shortage(*context_.memory));
 }
 
-bool MemoryWatch::tick(Time now) {
+MemoryWatch::Task MemoryWatch::tick(Time now) {
   MemoryBudget& memory = *context_.memory;
   if (!memory.full()) {
+    if (full_since_ != Time()) memory.note_costliest(number_, 0, now);
     full_since_ = Time();
     if (const auto cut = memory.note_relief(now)) {
       context_.report(Severity::warning, describe_relief(memory, *cut));
     }
-    return false;
+    return Task::none;
   }
   note_shortage(now);
   if (full_since_ == Time()) full_since_ = now;
-  return now - full_since_ >= MemoryBudget::patience;
+  return memory.urgent() || full_for_long(now) ? Task::cut : Task::look;
 }
 
 }  // namespace prowingen

@@ -19,12 +19,18 @@ class MemoryWatch {
  public:
   using Time = MemoryBudget::Time;
 
-  explicit MemoryWatch(const EngineContext& context) : context_(context) {}
+  explicit MemoryWatch(const EngineContext& context)
+      : context_(context), number_(context.memory->add_watch()) {}
 
   /// Somebody is kept waiting or given up.
   void note_shortage(Time now);
-  /// A few times a second. True: it has been full for too long, somebody has to be given up.
-  bool tick(Time now);
+  /// A few times a second: what is to be done.
+  enum class Task : std::uint8_t {
+    none,
+    look,  // the budget is full: note what the holders cost, for other threads to know
+    cut    // and has been for too long: somebody has to be given up
+  };
+  Task tick(Time now);
 
   /// Whether ticks are to go on until a shortage's end has been said.
   bool in_shortage() const { return context_.memory->in_shortage(); }
@@ -33,32 +39,43 @@ class MemoryWatch {
   using Holders = std::vector<std::pair<MemoryHolding, Holder>>;
 
   /// Gives up the costliest of the holders, of which `find` lists who holds something, until there
-  /// will be room: what some keep is given back only when an engine is done with them.
+  /// will be room: what some keep is given back only when an engine is done with them. Only looks
+  /// at them for Task::look.
   template <typename Holder>
-  void cut(Time now, const std::function<void(Holders<Holder>&)>& find,
-           const std::function<void(Holder&)>& give_up) {
+  void see_to_holders(Task task, Time now, const std::function<void(Holders<Holder>&)>& find,
+                      const std::function<void(Holder&)>& give_up) {
     if (now - in_vain_ < cut_interval) return;
     note_shortage(now);
     Holders<Holder> holders;
     find(holders);
     std::ranges::sort(holders, std::greater<>(),
                       [](const auto& holder) { return holder.first.cost(); });
-    std::uint64_t excess = context_.memory->excess();
-    for (auto& [holding, holder] : holders) {
-      if (excess == 0) return;
-      context_.memory->count_cut();
-      give_up(holder);
-      excess -= std::min(excess, holding.bytes);
+    MemoryBudget& memory = *context_.memory;
+    const auto others = memory.costliest_of_others(number_, now);
+    std::uint64_t excess = task == Task::cut ? memory.excess() : 0;
+    if (!others && !memory.overflowing() && !full_for_long(now)) excess = 0;  // they look soon
+    auto next = holders.begin();
+    while (excess != 0 && next != holders.end() && next->first.cost() >= others.value_or(0)) {
+      memory.count_cut();
+      give_up(next->second);
+      excess -= std::min(excess, next->first.bytes);
+      ++next;
     }
+    memory.note_costliest(number_, next == holders.end() ? 0 : next->first.cost(), now);
     // What other threads' connections hold is theirs to give up; looking again at once would not
     // help.
-    if (excess != 0) in_vain_ = now;
+    if (excess != 0 || !others) in_vain_ = now;
   }
 
  private:
   static constexpr std::chrono::milliseconds cut_interval{10};
 
+  bool full_for_long(Time now) const {
+    return full_since_ != Time() && now - full_since_ >= MemoryBudget::patience;
+  }
+
   const EngineContext& context_;
+  const unsigned number_;
   Time full_since_;  // as the ticks saw it
   Time in_vain_;     // nobody was left to be given up
 };

@@ -66,7 +66,7 @@ void IoThread::run() {
       run_tasks();
       deliver_mail();
     }
-    if (context_.memory->urgent()) cut_for_memory();
+    if (context_.memory->urgent()) see_to_holders(MemoryWatch::Task::cut);
   }
 }
 
@@ -246,7 +246,9 @@ void IoThread::tick() {
   while (Deadline* expired = deadlines_.pop_expired(now_)) {
     expired->connection->on_timeout(expired->kind);
   }
-  if (memory_watch_.tick(now_)) cut_for_memory();
+  if (const auto task = memory_watch_.tick(now_); task != MemoryWatch::Task::none) {
+    see_to_holders(task);
+  }
   resume_reading();
 }
 
@@ -257,10 +259,10 @@ void IoThread::await_memory(std::shared_ptr<Connection> connection) {
   awaiting_memory_.push_back(std::move(connection));
 }
 
-void IoThread::cut_for_memory() {
+void IoThread::see_to_holders(MemoryWatch::Task task) {
   using Holder = std::shared_ptr<Connection>;
-  memory_watch_.cut<Holder>(
-      now_,
+  memory_watch_.see_to_holders<Holder>(
+      task, now_,
       [this](auto& holders) {
         for (const auto& connection : connections_) {
           if (const auto held = connection->memory_held(now_); held.bytes != 0) {

@@ -86,7 +86,7 @@ class IoThread final : public Transport {
   void submit_gathered();
   void let_requests_gather();
   void tick();
-  void cut_for_memory();
+  void see_to_holders(MemoryWatch::Task task);
   void resume_reading();
 
   const EngineContext context_;

@@ -174,13 +174,14 @@ void EventThread::look_at_memory() {
   if (!context_.memory->urgent() || std::exchange(cut_posted_, true)) return;
   loop_.runInLoop([this] {
     cut_posted_ = false;
-    cut_for_memory();
+    see_to_holders(MemoryWatch::Task::cut);
   });
 }
 
 void EventThread::see_to_memory() {
   look_at_readers();
-  if (memory_watch_.tick(std::chrono::steady_clock::now())) cut_for_memory();
+  const auto task = memory_watch_.tick(std::chrono::steady_clock::now());
+  if (task != MemoryWatch::Task::none) see_to_holders(task);
   if (!context_.memory->full()) {
     std::vector<std::shared_ptr<HandledExchange>> waiting;
     waiting.swap(awaiting_memory_);
@@ -203,7 +204,7 @@ void EventThread::look_at_readers() {
   for (Handler* handler : handlers_) handler->look_at_reader();
 }
 
-void EventThread::cut_for_memory() {
+void EventThread::see_to_holders(MemoryWatch::Task task) {
   look_at_readers();
   if (!context_.memory->full()) return;
   // Each holder is given up at most once, and may take others with it: whoever is gone is no more
@@ -213,8 +214,8 @@ void EventThread::cut_for_memory() {
     std::shared_ptr<HandledExchange> exchange;
   };
   const auto now = std::chrono::steady_clock::now();
-  memory_watch_.cut<Holder>(
-      now,
+  memory_watch_.see_to_holders<Holder>(
+      task, now,
       [&](auto& holders) {
         for (const auto& [key, session] : sessions_) {
           if (session.http1 == nullptr) continue;

@@ -126,7 +126,7 @@ class EventThread final : public Transport,
   void watch_progress();
   void see_to_memory();
   void look_at_readers();
-  void cut_for_memory();
+  void see_to_holders(MemoryWatch::Task task);
   void submit_gathered();
   void post_mail(Mail mail, bool may_wait);
   void wake();

@@ -225,6 +225,35 @@ def test_a_deadline_that_passes_while_memory_is_short_is_set_again(serve: ServeF
     assert eventually(lambda: used(site) == 0)
 
 
+def test_who_is_cut_is_the_greediest_of_all_threads(serve: ServeFixture) -> None:
+    """And not whoever happens to be on the thread that looks first."""
+    site = serve(
+        Routes(hello=hello, reading=reading), threads=4, io_threads=2, memory_budget=BUDGET // 2
+    )
+    for on_the_first_thread in (True, False):
+        wires = [site.connect() for _ in range(80)]
+        for wire in wires:  # so that all are with their threads, which take turns
+            assert wire.ask("/hello").body == b"hello"
+        ordinary = wires[on_the_first_thread::2][:6]
+        greedy = wires[not on_the_first_thread :: 2]
+        for wire in ordinary:
+            wire.send(POST + b"Content-Length: 30000\r\n\r\n" + bytes(9_000))
+        for count, wire in enumerate(greedy):
+            wire.send_leniently(POST + b"Content-Length: 900000\r\n\r\n" + bytes(60_000))
+            time.sleep(0.02)  # for the ticks of the threads
+            if count % 8 == 0:
+                for upload in ordinary:
+                    upload.send(bytes(3_000))
+        before = cut(site)
+        assert eventually(lambda: cut(site) > before)  # noqa: B023
+        for wire in ordinary:
+            wire.send(bytes(30_000 - 9_000 - 5 * 3_000))
+        assert [wire.response().status for wire in ordinary] == [200] * 6
+        for wire in wires:
+            wire.close()
+        assert eventually(lambda: used(site) == 0)
+
+
 def test_a_budget_that_is_not_reached_is_never_noticed(
     serve: ServeFixture, error_log: LogWatch
 ) -> None:

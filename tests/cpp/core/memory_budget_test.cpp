@@ -123,5 +123,18 @@ TEST(MemoryBudget, TellsItsFiguresToAnAdministrator) {
   EXPECT_NE(describe_relief(*budget, 7).find("8 KiB of 3 MiB"), std::string::npos);
 }
 
+TEST(MemoryBudget, KnowsWhatOtherThreadsHoldersCostAsLongAsThatIsNew) {
+  MemoryBudget budget(mib);
+  const auto here = budget.add_watch();
+  EXPECT_EQ(budget.costliest_of_others(here, start), 0) << "there are none";
+  const auto there = budget.add_watch();
+  EXPECT_EQ(budget.costliest_of_others(here, start), std::nullopt) << "not looked yet";
+  budget.note_costliest(there, 7, start);
+  budget.note_costliest(here, 9, start);
+  EXPECT_EQ(budget.costliest_of_others(here, start + 100ms), 7);
+  EXPECT_EQ(budget.costliest_of_others(there, start + 100ms), 9);
+  EXPECT_EQ(budget.costliest_of_others(here, start + 1s), std::nullopt);
+}
+
 }  // namespace
 }  // namespace prowingen
