@@ -217,14 +217,6 @@ def test_workers_get_their_bodies_whatever_is_queued(serve: ServeFixture) -> Non
     assert cut(site) == 0
 
 
-def test_a_deadline_that_passes_while_memory_is_short_is_set_again(serve: ServeFixture) -> None:
-    site = serve(Routes(hello=hello, reading=reading), memory_budget=BUDGET, body_timeout=0.5)
-    silent = fill(site, 150, POST + b"Content-Length: 1048576\r\n\r\n" + bytes(60_000))
-    for wire in silent:
-        wire.read_to_end()  # each is told something, or cut
-    assert eventually(lambda: used(site) == 0)
-
-
 def test_who_is_cut_is_the_greediest_of_all_threads(serve: ServeFixture) -> None:
     """And not whoever happens to be on the thread that looks first."""
     site = serve(

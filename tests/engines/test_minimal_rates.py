@@ -180,14 +180,20 @@ def test_reader_that_drips_is_broken_off_behind_the_end_of_the_answer_too(
     serve: ServeFixture,
 ) -> None:
     """All of it is with the engine, and the application is done with it."""
-    body = Closable([bytes(150_000)])
-    site = serve(answering(body), **RATES)
+    bodies = [Closable([bytes(100_000)]), Closable([bytes(50_000)])]
+    left = iter(bodies)
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return answering(next(left))(environ, start_response)
+
+    site = serve(app, **RATES)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # the kernel takes less
         client.connect(site.address)
-        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        body.expect_closed_once()
+        for body in bodies:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            body.expect_closed_once()
 
         def bite() -> bool:
             time.sleep(0.1)
