@@ -54,7 +54,8 @@ def environment(gunicorn_path: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("PROWINGEN_", "GUNICORN_", "LISTEN_"))
     }
-    return {**inherited, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+    # Not unbuffered: print() would write a line in pieces, and another process' line come between.
+    return {**inherited, "PYTHONPATH": os.pathsep.join(path)}
 
 
 @pytest.fixture
