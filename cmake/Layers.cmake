@@ -1,20 +1,21 @@
 # Dependencies point one way:
-#   bindings -> listener, wsgi, engines -> http1, tls, access_log, proxies, processes -> core -> http
+#   bindings -> listener, wsgi, engines -> http1, http2, tls, access_log, proxies, processes -> core -> http
 #
 # All layers include from one root ("core/exchange.h"), so the compiler would let core include an
 # engine. This check reads the #include lines of every source on each build and refuses what a
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
-set(layers http core access_log proxies processes http1 tls engine_embedded engine_proxygen wsgi
-    listener bindings)
+set(layers http core access_log proxies processes http1 http2 tls engine_embedded engine_proxygen
+    wsgi listener bindings)
 set(uses_http http)
 set(uses_core http core)
 set(uses_access_log http core access_log)
 set(uses_proxies http core proxies)
 set(uses_processes core processes)
 set(uses_http1 http core http1)
+set(uses_http2 http http2)
 set(uses_tls core tls)
-set(uses_engine_embedded http core access_log proxies processes http1 tls engine_embedded)
+set(uses_engine_embedded http core access_log proxies processes http1 http2 tls engine_embedded)
 set(uses_engine_proxygen http core access_log proxies processes http1 tls engine_proxygen)
 set(uses_wsgi http core wsgi)
 set(uses_listener http core wsgi listener)
@@ -22,6 +23,7 @@ set(uses_bindings core access_log proxies processes tls engine_embedded engine_p
     listener bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1)
+set(sees_nghttp2 http2)
 
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   file(GLOB_RECURSE layered_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/*.cpp"
@@ -49,6 +51,8 @@ foreach(layer IN LISTS layers)
         set(reason "Python")
       elseif(include MATCHES "[<\"]boost/" AND NOT layer IN_LIST sees_boost)
         set(reason "Boost")
+      elseif(include MATCHES "[<\"]nghttp2/" AND NOT layer IN_LIST sees_nghttp2)
+        set(reason "nghttp2")
       elseif(include MATCHES "\"([a-z0-9_]+)/")
         if(CMAKE_MATCH_1 IN_LIST layers AND NOT CMAKE_MATCH_1 IN_LIST uses_${layer})
           set(reason "${CMAKE_MATCH_1}")

@@ -1,0 +1,412 @@
+#include "http2/session.h"
+
+#include <array>
+#include <new>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace prowingen::http2 {
+namespace {
+
+// A fixed set of octets, as frames say them.
+nghttp2_nv field(std::string_view name, std::string_view value) {
+  // Copied by nghttp2, which does not write to them.
+  const auto octets = [](std::string_view text) {
+    return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
+  };
+  return {octets(name), octets(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+}
+
+std::string_view text(const std::uint8_t* octets, std::size_t size) {
+  return {reinterpret_cast<const char*>(octets), size};
+}
+
+std::string_view text(nghttp2_rcbuf* buffer) {
+  const auto octets = nghttp2_rcbuf_get_buf(buffer);
+  return text(octets.base, octets.len);
+}
+
+void check(int result) {
+  if (result == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+  if (result < 0 && nghttp2_is_fatal(result) != 0) {
+    throw std::runtime_error(std::string("HTTP/2: ") + nghttp2_strerror(result));
+  }
+}
+
+}  // namespace
+
+/// What nghttp2 calls: each finds its session and its stream. An exception may not pass through it.
+struct Callbacks {
+  static Session& self(void* user) { return *static_cast<Session*>(user); }
+
+  template <typename Action>
+  static int guarded(Action action) {
+    try {
+      return action();
+    } catch (...) {
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+  }
+
+  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) {
+    return guarded([&] {
+      self(user).on_frame_begins(*header);
+      return 0;
+    });
+  }
+
+  static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    return guarded([&] {
+      Session& me = self(user);
+      me.in_head_ = true;
+      me.reading_request_ = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+      if (!me.reading_request_) return 0;
+      RequestHead* head = nullptr;
+      Stream* stream = me.streams_.open(frame->hd.stream_id, head);
+      if (stream == nullptr) {
+        me.reading_request_ = false;
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                         NGHTTP2_REFUSED_STREAM);
+      }
+      stream->id = frame->hd.stream_id;
+      ++me.open_streams_;
+      me.reader_.begin(*head);
+      return nghttp2_session_set_stream_user_data(session, stream->id, stream);
+    });
+  }
+
+  static int header(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf* name,
+                    nghttp2_rcbuf* value, std::uint8_t, void* user) {
+    return guarded([&] {
+      Session& me = self(user);
+      if (!me.reading_request_ || me.reader_.add(text(name), text(value))) return 0;
+      me.fault_ = "a header section that is many times larger than the limit";
+      me.terminate(ErrorCode::enhance_your_calm);
+      return 0;
+    });
+  }
+
+  // Section 8.2.1: a field with a malformed value makes the request malformed. nghttp2 would leave
+  // the field out.
+  static int invalid_header(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*, nghttp2_rcbuf*,
+                            std::uint8_t, void*) {
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+
+  static int frame_received(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return guarded([&] {
+      self(user).on_frame(*frame);
+      return 0;
+    });
+  }
+
+  static int data(nghttp2_session* session, std::uint8_t, std::int32_t id,
+                  const std::uint8_t* octets, std::size_t size, void* user) {
+    return guarded([&] {
+      Session& me = self(user);
+      // A stream that waits for its reader holds up no other: the connection's window is open.
+      check(nghttp2_session_consume_connection(session, size));
+      Stream* stream = me.find(id);
+      if (stream == nullptr) return nghttp2_session_consume_stream(session, id, size);
+      stream->unconsumed += size;
+      me.guard_.earn(Flood::control, 1);
+      me.streams_.on_body(*stream, text(octets, size));
+      return 0;
+    });
+  }
+
+  static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return guarded([&] {
+      self(user).on_sent(*frame);
+      return 0;
+    });
+  }
+
+  static int closed(nghttp2_session*, std::int32_t id, std::uint32_t error, void* user) {
+    return guarded([&] {
+      Session& me = self(user);
+      Stream* stream = me.find(id);
+      if (stream == nullptr) return 0;
+      --me.open_streams_;
+      me.streams_.on_closed(*stream, error);
+      return 0;
+    });
+  }
+
+  static ssize_t offer(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t most,
+                       std::uint32_t* flags, nghttp2_data_source* source, void* user) {
+    try {
+      Stream& stream = *static_cast<Stream*>(source->ptr);
+      const Offer offer = self(user).streams_.offer(stream, most);
+      if (offer.size == 0 && !offer.end) return NGHTTP2_ERR_DEFERRED;
+      *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+      if (offer.end) *flags |= NGHTTP2_DATA_FLAG_EOF;
+      return static_cast<ssize_t>(offer.size);
+    } catch (...) {
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+  }
+
+  static int take(nghttp2_session*, nghttp2_frame*, const std::uint8_t* header, std::size_t size,
+                  nghttp2_data_source* source, void* user) {
+    return guarded([&]() -> int {
+      Session& me = self(user);
+      if (me.out_->size() >= me.most_) return NGHTTP2_ERR_WOULDBLOCK;
+      constexpr std::size_t header_size = 9;
+      me.out_->append(text(header, header_size));
+      Stream& stream = *static_cast<Stream*>(source->ptr);
+      if (size == 0 || me.streams_.take(stream, size, *me.out_)) return 0;
+      me.out_->resize(me.out_->size() - header_size);
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    });
+  }
+};
+
+namespace {
+
+using CallbackTable = std::unique_ptr<nghttp2_session_callbacks,
+                                      decltype([](auto* table) {
+                                        nghttp2_session_callbacks_del(table);
+                                      })>;
+using OptionTable = std::unique_ptr<nghttp2_option, decltype([](auto* table) {
+                                      nghttp2_option_del(table);
+                                    })>;
+
+const nghttp2_session_callbacks& callbacks() {
+  static const CallbackTable table = [] {
+    nghttp2_session_callbacks* made = nullptr;
+    check(nghttp2_session_callbacks_new(&made));
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, Callbacks::begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, Callbacks::begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(made, Callbacks::header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(made, Callbacks::invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, Callbacks::frame_received);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Callbacks::data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, Callbacks::frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, Callbacks::closed);
+    nghttp2_session_callbacks_set_send_data_callback(made, Callbacks::take);
+    return CallbackTable(made);
+  }();
+  return *table;
+}
+
+const nghttp2_option& library_options() {
+  static const OptionTable table = [] {
+    nghttp2_option* made = nullptr;
+    check(nghttp2_option_new(&made));
+    // Windows open when a worker has read, and not when bytes have come.
+    nghttp2_option_set_no_auto_window_update(made, 1);
+    // Closed streams are kept for a tree of priorities (RFC 7540) that is not used.
+    nghttp2_option_set_no_closed_streams(made, 1);
+    nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
+    return OptionTable(made);
+  }();
+  return *table;
+}
+
+}  // namespace
+
+Session::Session(Streams& streams, const Settings& settings)
+    : streams_(streams), reader_(settings.limits) {
+  nghttp2_session* made = nullptr;
+  check(nghttp2_session_server_new2(&made, &callbacks(), this, &library_options()));
+  session_.reset(made);
+  const std::array<nghttp2_settings_entry, 4> entries{{
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings.max_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings.stream_window},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
+       static_cast<std::uint32_t>(settings.limits.max_header_bytes)},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+  }};
+  check(nghttp2_submit_settings(made, NGHTTP2_FLAG_NONE, entries.data(), entries.size()));
+  check(nghttp2_session_set_local_window_size(
+      made, NGHTTP2_FLAG_NONE, 0, static_cast<std::int32_t>(settings.connection_window)));
+}
+
+Stream* Session::find(std::int32_t id) const {
+  return static_cast<Stream*>(nghttp2_session_get_stream_user_data(session_.get(), id));
+}
+
+bool Session::receive(std::string_view bytes, Time now) {
+  now_ = now;
+  const auto taken = nghttp2_session_mem_recv(
+      session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  if (taken == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+  if (taken == NGHTTP2_ERR_FLOODED) {
+    fault_ = "it sends what has to be answered and does not read the answers";
+    terminate(ErrorCode::enhance_your_calm);
+  } else if (taken < 0) {
+    if (fault_.empty()) fault_ = nghttp2_strerror(static_cast<int>(taken));
+    terminate(ErrorCode::protocol_error);
+  }
+  return taken >= 0 && calm_ && nghttp2_session_want_read(session_.get()) != 0;
+}
+
+bool Session::write(std::string& out, std::size_t most) {
+  out_ = &out;
+  most_ = most;
+  while (out.size() < most) {
+    const std::uint8_t* octets = nullptr;
+    const auto size = nghttp2_session_mem_send(session_.get(), &octets);
+    if (size == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+    if (size < 0) {
+      if (fault_.empty()) fault_ = nghttp2_strerror(static_cast<int>(size));
+      out_ = nullptr;
+      return false;
+    }
+    if (size == 0) break;
+    out.append(text(octets, static_cast<std::size_t>(size)));
+  }
+  out_ = nullptr;
+  return true;
+}
+
+bool Session::wants_write() const { return nghttp2_session_want_write(session_.get()) != 0; }
+
+bool Session::over() const {
+  return nghttp2_session_want_read(session_.get()) == 0 && !wants_write();
+}
+
+// ---------------------------------------------------------------------------- what comes
+
+void Session::count(Flood kind) {
+  if (guard_.note(kind, now_) || !std::exchange(calm_, false)) return;
+  fault_ = std::string("too many ") +
+           std::string(flood_limits[static_cast<std::size_t>(kind)].name);
+  terminate(ErrorCode::enhance_your_calm);
+}
+
+void Session::on_frame_begins(const nghttp2_frame_hd& header) {
+  switch (header.type) {
+    case NGHTTP2_DATA:
+      if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_STREAM) == 0) count(Flood::empty);
+      return;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION:
+      if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_HEADERS) == 0) {
+        count(Flood::empty);
+      }
+      return;
+    case NGHTTP2_RST_STREAM: return;  // counted by what it resets
+    case NGHTTP2_WINDOW_UPDATE: return count(Flood::windows);
+    default: return count(Flood::control);
+  }
+}
+
+void Session::on_frame(const nghttp2_frame& frame) {
+  Stream* stream = find(frame.hd.stream_id);
+  const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  switch (frame.hd.type) {
+    case NGHTTP2_HEADERS:
+      in_head_ = false;
+      if (stream == nullptr) return;
+      if (std::exchange(reading_request_, false)) return on_whole_head(*stream, end);
+      if (end) end_request(*stream);  // its trailer section
+      return;
+    case NGHTTP2_DATA:
+      if (stream == nullptr) return;
+      // What padding took of the window is given back by nghttp2.
+      if (end) end_request(*stream);
+      return;
+    case NGHTTP2_RST_STREAM:
+      if (stream != nullptr) count(Flood::resets);
+      return;
+    default: return;
+  }
+}
+
+void Session::on_whole_head(Stream& stream, bool end) {
+  guard_.earn(Flood::control, 1);
+  const auto head = reader_.finish();
+  stream.request_whole = end;
+  if (head.outcome == HeadReader::Outcome::malformed) {
+    return reset(stream, ErrorCode::protocol_error);
+  }
+  streams_.on_request(stream, head);
+}
+
+void Session::end_request(Stream& stream) {
+  stream.request_whole = true;
+  streams_.on_request_end(stream);
+}
+
+void Session::on_sent(const nghttp2_frame& frame) {
+  switch (frame.hd.type) {
+    case NGHTTP2_DATA:
+      guard_.earn(Flood::windows, 2);  // the stream's and the connection's
+      guard_.earn(Flood::control, 1);
+      break;
+    case NGHTTP2_HEADERS: break;
+    case NGHTTP2_RST_STREAM:
+      // A client that makes the server reset its streams gets on as one that does it itself.
+      if (frame.rst_stream.error_code != NGHTTP2_NO_ERROR) count(Flood::resets);
+      return;
+    default: return;
+  }
+  if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
+  Stream* stream = find(frame.hd.stream_id);
+  if (stream == nullptr) return;
+  streams_.on_answer_written(*stream);
+  // A client that goes on with its request is asked to stop (section 8.1).
+  if (!stream->request_whole) reset(*stream, ErrorCode::no_error);
+}
+
+// ---------------------------------------------------------------------------- what goes
+
+void Session::send_head(Stream& stream, int status, std::span<const HeaderField> fields,
+                        bool final, bool content) {
+  const std::string code = std::to_string(status);
+  std::vector<nghttp2_nv> block;
+  block.reserve(fields.size() + 1);
+  block.push_back(field(":status", code));
+  for (const HeaderField& one : fields) block.push_back(field(one.name, one.value));
+  nghttp2_data_provider provider{};
+  provider.source.ptr = &stream;
+  provider.read_callback = Callbacks::offer;
+  if (!final) {
+    check(nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream.id, nullptr,
+                                 block.data(), block.size(), nullptr));
+    return;
+  }
+  stream.answer_begun = true;
+  check(nghttp2_submit_response(session_.get(), stream.id, block.data(), block.size(),
+                                content ? &provider : nullptr));
+}
+
+void Session::answer(Stream& stream, int status, std::span<const HeaderField> fields,
+                     bool content) {
+  send_head(stream, status, fields, true, content);
+}
+
+void Session::inform(Stream& stream, int status, std::span<const HeaderField> fields) {
+  send_head(stream, status, fields, false, false);
+}
+
+void Session::resume(Stream& stream) {
+  check(nghttp2_session_resume_data(session_.get(), stream.id));  // one that waits for nothing: fine
+}
+
+void Session::reset(Stream& stream, ErrorCode code) {
+  check(nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream.id,
+                                  static_cast<std::uint32_t>(code)));
+}
+
+void Session::consume(Stream& stream, std::size_t size) {
+  stream.unconsumed -= size;
+  check(nghttp2_session_consume_stream(session_.get(), stream.id, size));
+}
+
+void Session::announce_end() { check(nghttp2_submit_shutdown_notice(session_.get())); }
+
+void Session::go_away() {
+  check(nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(session_.get()),
+                              NGHTTP2_NO_ERROR, nullptr, 0));
+}
+
+void Session::terminate(ErrorCode code) {
+  check(nghttp2_session_terminate_session(session_.get(), static_cast<std::uint32_t>(code)));
+}
+
+}  // namespace prowingen::http2
