@@ -129,6 +129,7 @@ is_present() {
     ninja) have ninja || have ninja-build ;;
     boost) has_header boost/version.hpp 'BOOST_VERSION >= 107400' ;;
     openssl) has_header openssl/opensslv.h 'OPENSSL_VERSION_NUMBER >= 0x30000000L' ;;
+    nghttp2) has_header nghttp2/nghttp2ver.h 'NGHTTP2_VERSION_NUM >= 0x013400' ;;
     googletest) has_header gtest/gtest.h 1 ;;
     chromium) have chromium || have chromium-browser || have google-chrome ;;
     proxygen) has_proxygen ;;

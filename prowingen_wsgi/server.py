@@ -448,12 +448,7 @@ def choose_engine(config: Config) -> str:
     built = _native.engines()
     name = config.engine
     if name == "auto":
-        # The leaner one of those that can do it.
-        name = "proxygen" if config.http == "2" and "proxygen" in built else "embedded"
+        name = "embedded"  # the leaner one
     if name not in built:
         raise ConfigError(f'engine: "{name}": this build has only {", ".join(sorted(built))}')
-    if config.http == "2" and name != "proxygen":
-        raise ConfigError(
-            f'http: "2": the {name} engine speaks HTTP/1.1 only; proxygen speaks both'
-        )
     return name

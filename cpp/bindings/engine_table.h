@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/engine.h"
 
@@ -12,6 +13,7 @@ namespace prowingen::bindings {
 struct EngineEntry {
   std::string_view name;
   EngineFactory make;
+  std::vector<std::string> (*protocols)(const Options& options);
   std::string (*version)();
 };
 

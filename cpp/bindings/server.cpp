@@ -75,10 +75,7 @@ std::unique_ptr<tls::Context> make_tls(const Options& options) {
     if (options.cert_reqs != "none") throw std::invalid_argument("cert_reqs: it needs certfile");
     return nullptr;
   }
-  const bool http2 = options.http == "2";
-  return std::make_unique<tls::Context>(
-      options,
-      http2 ? std::vector<std::string>{"h2"} : std::vector<std::string>{"http/1.1", "http/1.0"});
+  return std::make_unique<tls::Context>(options, find_engine(options.engine).protocols(options));
 }
 
 class Server {

@@ -21,6 +21,8 @@ class Channel {
       : socket_(std::move(socket)), tls_(std::move(tls)) {}
 
   int socket() const { return socket_.get(); }
+  /// What TLS has agreed on, or nothing.
+  std::string_view protocol() const { return tls_ ? tls_->protocol() : std::string_view(); }
 
   /// Takes at most so many bytes off the socket, and gives up to a record of TLS more.
   Transfer receive(std::span<char> buffer, std::size_t most) {

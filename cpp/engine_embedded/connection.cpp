@@ -1,5 +1,6 @@
 #include "engine_embedded/connection.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -13,10 +14,13 @@
 namespace prowingen::embedded {
 namespace {
 
-constexpr Refusal queue_full{503, "Service Unavailable",
-                             "every worker is busy and the queue is full", ""};
 // Enough for a head of the usual limits.
 constexpr int last_looks = 4;
+// A turn of one connection; what is left waits until the others had theirs.
+constexpr std::uint64_t write_turn = std::uint64_t{1024} * 1024;
+// So that a crowd that sends much at once, and is read before anybody can be cut, holds no more
+// than ordinary requests do.
+constexpr std::size_t read_in_shortage = MemoryCharge::step;
 
 }  // namespace
 
@@ -40,15 +44,23 @@ Connection::~Connection() { disarm_all(); }
 void Connection::disarm_all() {
   for (Deadline* deadline :
        {&read_deadline_, &write_deadline_, &read_rate_deadline_, &write_rate_deadline_}) {
-    io_.deadlines().disarm(*deadline);
+    disarm(*deadline);
   }
 }
 
+void Connection::arm(Deadline& deadline, Timeout kind) {
+  io_.deadlines().arm(deadline, kind, io_.now());
+}
+
+void Connection::disarm(Deadline& deadline) { io_.deadlines().disarm(deadline); }
+
 void Connection::start() {
   idle_since_ = io_.now();
-  io_.deadlines().arm(read_deadline_, Timeout::header, io_.now());
+  arm(read_deadline_, Timeout::header);
   watch();
 }
+
+// ---------------------------------------------------------------------------- from outside
 
 template <typename Action>
 void Connection::handle(Action action) {
@@ -72,7 +84,9 @@ void Connection::on_ready(Interest ready) {
       flush();
     }
     if (!includes(ready, Interest::read) || !wants_input()) return;
-    if (io_.context().memory->full() && !reads_on_in_shortage()) return await_memory();
+    if (io_.context().memory->full() && !lingers() && !reads_on_in_shortage()) {
+      return await_memory();
+    }
     receive_input();
   });
 }
@@ -84,44 +98,31 @@ void Connection::on_broken() {
   });
 }
 
-void Connection::output_ready() {
+void Connection::send_output() {
   handle([&] { flush(); });
 }
 
-void Connection::body_wanted(Http1Exchange& exchange) {
+void Connection::body_wanted(ConnectionExchange& exchange) {
   handle([&] { resume_body(exchange); });
 }
 
-void Connection::client_doubted(Http1Exchange& exchange) {
-  handle([&] {
-    // What is being sent will tell, and those ahead of it may have something to send.
-    if (!all_sent() || pipeline_.empty() || pipeline_.front().get() != &exchange) return;
-    if (exchange.client_is_gone(channel_.socket(), io_.now())) close(Departure::client_closed);
-  });
+void Connection::client_doubted(ConnectionExchange& exchange) {
+  handle([&] { look_for_client(exchange); });
 }
 
-void Connection::reject(Http1Exchange& exchange) {
-  handle([&] { refuse_unqueued(exchange, queue_full); });
+void Connection::reject(ConnectionExchange& exchange) {
+  handle([&] { refuse_unqueued(exchange); });
 }
 
-// What has come is read first: this process may not have run for a while, stopped or without a
-// core, and its client is not to blame for that.
-void Connection::on_timeout(Timeout kind) {
-  handle([&] {
-    const auto requests = requests_;
-    for (int look = 0; look < last_looks && still_due(kind, requests); ++look) {
-      if (!wants_input() || io_.context().memory->full() || !receive_input()) break;
-    }
-    if (still_due(kind, requests)) handle_timeout(kind);
-  });
+void Connection::drain() {
+  handle([&] { begin_drain(); });
 }
 
 // A client that has gone meanwhile is read to its end at once, which gives back what it holds: many
 // of them would fill each other's room again, and be cut one after another.
 void Connection::memory_freed() {
   handle([&] {
-    if (pause_ != Pause::memory) return;
-    read_on();
+    if (!go_on()) return;
     if (peer_state(channel_.socket()) == PeerState::present) return;
     while (wants_input() && receive_input()) {
     }
@@ -133,9 +134,8 @@ void Connection::give_up() {
 }
 
 void Connection::watch() {
-  if (reading_ == Reading::closed) return;
-  charge_.set((carried_.empty() ? 0 : carried_.capacity()) +
-              (all_sent() ? 0 : out_.memory() + channel_.held()));
+  if (closed()) return;
+  charge_.set(input_memory() + (all_sent() ? 0 : out_.memory() + channel_.held()));
   const auto interest = (wants_input() ? Interest::read : Interest::none) |
                         (waiting_writable_ ? Interest::write : Interest::none);
   if (watch_.wanted() == interest || watch_.want(interest)) return;
@@ -144,140 +144,212 @@ void Connection::watch() {
   close(Departure::client_closed);
 }
 
+// ---------------------------------------------------------------------------- bytes
+
+bool Connection::receive_input() {
+  const auto buffer = io_.read_buffer();
+  const Transfer transfer =
+      channel_.receive(buffer, io_.context().memory->full() ? read_in_shortage : buffer.size());
+  // TLS may have had something to say itself, which the socket did not take.
+  if (!channel_.flushed() && !waiting_writable_) wait_writable();
+  switch (transfer.status) {
+    case Transfer::Status::would_block: return false;
+    case Transfer::Status::failed: close(Departure::client_closed); return true;
+    case Transfer::Status::end_of_stream:
+      lingers() ? close(Departure::client_closed) : on_end_of_stream();
+      return true;
+    case Transfer::Status::ok: break;
+  }
+  received_ += transfer.bytes;
+  if (lingers()) {
+    if (transfer.bytes >= linger_left_) {
+      close(Departure::client_closed);
+    } else {
+      linger_left_ -= transfer.bytes;
+    }
+    return true;
+  }
+  take_input({buffer.data(), transfer.bytes});
+  if (!closed()) note_read();
+  return true;
+}
+
+void Connection::feed(std::string_view input) {
+  handle([&] {
+    received_ += input.size();
+    take_input(input);
+    if (!closed()) note_read();
+  });
+}
+
+bool Connection::turn_is_over(std::uint64_t written) { return written >= write_turn; }
+
+OutQueue::Result Connection::write_out(std::uint64_t& written) {
+  const auto before = written;
+  const auto result = out_.write(channel_, written, write_turn);
+  sent_ += written - before;
+  if (result == OutQueue::Result::all_written) {
+    disarm(write_deadline_);
+  } else if (result == OutQueue::Result::failed) {
+    close(Departure::client_closed);
+  } else if (result != OutQueue::Result::file_too_short) {
+    wait_writable();
+  }
+  return result;
+}
+
+void Connection::wait_writable() {
+  waiting_writable_ = true;
+  unacknowledged_ = unacknowledged_bytes(channel_.socket());
+  arm(write_deadline_, Timeout::write);
+  const auto taken = sent_ - std::min<std::uint64_t>(sent_, unacknowledged_);
+  writing_pace_.wait(io_.now(), taken);
+  if (!write_rate_deadline_.armed() && io_.options().min_rate != 0) {
+    writing_pace_.open_window(io_.now(), taken);
+    arm(write_rate_deadline_, Timeout::write_rate);
+  }
+}
+
+// ---------------------------------------------------------------------------- time
+
+bool Connection::due(TimeLimit limit, unsigned requests) const {
+  if (closed()) return false;
+  switch (limit.kind) {
+    case Timeout::linger: return lingers();
+    case Timeout::write:
+    case Timeout::read_rate:
+    case Timeout::write_rate: return true;
+    default: return !lingers() && still_due(limit, requests);
+  }
+}
+
+// What has come is read first: this process may not have run for a while, stopped or without a
+// core, and its client is not to blame for that.
+void Connection::on_timeout(TimeLimit limit) {
+  handle([&] {
+    const auto requests = requests_;
+    for (int look = 0; look < last_looks && due(limit, requests); ++look) {
+      if (!wants_input() || io_.context().memory->full() || !receive_input()) break;
+    }
+    if (!due(limit, requests)) return;
+    switch (limit.kind) {
+      case Timeout::linger: return close(Departure::client_closed);
+      case Timeout::read_rate: return judge_reading();
+      case Timeout::write_rate: return judge_writing();
+      case Timeout::write:
+        return limit.stream == 0 ? judge_progress() : handle_timeout(limit);
+      default: return handle_timeout(limit);
+    }
+  });
+}
+
+// A socket is writable again only when a good part of its buffer is free. A client that reads
+// slowly may need longer for that than write_timeout, but is not idle.
+void Connection::judge_progress() {
+  const auto left = unacknowledged_bytes(channel_.socket());
+  if (left >= unacknowledged_) return close(Departure::write_timeout);
+  unacknowledged_ = left;
+  arm(write_deadline_, Timeout::write);
+}
+
+void Connection::note_read() {
+  if (!awaits_rest()) return reading_pace_.rest();
+  reading_pace_.wait(io_.now(), received_);
+  if (read_rate_deadline_.armed() || io_.options().min_rate == 0) return;
+  reading_pace_.open_window(io_.now(), received_);
+  arm(read_rate_deadline_, Timeout::read_rate);
+}
+
+void Connection::judge_reading() {
+  if (lingers() || !awaits_rest()) return;  // the next unfinished request opens a window
+  const auto rate = static_cast<double>(io_.options().min_rate);
+  if (reading_pace_.too_slow(io_.now(), received_, rate)) return cut_slow_request();
+  arm(read_rate_deadline_, Timeout::read_rate);
+}
+
+// As far as the kernel knows. Of TLS, what is encrypted counts for a little more than it was.
+std::uint64_t Connection::taken_by_client() const {
+  return sent_ - std::min<std::uint64_t>(sent_, unacknowledged_bytes(channel_.socket()));
+}
+
+void Connection::judge_writing() {
+  if (!waiting_writable_) return;  // the next wait opens a window
+  const auto rate = static_cast<double>(io_.options().min_rate);
+  if (writing_pace_.too_slow(io_.now(), taken_by_client(), rate)) {
+    return close(Departure::too_slow);
+  }
+  arm(write_rate_deadline_, Timeout::write_rate);
+}
+
+// ---------------------------------------------------------------------------- memory
+
+void Connection::await_memory() {
+  pause_for_memory();
+  reading_pace_.rest();
+  io_.await_memory(shared_from_this());
+}
+
+MemoryHolding Connection::memory_held(SteadyTime now) const {
+  return {charge_.bytes() + exchange_memory(),
+          std::max(reading_pace_.waited(now), writing_pace_.waited(now))};
+}
+
 // ---------------------------------------------------------------------------- endings
 
-// Closes so that the client gets everything: data that is unread at close makes the kernel send
-// a reset, which can overtake the answer (RFC 9112 section 9.6).
-void Connection::shut_down_gracefully() {
-  answers_over_ = true;
-  for (const auto& exchange : pipeline_) abandon(*exchange, Departure::client_closed);
-  pipeline_.clear();
-  if (held_) abandon(*std::exchange(held_, nullptr), Departure::client_closed);
+void Connection::shut_down(bool unread) {
+  ending_ = true;
   if (reset_on_close_) return close(Departure::client_closed);
-  unread_input_ |= reading_ != Reading::done || !carried_.empty();
-  carried_ = {};
-  if (!unread_input_ || peer_finished_) return end();
+  if (!unread || peer_finished_) return end();
   if (!finish_output()) return;
   channel_.shut_down_writing();
-  reading_ = Reading::linger;
-  pause_ = Pause::none;
-  discard_left_ = io_.options().drain_limit + 1;
-  io_.deadlines().arm(read_deadline_, Timeout::linger, io_.now());
+  phase_ = Phase::linger;
+  linger_left_ = io_.options().drain_limit + 1;
+  arm(read_deadline_, Timeout::linger);
 }
 
 // Says in TLS that no more comes. False: the socket is full of what the client has not read, and
-// after_answer() shuts down once that has left.
+// this comes again once that has left.
 bool Connection::finish_output() {
   channel_.finish();
   if (channel_.flushed()) return true;
-  answers_over_ = last_answer_ = true;
-  reading_ = Reading::done;
-  io_.deadlines().disarm(read_deadline_);
+  ending_ = true;
+  stop_working();
+  disarm(read_deadline_);
   if (!waiting_writable_) wait_writable();
   return false;
 }
 
-// Closes a connection that owes nobody anything.
 void Connection::end() {
   if (finish_output()) close(Departure::client_closed);
 }
 
-bool Connection::still_due(Timeout kind, unsigned requests) const {
-  if (reading_ == Reading::closed) return false;
-  switch (kind) {
-    case Timeout::header:
-      return reading_ == Reading::head && pause_ != Pause::memory && requests_ == requests;
-    case Timeout::keep_alive:
-    case Timeout::drain: return idle() && !read_deadline_.armed();
-    case Timeout::body:
-      return (reading_ == Reading::body || reading_ == Reading::discard) && pause_ == Pause::none &&
-             !read_deadline_.armed();
-    case Timeout::linger: return reading_ == Reading::linger;
-    case Timeout::write:
-    case Timeout::read_rate:
-    case Timeout::write_rate: break;
-  }
-  return true;
-}
-
-void Connection::handle_timeout(Timeout kind) {
-  switch (kind) {
-    case Timeout::header:
-      if (carried_.empty()) return end();
-      incoming_ = make_exchange();
-      return refuse(refusal(RequestFault::request_timeout));
-    case Timeout::body:
-      if (reading_ == Reading::body && incoming_) {
-        if (!incoming_->submitted) return refuse(refusal(RequestFault::request_timeout));
-        return close(Departure::body_timeout);
-      }
-      return close(Departure::client_closed);
-    case Timeout::write: {
-      // A socket is writable again only when a good part of its buffer is free. A client that
-      // reads slowly may need longer for that than write_timeout, but is not idle.
-      const auto left = unacknowledged_bytes(channel_.socket());
-      if (left >= unacknowledged_) return close(Departure::write_timeout);
-      unacknowledged_ = left;
-      return io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
-    }
-    case Timeout::read_rate: return judge_reading();
-    case Timeout::write_rate: return judge_writing();
-    case Timeout::keep_alive:
-    case Timeout::drain: return end();
-    case Timeout::linger: return close(Departure::client_closed);
-  }
-}
-
-void Connection::drain() {
-  if (!idle()) return;  // its next answer says `Connection: close`
-  if (requests_ != 0 && io_.now() - idle_since_ >= drain_grace) {
-    io_.deadlines().disarm(read_deadline_);
-    return on_timeout(Timeout::drain);
-  }
-  io_.deadlines().arm(read_deadline_, Timeout::drain, io_.now());
-}
-
 void Connection::close(Departure why) {
-  if (reading_ == Reading::closed) return;
+  if (closed()) return;
   const auto self = shared_from_this();
-  reading_ = Reading::closed;
+  phase_ = Phase::closed;
   disarm_all();
   // What a client does not read would stay with the kernel for as long as it likes.
   if (why == Departure::write_timeout || why == Departure::too_slow ||
       why == Departure::memory_short) {
     reset_on_close_ = true;
   }
-  for (const auto& exchange : pipeline_) {
-    // Its end is the connection's end, so only a reset tells that it is not whole.
-    if (exchange->head_written && exchange->framing == ResponseFraming::until_close) {
-      reset_on_close_ = true;
-    }
-    abandon(*exchange, why);  // first: afterwards no worker writes to what is logged
-    log(*exchange, exchange->head_written ? exchange->response.status : 0, false);
-    exchange->forget_request();
-  }
-  pipeline_.clear();
-  for (auto* left : {&held_, &incoming_}) {
-    if (!*left) continue;
-    abandon(**left, why);
-    (*left)->forget_request();
-    left->reset();
-  }
+  drop_exchanges(why);
   out_.clear();
-  carried_ = {};
   charge_.set(0);
   watch_.remove();
   reset_on_close_ ? channel_.reset() : channel_.close();
   io_.forget(*this);
 }
 
-std::shared_ptr<Http1Exchange> Connection::make_exchange() {
-  auto exchange = io_.make_exchange();
-  exchange->peer = info_;
-  return exchange;
+Channel Connection::give_away() {
+  phase_ = Phase::closed;
+  disarm_all();
+  charge_.set(0);
+  watch_.remove();
+  return std::move(channel_);
 }
 
-void Connection::log(const Http1Exchange& exchange, int status, bool complete) {
+void Connection::log(const ConnectionExchange& exchange, int status, bool complete) {
   log_exchange(io_.context().access_log, exchange, status, complete, requests_);
 }
 

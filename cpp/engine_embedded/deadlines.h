@@ -26,12 +26,20 @@ enum class Timeout : std::uint8_t {
 };
 inline constexpr std::size_t timeout_kinds = 8;
 
+/// What is late.
+struct TimeLimit {
+  Timeout kind{};
+  std::int32_t stream = 0;  // of HTTP/2; 0: the connection itself
+};
+
 struct Deadline {
   Deadline* previous = nullptr;
   Deadline* next = nullptr;
   std::chrono::steady_clock::time_point when;
   Timeout kind{};
   Connection* connection = nullptr;
+  std::int32_t stream = 0;
+  TimeLimit limit() const { return {kind, stream}; }
   bool armed() const { return next != nullptr; }
 };
 

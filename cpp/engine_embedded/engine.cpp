@@ -2,6 +2,7 @@
 
 #include "engine_embedded/listener.h"
 #include "http1/request_parser.h"
+#include "http2/session.h"
 
 namespace prowingen::embedded {
 namespace {
@@ -81,6 +82,14 @@ std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerS
   return std::make_unique<EmbeddedEngine>(std::move(context), std::move(listeners));
 }
 
-std::string engine_version() { return http1::parser_version(); }
+std::vector<std::string> protocols(const Options& options) {
+  if (options.http == "2") return {"h2"};
+  if (options.http == "1.1") return {"http/1.1", "http/1.0"};
+  return {"h2", "http/1.1", "http/1.0"};
+}
+
+std::string engine_version() {
+  return http1::parser_version() + ", " + http2::library_version();
+}
 
 }  // namespace prowingen::embedded

@@ -12,6 +12,9 @@ namespace prowingen::embedded {
 /// An EngineFactory.
 std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerSpec> listeners);
 
+/// What it can agree on with a client over TLS (RFC 7301), best first.
+std::vector<std::string> protocols(const Options& options);
+
 /// What it is made of, for --version: "Boost 1.74".
 std::string engine_version();
 

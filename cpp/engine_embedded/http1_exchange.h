@@ -1,30 +1,23 @@
-// An exchange with what its connection keeps about it. I/O thread only.
+// An exchange of HTTP/1.x. I/O thread only.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
-#include "core/served_exchange.h"
+#include "engine_embedded/connection_exchange.h"
 
 namespace prowingen::embedded {
 
-class Connection;
-
-class Http1Exchange final : public ServedExchange {
+class Http1Exchange final : public ConnectionExchange {
  public:
-  using ServedExchange::ServedExchange;
+  using ConnectionExchange::ConnectionExchange;
   void renew() {
-    ServedExchange::renew();
-    connection = nullptr;
+    ConnectionExchange::renew();
     safe = false;
     head_size = 0;
-    body_left.reset();
   }
 
-  Connection* connection = nullptr;  // null once the connection is gone
-  bool safe = false;                 // may be worked on ahead of the answers before it
+  bool safe = false;  // may be worked on ahead of the answers before it
   std::uint64_t head_size = 0;
-  std::optional<std::uint64_t> body_left;  // of a body of known length
 };
 
 }  // namespace prowingen::embedded

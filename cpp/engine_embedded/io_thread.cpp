@@ -4,6 +4,8 @@
 
 #include "core/engine_figures.h"
 #include "core/signals.h"
+#include "engine_embedded/http1_connection.h"
+#include "engine_embedded/http2_connection.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::embedded {
@@ -114,8 +116,25 @@ void IoThread::begin(ConnectionSocket socket, unsigned listener,
 
 void IoThread::open(Channel channel, unsigned listener,
                     std::shared_ptr<const ConnectionInfo> info) {
+  const bool http2 = options().http == "2" || channel.protocol() == "h2";
+  if (http2) {
+    add(std::make_shared<Http2Connection>(*this, std::move(channel), listener, std::move(info)));
+  } else {
+    add(std::make_shared<Http1Connection>(*this, std::move(channel), listener, std::move(info)));
+  }
+}
+
+void IoThread::open_http2(Connection& before, Channel channel, unsigned listener,
+                          std::shared_ptr<const ConnectionInfo> info, std::string_view input) {
   auto connection =
-      std::make_shared<Connection>(*this, std::move(channel), listener, std::move(info));
+      std::make_shared<Http2Connection>(*this, std::move(channel), listener, std::move(info));
+  open_.fetch_add(1, std::memory_order_relaxed);
+  forget(before);
+  add(connection);
+  connection->begin_with(input);
+}
+
+void IoThread::add(std::shared_ptr<Connection> connection) {
   connection->index = connections_.size();
   connections_.push_back(connection);
   connection->start();
@@ -132,7 +151,7 @@ void IoThread::forget(Connection& connection) {
 
 // ---------------------------------------------------------------------------- submitting
 
-void IoThread::submit(std::shared_ptr<Http1Exchange> exchange) {
+void IoThread::submit(std::shared_ptr<ConnectionExchange> exchange) {
   // Never at once: submitting may reject an exchange and deliver mail, and the caller is in the
   // middle of a connection's input.
   gathered_.push_back(std::move(exchange));
@@ -143,7 +162,7 @@ void IoThread::submit_gathered() {
   submitting_.swap(gathered_);
   const std::size_t accepted = context_.sink.submit(submitting_);
   for (std::size_t i = accepted; i < submitting_.size(); ++i) {
-    auto& exchange = static_cast<Http1Exchange&>(*submitting_[i]);
+    auto& exchange = static_cast<ConnectionExchange&>(*submitting_[i]);
     if (exchange.connection != nullptr) exchange.connection->reject(exchange);
   }
   submitting_.clear();
@@ -217,18 +236,21 @@ void IoThread::deliver_mail() {
   // All of a connection's answers leave in one system call, so each is looked at once, after
   // every exchange of the batch has been seen.
   for (auto& mail : delivering_) {
-    auto& exchange = static_cast<Http1Exchange&>(*mail.exchange);
+    auto& exchange = static_cast<ConnectionExchange&>(*mail.exchange);
     if (exchange.connection == nullptr) continue;
     switch (mail.subject) {
       case Subject::body: exchange.connection->body_wanted(exchange); break;
-      case Subject::output: ready_.push_back(exchange.connection->shared_from_this()); break;
+      case Subject::output:
+        exchange.connection->note_output(exchange);
+        ready_.push_back(exchange.connection->shared_from_this());
+        break;
       case Subject::client:
-        doubted_.push_back(std::static_pointer_cast<Http1Exchange>(mail.exchange));
+        doubted_.push_back(std::static_pointer_cast<ConnectionExchange>(mail.exchange));
         break;
     }
   }
   delivering_.clear();
-  for (const auto& connection : ready_) connection->output_ready();
+  for (const auto& connection : ready_) connection->send_output();
   ready_.clear();
   for (const auto& exchange : doubted_) {
     if (exchange->connection != nullptr) exchange->connection->client_doubted(*exchange);
@@ -244,7 +266,7 @@ void IoThread::tick() {
   standing_.refresh();
   arrivals_.expire();
   while (Deadline* expired = deadlines_.pop_expired(now_)) {
-    expired->connection->on_timeout(expired->kind);
+    expired->connection->on_timeout(expired->limit());
   }
   if (const auto task = memory_watch_.tick(now_); task != MemoryWatch::Task::none) {
     see_to_holders(task);

@@ -17,6 +17,8 @@
 #include "engine_embedded/connection.h"
 #include "engine_embedded/deadlines.h"
 #include "engine_embedded/event_loop.h"
+#include "engine_embedded/http1_exchange.h"
+#include "engine_embedded/http2_exchange.h"
 #include "http1/response_writer.h"
 
 namespace prowingen::embedded {
@@ -58,13 +60,22 @@ class IoThread final : public Transport {
   void advance_clock() { now_ = std::chrono::steady_clock::now(); }
   /// Begins HTTP on a connection whose ends are known.
   void open(Channel channel, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
+  /// The client of a connection without TLS began with HTTP/2's preface.
+  void open_http2(Connection& before, Channel channel, unsigned listener,
+                  std::shared_ptr<const ConnectionInfo> info, std::string_view input);
   void forget(Connection& connection);
   /// One that was adopted is no more.
   void count_closed() { open_.fetch_sub(1, std::memory_order_relaxed); }
-  std::shared_ptr<Http1Exchange> make_exchange() { return pool_.make(*this); }
-  void recycle(std::shared_ptr<Http1Exchange> exchange) { pool_.recycle(std::move(exchange)); }
+  std::shared_ptr<Http1Exchange> make_http1_exchange() { return http1_pool_.make(*this); }
+  void recycle(std::shared_ptr<Http1Exchange> exchange) {
+    http1_pool_.recycle(std::move(exchange));
+  }
   /// Queues an exchange for the workers, together with those of the other sockets that are ready.
-  void submit(std::shared_ptr<Http1Exchange> exchange);
+  std::shared_ptr<Http2Exchange> make_http2_exchange() { return http2_pool_.make(*this); }
+  void recycle(std::shared_ptr<Http2Exchange> exchange) {
+    http2_pool_.recycle(std::move(exchange));
+  }
+  void submit(std::shared_ptr<ConnectionExchange> exchange);
   /// The connection does not read until memory is freed.
   void await_memory(std::shared_ptr<Connection> connection);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
@@ -81,6 +92,7 @@ class IoThread final : public Transport {
   void run_tasks();
   void begin(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   void close_all();
+  void add(std::shared_ptr<Connection> connection);
   void post_mail(Mail mail, bool may_wait);
   void deliver_mail();
   void submit_gathered();
@@ -102,7 +114,8 @@ class IoThread final : public Transport {
   std::vector<std::shared_ptr<Connection>> connections_;
   Arrivals arrivals_;
   MemoryWatch memory_watch_;
-  ExchangePool<Http1Exchange> pool_;
+  ExchangePool<Http1Exchange> http1_pool_;
+  ExchangePool<Http2Exchange> http2_pool_;
   std::array<char, 64 * 1024> read_buffer_;
   std::string spare_text_;
   Exchange::Output output_;
@@ -110,7 +123,7 @@ class IoThread final : public Transport {
   std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;
   std::vector<std::shared_ptr<Connection>> ready_;
-  std::vector<std::shared_ptr<Http1Exchange>> doubted_;
+  std::vector<std::shared_ptr<ConnectionExchange>> doubted_;
   std::vector<std::shared_ptr<Connection>> awaiting_memory_;
 
   std::atomic<std::thread::id> id_;  // of the running loop

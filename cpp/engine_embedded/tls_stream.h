@@ -49,6 +49,8 @@ class TlsStream {
   Handshake handshake();
   const std::string& fault() const { return fault_; }
   std::shared_ptr<const TlsFacts> facts() const { return tls::facts_of(*ssl_); }
+  /// What was agreed on (ALPN), or nothing.
+  std::string_view protocol() const { return tls::protocol_of(*ssl_); }
 
   /// After the handshake. `buffer`: 64 KiB at least. `most`: bytes to take off the socket; none may
   /// come of them, though there is more to be read.

@@ -299,6 +299,11 @@ std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerS
   return std::make_unique<ProxygenEngine>(std::move(context), std::move(listeners));
 }
 
+std::vector<std::string> protocols(const Options& options) {
+  if (options.http == "2") return {"h2"};
+  return {"http/1.1", "http/1.0"};
+}
+
 std::string engine_version() {
   return std::string("proxygen " PROWINGEN_PROXYGEN_RELEASE ", ") +
          OpenSSL_version(OPENSSL_VERSION);

@@ -12,6 +12,9 @@ namespace prowingen::proxygen_engine {
 /// An EngineFactory.
 std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerSpec> listeners);
 
+/// What it can agree on with a client over TLS (RFC 7301), best first.
+std::vector<std::string> protocols(const Options& options);
+
 /// What it is made of, for --version.
 std::string engine_version();
 

@@ -11,9 +11,6 @@ namespace {
 // As much of a body is read even if memory is short: an ordinary form comes in and is served.
 constexpr std::uint64_t small_body = std::uint64_t{16} * 1024;
 
-constexpr Refusal queue_full{503, "Service Unavailable",
-                             "every worker is busy and the queue is full", ""};
-
 void rest(std::optional<RateWatch>& rate) {
   if (rate) rate->rest();
 }

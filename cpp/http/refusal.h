@@ -79,6 +79,9 @@ inline constexpr auto last_request_fault = RequestFault::plain_http;
 /// The table's entry. It lives as long as the program.
 const Refusal& refusal(RequestFault fault);
 
+/// A whole request that there is no place for.
+inline constexpr Refusal queue_full{503, "Service Unavailable",
+                                    "every worker is busy and the queue is full", ""};
 /// A whole request that there is no memory to keep.
 inline constexpr Refusal short_of_memory{503, "Service Unavailable",
                                          "the server is short of memory", ""};

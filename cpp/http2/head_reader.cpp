@@ -50,6 +50,7 @@ bool HeadReader::add(std::string_view name, std::string_view value) {
 
 HeadReader::Result HeadReader::finish() {
   Result result;
+  result.size = size_;
   RequestHead& head = *std::exchange(head_, nullptr);
   head.set_request_line(method_, target_, http_2);
   if (!cookie_.empty()) head.add_field("cookie", cookie_);

@@ -29,10 +29,9 @@ class HeadReader {
     Outcome outcome = Outcome::accepted;
     Verdict verdict = nullptr;  // of what is refused
     RequestSemantics semantics;
+    std::size_t size = 0;  // octets of the fields
   };
   Result finish();
-  /// Octets of the fields, as RFC 7541 section 4.1 counts but without its overhead.
-  std::size_t size() const { return size_; }
 
  private:
   const RequestLimits limits_;

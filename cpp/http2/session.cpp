@@ -9,7 +9,8 @@
 namespace prowingen::http2 {
 namespace {
 
-// A fixed set of octets, as frames say them.
+constexpr std::size_t frame_header_size = 9;
+
 nghttp2_nv field(std::string_view name, std::string_view value) {
   // Copied by nghttp2, which does not write to them.
   const auto octets = [](std::string_view text) {
@@ -139,6 +140,7 @@ struct Callbacks {
     try {
       Stream& stream = *static_cast<Stream*>(source->ptr);
       const Offer offer = self(user).streams_.offer(stream, most);
+      if (offer.failed) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
       if (offer.size == 0 && !offer.end) return NGHTTP2_ERR_DEFERRED;
       *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
       if (offer.end) *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -153,11 +155,11 @@ struct Callbacks {
     return guarded([&]() -> int {
       Session& me = self(user);
       if (me.out_->size() >= me.most_) return NGHTTP2_ERR_WOULDBLOCK;
-      constexpr std::size_t header_size = 9;
-      me.out_->append(text(header, header_size));
+      const auto before = me.out_->size();
+      me.out_->append(text(header, frame_header_size));
       Stream& stream = *static_cast<Stream*>(source->ptr);
       if (size == 0 || me.streams_.take(stream, size, *me.out_)) return 0;
-      me.out_->resize(me.out_->size() - header_size);
+      me.out_->resize(before);
       return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     });
   }
@@ -206,6 +208,10 @@ const nghttp2_option& library_options() {
 }
 
 }  // namespace
+
+std::string library_version() {
+  return std::string("nghttp2 ") + nghttp2_version(0)->version_str;
+}
 
 Session::Session(Streams& streams, const Settings& settings)
     : streams_(streams), reader_(settings.limits) {
@@ -266,6 +272,14 @@ bool Session::wants_write() const { return nghttp2_session_want_write(session_.g
 
 bool Session::over() const {
   return nghttp2_session_want_read(session_.get()) == 0 && !wants_write();
+}
+
+bool Session::blocked() const {
+  return nghttp2_session_get_remote_window_size(session_.get()) <= 0;
+}
+
+bool Session::blocked(const Stream& stream) const {
+  return nghttp2_session_get_stream_remote_window_size(session_.get(), stream.id) <= 0;
 }
 
 // ---------------------------------------------------------------------------- what comes

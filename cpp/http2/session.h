@@ -73,7 +73,8 @@ struct HeaderField {
 /// What a stream has to send.
 struct Offer {
   std::size_t size = 0;
-  bool end = false;  // nothing follows
+  bool end = false;     // nothing follows
+  bool failed = false;  // it will never be whole: the stream is reset
 };
 
 /// What a session tells its owner. None of these may destroy it.
@@ -97,6 +98,9 @@ class Streams {
  protected:
   ~Streams() = default;
 };
+
+/// For --version: "nghttp2 1.52.0".
+std::string library_version();
 
 /// I/O thread. Throws std::bad_alloc.
 class Session {
@@ -133,7 +137,9 @@ class Session {
   /// Ends it at once.
   void terminate(ErrorCode code);
 
-  /// Octets of answers that clients' windows keep here: none.
+  /// Whether the client's window keeps everything back, or this stream.
+  bool blocked() const;
+  bool blocked(const Stream& stream) const;
   unsigned open_streams() const { return open_streams_; }
   /// Whether a header block is begun and not whole.
   bool in_head() const { return in_head_; }

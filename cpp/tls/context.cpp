@@ -286,6 +286,13 @@ std::string new_ticket_key() {
   return key;
 }
 
+std::string_view protocol_of(const SSL& connection) {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(&connection, &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
 std::shared_ptr<const TlsFacts> facts_of(const SSL& connection) {
   auto facts = std::make_shared<TlsFacts>();
   facts->protocol = SSL_get_version(&connection);

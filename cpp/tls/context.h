@@ -48,6 +48,9 @@ std::string new_ticket_key();
 /// What is known of a connection when its handshake is done.
 std::shared_ptr<const TlsFacts> facts_of(const SSL& connection);
 
+/// The protocol that was agreed on (RFC 7301), or nothing.
+std::string_view protocol_of(const SSL& connection);
+
 /// Why the last operation of this thread failed, in OpenSSL's words; takes it off its queue.
 std::string last_error();
 /// Whether what waits on a socket begins a request, and no handshake: of a client that takes the

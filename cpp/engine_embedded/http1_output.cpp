@@ -1,6 +1,6 @@
 // The writing side of a connection: from answers to bytes, in the order of the requests.
 #include "core/unacknowledged.h"
-#include "engine_embedded/connection.h"
+#include "engine_embedded/http1_connection.h"
 #include "engine_embedded/io_thread.h"
 #include "engine_embedded/socket_ops.h"
 #include "http1/response_writer.h"
@@ -8,54 +8,36 @@
 namespace prowingen::embedded {
 namespace {
 
-// A turn of one connection; what is left waits until the others had theirs.
-constexpr std::uint64_t write_turn = 1024 * 1024;
 // Output taken from exchanges before the socket took some of it.
 constexpr std::size_t out_queue_limit = std::size_t{256} * 1024;
 
 }  // namespace
 
-void Connection::flush() {
-  if (waiting_writable_ || reading_ == Reading::closed) return;
+void Http1Connection::flush() {
+  if (waiting_writable_ || closed()) return;
   std::uint64_t written = 0;
   while (collect()) {
-    const auto before = written;
-    const auto result = out_.write(channel_, written, write_turn);
-    sent_ += written - before;
+    const auto result = write_out(written);
     if (result == OutQueue::Result::file_too_short) {
       if (!pipeline_.empty()) {
         io_.context().report(Severity::error, file_too_short(*pipeline_.front()));
       }
       return close(Departure::client_closed);
     }
-    if (result == OutQueue::Result::failed) return close(Departure::client_closed);
-    if (result != OutQueue::Result::all_written) return wait_writable();
-    io_.deadlines().disarm(write_deadline_);
+    if (result != OutQueue::Result::all_written) return;
     if (taken_ != 0) complete_taken();
-    if (answers_over_) break;
-    if (written >= write_turn && !pipeline_.empty()) return wait_writable();
+    if (ending_) break;
+    if (turn_is_over(written) && !pipeline_.empty()) return wait_writable();
   }
   if (all_sent()) {
     writing_pace_.rest();
-    io_.deadlines().disarm(write_deadline_);
+    disarm(write_deadline_);
     after_answer();
   }
 }
 
-void Connection::wait_writable() {
-  waiting_writable_ = true;
-  unacknowledged_ = unacknowledged_bytes(channel_.socket());
-  io_.deadlines().arm(write_deadline_, Timeout::write, io_.now());
-  const auto taken = sent_ - std::min<std::uint64_t>(sent_, unacknowledged_);
-  writing_pace_.wait(io_.now(), taken);
-  if (!write_rate_deadline_.armed() && io_.options().min_rate != 0) {
-    writing_pace_.open_window(io_.now(), taken);
-    io_.deadlines().arm(write_rate_deadline_, Timeout::write_rate, io_.now());
-  }
-}
-
 // The fuller the memory budget, the less of a slow reader's answer is taken off its worker.
-bool Connection::has_room_for_output() const {
+bool Http1Connection::has_room_for_output() const {
   if (out_.empty()) return true;
   const auto size = out_.size();
   return size < MemoryBudget::answer_floor ||
@@ -63,7 +45,7 @@ bool Connection::has_room_for_output() const {
 }
 
 // Moves output of the exchanges whose turn it is into out_. False: there is nothing to write.
-bool Connection::collect() {
+bool Http1Connection::collect() {
   if (taken_ != 0 && !pipeline_[taken_ - 1]->keep_alive) return true;  // nothing follows that one
   while (taken_ < pipeline_.size() && has_room_for_output()) {
     Http1Exchange& exchange = *pipeline_[taken_];
@@ -87,7 +69,7 @@ bool Connection::collect() {
   return !all_sent() || taken_ != 0;
 }
 
-void Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
+void Http1Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
   const auto before = out_.size();
   if (output.head) {
     exchange.framing = frame_response(exchange.request.version, exchange.response_body);
@@ -123,7 +105,7 @@ void Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
   exchange.bytes_out += out_.size() - before;
 }
 
-bool Connection::decide_keep_alive(const Http1Exchange& exchange) const {
+bool Http1Connection::decide_keep_alive(const Http1Exchange& exchange) const {
   if (!exchange.keep_alive || exchange.response.closes) return false;
   if (exchange.framing == ResponseFraming::until_close) return false;
   // What has been accepted is still answered; only the last answer says that no more will be.
@@ -139,7 +121,7 @@ bool Connection::decide_keep_alive(const Http1Exchange& exchange) const {
   return true;
 }
 
-void Connection::complete_taken() {
+void Http1Connection::complete_taken() {
   const auto completed = std::exchange(taken_, 0);
   for (std::size_t i = 0; i < completed; ++i) {
     ExchangePtr& exchange = pipeline_[i];
@@ -147,14 +129,14 @@ void Connection::complete_taken() {
     if (!aborted) exchange->written();
     log(*exchange, exchange->response.status, !aborted);
     exchange->connection = nullptr;
-    if (!exchange->keep_alive) answers_over_ = true;
+    if (!exchange->keep_alive) ending_ = true;
     if (incoming_ == exchange) {
       // Answered before its body was read: the rest is thrown away, up to a bound.
       incoming_.reset();
       pause_ = Pause::none;
       reading_ = Reading::discard;
       discard_left_ = io_.options().drain_limit + 1;
-      io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
+      arm(read_deadline_, Timeout::body);
     }
     io_.recycle(std::move(exchange));
   }
@@ -162,13 +144,13 @@ void Connection::complete_taken() {
 }
 
 // Everything that could be written is: what comes next on this connection?
-void Connection::after_answer() {
-  if (reading_ == Reading::closed || reading_ == Reading::linger || !all_sent()) return;
-  if (answers_over_) return shut_down_gracefully();
+void Http1Connection::after_answer() {
+  if (closed() || lingers() || !all_sent()) return;
+  if (ending_) return shut_down_gracefully();
   if (pipeline_.empty()) {
     if (held_) {
       submit(std::exchange(held_, nullptr));
-      if (reading_ == Reading::closed) return;
+      if (closed()) return;
     } else if (refusal_ != nullptr) {
       return send_refusal();
     } else if (last_answer_ && !(incoming_ && reading_ == Reading::body)) {

@@ -2,17 +2,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine_embedded/connection.h"
+#include "engine_embedded/http1_connection.h"
 #include "engine_embedded/io_thread.h"
+#include "http2/session.h"
 #include "engine_embedded/socket_ops.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::embedded {
 namespace {
-
-// So that a crowd that sends much at once, and is read before anybody can be cut, holds no more
-// than ordinary requests do.
-constexpr std::size_t read_in_shortage = MemoryCharge::step;
 
 bool is_safe(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
@@ -22,52 +19,26 @@ bool is_safe(std::string_view method) {
 
 // ---------------------------------------------------------------------------- reading
 
-bool Connection::receive_input() {
-  const auto buffer = io_.read_buffer();
-  const Transfer transfer =
-      channel_.receive(buffer, io_.context().memory->full() ? read_in_shortage : buffer.size());
-  // TLS may have had something to say itself, which the socket did not take.
-  if (!channel_.flushed() && !waiting_writable_) wait_writable();
-  switch (transfer.status) {
-    case Transfer::Status::would_block: return false;
-    case Transfer::Status::failed: close(Departure::client_closed); return true;
-    case Transfer::Status::end_of_stream: on_end_of_stream(); return true;
-    case Transfer::Status::ok: break;
-  }
-  received_ += transfer.bytes;
-  const std::string_view input(buffer.data(), transfer.bytes);
-  if (reading_ == Reading::linger) {
-    if (transfer.bytes >= discard_left_) {
-      close(Departure::client_closed);
-    } else {
-      discard_left_ -= transfer.bytes;
-    }
-    return true;
-  }
-  if (carried_.empty()) {
-    const std::size_t used = consume(input);
-    if (reading_ != Reading::closed && reading_ != Reading::linger) {
-      carried_.assign(input.substr(used));
-    }
-  } else {
+void Http1Connection::take_input(std::string_view input) {
+  if (!carried_.empty()) {
     carried_.append(input);
-    consume_input();
+    return consume_input();
   }
-  if (reading_ != Reading::closed) note_read();
-  return true;
+  const std::size_t used = consume(input);
+  if (!closed() && !lingers()) carried_.assign(input.substr(used));
 }
 
-void Connection::consume_input() {
+void Http1Connection::consume_input() {
   // Moved out, so that what the input sets off cannot change it underfoot. An idle connection is
   // left with no buffer.
   std::string input = std::exchange(carried_, {});
   const std::size_t used = consume(input);
-  if (used == input.size() || reading_ == Reading::closed || reading_ == Reading::linger) return;
+  if (used == input.size() || closed() || lingers()) return;
   input.erase(0, used);
   carried_ = std::move(input);
 }
 
-std::size_t Connection::consume(std::string_view input) {
+std::size_t Http1Connection::consume(std::string_view input) {
   std::size_t used = 0;
   while (used < input.size() && pause_ == Pause::none) {
     const auto rest = input.substr(used);
@@ -84,7 +55,15 @@ std::size_t Connection::consume(std::string_view input) {
   return used;
 }
 
-std::size_t Connection::consume_head(std::string_view input) {
+std::size_t Http1Connection::consume_head(std::string_view input) {
+  if (requests_ == 0 && input.starts_with("PRI") && may_become_http2()) {
+    if (!input.starts_with(http2::preface)) {
+      if (http2::preface.starts_with(input)) return 0;
+    } else {
+      become_http2(input);
+      return input.size();
+    }
+  }
   // Empty lines before a request line are skipped (RFC 9112 section 2.2).
   if (input.starts_with("\r\n")) return 2;
   if (!pipeline_.empty() && pipeline_.size() >= io_.options().pipeline_depth) {
@@ -125,12 +104,22 @@ std::size_t Connection::consume_head(std::string_view input) {
     }
   }
   if (read_deadline_.kind != Timeout::header || !read_deadline_.armed()) {
-    io_.deadlines().arm(read_deadline_, Timeout::header, io_.now());
+    arm(read_deadline_, Timeout::header);
   }
   return 0;
 }
 
-void Connection::on_head(bool request_done) {
+// With prior knowledge (RFC 9113 section 3.3); over TLS it would have been agreed on.
+bool Http1Connection::may_become_http2() const {
+  return io_.options().http == "auto" && info_->tls == nullptr;
+}
+
+void Http1Connection::become_http2(std::string_view input) {
+  const std::string all(input);
+  io_.open_http2(*this, give_away(), listener_, info_, all);
+}
+
+void Http1Connection::on_head(bool request_done) {
   Http1Exchange& exchange = *incoming_;
   RequestSemantics semantics;
   if (auto verdict = check_header_section(exchange.request, io_.limits(), semantics)) {
@@ -144,7 +133,7 @@ void Connection::on_head(bool request_done) {
   exchange.bytes_in = exchange.head_size;
   exchange.connection = this;
   exchange.safe = request_done && is_safe(exchange.request.method());
-  io_.deadlines().disarm(read_deadline_);
+  disarm(read_deadline_);
   if (!semantics.keep_alive) last_answer_ = true;
   if (request_done) {
     on_body_end();
@@ -166,7 +155,7 @@ void Connection::on_head(bool request_done) {
   }  // else: an interim answer comes behind the answers before it
 }
 
-std::size_t Connection::consume_body(std::string_view input) {
+std::size_t Http1Connection::consume_body(std::string_view input) {
   const auto progress = parser_->parse_body(input);
   if (reading_ != Reading::body && reading_ != Reading::discard) return progress.consumed;
   if (incoming_) incoming_->bytes_in += progress.consumed;
@@ -180,14 +169,14 @@ std::size_t Connection::consume_body(std::string_view input) {
     case RequestParser::Outcome::need_more:
     case RequestParser::Outcome::head_done:
       if (progress.consumed != 0 && reading_ == Reading::body && pause_ == Pause::none) {
-        io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
+        arm(read_deadline_, Timeout::body);
       }
       break;
   }
   return progress.consumed;
 }
 
-void Connection::on_body(std::string_view bytes) {
+void Http1Connection::on_body(std::string_view bytes) {
   if (reading_ == Reading::discard) {
     discard_left_ -= std::min<std::uint64_t>(discard_left_, bytes.size());
     if (discard_left_ == 0) shut_down_gracefully();
@@ -203,15 +192,15 @@ void Connection::on_body(std::string_view bytes) {
       // More than a worker is spared: from here on it takes part.
       pause_ = Pause::body;
       reading_pace_.rest();
-      io_.deadlines().disarm(read_deadline_);
+      disarm(read_deadline_);
       if (!exchange.submitted && held_ != incoming_) dispatch(incoming_);
       break;
     case Exchange::Intake::refuse: body_not_stored_ = true; break;
   }
 }
 
-void Connection::on_body_end() {
-  io_.deadlines().disarm(read_deadline_);
+void Http1Connection::on_body_end() {
+  disarm(read_deadline_);
   if (pause_ == Pause::body) pause_ = Pause::none;
   reading_pace_.rest();
   const auto exchange = std::move(incoming_);
@@ -231,12 +220,11 @@ void Connection::on_body_end() {
   }
 }
 
-void Connection::on_end_of_stream() {
+void Http1Connection::on_end_of_stream() {
   // What came before the end comes first. It may have to wait, and the end with it.
   if (!carried_.empty()) consume_input();
   if (!wants_input()) return;
   peer_finished_ = true;
-  if (reading_ == Reading::linger) return close(Departure::client_closed);
   if (reading_ == Reading::body && incoming_ && !incoming_->submitted) {
     return refuse(refusal(RequestFault::truncated));
   }
@@ -256,15 +244,15 @@ void Connection::on_end_of_stream() {
   if (pipeline_.empty() && !held_) close(Departure::client_closed);
 }
 
-void Connection::resume_body(Http1Exchange& exchange) {
+void Http1Connection::resume_body(ConnectionExchange& exchange) {
   if (incoming_.get() != &exchange || reading_ != Reading::body) return;
   if (continue_due_ && !exchange.head_written) {  // an interim answer comes before the final one
     continue_due_ = false;
     out_.text().append(http1::continue_response);
     flush();
-    if (reading_ == Reading::closed) return;
+    if (closed()) return;
   }
-  io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
+  arm(read_deadline_, Timeout::body);
   // Somebody waits for it, whatever else there is no memory for.
   const bool starved = pause_ == Pause::memory && reads_on_in_shortage();
   if (pause_ == Pause::body || starved) {
@@ -275,7 +263,7 @@ void Connection::resume_body(Http1Exchange& exchange) {
 
 // ---------------------------------------------------------------------------- handing over
 
-void Connection::dispatch(ExchangePtr exchange) {
+void Http1Connection::dispatch(ExchangePtr exchange) {
   const bool ahead = exchange->safe &&
                      std::ranges::all_of(pipeline_, [](const auto& other) { return other->safe; });
   if (!pipeline_.empty() && !ahead) {
@@ -286,13 +274,17 @@ void Connection::dispatch(ExchangePtr exchange) {
   submit(exchange);
 }
 
-void Connection::submit(const ExchangePtr& exchange) {
+void Http1Connection::submit(const ExchangePtr& exchange) {
   pipeline_.push_back(exchange);
   exchange->submitted = true;
   io_.submit(exchange);
 }
 
-void Connection::refuse_unqueued(Http1Exchange& exchange, const Refusal& refusal) {
+void Http1Connection::refuse_unqueued(ConnectionExchange& exchange) {
+  refuse_from(static_cast<Http1Exchange&>(exchange), queue_full);
+}
+
+void Http1Connection::refuse_from(Http1Exchange& exchange, const Refusal& refusal) {
   const auto found =
       std::ranges::find_if(pipeline_, [&](const auto& other) { return other.get() == &exchange; });
   if (found == pipeline_.end()) return;
@@ -308,12 +300,12 @@ void Connection::refuse_unqueued(Http1Exchange& exchange, const Refusal& refusal
 }
 
 // The exchange's answer is not wanted any more.
-void Connection::abandon(Http1Exchange& exchange, Departure why) {
+void Http1Connection::abandon(Http1Exchange& exchange, Departure why) {
   exchange.depart(why);
   exchange.connection = nullptr;
 }
 
-void Connection::refuse(const Refusal& refusal) {
+void Http1Connection::refuse(const Refusal& refusal) {
   io_.count_refusal();
   refusal_ = &refusal;
   refused_ = std::move(incoming_);
@@ -322,7 +314,7 @@ void Connection::refuse(const Refusal& refusal) {
   const bool body_failed = reading_ == Reading::body;
   reading_ = Reading::done;
   last_answer_ = unread_input_ = true;
-  io_.deadlines().disarm(read_deadline_);
+  disarm(read_deadline_);
   if (refused_ && refused_->received_at == SteadyTime()) refused_->received_at = io_.now();
   if (body_failed && refused_ && refused_->submitted) {
     // A worker is on it. If no answer has begun the refusal is the answer.
@@ -345,7 +337,7 @@ void Connection::refuse(const Refusal& refusal) {
   if (pipeline_.empty() && !held_) send_refusal();
 }
 
-void Connection::send_refusal() {
+void Http1Connection::send_refusal() {
   const Refusal& refusal = *std::exchange(refusal_, nullptr);
   const bool head = refused_ && refused_->request.method() == "HEAD";
   const auto before = out_.size();

@@ -1,0 +1,141 @@
+// The writing side of an HTTP/2 connection: from answers to bytes.
+#include <string>
+#include <utility>
+
+#include "engine_embedded/http2_connection.h"
+#include "engine_embedded/io_thread.h"
+
+namespace prowingen::embedded {
+namespace {
+
+// Frames that are made at a time.
+constexpr std::size_t frames_at_once = std::size_t{64} * 1024;
+
+Http2Exchange& exchange_of(http2::Stream& stream) { return static_cast<Http2Exchange&>(stream); }
+
+}  // namespace
+
+void Http2Connection::note_output(ConnectionExchange& exchange) {
+  const auto& ready = static_cast<Http2Exchange&>(exchange);
+  if (ready.end_at == 0) noted_.push_back(streams_[ready.index]);
+}
+
+void Http2Connection::see_to_noted() {
+  for (const auto& exchange : noted_) see_to(*exchange);
+  noted_.clear();
+}
+
+void Http2Connection::see_to(Http2Exchange& exchange) {
+  if (exchange.refused != 0 || exchange.connection == nullptr) return;
+  arm(exchange.write_deadline, Timeout::write);
+  if (exchange.answer_begun) return session_.resume(exchange);
+  auto& output = io_.output();
+  exchange.take_output(output);
+  if (output.head) {
+    exchange.framing =
+        exchange.response_body.allowed ? ResponseFraming::sized : ResponseFraming::none;
+    exchange.add(output);
+    begin_answer(exchange);
+  } else if (output.aborted) {
+    session_.reset(exchange, http2::ErrorCode::internal_error);
+  }
+  output.clear();
+}
+
+void Http2Connection::begin_answer(Http2Exchange& exchange) {
+  const ResponseHead& head = exchange.response;
+  fields_.clear();
+  for (const FieldLine& field : head.fields()) {
+    fields_.push_back({head.view(field.name), head.view(field.value)});
+    exchange.bytes_out += field.name.size + field.value.size;
+  }
+  const auto& standing = io_.standing();
+  if (!head.has_date && !standing.date().empty()) fields_.push_back({"date", standing.date()});
+  if (!head.has_server && !standing.server().empty()) {
+    fields_.push_back({"server", standing.server()});
+  }
+  std::string length;
+  if (exchange.response_body.add_length_field) {
+    length = std::to_string(exchange.response_body.length);
+    fields_.push_back({"content-length", length});
+  }
+  exchange.head_written = true;
+  const auto first = exchange.offer(1);
+  session_.answer(exchange, head.status, fields_, first.failed || first.size != 0 || !first.end);
+}
+
+void Http2Connection::send_page(Http2Exchange& exchange, const Refusal& refusal) {
+  exchange.refused = refusal.status;
+  const std::string page = refusal_page(refusal);
+  const std::string length = std::to_string(page.size());
+  const auto& standing = io_.standing();
+  fields_.clear();
+  if (!standing.date().empty()) fields_.push_back({"date", standing.date()});
+  if (!standing.server().empty()) fields_.push_back({"server", standing.server()});
+  if (refusal.status == 503) fields_.push_back({"retry-after", "1"});
+  fields_.push_back({"content-type", "text/plain; charset=utf-8"});
+  fields_.push_back({"content-length", length});
+  const bool content = exchange.request.method() != "HEAD";
+  exchange.set_page(content ? page : std::string());
+  arm(exchange.write_deadline, Timeout::write);
+  session_.answer(exchange, refusal.status, fields_, content);
+}
+
+http2::Offer Http2Connection::offer(http2::Stream& stream, std::size_t most) {
+  Http2Exchange& exchange = exchange_of(stream);
+  exchange.fetch(io_.output());
+  return exchange.offer(most);
+}
+
+bool Http2Connection::take(http2::Stream& stream, std::size_t size, std::string& out) {
+  Http2Exchange& exchange = exchange_of(stream);
+  last_taken_ = io_.now();
+  arm(exchange.write_deadline, Timeout::write);
+  exchange.bytes_out += size;
+  if (exchange.take(size, out)) return true;
+  io_.context().report(Severity::error, file_too_short(exchange));
+  return false;
+}
+
+void Http2Connection::on_answer_written(http2::Stream& stream) {
+  Http2Exchange& exchange = exchange_of(stream);
+  disarm(exchange.write_deadline);
+  exchange.end_at = sent() + out_.size();
+  leaving_.push_back(streams_[exchange.index]);
+}
+
+void Http2Connection::complete_answers() {
+  while (!leaving_.empty() && leaving_.front()->end_at <= sent()) {
+    auto exchange = std::move(leaving_.front());
+    leaving_.pop_front();
+    if (exchange->refused == 0) exchange->written();
+    log(*exchange, exchange->status(), true);
+    exchange->forget_request();
+    exchange->connection = nullptr;
+    io_.recycle(std::move(exchange));
+  }
+}
+
+void Http2Connection::flush() {
+  if (waiting_writable_ || closed() || lingers()) return;
+  see_to_noted();
+  std::uint64_t written = 0;
+  for (;;) {
+    if (out_.empty() && session_.wants_write()) {
+      if (!session_.write(out_.text(), frames_at_once)) ending_ = true;
+      if (out_.size() == 0) out_.clear();
+    }
+    if (all_sent()) break;
+    const auto result = write_out(written);
+    if (closed()) return;
+    complete_answers();
+    if (result != OutQueue::Result::all_written) return;
+    if (turn_is_over(written) && session_.wants_write()) return wait_writable();
+  }
+  writing_pace_.rest();
+  disarm(write_deadline_);
+  if (ending_ || session_.over()) return shut_down(!peer_finished_);
+  if (idle() && !read_deadline_.armed()) await_request();
+}
+
+}  // namespace prowingen::embedded

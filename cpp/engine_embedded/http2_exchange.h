@@ -1,0 +1,60 @@
+// An exchange of HTTP/2: one stream. I/O thread only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "core/chunk.h"
+#include "core/engine.h"
+#include "engine_embedded/connection_exchange.h"
+#include "engine_embedded/deadlines.h"
+#include "http2/session.h"
+
+namespace prowingen::embedded {
+
+class Http2Exchange final : public ConnectionExchange, public http2::Stream {
+ public:
+  explicit Http2Exchange(Transport& transport)
+      : ConnectionExchange(transport), charge_(transport.memory().get()) {}
+  void renew();
+
+  // ---- the request
+  bool continue_due = false;     // 100 Continue is due when its body is first read
+  std::uint64_t body_bytes_in = 0;
+
+  // ---- the answer
+  /// Of a request that was refused, the status of the server's own answer; else 0.
+  int refused = 0;
+  /// For the access log; 0: none was sent.
+  int status() const { return refused != 0 ? refused : answer_begun ? response.status : 0; }
+  bool aborted = false;
+  /// Takes what a worker has made meanwhile, if all that was taken before is gone.
+  void fetch(Output& output);
+  void add(Output& output);
+  /// A page of the server's own.
+  void set_page(std::string page);
+  http2::Offer offer(std::size_t most) const;
+  /// Appends `size` bytes of what waits. False: a file has become too short.
+  bool take(std::size_t size, std::string& out);
+  bool output_finished() const { return output_finished_; }
+  std::uint64_t waiting_memory() const { return charge_.bytes(); }
+
+  Deadline read_deadline;
+  Deadline write_deadline;
+  std::uint64_t end_at = 0;  // bytes of the connection that are sent when its answer is
+
+  // Place in the connection's list.
+  std::size_t index = 0;
+
+ private:
+  std::uint64_t waiting() const;
+  void settle_charge();
+
+  std::deque<Chunk> chunks_;  // taken from the exchange, not yet framed
+  std::size_t offset_ = 0;    // of the first, what is framed, unless it is a file
+  bool output_finished_ = false;
+  MemoryCharge charge_;  // of chunks_
+};
+
+}  // namespace prowingen::embedded
