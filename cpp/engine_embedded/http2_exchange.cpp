@@ -10,7 +10,7 @@ namespace prowingen::embedded {
 void Http2Exchange::renew() {
   ConnectionExchange::renew();
   id = 0;
-  request_whole = answer_begun = false;
+  request_whole = answer_begun = reset_here = false;
   unconsumed = 0;
   continue_due = aborted = output_finished_ = false;
   body_bytes_in = end_at = 0;

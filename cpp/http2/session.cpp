@@ -1,5 +1,6 @@
 #include "http2/session.h"
 
+#include <algorithm>
 #include <array>
 #include <new>
 #include <stdexcept>
@@ -8,8 +9,6 @@
 
 namespace prowingen::http2 {
 namespace {
-
-constexpr std::size_t frame_header_size = 9;
 
 nghttp2_nv field(std::string_view name, std::string_view value) {
   // Copied by nghttp2, which does not write to them.
@@ -50,19 +49,13 @@ struct Callbacks {
     }
   }
 
-  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) {
-    return guarded([&] {
-      self(user).on_frame_begins(*header);
-      return 0;
-    });
-  }
-
   static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     return guarded([&] {
       Session& me = self(user);
       me.in_head_ = true;
       me.reading_request_ = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
       if (!me.reading_request_) return 0;
+      me.note_opened(frame->hd.stream_id);
       RequestHead* head = nullptr;
       Stream* stream = me.streams_.open(frame->hd.stream_id, head);
       if (stream == nullptr) {
@@ -82,8 +75,8 @@ struct Callbacks {
     return guarded([&] {
       Session& me = self(user);
       if (!me.reading_request_ || me.reader_.add(text(name), text(value))) return 0;
-      me.fault_ = "a header section that is many times larger than the limit";
-      me.terminate(ErrorCode::enhance_your_calm);
+      me.fail("a header section that is many times larger than the limit",
+              ErrorCode::enhance_your_calm);
       return 0;
     });
   }
@@ -124,12 +117,15 @@ struct Callbacks {
     });
   }
 
-  static int closed(nghttp2_session*, std::int32_t id, std::uint32_t error, void* user) {
+  static int closed(nghttp2_session* session, std::int32_t id, std::uint32_t error, void* user) {
     return guarded([&] {
       Session& me = self(user);
       Stream* stream = me.find(id);
       if (stream == nullptr) return 0;
       --me.open_streams_;
+      // nghttp2 keeps some that are closed, for their place among the others.
+      nghttp2_session_set_stream_user_data(session, id, nullptr);
+      if (!stream->reset_here) me.closed_[me.next_closed_++ % me.closed_.size()] = id;
       me.streams_.on_closed(*stream, error);
       return 0;
     });
@@ -156,7 +152,7 @@ struct Callbacks {
       Session& me = self(user);
       if (me.out_->size() >= me.most_) return NGHTTP2_ERR_WOULDBLOCK;
       const auto before = me.out_->size();
-      me.out_->append(text(header, frame_header_size));
+      me.out_->append(text(header, FrameWalk::header_size));
       Stream& stream = *static_cast<Stream*>(source->ptr);
       if (size == 0 || me.streams_.take(stream, size, *me.out_)) return 0;
       me.out_->resize(before);
@@ -179,7 +175,6 @@ const nghttp2_session_callbacks& callbacks() {
   static const CallbackTable table = [] {
     nghttp2_session_callbacks* made = nullptr;
     check(nghttp2_session_callbacks_new(&made));
-    nghttp2_session_callbacks_set_on_begin_frame_callback(made, Callbacks::begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(made, Callbacks::begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(made, Callbacks::header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(made, Callbacks::invalid_header);
@@ -199,8 +194,9 @@ const nghttp2_option& library_options() {
     check(nghttp2_option_new(&made));
     // Windows open when a worker has read, and not when bytes have come.
     nghttp2_option_set_no_auto_window_update(made, 1);
-    // Closed streams are kept for a tree of priorities (RFC 7540) that is not used.
-    nghttp2_option_set_no_closed_streams(made, 1);
+    // A client is believed by the scheme that it speaks: RFC 9218 if it has announced that it says
+    // nothing by the one of RFC 7540.
+    nghttp2_option_set_server_fallback_rfc7540_priorities(made, 1);
     nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
     return OptionTable(made);
   }();
@@ -236,17 +232,30 @@ Stream* Session::find(std::int32_t id) const {
 
 bool Session::receive(std::string_view bytes, Time now) {
   now_ = now;
+  while (calm_ && !bytes.empty()) {
+    FrameHeader header;
+    bool found = false;
+    const auto size = walk_.step(bytes, header, found);
+    // What was before it first: a stream may be closed by that.
+    if (!feed(bytes.substr(0, size))) return false;
+    if (found) on_frame_begins(header);
+    bytes.remove_prefix(size);
+  }
+  return calm_ && nghttp2_session_want_read(session_.get()) != 0;
+}
+
+bool Session::feed(std::string_view bytes) {
   const auto taken = nghttp2_session_mem_recv(
       session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  if (taken >= 0) return true;
   if (taken == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
   if (taken == NGHTTP2_ERR_FLOODED) {
-    fault_ = "it sends what has to be answered and does not read the answers";
-    terminate(ErrorCode::enhance_your_calm);
-  } else if (taken < 0) {
-    if (fault_.empty()) fault_ = nghttp2_strerror(static_cast<int>(taken));
-    terminate(ErrorCode::protocol_error);
+    fail("it sends what has to be answered and does not read the answers",
+         ErrorCode::enhance_your_calm);
+  } else {
+    fail(nghttp2_strerror(static_cast<int>(taken)), ErrorCode::protocol_error);
   }
-  return taken >= 0 && calm_ && nghttp2_session_want_read(session_.get()) != 0;
+  return false;
 }
 
 bool Session::write(std::string& out, std::size_t most) {
@@ -285,18 +294,46 @@ bool Session::blocked(const Stream& stream) const {
 // ---------------------------------------------------------------------------- what comes
 
 void Session::count(Flood kind) {
-  if (guard_.note(kind, now_) || !std::exchange(calm_, false)) return;
-  fault_ = std::string("too many ") +
-           std::string(flood_limits[static_cast<std::size_t>(kind)].name);
-  terminate(ErrorCode::enhance_your_calm);
+  if (guard_.note(kind, now_)) return;
+  fail(std::string("too many ") +
+           std::string(flood_limits[static_cast<std::size_t>(kind)].name),
+       ErrorCode::enhance_your_calm);
 }
 
-void Session::on_frame_begins(const nghttp2_frame_hd& header) {
+void Session::fail(std::string_view fault, ErrorCode code) {
+  if (!std::exchange(calm_, false)) return;
+  fault_ = fault;
+  terminate(code);
+}
+
+void Session::note_opened(std::int32_t id) {
+  if (id > last_opened_ + 2) {
+    skipped_from_ = last_opened_ + 1;
+    skipped_to_ = id - 1;
+  }
+  last_opened_ = id;
+}
+
+// Section 5.1: nghttp2 ignores what comes on a closed stream, which is right for one that was reset
+// here, as its client may not have known. Of others the last few are remembered.
+void Session::check_closed(std::int32_t id) {
+  if (id <= 0 || id > last_opened_ || find(id) != nullptr) return;
+  if (id >= skipped_from_ && id <= skipped_to_) {
+    fail("a stream is opened with a lower number than another", ErrorCode::protocol_error);
+  } else if (std::ranges::find(closed_, id) != closed_.end()) {
+    fail("a closed stream goes on", ErrorCode::stream_closed);
+  }
+}
+
+void Session::on_frame_begins(const FrameHeader& header) {
   switch (header.type) {
     case NGHTTP2_DATA:
+      check_closed(header.stream);
       if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_STREAM) == 0) count(Flood::empty);
       return;
     case NGHTTP2_HEADERS:
+      check_closed(header.stream);
+      [[fallthrough]];
     case NGHTTP2_CONTINUATION:
       if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_HEADERS) == 0) {
         count(Flood::empty);
@@ -353,6 +390,7 @@ void Session::on_sent(const nghttp2_frame& frame) {
       break;
     case NGHTTP2_HEADERS: break;
     case NGHTTP2_RST_STREAM:
+      if (Stream* stream = find(frame.hd.stream_id)) stream->reset_here = true;
       // A client that makes the server reset its streams gets on as one that does it itself.
       if (frame.rst_stream.error_code != NGHTTP2_NO_ERROR) count(Flood::resets);
       return;

@@ -14,6 +14,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,7 @@
 
 #include "http/message.h"
 #include "http2/flood_guard.h"
+#include "http2/frame_walk.h"
 #include "http2/head_reader.h"
 
 namespace prowingen::http2 {
@@ -37,6 +39,7 @@ enum class ErrorCode : std::uint32_t {
   no_error = 0x0,
   protocol_error = 0x1,
   internal_error = 0x2,
+  stream_closed = 0x5,
   refused_stream = 0x7,
   cancel = 0x8,
   enhance_your_calm = 0xb
@@ -52,6 +55,7 @@ class Stream {
   std::int32_t id = 0;
   bool request_whole = false;   // its END_STREAM has come
   bool answer_begun = false;    // the head of the final answer is with nghttp2
+  bool reset_here = false;      // and not by its client: frames of it may still be on their way
   std::size_t unconsumed = 0;   // octets of content that the client's window waits for
 
  protected:
@@ -154,7 +158,11 @@ class Session {
   void send_head(Stream& stream, int status, std::span<const HeaderField> fields, bool final,
                  bool content);
   void count(Flood kind);
-  void on_frame_begins(const nghttp2_frame_hd& header);
+  void fail(std::string_view fault, ErrorCode code);
+  void note_opened(std::int32_t id);
+  void check_closed(std::int32_t id);
+  void on_frame_begins(const FrameHeader& header);
+  bool feed(std::string_view bytes);
   void on_frame(const nghttp2_frame& frame);
   void on_sent(const nghttp2_frame& frame);
   void on_whole_head(Stream& stream, bool end);
@@ -162,12 +170,18 @@ class Session {
 
   Streams& streams_;
   HeadReader reader_;
+  FrameWalk walk_{preface.size()};
   FloodGuard guard_;
   Time now_;
   std::unique_ptr<nghttp2_session, Free> session_;
   std::string* out_ = nullptr;  // while write() runs
   std::size_t most_ = 0;
   unsigned open_streams_ = 0;
+  std::int32_t last_opened_ = 0;
+  std::int32_t skipped_from_ = 0;  // numbers of streams that the last one opened has passed over
+  std::int32_t skipped_to_ = 0;
+  std::array<std::int32_t, 64> closed_{};  // the last ones that came to their end, or their client's
+  std::size_t next_closed_ = 0;
   bool in_head_ = false;
   bool reading_request_ = false;  // the block that comes is a request's, and not its trailer section
   bool calm_ = true;

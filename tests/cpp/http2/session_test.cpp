@@ -26,7 +26,8 @@ class Client {
     std::optional<std::uint32_t> reset;
   };
 
-  explicit Client(std::uint32_t window = 65535) {
+  /// `extensible`: it speaks of priorities by RFC 9218 and not by RFC 7540.
+  explicit Client(std::uint32_t window, bool extensible) {
     nghttp2_session_callbacks* callbacks = nullptr;
     nghttp2_session_callbacks_new(&callbacks);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
@@ -38,8 +39,9 @@ class Client {
     nghttp2_session_client_new2(&session_, callbacks, this, options);
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(callbacks);
-    const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window};
-    nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &entry, 1);
+    const nghttp2_settings_entry entries[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window},
+                                              {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
+    nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries, extensible ? 2 : 1);
   }
   ~Client() { nghttp2_session_del(session_); }
   Client(const Client&) = delete;
@@ -183,9 +185,9 @@ class Http2Session : public testing::Test, public Streams {
   }
   void on_answer_written(Stream& stream) override { static_cast<Request&>(stream).written = true; }
 
-  void start(Settings settings = {}, std::uint32_t client_window = 65535) {
+  void start(Settings settings = {}, std::uint32_t client_window = 65535, bool extensible = true) {
     session = std::make_unique<Session>(*this, settings);
-    client = std::make_unique<Client>(client_window);
+    client = std::make_unique<Client>(client_window, extensible);
   }
   /// Lets both sides say all that they have to. Of the session, whether it goes on.
   bool talk() {
@@ -331,6 +333,19 @@ TEST_F(Http2Session, IncrementalAnswersTakeTurns) {
   start({}, 1 << 20);
   const auto first = client->ask({{"priority", "i"}});
   const auto second = client->ask({{"priority", "i"}});
+  client->open_window(0, 1 << 20);
+  talk();
+  answer(first, std::string(200'000, 'x'));
+  answer(second, std::string(200'000, 'y'));
+  talk();
+  ASSERT_GT(client->order.size(), 20U);
+  for (std::size_t i = 1; i < 20; ++i) EXPECT_NE(client->order[i], client->order[i - 1]);
+}
+
+TEST_F(Http2Session, AnswersOfAClientThatSaysNothingTakeTurns) {
+  start({}, 1 << 20, false);
+  const auto first = client->ask();
+  const auto second = client->ask();
   client->open_window(0, 1 << 20);
   talk();
   answer(first, std::string(200'000, 'x'));
@@ -513,6 +528,32 @@ TEST_F(Flooded, NotByWindowUpdatesForWhatWasSent) {
             }),
             4000);
   EXPECT_EQ(client->answers[id].body.size(), 40'010U);
+}
+
+// ---------------------------------------------------------------------------- closed streams
+
+TEST_F(Http2Session, ContentOfAStreamThatIsOverEndsTheConnection) {
+  start();
+  const auto id = client->ask();
+  talk();
+  answer(id, "hello");
+  talk();
+  const char frame[] = {0, 0, 1, NGHTTP2_DATA, 0, 0, 0, 0, 1, 'x'};
+  EXPECT_FALSE(session->receive({frame, sizeof frame}, now));
+  talk();
+  ASSERT_EQ(client->goaways.size(), 1U);
+  EXPECT_EQ(client->goaways[0].second, NGHTTP2_STREAM_CLOSED);
+}
+
+TEST_F(Http2Session, ContentOfAStreamThatWasResetHereIsOverlooked) {
+  start();
+  const auto id = client->ask({}, "begun", true);
+  talk();
+  std::string said;
+  session->reset(*requests.at(id), ErrorCode::cancel);
+  session->write(said, SIZE_MAX);  // which the client has not read yet
+  const char frame[] = {0, 0, 1, NGHTTP2_DATA, 0, 0, 0, 0, 1, 'x'};
+  EXPECT_TRUE(session->receive({frame, sizeof frame}, now));
 }
 
 // ---------------------------------------------------------------------------- ends
