@@ -153,14 +153,14 @@ class Config:
     engine: str = _option(
         "auto",
         Choice(("auto", "embedded", "proxygen")),
-        "what speaks HTTP; auto is embedded, the faster one, unless proxygen is needed for HTTP/2",
+        "what speaks HTTP; auto is embedded, the faster one",
         group="Server",
     )
     http: str = _option(
         "auto",
         Choice(("auto", "1.1", "2")),
-        "what is spoken; auto is 1.1, 2 is HTTP/2, without TLS with prior knowledge, which the "
-        "proxygen engine speaks",
+        "the version of HTTP that is spoken; auto is both, as a client agrees on it in TLS, or "
+        "begins with it where there is none; the proxygen engine takes auto for 1.1",
         group="Server",
     )
     threads: int = _option(

@@ -386,7 +386,6 @@ def test_tls_to_the_balancer_remains_unless_a_proxy_says_else(serve: ServeFixtur
         assert environ_of(wire.ask("/", "X-Forwarded-Proto: http"))["wsgi.url_scheme"] == "http"
 
 
-@pytest.mark.engines("proxygen")
 def test_fields_of_http2(serve: ServeFixture) -> None:
     options = {"forwarded_allow_ips": PROXIES, "forwarded_fields": ALL}
     with H2Wire(serve(Echo(), http="2", **options)) as wire:

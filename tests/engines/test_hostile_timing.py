@@ -24,7 +24,6 @@ APP = "apps.plain:app"
 FULL_QUEUE = ("--threads", "1", "--queue-size", "1")
 MIB = 1 << 20
 
-http2 = pytest.mark.engines("proxygen")
 
 
 def fill_queue(server: ServerProcess) -> list[Wire]:
@@ -132,7 +131,6 @@ def test_malformed_rest_of_an_answered_request_ends_the_connection(serve: ServeF
 # ---- HTTP/2
 
 
-@http2
 def test_body_that_outgrows_its_limit_while_nobody_reads_it(engine: str) -> None:
     limits = ("--http", "2", "--max-body", "1MiB", "--body-buffer", "1MiB")
     with run_server("apps.plain:hello", engine, *limits) as server:
@@ -145,7 +143,6 @@ def test_body_that_outgrows_its_limit_while_nobody_reads_it(engine: str) -> None
         assert server.process.poll() is None
 
 
-@http2
 def test_shut_connection_window_holds_no_worker(engine: str) -> None:
     limits = ("--http", "2", "--threads", "2", "--write-timeout", "0.5")
     with (
@@ -161,7 +158,6 @@ def test_shut_connection_window_holds_no_worker(engine: str) -> None:
             assert wire.ask("/").status
 
 
-@http2
 def test_refused_stream_is_over_although_its_body_is_not(serve: ServeFixture) -> None:
     site = serve(hello, http="2")
     with H2Wire(site) as wire:
@@ -174,7 +170,6 @@ def test_refused_stream_is_over_although_its_body_is_not(serve: ServeFixture) ->
         assert wire.ask("/").body == b"hello"
 
 
-@http2
 def test_answered_stream_is_over_although_its_body_is_not(serve: ServeFixture) -> None:
     """It was answered whole, so that the reset is none to worry about (RFC 9113 section 8.1)."""
     site = serve(answering([b"x" * 200_000]), http="2", body_buffer=1, chunked_body="stream")
@@ -187,7 +182,6 @@ def test_answered_stream_is_over_although_its_body_is_not(serve: ServeFixture) -
         assert (len(response.body), response.ended, response.reset) == (200_000, True, 0)
 
 
-@http2
 def test_paused_upload_leaves_room_for_the_others(serve: ServeFixture) -> None:
     gate = Gate()
 
@@ -217,7 +211,6 @@ def test_paused_upload_leaves_room_for_the_others(serve: ServeFixture) -> None:
         assert wire.response(held).body == b"60000"
 
 
-@http2
 def test_stream_that_finds_the_queue_full_while_it_is_paused(engine: str) -> None:
     limits = ("--http", "2", "--body-buffer", "1", "--chunked-body", "stream")
     with run_server(APP, engine, *FULL_QUEUE, *limits) as server, H2Wire(server) as wire:

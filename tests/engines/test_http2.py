@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from harness.site import ServeFixture, Site
 
-pytestmark = pytest.mark.engines("proxygen")
 
 PIECE = b"x" * 65536
 

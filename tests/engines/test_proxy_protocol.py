@@ -125,7 +125,6 @@ def test_requests_may_come_with_the_header(site: Site, header: bytes) -> None:
         assert [environ_of(answer)["REMOTE_ADDR"] for answer in answers] == ["192.0.2.1"] * 4
 
 
-@pytest.mark.engines("proxygen")
 @pytest.mark.parametrize("header", [v1(), v2(tlvs=TLS)], ids=["1", "2"])
 def test_http2_may_follow(serve: ServeFixture, header: bytes) -> None:
     site = serve(Echo(), proxy_protocol=True, http="2")

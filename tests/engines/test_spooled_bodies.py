@@ -174,7 +174,6 @@ def test_the_raw_listener_is_given_the_same(engine: str) -> None:
     assert "transfer-encoding" not in [name.lower() for name, _ in fields]
 
 
-@pytest.mark.engines("proxygen")
 def test_http2_without_a_length_is_given_one(serve: ServeFixture) -> None:
     app = Echo()
     with H2Wire(serve(app, http="2")) as wire:

@@ -408,7 +408,8 @@ def test_ciphers_of_tls_1_2_can_be_chosen(serve: ServeFixture, options: dict[str
         site.connect(tls=context)
 
 
-def test_http_1_1_is_negotiated(site: Site) -> None:
+def test_http_1_1_is_negotiated(serve: ServeFixture, options: dict[str, object]) -> None:
+    site = serve(Echo(), http="1.1", **options)
     context = client_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     with site.connect(tls=context) as wire:
@@ -420,7 +421,6 @@ def test_http_1_1_is_negotiated(site: Site) -> None:
         site.connect(tls=context)
 
 
-@pytest.mark.engines("proxygen")
 def test_http_2_can_be_negotiated(serve: ServeFixture, options: dict[str, object]) -> None:
     import httpx
 

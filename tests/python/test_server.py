@@ -135,25 +135,13 @@ def test_serve_refuses_what_it_does_not_know(server_module: ModuleType) -> None:
         server_module.serve("hello:app")
 
 
-@pytest.mark.parametrize(
-    ("options", "taken"),
-    [({}, "embedded"), ({"http": "2"}, "proxygen"), ({"http": "1.1"}, "embedded")],
-)
-def test_auto_is_the_leaner_engine_that_can_do_it(
-    server_module: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
-    options: dict[str, str],
-    taken: str,
+def test_auto_is_the_leaner_engine(
+    server_module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = {"embedded": "1", "proxygen": "2"}
     monkeypatch.setattr(server_module._native, "engines", lambda: built)
-    assert server_module.choose_engine(server_module.Config(**options)) == taken
-
-
-@pytest.mark.parametrize("asked", ["auto", "embedded"])
-def test_http2_without_proxygen_says_so(server_module: ModuleType, asked: str) -> None:
-    with pytest.raises(ConfigError, match=r'^http: "2": the embedded engine speaks'):
-        server_module.serve(hello, engine=asked, http="2")
+    for http in ("auto", "1.1", "2"):
+        assert server_module.choose_engine(server_module.Config(http=http)) == "embedded"
 
 
 def test_several_servers_run_in_one_process(make: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -128,6 +129,11 @@ class H2Wire:
         for event in self.h2.receive_data(data):
             self._take(event)
         self.flush()
+
+    def pump_ready(self) -> None:
+        """Takes in what has come, without waiting."""
+        while not (self.closed or self.goaway) and select.select([self.socket], [], [], 0)[0]:
+            self.pump()
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):

@@ -1,0 +1,108 @@
+"""What costs an HTTP/2 client nothing and the server something: the client is left, others served."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import h2.errors
+import pytest
+
+from harness.apps import Gate, Routes, hello
+from harness.h2wire import H2Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from harness.apps import Environ, StartResponse
+    from harness.site import ServeFixture
+
+pytestmark = pytest.mark.engines("embedded")
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def reset(wire: H2Wire) -> None:
+    wire.h2.reset_stream(wire.start("GET", "/"))
+    wire.flush()
+
+
+def malformed(wire: H2Wire) -> None:
+    """A request that the server has to reset."""
+    wire.ask("/", extra=[("host", "somebody.else")])
+
+
+def ping(wire: H2Wire) -> None:
+    wire.socket.sendall(frame(0x6, 0, 0, bytes(8)) * 10)
+
+
+def settings(wire: H2Wire) -> None:
+    wire.socket.sendall(frame(0x4, 0, 0) * 10)
+
+
+def unknown(wire: H2Wire) -> None:
+    wire.socket.sendall(frame(0xF0, 0, 0, b"x") * 10)
+
+
+def empty_content(wire: H2Wire) -> None:
+    stream = wire.start("POST", "/", end=False)
+    wire.socket.sendall(frame(0x0, 0, stream) * 200)
+
+
+def continuations(wire: H2Wire) -> None:
+    """A header block without an end."""
+    stream = wire.h2.get_next_available_stream_id()
+    wire.socket.sendall(frame(0x1, 0, stream, b"\x82") + frame(0x9, 0, stream, b"\x84") * 100)
+
+
+def windows(wire: H2Wire) -> None:
+    wire.socket.sendall(frame(0x8, 0, 0, (1).to_bytes(4, "big")) * 10)
+
+
+FLOODS = [reset, malformed, ping, settings, unknown, empty_content, continuations, windows]
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.__name__)
+def test_a_flood_ends_its_connection_alone(
+    serve: ServeFixture, flood: Callable[[H2Wire], None]
+) -> None:
+    site = serve(hello)
+    with H2Wire(site) as other, H2Wire(site) as wire:
+        assert other.ask("/").body == b"hello"
+        for _ in range(3000):
+            if wire.goaway or wire.closed:
+                break
+            with suppress(OSError):  # the server has closed it
+                flood(wire)
+                wire.pump_ready()
+        else:
+            pytest.fail("the client is still there")
+        with suppress(OSError):
+            while wire.socket.recv(1 << 16):
+                pass
+        assert other.ask("/").body == b"hello"
+
+
+def test_streams_that_were_reset_count_until_their_workers_are_done(serve: ServeFixture) -> None:
+    gate = Gate()
+    running = []
+
+    def slow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        running.append(environ["PATH_INFO"])
+        gate.pass_through()
+        return hello(environ, start_response)
+
+    site = serve(Routes(slow=slow, hello=hello), threads=4)
+    with H2Wire(site) as wire, H2Wire(site) as other:
+        for _ in range(300):
+            wire.h2.reset_stream(wire.start("GET", "/slow"))
+            wire.flush()
+        gate.wait_entered()
+        stream = wire.start("GET", "/slow")
+        response = wire.response(stream)
+        assert response.reset == h2.errors.ErrorCodes.REFUSED_STREAM
+        gate.opened.set()
+        assert other.ask("/hello").body == b"hello"
+    assert len(running) <= 128
