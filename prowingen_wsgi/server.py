@@ -90,7 +90,7 @@ class Server:
             raise TypeError(f"{what} must be callable, not {type(app).__name__}")
         if access_log is not None and not callable(access_log):
             raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
-        self.config = config or Config()
+        self.config = (config or Config()).anchored()
         if listeners is None:  # a host that opens them does what its options ask for
             self.config.check_embedded()
         self.engine = choose_engine(self.config)

@@ -14,6 +14,7 @@ import sys
 import traceback
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
@@ -202,7 +203,8 @@ def _configure(cfg: Any, log: Any) -> Any:
     reasons = unsupported(cfg)
     if not reasons:
         try:
-            config = configure(cfg, os.environ)
+            # Where gunicorn has gone to; an application that is preloaded may be elsewhere by now.
+            config = configure(cfg, os.environ).anchored(Path(cfg.chdir))
             choose_engine(config)
         except ConfigError as error:
             reasons = [str(error)]
