@@ -103,7 +103,8 @@ before. A line that cannot be read is an error.
   `PROWINGEN_SERVER` and `PROWINGEN_CONFIG` are reserved. A key of the file that is no option is an
   error.
 - Paths are relative to the current directory, after `chdir`; those of the configuration file and of
-  `env_file` to where the command was started.
+  `env_file` to where the command was started. They are made absolute when they are read: where the
+  application goes by `os.chdir` makes no difference, nor to a log that is opened anew.
 - `prowingen_wsgi.serve()` reads neither variables nor a file: a program passes what it wants. The
   options under "Processes" are the command's, and refused there.
 

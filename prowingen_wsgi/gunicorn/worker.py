@@ -121,6 +121,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def _close_in_child(self) -> None:
         """In a child of the application's, whose life must not keep the addresses in use."""
         for sock in self.sockets:
+            if sock.sock is None:  # gunicorn's way of having closed it, as a drain may have
+                continue
             with suppress(OSError):
                 os.close(sock.sock.detach())
 
