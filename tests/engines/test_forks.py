@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from apps.forking import paths
 from harness.certificates import client_context, server_files
 from harness.process import TESTS, URL, ServerProcess, run_server
 from harness.waiting import eventually
@@ -264,6 +265,40 @@ def test_a_child_has_no_socket_of_the_server(server: ServerProcess) -> None:
         assert idle.ask("/no_fork").body == b"parent"
         assert wire.ask("/job").body == b"0 []"
         assert idle.ask("/no_fork").body == b"parent"
+
+
+@pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
+def test_a_child_has_no_file_of_the_server(
+    engine: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Else a body that waits, or a log that is rotated and removed, would take up the disk."""
+    log = tmp_path / "access.log"
+    arguments += ("--access-log", str(log), "--spool-dir", str(tmp_path))
+    with (
+        run_server(APP, engine, *arguments) as server,
+        server.connect() as slow,
+        server.connect() as wire,
+    ):
+        slow.send(b"POST /no_fork HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        slow.send(b"20000\r\n" + b"x" * 0x20000 + b"\r\n")
+        process = int(wire.ask("/process").body)
+
+        def files() -> list[str]:
+            return sorted(path for path in paths(process) if path.startswith(str(tmp_path)))
+
+        assert eventually(lambda: len(files()) == 2), "a log and a body"
+        wire.post("/files", b"x" * 0x20000)
+        seen = wire.response().text.split("\n")
+        assert [path for path in seen if path.startswith(str(tmp_path))] == []
+        assert len(files()) >= 2
+        slow.send(b"0\r\n\r\n")
+        assert slow.response().body == b"parent", "the file is still the parent's"
+        assert eventually(lambda: files() == [str(log)])
+        log.rename(tmp_path / "rotated.log")
+        server.signal(signal.SIGUSR1)
+        assert eventually(log.exists)
+        wire.post("/files", b"")
+        assert str(tmp_path) not in wire.response().text
 
 
 def test_a_program_that_is_started_has_no_socket_of_the_server(server: ServerProcess) -> None:
