@@ -26,7 +26,7 @@ from .machine import memory_budget
 from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
 from .spooling import check_spool_dir
-from .threads import Gate, Latch, RLock, Thread, current, green_threads
+from .threads import Gate, Latch, RLock, Thread, current, green_threads, import_for_hubs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -215,6 +215,7 @@ class Server:
             self._supervision(native)
         if green_threads():
             lock_logging_natively()
+            import_for_hubs()
         # First, as there may be no more to be had: no client has come then, and a supervisor has
         # not been told that this process serves.
         self._add_thread("prowingen-log", lambda: _pump_log(native))

@@ -27,6 +27,7 @@ __all__ = [
     "Thread",
     "current",
     "green_threads",
+    "import_for_hubs",
     "non_daemon_threads",
 ]
 
@@ -222,6 +223,18 @@ def green_threads() -> str:
     if eventlet is not None and eventlet.is_monkey_patched("thread"):
         return "eventlet"
     return ""
+
+
+def import_for_hubs() -> None:
+    """Has gevent import what it needs for the first hub of each thread, while there is one thread.
+
+    With `threading` patched, the locks of imports are for the greenlets of one thread: of several
+    that imported the same module, all at once in their first wait, some waited for ever.
+    """
+    config = getattr(sys.modules.get("gevent"), "config", None)
+    for name in ("loop", "resolver", "threadpool", "format_context"):
+        with suppress(Exception):  # a setting that is wrong is the application's to hear of
+            getattr(config, name)
 
 
 def non_daemon_threads() -> list[str]:
