@@ -26,7 +26,16 @@ from .machine import memory_budget
 from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
 from .spooling import check_spool_dir
-from .threads import Gate, Latch, RLock, Thread, current, green_threads, import_for_hubs
+from .threads import (
+    Gate,
+    Latch,
+    RLock,
+    Thread,
+    current,
+    green_threads,
+    import_for_hubs,
+    let_interpreter_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -261,6 +270,7 @@ class Server:
                 self._signals.wake()
         elif self._stopper != me:  # a signal handler must not wait for what it interrupted
             self._stopped.wait()
+        let_interpreter_end()
 
     def _stop(self) -> None:
         atexit.unregister(self._at_exit)

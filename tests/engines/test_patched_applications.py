@@ -135,11 +135,12 @@ def test_processes_of_views_need_to_be_left_out_of_gevents_patches(
         must_stop(server)
 
 
-# Not eventlet: the end of the interpreter waits for ever once a thread has called monkey_patch(),
-# in any program.
-@pytest.mark.parametrize("patches", ["gevent", "everything"])
-def test_patches_while_it_serves(engine: str, patches: str) -> None:
-    with run_server("apps.patched:app", engine, "--threads", "2", environment=QUIET) as server:
+@pytest.mark.parametrize("hosting", [ALONE, WORKER], ids=["alone", "forked"])
+@pytest.mark.parametrize("patches", ["gevent", "eventlet", "everything"])
+def test_patches_while_it_serves(engine: str, patches: str, hosting: tuple[str, ...]) -> None:
+    with run_server(
+        "apps.patched:app", engine, "--threads", "2", *hosting, environment=QUIET
+    ) as server:
         must_serve(server)
         assert ask(server, f"/late?{patches}")[0] == 200
         for _ in range(4):
