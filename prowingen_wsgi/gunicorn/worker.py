@@ -24,6 +24,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 from .. import threads
 from ..configuration.config import ConfigError
 from ..factories.mounts import Mounts
+from ..forks import disown_children
 from ..listeners import Listener
 from ..machine import memory_budget
 from ..originals import os, select, socket, time
@@ -78,6 +79,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         self._place.enter()
+        disown_children()
         # Before the application registers exit handlers, and so run after them.
         atexit.register(self._leave)
         super().init_process()

@@ -139,6 +139,36 @@ def test_a_child_of_the_load_keeps_no_address_in_use(
         assert eventually(lambda: not is_alive(child)), "it has handlers of the server's"
 
 
+BEGINS_PROCESSES = """
+import multiprocessing, os, time
+from pathlib import Path
+from apps.plain import app
+context = multiprocessing.get_context("fork")
+daemon = context.Process(target=time.sleep, args=(60,), daemon=True)
+daemon.start()
+pool = context.Pool(1)
+Path(__file__).with_name("children").write_text(f"{daemon.pid} {pool.apply(os.getpid)}")
+"""
+
+
+def test_processes_of_a_preloaded_application_outlive_a_worker_and_not_the_server(
+    engine: str, tmp_path: Path
+) -> None:
+    (tmp_path / "begins.py").write_text(BEGINS_PROCESSES)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)])}
+    arguments = ("--workers", "1", "--preload")
+    with run_server("begins:app", engine, *arguments, environment=environment) as server:
+        children = [int(word) for word in (tmp_path / "children").read_text().split()]
+        worker = server.wait_for_line(r"worker 1 \(pid \d+\) is ready")
+        os.kill(int(worker.split("pid ")[1].partition(")")[0]), signal.SIGTERM)
+        server.wait_for_line("(?s)exited with code 0.*is ready")
+        assert all(map(is_alive, children))
+        server.signal()
+        assert server.wait(4) == 0, "less than its template would be waited for"
+        assert not any(map(is_alive, children))
+        assert "Traceback" not in server.log
+
+
 STARTS_A_PROGRAM = """
 import subprocess
 

@@ -209,6 +209,30 @@ def test_a_child_that_comes_back_ends(start: Start) -> None:
     assert arbiter.gone()
 
 
+BEGINS_A_PROCESS = """
+import multiprocessing, os, time
+from gunicorn_app import app
+daemon = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+daemon.start()
+print("began", daemon.pid, flush=True)
+"""
+
+
+def test_a_worker_does_not_end_a_process_of_a_preloaded_application(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "begins_a_process.py").write_text(BEGINS_A_PROCESS)
+    arbiter = start("-w", "1", "--preload", app="begins_a_process:app")
+    child = int(arbiter.wait_for(r"began (\d+)")[0].group(1))
+    os.kill(arbiter.look()["pid"], signal.SIGTERM)
+    arbiter.booted(2)
+    assert child in arbiter.members()
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait() == 0
+    assert arbiter.gone()
+    assert "Traceback" not in arbiter.output
+
+
 FORKS_WHEN_TOLD = """
 import os, time
 
