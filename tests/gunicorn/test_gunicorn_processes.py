@@ -224,8 +224,10 @@ def test_a_worker_does_not_end_a_process_of_a_preloaded_application(
     (tmp_path / "begins_a_process.py").write_text(BEGINS_A_PROCESS)
     arbiter = start("-w", "1", "--preload", app="begins_a_process:app")
     child = int(arbiter.wait_for(r"began (\d+)")[0].group(1))
-    os.kill(arbiter.look()["pid"], signal.SIGTERM)
-    arbiter.booted(2)
+    worker = arbiter.look()["pid"]
+    os.kill(worker, signal.SIGTERM)
+    arbiter.wait_for("Worker exiting")
+    assert arbiter.look()["pid"] != worker
     assert child in arbiter.members()
     arbiter.send(signal.SIGTERM)
     assert arbiter.wait() == 0
