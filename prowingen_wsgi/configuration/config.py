@@ -98,6 +98,16 @@ class Option:
         except BadValueError as error:
             raise ConfigError(f"{label}: {error}") from None
 
+    def anchored(self, value: object, folder: Path) -> object:
+        """As `Kind.anchored`. Raises ConfigError if it takes a current directory that is gone."""
+        try:
+            return self.kind.anchored(value, folder)
+        except FileNotFoundError:
+            raise ConfigError(
+                f'{self.name}: "{self.kind.format(value)}": the current directory is gone: give an '
+                "absolute path"
+            ) from None
+
 
 def _option(
     default: Any, kind: Kind, meaning: str, *, group: str, native: bool = True, short: str = ""
@@ -444,16 +454,10 @@ class Config:
         folder: where relative ones begin; the current directory without it.
         Raises ConfigError if there is a relative path and no current directory any more.
         """
-        values = {}
-        for name, option in OPTIONS.items():
-            try:
-                values[name] = option.kind.anchored(getattr(self, name), folder)
-            except FileNotFoundError:
-                shown = option.kind.format(getattr(self, name))
-                raise ConfigError(
-                    f'{name}: "{shown}": the current directory is gone: give an absolute path'
-                ) from None
-        return replace(self, **values)
+        absolute: dict[str, Any] = {
+            name: option.anchored(getattr(self, name), folder) for name, option in OPTIONS.items()
+        }
+        return replace(self, **absolute)
 
     def check_embedded(self) -> None:
         """Raises ConfigError for an option of the command's that is set."""

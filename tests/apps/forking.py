@@ -166,10 +166,10 @@ def files(_environ: Environ, start_response: StartResponse) -> Any:
         return _answer(start_response, child, [found.read()])
 
 
-def paths(process: int | str = "self") -> list[str]:
-    """Of a process's open files; without /proc's own."""
+def paths() -> list[str]:
+    """Of this process's open files; without /proc's own."""
     found = []
-    for each in Path(f"/proc/{process}/fd").iterdir():
+    for each in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             found.append(str(each.readlink()))
     return [path for path in found if path.startswith("/") and not path.startswith("/proc/")]

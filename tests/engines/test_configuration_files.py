@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import prowingen_wsgi
 import pytest
 
-import prowingen_wsgi
 from harness.certificates import NAMES, authority, client_context, write
 from harness.process import URL, ServerProcess
 from harness.wire import Wire
@@ -186,7 +186,9 @@ def test_an_application_that_goes_elsewhere_takes_no_path_along(
                 return tls.getpeercert(binary_form=True) or b""
 
         certificate = asked("/before")
-        wait_until(lambda: log.exists() and "/before" in log.read_text(), "it is where it was named")
+        wait_until(
+            lambda: log.exists() and "/before" in log.read_text(), "it is where it was named"
+        )
         log.rename(home / "rotated.log")
         server.signal(signal.SIGUSR1)
         wait_until(log.exists, "the log is not opened anew where it was named")
