@@ -5,7 +5,7 @@
 // else sees it and nothing is left behind however the process ends. All files of a server share one
 // Spool, which bounds them together: by `max_spool`, or else by what is free. They may then have as
 // much as they leave, so that an upload without an end never fills a disk that others need. A child
-// that the application forks has none of them: its copy would keep the space for as long as it lives.
+// that the application forks has none of them: its copy would keep the space as long as it lives.
 #pragma once
 
 #include <atomic>
