@@ -1,4 +1,4 @@
-"""Descriptors that stay with this process when the application forks another one.
+"""What stays with a process when another one is forked from it: descriptors, and its children.
 
 The native side sees to the sockets that it serves. These are what Python code has: the listening
 sockets until they are served, so while the application is loaded, and pipes beside them. A child
@@ -8,6 +8,7 @@ that is gone pass for alive.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,14 @@ def sharing_descriptors() -> Iterator[None]:
         yield
     finally:
         _sharing = None
+
+
+def disown_children() -> None:
+    """In a worker, forked from a process that has loaded the application: as multiprocessing does
+    in its own children. Of the processes that the application began while it was loaded, a worker
+    that ends would end the daemons, which are the others' too, and fail to wait for them."""
+    if processes := sys.modules.get("multiprocessing.process"):
+        processes._children.clear()
 
 
 def _close_in_child() -> None:

@@ -71,8 +71,7 @@ class HttpServer:
     def _add(self, place: str) -> None:
         if self._server is not None:
             raise RuntimeError("addresses are added before the server is started")
-        Config(bind=(place,))  # checks it
-        self._places.append(place)
+        self._places.extend(Config(bind=(place,)).anchored().bind)
 
     @property
     def addresses(self) -> list[str]:

@@ -26,7 +26,16 @@ from .machine import memory_budget
 from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
 from .spooling import check_spool_dir
-from .threads import Gate, Latch, RLock, Thread, current, green_threads
+from .threads import (
+    Gate,
+    Latch,
+    RLock,
+    Thread,
+    current,
+    green_threads,
+    import_for_hubs,
+    let_interpreter_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +99,7 @@ class Server:
             raise TypeError(f"{what} must be callable, not {type(app).__name__}")
         if access_log is not None and not callable(access_log):
             raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
-        self.config = config or Config()
+        self.config = (config or Config()).anchored()
         if listeners is None:  # a host that opens them does what its options ask for
             self.config.check_embedded()
         self.engine = choose_engine(self.config)
@@ -215,6 +224,7 @@ class Server:
             self._supervision(native)
         if green_threads():
             lock_logging_natively()
+            import_for_hubs()
         # First, as there may be no more to be had: no client has come then, and a supervisor has
         # not been told that this process serves.
         self._add_thread("prowingen-log", lambda: _pump_log(native))
@@ -260,6 +270,7 @@ class Server:
                 self._signals.wake()
         elif self._stopper != me:  # a signal handler must not wait for what it interrupted
             self._stopped.wait()
+        let_interpreter_end()
 
     def _stop(self) -> None:
         atexit.unregister(self._at_exit)

@@ -27,6 +27,8 @@ __all__ = [
     "Thread",
     "current",
     "green_threads",
+    "import_for_hubs",
+    "let_interpreter_end",
     "non_daemon_threads",
 ]
 
@@ -222,6 +224,32 @@ def green_threads() -> str:
     if eventlet is not None and eventlet.is_monkey_patched("thread"):
         return "eventlet"
     return ""
+
+
+def import_for_hubs() -> None:
+    """Has gevent import what it needs for the first hub of each thread, while there is one thread.
+
+    With `threading` patched, the locks of imports are for the greenlets of one thread: of several
+    that imported the same module, all at once in their first wait, some waited for ever.
+    """
+    config = getattr(sys.modules.get("gevent"), "config", None)
+    for name in ("loop", "resolver", "threadpool", "format_context"):
+        with suppress(Exception):  # a setting that is wrong is the application's to hear of
+            getattr(config, name)
+
+
+def let_interpreter_end() -> None:
+    """In the main thread, before the interpreter's end: has eventlet know it for the main one.
+
+    The end waits for all other threads that `threading` records. For eventlet the main thread is
+    the one that called `monkey_patch()`: if a request's did, nobody but it could let go of its
+    lock, and the main thread waited for itself.
+    """
+    if green_threads() != "eventlet" or threading.main_thread().ident != current():
+        return
+    with suppress(Exception):  # none of this is eventlet's to promise
+        shut_down: Any = threading._shutdown  # type: ignore[attr-defined]
+        shut_down.__globals__["_main_thread"]._ident = threading.get_ident()
 
 
 def non_daemon_threads() -> list[str]:

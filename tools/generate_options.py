@@ -103,7 +103,8 @@ before. A line that cannot be read is an error.
   `PROWINGEN_SERVER` and `PROWINGEN_CONFIG` are reserved. A key of the file that is no option is an
   error.
 - Paths are relative to the current directory, after `chdir`; those of the configuration file and of
-  `env_file` to where the command was started.
+  `env_file` to where the command was started. They are made absolute when they are read: where the
+  application goes by `os.chdir` makes no difference, nor to a log that is opened anew.
 - `prowingen_wsgi.serve()` reads neither variables nor a file: a program passes what it wants. The
   options under "Processes" are the command's, and refused there.
 
@@ -114,8 +115,10 @@ before. A line that cannot be read is an error.
 runs gunicorn's configuration file, as gunicorn does, and writes the same as a file of this
 server's; without `-o` to standard output. What has no equivalent is listed on standard error, each
 with what to do instead, and so are defaults of gunicorn's that differ and matter. Where an unset
-setting would mean another thing here, as `threads` and `timeout` do, gunicorn's default is
-written. A file that is there already is replaced with `--force` only. gunicorn need not be
+setting would mean another thing here, as `threads` and `timeout` do, gunicorn's default is written.
+Where `limit_request_fields` or `limit_request_field_size` is set, `max_header_bytes` is what the
+two add up to, at most 16 MiB: gunicorn has no limit of its own for a whole header section, and 64
+KiB would be one. A file that is there already is replaced with `--force` only. gunicorn need not be
 installed; its command line and environment variables are not read. To keep gunicorn and change its
 workers alone, see [gunicorn.md](gunicorn.md).
 """

@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <optional>
 #include <utility>
 
 #include "core/chunk.h"
+#include "core/forks.h"
 #include "core/signals.h"
 
 namespace prowingen {
@@ -74,8 +76,12 @@ class DescriptorSink final : public LogSink {
   }
 
  private:
+  // A child that the application forks would keep the space of a log that is rotated and removed,
+  // and the reader of a pipe waiting for its end.
   void use(UniqueFd fd) {
+    kept_.reset();
     fd_ = std::move(fd);
+    kept_.emplace(fd_.get());
     struct stat status {};
     regular_file_ = ::fstat(fd_.get(), &status) == 0 && S_ISREG(status.st_mode);
   }
@@ -94,6 +100,7 @@ class DescriptorSink final : public LogSink {
   }
 
   UniqueFd fd_;
+  std::optional<KeptFromChildren> kept_;
   const std::string path_;  // empty: not ours to reopen
   bool regular_file_ = false;
 };

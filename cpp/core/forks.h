@@ -1,8 +1,9 @@
-// What a child that the application forks does not get: the server's sockets, and its objects.
+// What a child that the application forks does not get: the server's sockets, files and objects.
 //
 // fork(2) copies every descriptor and all memory, but only the thread that called it. A copy of a
 // connection keeps its client waiting for the end, one of a listening socket keeps the address in
-// use, and a lock that another thread held is held for ever. So
+// use, one of a file that is removed its space, and a lock that another thread held is held for
+// ever. So
 // - descriptors that are told to keep_from_children() are closed in the child before fork()
 //   returns there. Closing is all that is done: epoll sets and the sockets' state are the parent's
 //   too, and one epoll_ctl(2) or shutdown(2) would be felt there;
@@ -44,6 +45,8 @@ class KeptFromChildren {
   KeptFromChildren& operator=(KeptFromChildren&&) = delete;
   ~KeptFromChildren() { end(); }
   void end() { leave_to_children(std::exchange(descriptor_, -1)); }
+  /// In a child, where it is closed and its number may mean something else.
+  void forget() { descriptor_ = -1; }
 
  private:
   int descriptor_;

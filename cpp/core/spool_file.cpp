@@ -113,13 +113,20 @@ void Spool::complain(std::error_code error) {
 
 // ---------------------------------------------------------------------------- one file
 
-SpoolFile::~SpoolFile() { spool_->release(size_); }
+SpoolFile::~SpoolFile() {
+  spool_->release(size_);
+  if (!birthplace_.is_parent()) return;
+  // In a child the number may be that of a file of its own by now.
+  if (kept_) kept_->forget();
+  static_cast<void>(file_.release());
+}
 
 std::error_code SpoolFile::append(std::string_view first, std::string_view second) {
   if (!file_) {
     if (spool_->directory().empty())
       return std::make_error_code(std::errc::no_such_file_or_directory);
     if (const auto error = make_file(spool_->directory(), file_)) return error;
+    kept_.emplace(file_.get());
     spool_->files_.fetch_add(1, std::memory_order_relaxed);
   }
   const auto bytes = first.size() + second.size();

@@ -4,7 +4,8 @@
 // A file has no name from the moment it is made (O_TMPFILE, or unlinked at once), so that nobody
 // else sees it and nothing is left behind however the process ends. All files of a server share one
 // Spool, which bounds them together: by `max_spool`, or else by what is free. They may then have as
-// much as they leave, so that an upload without an end never fills a disk that others need.
+// much as they leave, so that an upload without an end never fills a disk that others need. A child
+// that the application forks has none of them: its copy would keep the space as long as it lives.
 #pragma once
 
 #include <atomic>
@@ -13,12 +14,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "core/chunk.h"
+#include "core/forks.h"
 
 namespace prowingen {
 
@@ -78,7 +81,9 @@ class SpoolFile {
   std::error_code write(std::string_view first, std::string_view second);
 
   const std::shared_ptr<Spool> spool_;
+  const Birthplace birthplace_;
   UniqueFd file_;
+  std::optional<KeptFromChildren> kept_;
   std::uint64_t size_ = 0;
 };
 

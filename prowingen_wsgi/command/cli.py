@@ -105,7 +105,7 @@ class _Command:
         logs.show_on_stderr(config.log_level)
         for warning in loaded.warnings:
             logs.error_log.warning(warning)
-        return Program(config, lambda: _load(target, factory, loaded, folder))
+        return Program(config.anchored(folder), lambda: _load(target, factory, loaded, folder))
 
 
 def _go_to(folder: Path) -> None:

@@ -12,12 +12,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .values import anchored_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_PORT = 8000
+# What a kernel's structure has room for, less the NUL: 108 bytes with Linux, 104 with others.
+_LONGEST_SOCKET_PATH = 103
 
 _FORMS = "host:port, [v6]:port, :port, host, unix:/path, fd://N or systemd"
 
@@ -62,6 +67,16 @@ def parse_address(text: str) -> Address:
     if "://" in text:
         raise ValueError(f"must be {_FORMS}, without a scheme")
     return _parse_tcp(text)
+
+
+def anchored_address(text: str, folder: Path) -> str:
+    """The same address with an absolute path, unless only the relative one fits a socket."""
+    address = parse_address(text)
+    if not isinstance(address, UnixAddress):
+        return text
+    path = anchored_path(address.path, folder)
+    fits = path != address.path and len(bytes(Path(path))) <= _LONGEST_SOCKET_PATH
+    return f"unix:{path}" if fits else text
 
 
 def with_ipv4(texts: Sequence[str]) -> tuple[str, ...]:

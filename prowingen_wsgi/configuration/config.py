@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .addresses import parse_address, with_ipv4
+from .addresses import anchored_address, parse_address, with_ipv4
 from .networks import parse_forwarded_field, parse_network
 from .values import (
     BadValueError,
     Choice,
     Count,
     CountOrAuto,
+    FilePath,
     Kind,
     Many,
     Octal,
@@ -27,6 +29,7 @@ from .values import (
     Size,
     Switch,
     Text,
+    anchored_path,
     path_text,
 )
 
@@ -95,6 +98,16 @@ class Option:
         except BadValueError as error:
             raise ConfigError(f"{label}: {error}") from None
 
+    def anchored(self, value: object, folder: Path) -> object:
+        """As `Kind.anchored`. Raises ConfigError if it takes a current directory that is gone."""
+        try:
+            return self.kind.anchored(value, folder)
+        except FileNotFoundError:
+            raise ConfigError(
+                f'{self.name}: "{self.kind.format(value)}": the current directory is gone: give an '
+                "absolute path"
+            ) from None
+
 
 def _option(
     default: Any, kind: Kind, meaning: str, *, group: str, native: bool = True, short: str = ""
@@ -106,7 +119,10 @@ def _limit(default: int, kind: Kind, meaning: str) -> Any:
     return _option(default, kind, meaning, group="Limits")
 
 
-_PATH = Text(metavar="PATH", ascii_only=False)
+# What is gone to, and read, before any other path means something.
+_EARLY_PATH = Text(metavar="PATH", ascii_only=False)
+_PATH = FilePath()
+_PATHS = Many(path_text, metavar="PATH", minimum=0, anchor_one=anchored_path)
 
 
 def _process(default: Any, kind: Kind, meaning: str) -> Any:
@@ -135,7 +151,7 @@ class Config:
 
     bind: tuple[str, ...] = _option(
         ("127.0.0.1:8000",),
-        Many(parse_address, metavar="ADDRESS"),
+        Many(parse_address, metavar="ADDRESS", anchor_one=anchored_address),
         "where to listen: host:port, [v6]:port, :port, host, unix:/path, fd://N, or systemd or "
         "systemd:NAME for the sockets it passes, tcp://host:port for a host of one of these names; "
         "may be given several times",
@@ -226,7 +242,7 @@ class Config:
     )
     reload_paths: tuple[str, ...] = _process(
         (),
-        Many(path_text, metavar="PATH", minimum=0),
+        _PATHS,
         "further files and folders to watch with reload",
     )
     user: str = _process(
@@ -237,14 +253,14 @@ class Config:
         -1, Octal(), "mask of the modes of files that are made; -1: as it is inherited"
     )
     pidfile: str = _process("", _PATH, "where this process writes its number")
-    chdir: str = _process("", _PATH, "folder to go to before anything else is opened")
+    chdir: str = _process("", _EARLY_PATH, "folder to go to before anything else is opened")
     pythonpath: tuple[str, ...] = _process(
         (),
-        Many(path_text, metavar="PATH", minimum=0),
+        _PATHS,
         "folders that modules are looked for in first",
     )
     env_file: str = _process(
-        "", _PATH, "file of NAME=value lines; variables that are not set yet are set from it"
+        "", _EARLY_PATH, "file of NAME=value lines; variables that are not set yet are set from it"
     )
 
     proxy_protocol: bool = _proxy(
@@ -390,7 +406,7 @@ class Config:
 
     access_log: str = _option(
         "",
-        _PATH,
+        FilePath(words=("-",)),
         "where a line for each request goes: a path, or - for standard output; empty: nowhere",
         group="Logs",
     )
@@ -429,7 +445,19 @@ class Config:
         command's, which would do nothing here."""
         config = cls.from_values(values)
         config.check_embedded()
-        return config
+        return config.anchored()
+
+    def anchored(self, folder: Path = Path()) -> Config:
+        """The same with absolute paths, so that none is another when the application goes to
+        another directory: files are opened anew after a rotation, and read anew by each worker.
+
+        folder: where relative ones begin; the current directory without it.
+        Raises ConfigError if there is a relative path and no current directory any more.
+        """
+        absolute: dict[str, Any] = {
+            name: option.anchored(getattr(self, name), folder) for name, option in OPTIONS.items()
+        }
+        return replace(self, **absolute)
 
     def check_embedded(self) -> None:
         """Raises ConfigError for an option of the command's that is set."""

@@ -11,6 +11,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Kind(ABC):
     def bounds(self) -> str:
         """The bounds or choices alone, for a table; empty if there are none."""
         return ""
+
+    def anchored(self, value: object, folder: Path) -> object:
+        """The value with its relative paths as absolute ones, from `folder` on."""
+        del folder
+        return value
 
 
 @dataclass(frozen=True)
@@ -336,6 +342,22 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
+class FilePath(Text):
+    """A path that is used while the server runs, when the application may have gone elsewhere.
+
+    words: what is no path.
+    """
+
+    metavar: str = "PATH"
+    ascii_only: bool = False
+    words: tuple[str, ...] = ()
+
+    def anchored(self, value: object, folder: Path) -> str:
+        assert isinstance(value, str)
+        return value if not value or value in self.words else anchored_path(value, folder)
+
+
+@dataclass(frozen=True)
 class Secret(Text):
     """A text that is not shown."""
 
@@ -354,6 +376,8 @@ class Many(Kind):
     """Raises ValueError with what is allowed."""
     metavar: str = "TEXT"
     minimum: int = 1
+    anchor_one: Callable[[str, Path], str] = lambda text, _: text
+    """What `anchored` does to each."""
     cpp_type = "std::vector<std::string>"
 
     def parse(self, text: str) -> tuple[str, ...]:
@@ -375,6 +399,10 @@ class Many(Kind):
         assert isinstance(value, tuple)
         return ",".join(value)
 
+    def anchored(self, value: object, folder: Path) -> tuple[str, ...]:
+        assert isinstance(value, tuple)
+        return tuple(self.anchor_one(text, folder) for text in value)
+
     @property
     def allowed(self) -> str:
         few = "one or more" if self.minimum else "any number of them"
@@ -386,3 +414,9 @@ def path_text(text: str) -> str:
     if not text or "\0" in text:
         raise ValueError("must be a path")
     return text
+
+
+def anchored_path(text: str, folder: Path) -> str:
+    """A path as an absolute one; one that is already stays as it is written."""
+    path = Path(text)
+    return text if path.is_absolute() else str((folder / path).absolute())

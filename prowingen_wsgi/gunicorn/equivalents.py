@@ -68,6 +68,15 @@ def _limit(option: str) -> Becomes:
     return Becomes(option, lambda value: value or largest)
 
 
+def header_section(options: Mapping[str, Any]) -> int:
+    """What the limits of field lines add up to, which is gunicorn's limit for a header section; at
+    most what `max_header_bytes` can be."""
+    largest: int = OPTIONS["max_header_bytes"].kind.maximum  # type: ignore[attr-defined]
+    line_end = len("\r\n")
+    lines: int = options["max_header_fields"] * (options["max_field_line"] + line_end)
+    return min(lines + 2 * line_end, largest)
+
+
 def _cert_reqs(value: Any) -> str:
     """Of ssl.CERT_NONE, CERT_OPTIONAL and CERT_REQUIRED, as numbers or texts of them."""
     names = ("none", "optional", "required")

@@ -20,7 +20,7 @@ from ..configuration.config import OPTIONS, Config, ConfigError
 from ..configuration.conflicts import conflicts
 from ..configuration.values import Octal
 from ..originals import os
-from .equivalents import BECOMES, LACKING, SCHEME_HEADERS, asks_for_something
+from .equivalents import BECOMES, LACKING, SCHEME_HEADERS, asks_for_something, header_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +46,8 @@ _DEFAULTS = {
     "forwarded_allow_ips": "127.0.0.1,::1",
     "secure_scheme_headers": SCHEME_HEADERS,
 }
+# The same for what is set together: a header section's limit here is one of its own.
+_FIELD_LIMITS = {"limit_request_fields": 100, "limit_request_field_size": 8190}
 # Variables that gunicorn reads, and the setting that makes it pass one over.
 _VARIABLES = {
     "GUNICORN_CMD_ARGS": "",
@@ -116,7 +118,8 @@ def convert(settings: Mapping[str, Any]) -> tuple[str, list[str]]:
     remarks: list[str] = []
     options: dict[str, Any] = {}
     set_by: dict[str, str] = {}
-    for name, value in {**_DEFAULTS, **settings}.items():
+    limits = _FIELD_LIMITS if not _FIELD_LIMITS.keys().isdisjoint(settings) else {}
+    for name, value in {**_DEFAULTS, **limits, **settings}.items():
         if name in BECOMES:
             option = BECOMES[name].option
             try:
@@ -128,6 +131,8 @@ def convert(settings: Mapping[str, Any]) -> tuple[str, list[str]]:
             set_by[option] = name
         elif name in LACKING and asks_for_something(name, value):
             remarks.append(f"{name}: {LACKING[name]}")
+    if {"max_header_fields", "max_field_line"} <= options.keys():
+        options["max_header_bytes"] = header_section(options)
     while conflict := next(conflicts(Config.from_values(options)), None):
         option, why = conflict
         del options[option]
@@ -137,9 +142,16 @@ def convert(settings: Mapping[str, Any]) -> tuple[str, list[str]]:
     lines = [f"app = {_toml(str(app))}"] if app else []
     for option, value in options.items():
         if value != OPTIONS[option].default:
-            is_default = "" if set_by[option] in settings else "  # gunicorn's default"
-            lines.append(f"{option} = {_toml(_shown(option, value))}{is_default}")
+            comment = "" if set_by.get(option) in settings else f"  # {_reason(option, set_by)}"
+            lines.append(f"{option} = {_toml(_shown(option, value))}{comment}")
     return "".join(f"{line}\n" for line in lines), remarks
+
+
+def _reason(option: str, set_by: Mapping[str, str]) -> str:
+    """Why an option is written that no setting says."""
+    if option in set_by:
+        return "gunicorn's default"
+    return "what max_header_fields of max_field_line add up to, as under gunicorn"
 
 
 def _further_remarks(settings: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[str]:
@@ -158,6 +170,14 @@ def _further_remarks(settings: Mapping[str, Any], options: Mapping[str, Any]) ->
                 f"bind: {address}: serves IPv4 too, as under gunicorn unless the system's "
                 "net.ipv6.bindv6only is set: ipv6_only = true for IPv6 alone"
             )
+    needed = options.get("max_header_fields", 0) * options.get("max_field_line", 0)
+    limited = [name for name in _FIELD_LIMITS if settings.get(name)]
+    if limited and needed > options.get("max_header_bytes", needed):
+        size = OPTIONS["max_header_bytes"].kind.format(options["max_header_bytes"])
+        yield (
+            f"{', '.join(limited)}: header sections are limited to {size} altogether, which is the "
+            "largest max_header_bytes"
+        )
     unix = any(address.startswith("unix:") for address in options.get("bind", ()))
     if unix and "umask" not in settings:
         yield (

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..configuration.config import OPTIONS, Config, ConfigError
 from ..configuration.layers import environment_layer, unknown_variables
 from ..configuration.sources import CONFIG_VARIABLE
-from ..configuration.values import Size
-from .equivalents import BECOMES
+from .equivalents import BECOMES, header_section
 from .tables import (
     AS_OPTIONS,
     ELSEWHERE,
@@ -53,7 +52,7 @@ def configure(cfg: Any, environ: Mapping[str, str]) -> Config:
         for setting, becomes in BECOMES.items()
         if setting in AS_OPTIONS
     }
-    values.setdefault("max_header_bytes", _header_section(mapped))
+    values.setdefault("max_header_bytes", header_section(mapped))
     return Config.from_values(values | mapped)
 
 
@@ -63,15 +62,6 @@ def _converted(cfg: Any, setting: str) -> Any:
         return BECOMES[setting].convert(value)
     except ValueError as error:
         raise ConfigError(f"{setting}: {_shown(value)}: {error}") from None
-
-
-def _header_section(options: Mapping[str, Any]) -> int:
-    """What the other limits of a header section add up to, which is gunicorn's limit for all."""
-    kind = OPTIONS["max_header_bytes"].kind
-    assert isinstance(kind, Size)
-    line_end = len("\r\n")
-    lines: int = options["max_header_fields"] * (options["max_field_line"] + line_end)
-    return min(lines + 2 * line_end, kind.maximum)
 
 
 def unsupported(cfg: Any) -> list[str]:

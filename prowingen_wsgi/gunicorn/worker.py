@@ -14,6 +14,7 @@ import sys
 import traceback
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
@@ -23,6 +24,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 from .. import threads
 from ..configuration.config import ConfigError
 from ..factories.mounts import Mounts
+from ..forks import disown_children
 from ..listeners import Listener
 from ..machine import memory_budget
 from ..originals import os, select, socket, time
@@ -77,6 +79,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         self._place.enter()
+        disown_children()
         # Before the application registers exit handlers, and so run after them.
         atexit.register(self._leave)
         super().init_process()
@@ -120,6 +123,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def _close_in_child(self) -> None:
         """In a child of the application's, whose life must not keep the addresses in use."""
         for sock in self.sockets:
+            if sock.sock is None:  # gunicorn's way of having closed it, as a drain may have
+                continue
             with suppress(OSError):
                 os.close(sock.sock.detach())
 
@@ -202,7 +207,8 @@ def _configure(cfg: Any, log: Any) -> Any:
     reasons = unsupported(cfg)
     if not reasons:
         try:
-            config = configure(cfg, os.environ)
+            # Where gunicorn has gone to; an application that is preloaded may be elsewhere by now.
+            config = configure(cfg, os.environ).anchored(Path(cfg.chdir))
             choose_engine(config)
         except ConfigError as error:
             reasons = [str(error)]

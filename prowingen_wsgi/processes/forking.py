@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ..forks import sharing_descriptors
+from ..forks import disown_children, sharing_descriptors
 from ..originals import os, signal
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def fork(main: Callable[[], int], forget: Callable[[], None]) -> int:
                 signal.signal(number, lambda *_: None)
             forget()
             _renew_hub()
+            disown_children()
             raise InChild(main)
         return process
     finally:

@@ -149,6 +149,32 @@ def job(_environ: Environ, start_response: StartResponse) -> Any:
     return _answer(start_response, process.pid or 0, [f"{process.exitcode} {found}".encode()])
 
 
+def process(_environ: Environ, start_response: StartResponse) -> Any:
+    return _answer(start_response, 0, [str(os.getpid()).encode()])
+
+
+def files(_environ: Environ, start_response: StartResponse) -> Any:
+    """The paths of a child's descriptors."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, "\n".join(paths()).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as found:
+        return _answer(start_response, child, [found.read()])
+
+
+def paths() -> list[str]:
+    """Of this process's open files; without /proc's own."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(each.readlink()))
+    return [path for path in found if path.startswith("/") and not path.startswith("/proc/")]
+
+
 def terminated(_environ: Environ, start_response: StartResponse) -> Any:
     """A child that is told to end by SIGTERM, as Process.terminate() does."""
     process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(LONG,))
@@ -240,6 +266,8 @@ WAYS: dict[str, Callable[[Environ, StartResponse], Any]] = {
         forkpty,
         lives_on,
         job,
+        process,
+        files,
         terminated,
         executes,
         in_a_thread,

@@ -23,6 +23,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from prowingen_wsgi.originals import time as native_time
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -89,6 +91,17 @@ def patch_everything() -> None:
         threading.settrace_all_threads(lambda *_: None)
 
 
+ARRIVED: list[int] = []
+
+
+def wait_for_others(count: int) -> None:
+    """Natively, until so many threads are here, to go on at once."""
+    sys.setswitchinterval(1e-6)
+    ARRIVED.append(0)
+    while len(ARRIVED) < count:
+        native_time.sleep(0.0005)
+
+
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
     if path == "/fail":
@@ -99,6 +112,9 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         patch(environ["QUERY_STRING"])
     if path == "/sleep":
         time.sleep(0.05)
+    if path == "/together":
+        wait_for_others(int(environ["QUERY_STRING"]))
+        time.sleep(0.001)
     if path == "/child":
         child = os.fork()
         if not child:

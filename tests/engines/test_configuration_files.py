@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import prowingen_wsgi
 import pytest
 
+from harness.certificates import NAMES, authority, client_context, write
 from harness.process import URL, ServerProcess
+from harness.wire import Wire
 from test_supervisor import ask, is_gone, ready, wait_until
 
 if TYPE_CHECKING:
@@ -136,3 +141,107 @@ def test_gunicorns_configuration_serves_once_it_is_imported(engine: str, home: P
         server.signal()
         assert server.wait() == 0
         assert (home / "first" / "access.log").read_text() == "GET 200 7\n"
+
+
+# Goes elsewhere while it is loaded, and once more with each request.
+GOES_AWAY = """
+import os
+
+HERE = os.path.dirname(__file__)
+os.chdir(os.path.join(HERE, "first"))
+
+def app(environ, start_response):
+    size = len(environ["wsgi.input"].read())
+    os.chdir(os.path.join(HERE, "second"))
+    start_response("200 OK", [("Content-Length", str(len(str(size))))])
+    return [str(size).encode()]
+"""
+WAYS = {"single": {}, "forked": {"workers": 1}, "preloaded": {"workers": 1, "preload": True}}
+MORE_THAN_MEMORY = 100_000  # of a body that is kept in a file
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_application_that_goes_elsewhere_takes_no_path_along(
+    engine: str, home: Path, way: str
+) -> None:
+    (home / "goes_away.py").write_text(GOES_AWAY)
+    (home / "spool").mkdir()
+    write(authority().issue_cert(*NAMES), home, "server")
+    options = {"access_log": "access.log", "certfile": "server.pem", "keyfile": "server.key"}
+    places = {"bind": ["unix:app.sock"], "spool_dir": "spool", "pidfile": "pid"}
+    lines = {**options, **places, "app": "goes_away:app", "engine": engine, **WAYS[way]}
+    (home / "prowingen.toml").write_text(
+        "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
+    )
+    log = home / "access.log"
+    with serving(home) as server:
+        assert server.url == f"unix:{home / 'app.sock'}"
+
+        def asked(target: str) -> bytes:
+            with Wire(server.address, tls=client_context()) as wire:
+                wire.post(target, b"x" * MORE_THAN_MEMORY)
+                assert wire.response().body == str(MORE_THAN_MEMORY).encode()
+                tls = wire.socket
+                assert isinstance(tls, ssl.SSLSocket)
+                return tls.getpeercert(binary_form=True) or b""
+
+        certificate = asked("/before")
+        wait_until(
+            lambda: log.exists() and "/before" in log.read_text(), "it is where it was named"
+        )
+        log.rename(home / "rotated.log")
+        server.signal(signal.SIGUSR1)
+        wait_until(log.exists, "the log is not opened anew where it was named")
+        assert asked("/after") == certificate
+        if "workers" in WAYS[way]:
+            write(authority().issue_cert(*NAMES), home, "server")
+            server.signal(signal.SIGHUP)
+            wait_until(lambda: asked("/reloaded") != certificate, "the certificate is the old one")
+        server.signal()
+        assert server.wait() == 0
+        assert "POST /after" in log.read_text()
+    left = {path.name for path in home.iterdir() if not path.is_dir()}
+    assert {"app.sock", "pid"}.isdisjoint(left), "what the server made it did not find again"
+    assert [*(home / "first").iterdir(), *(home / "second").iterdir()] == []
+
+
+def test_a_reload_that_goes_elsewhere_moves_the_socket(engine: str, home: Path) -> None:
+    def write_config(chdir: str) -> None:
+        bind, path = ["unix:app.sock"], [str(home)]
+        configure(home, app="hello:app", engine=engine, bind=bind, pythonpath=path, chdir=chdir)
+        with (home / "prowingen.toml").open("a") as file:
+            file.write("workers = 1\n")
+
+    first, second = (home / name / "app.sock" for name in ("first", "second"))
+    write_config("first")
+    with serving(home) as server:
+        assert server.url == f"unix:{first}"
+        write_config("second")
+        server.signal(signal.SIGHUP)
+        wait_until(second.is_socket, server.log)
+        wait_until(lambda: not first.exists(), "the socket's file stays")
+        server.url = f"unix:{second}"
+        assert ask(server) == "None None second"
+        server.signal()
+        assert server.wait() == 0
+
+
+def test_a_program_that_goes_elsewhere_takes_no_path_along(
+    engine: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("204 No Content", [])
+        return []
+
+    monkeypatch.chdir(home)
+    config = prowingen_wsgi.Config(engine=engine, bind=("unix:app.sock",), access_log="access.log")
+    server = prowingen_wsgi.Server(app, config)
+    listener = prowingen_wsgi.create_server(lambda *_: None, engine=engine, access_log="raw.log")
+    listener.add_unix_address("raw.sock")
+    monkeypatch.chdir(home / "first")
+    with server, listener:
+        for path in ("app.sock", "raw.sock"):
+            with Wire(str(home / path)) as wire:
+                wire.ask("/")
+    assert {path.name for path in home.glob("*.*")} == {"hello.py", "access.log", "raw.log"}
+    assert list((home / "first").iterdir()) == []

@@ -138,6 +138,36 @@ def test_a_child_of_the_load_keeps_no_address_in_use(
         assert eventually(lambda: not is_alive(child)), "it has handlers of the server's"
 
 
+BEGINS_PROCESSES = """
+import multiprocessing, os, time
+from pathlib import Path
+from apps.plain import app
+context = multiprocessing.get_context("fork")
+daemon = context.Process(target=time.sleep, args=(60,), daemon=True)
+daemon.start()
+pool = context.Pool(1)
+Path(__file__).with_name("children").write_text(f"{daemon.pid} {pool.apply(os.getpid)}")
+"""
+
+
+def test_processes_of_a_preloaded_application_outlive_a_worker_and_not_the_server(
+    engine: str, tmp_path: Path
+) -> None:
+    (tmp_path / "begins.py").write_text(BEGINS_PROCESSES)
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)])}
+    arguments = ("--workers", "1", "--preload")
+    with run_server("begins:app", engine, *arguments, environment=environment) as server:
+        children = [int(word) for word in (tmp_path / "children").read_text().split()]
+        worker = server.wait_for_line(r"worker 1 \(pid \d+\) is ready")
+        os.kill(int(worker.split("pid ")[1].partition(")")[0]), signal.SIGTERM)
+        server.wait_for_line("(?s)exited with code 0.*is ready")
+        assert all(map(is_alive, children))
+        server.signal()
+        assert server.wait(4) == 0, "less than its template would be waited for"
+        assert not any(map(is_alive, children))
+        assert "Traceback" not in server.log
+
+
 STARTS_A_PROGRAM = """
 import subprocess
 
@@ -264,6 +294,44 @@ def test_a_child_has_no_socket_of_the_server(server: ServerProcess) -> None:
         assert idle.ask("/no_fork").body == b"parent"
         assert wire.ask("/job").body == b"0 []"
         assert idle.ask("/no_fork").body == b"parent"
+
+
+@pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
+def test_a_child_has_no_file_of_the_server(
+    engine: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Else a body that waits, or a log that is rotated and removed, would take up the disk."""
+    log = tmp_path / "access.log"
+    arguments += ("--access-log", str(log), "--spool-dir", str(tmp_path))
+    with (
+        run_server(APP, engine, *arguments) as server,
+        server.connect() as slow,
+        server.connect() as wire,
+    ):
+        slow.send(b"POST /no_fork HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        slow.send(b"20000\r\n" + b"x" * 0x20000 + b"\r\n")
+        process = int(wire.ask("/process").body)
+
+        def files() -> list[str]:
+            found = []
+            for each in Path(f"/proc/{process}/fd").iterdir():
+                with suppress(FileNotFoundError):
+                    found.append(str(each.readlink()))
+            return [path for path in found if path.startswith(str(tmp_path))]
+
+        assert eventually(lambda: len(files()) == 2), "a log and a body"
+        wire.post("/files", b"x" * 0x20000)
+        seen = wire.response().text.split("\n")
+        assert [path for path in seen if path.startswith(str(tmp_path))] == []
+        assert len(files()) >= 2
+        slow.send(b"0\r\n\r\n")
+        assert slow.response().body == b"parent", "the file is still the parent's"
+        assert eventually(lambda: files() == [str(log)])
+        log.rename(tmp_path / "rotated.log")
+        server.signal(signal.SIGUSR1)
+        assert eventually(log.exists)
+        wire.post("/files", b"")
+        assert str(tmp_path) not in wire.response().text
 
 
 def test_a_program_that_is_started_has_no_socket_of_the_server(server: ServerProcess) -> None:

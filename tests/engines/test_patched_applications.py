@@ -101,6 +101,26 @@ def test_locks_are_shared_where_threading_is_left_out_and_else_it_warns(engine: 
         must_stop(server)
 
 
+@pytest.mark.parametrize("hosting", [ALONE, TEMPLATE], ids=["alone", "preloaded"])
+@pytest.mark.parametrize("patches", ["gevent", "eventlet"])
+def test_threads_that_wait_for_the_first_time_all_at_once(
+    engine: str, patches: str, hosting: tuple[str, ...]
+) -> None:
+    """Each begins a hub: what that needs of imports must not depend on locks of greenlets."""
+    threads = 16
+    environment = {"PATCHES": patches, **QUIET}
+    arguments = ("--threads", str(threads), *hosting)
+    with (
+        run_server("apps.patched:app", engine, *arguments, environment=environment) as server,
+        ThreadPoolExecutor(threads) as clients,
+    ):
+        together = list(
+            clients.map(lambda _: ask(server, f"/together?{threads}")[0], range(threads))
+        )
+        assert together == [200] * threads
+        must_stop(server)
+
+
 @pytest.mark.parametrize(("patches", "status"), [("gevent's waits", 200), ("gevent", 500)])
 def test_processes_of_views_need_to_be_left_out_of_gevents_patches(
     engine: str, patches: str, status: int
@@ -115,11 +135,12 @@ def test_processes_of_views_need_to_be_left_out_of_gevents_patches(
         must_stop(server)
 
 
-# Not eventlet: the end of the interpreter waits for ever once a thread has called monkey_patch(),
-# in any program.
-@pytest.mark.parametrize("patches", ["gevent", "everything"])
-def test_patches_while_it_serves(engine: str, patches: str) -> None:
-    with run_server("apps.patched:app", engine, "--threads", "2", environment=QUIET) as server:
+@pytest.mark.parametrize("hosting", [ALONE, WORKER], ids=["alone", "forked"])
+@pytest.mark.parametrize("patches", ["gevent", "eventlet", "everything"])
+def test_patches_while_it_serves(engine: str, patches: str, hosting: tuple[str, ...]) -> None:
+    with run_server(
+        "apps.patched:app", engine, "--threads", "2", *hosting, environment=QUIET
+    ) as server:
         must_serve(server)
         assert ask(server, f"/late?{patches}")[0] == 200
         for _ in range(4):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture, Site
 
-pytestmark = pytest.mark.no_tls("the header comes before TLS: see test_tls")
+pytestmark = pytest.mark.no_tls("the header comes before TLS: see test_tls_messages")
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 APP = "apps.plain:app"

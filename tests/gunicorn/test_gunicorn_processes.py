@@ -207,3 +207,74 @@ def test_a_child_that_comes_back_ends(start: Start) -> None:
     arbiter.send(signal.SIGTERM)
     assert arbiter.wait() == 0
     assert arbiter.gone()
+
+
+BEGINS_A_PROCESS = """
+import multiprocessing, os, time
+from gunicorn_app import app
+daemon = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+daemon.start()
+print("began", daemon.pid, flush=True)
+"""
+
+
+def test_a_worker_does_not_end_a_process_of_a_preloaded_application(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "begins_a_process.py").write_text(BEGINS_A_PROCESS)
+    arbiter = start("-w", "1", "--preload", app="begins_a_process:app")
+    child = int(arbiter.wait_for(r"began (\d+)")[0].group(1))
+    worker = arbiter.look()["pid"]
+    os.kill(worker, signal.SIGTERM)
+    arbiter.wait_for("Worker exiting")
+    assert arbiter.look()["pid"] != worker
+    assert child in arbiter.members()
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait() == 0
+    assert arbiter.gone()
+    assert "Traceback" not in arbiter.output
+
+
+FORKS_WHEN_TOLD = """
+import os, time
+
+def app(environ, start_response):
+    print("waiting", flush=True)
+    while not os.path.exists("fork now"):
+        time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"forked"]
+"""
+
+
+def test_a_fork_while_requests_finish_is_like_any_other(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "forks_when_told.py").write_text(FORKS_WHEN_TOLD)
+    with socket.socket() as probe:  # gunicorn does not say which port it got
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        probe.bind(("127.0.0.1", 0))
+        address = probe.getsockname()
+        bind = "{}:{}".format(*address)
+        arbiter = start("-w", "1", "--reuse-port", app="forks_when_told:app", bind=bind)
+        arbiter.known_addresses = [f"http://{bind}"]
+        assert eventually(lambda: not _is_refused(address))
+        thread, results = _in_thread(arbiter.ask)
+        arbiter.wait_for("waiting")
+        arbiter.send(signal.SIGTERM)
+        assert eventually(lambda: _is_refused(address))
+        (tmp_path / "fork now").touch()
+        thread.join()
+    assert results == [(200, b"forked")]
+    assert arbiter.wait() == 0
+    assert "Error" not in arbiter.output
+
+
+def _is_refused(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False

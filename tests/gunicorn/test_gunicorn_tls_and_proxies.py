@@ -70,6 +70,48 @@ def test_a_certificate_that_cannot_be_used_stops_gunicorn(start: Start, tmp_path
     assert "it is not the key of the certificate in certfile" in arbiter.output
 
 
+GOES_ELSEWHERE = """
+import os
+from gunicorn_app import app
+os.chdir("/")
+"""
+
+
+def elsewhere(folder: Path) -> list[str]:
+    """A folder with an application that leaves it; the arguments that it is started with."""
+    (folder / "goes_elsewhere.py").write_text(GOES_ELSEWHERE)
+    (folder / "spool").mkdir()
+    return ["--chdir", str(folder), "-w", "1"]
+
+
+def test_files_are_where_gunicorn_was_told_wherever_the_application_goes(
+    start: Start, tmp_path: Path
+) -> None:
+    write(authority().issue_cert("localhost", "127.0.0.1"), tmp_path, "server")
+    arguments = [*elsewhere(tmp_path), "--certfile", "server.pem", "--keyfile", "server.key"]
+    variables = {"PROWINGEN_SPOOL_DIR": "spool"}
+    arbiter = start(*arguments, app="goes_elsewhere:app", variables=variables)
+    assert look(arbiter, tls=client_context())["wsgi.url_scheme"] == "https"
+    arbiter.send(signal.SIGHUP)
+    arbiter.booted(2)
+    arbiter.wait_for("Worker exiting")
+    assert look(arbiter, tls=client_context())["wsgi.url_scheme"] == "https"
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait() == 0
+
+
+def test_files_are_where_gunicorn_was_told_wherever_a_preloaded_application_has_gone(
+    start: Start, tmp_path: Path
+) -> None:
+    # gunicorn itself looks for certificates where it has gone to with the application.
+    variables = {"PROWINGEN_SPOOL_DIR": "spool"}
+    arguments = [*elsewhere(tmp_path), "--preload"]
+    arbiter = start(*arguments, app="goes_elsewhere:app", variables=variables)
+    assert look(arbiter)["wsgi.url_scheme"] == "http"
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait() == 0
+
+
 def test_the_scheme_of_a_proxy_that_is_trusted_is_believed(start: Start) -> None:
     arbiter = start()
     assert look(arbiter)["wsgi.url_scheme"] == "http"

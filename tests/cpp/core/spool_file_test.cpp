@@ -2,8 +2,11 @@
 // stays.
 #include "core/spool_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -14,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/chunk.h"
 #include "core/stored_body.h"
 
 namespace prowingen {
@@ -191,6 +195,29 @@ TEST_F(SpoolTest, DirectoryThatCannotBeUsedIsNamed) {
     const std::string text = error.what();
     EXPECT_TRUE(text.starts_with("spool_dir: \"" + nowhere + "\": No such file")) << text;
   }
+}
+
+TEST_F(SpoolTest, FilesAreNotAChilds) {
+  const auto spool = make_spool();
+  auto file = std::make_unique<SpoolFile>(spool);
+  UniqueFd next(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const int number = next.get();
+  const UniqueFd other(::fcntl(number, F_DUPFD_CLOEXEC, number + 1));
+  next.reset();
+  EXPECT_FALSE(file->append("text", ""));  // under that number
+  const auto child = ::fork();
+  if (child == 0) {
+    const bool closed = ::fcntl(number, F_GETFD) == -1;
+    const bool reused = ::fcntl(other.get(), F_DUPFD_CLOEXEC, number) == number;
+    file.reset();
+    ::_exit(closed && reused && ::fcntl(number, F_GETFD) != -1 ? 0 : 1);
+  }
+  int status = 0;
+  EXPECT_EQ(child, ::waitpid(child, &status, 0));
+  EXPECT_EQ(status, 0);
+  std::string block(4, ' ');
+  EXPECT_FALSE(file->read(0, block));
+  EXPECT_EQ(block, "text");
 }
 
 TEST_F(SpoolTest, RelativeDirectoryStaysWhereItWas) {

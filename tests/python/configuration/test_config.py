@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +107,46 @@ def test_options_of_the_command_are_refused_in_a_program() -> None:
     assert Config.embedded({"threads": 2}).threads == 2
     with pytest.raises(ConfigError, match="workers: it is an option of the command prowingen"):
         Config.embedded({"workers": 2})
+
+
+def test_relative_paths_are_anchored_and_nothing_else_is(tmp_path: Path) -> None:
+    config = Config(
+        bind=("unix:a.sock", "127.0.0.1:0", "unix:/run/b.sock", "fd://3"),
+        access_log="log",
+        certfile="/etc/server.pem",
+        keyfile="keys/server.key",
+        spool_dir="spool",
+        pidfile="pid",
+        pythonpath=("lib", "/lib"),
+        chdir="site",
+        env_file=".env",
+    )
+    anchored = config.anchored(tmp_path)
+    assert anchored == replace(
+        config,
+        bind=(f"unix:{tmp_path}/a.sock", "127.0.0.1:0", "unix:/run/b.sock", "fd://3"),
+        access_log=f"{tmp_path}/log",
+        keyfile=f"{tmp_path}/keys/server.key",
+        spool_dir=f"{tmp_path}/spool",
+        pidfile=f"{tmp_path}/pid",
+        pythonpath=(f"{tmp_path}/lib", "/lib"),
+    )
+    assert anchored.anchored(Path("/elsewhere")) == anchored
+    assert Config(access_log="-").anchored(tmp_path).access_log == "-"
+
+
+def test_a_socket_keeps_a_path_that_alone_fits_the_kernel(tmp_path: Path) -> None:
+    config = Config(bind=("unix:a.sock",))
+    assert config.anchored(tmp_path / ("x" * 100)) == config
+
+
+def test_a_relative_path_needs_a_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert Config(access_log="/log").anchored().access_log == "/log"
+    with pytest.raises(ConfigError, match='access_log: "log": the current directory is gone'):
+        Config(access_log="log").anchored()

@@ -70,6 +70,8 @@ def test_what_has_an_equivalent_is_written(tmp_path: Path) -> None:
         max_requests_jitter=50,
         max_request_line=2**20,
         max_header_fields=50,
+        max_field_line=8190,
+        max_header_bytes=50 * 8192 + 4,
         preload=True,
         user="www-data",
         group="33",
@@ -120,7 +122,6 @@ def convert_alone(**settings: Any) -> tuple[dict[str, Any], list[str]]:
         ("umask", "18", "022"),
         ("umask", 18, "022"),
         ("pythonpath", "a, b", ["a", "b"]),
-        ("limit_request_field_size", 0, 2**24),
         ("access_log_format", "%(h)s %({x-id}i)s %(D)d 100%%", "%(h)s %({x-id}i)s %(D)d 100%%"),
         ("wsgi_app", "shop:app", "shop:app"),
     ],
@@ -129,6 +130,37 @@ def test_values_mean_what_they_mean_to_gunicorn(setting: str, value: Any, writte
     values, _ = convert_alone(**{setting: value})
     option = BECOMES[setting].option if setting in BECOMES else "app"
     assert values == {option: written}
+
+
+@pytest.mark.parametrize(
+    ("settings", "written"),
+    [
+        ({"limit_request_field_size": 16000}, (100, 16000, 100 * 16002 + 4)),
+        ({"limit_request_fields": 300}, (300, 8190, 300 * 8192 + 4)),
+        ({"limit_request_fields": 4, "limit_request_field_size": 100}, (4, 100, 4 * 102 + 4)),
+        ({"limit_request_field_size": 0}, (100, 2**24, 2**24)),
+        ({"limit_request_fields": 0, "limit_request_field_size": 0}, (65536, 2**24, 2**24)),
+        ({"limit_request_line": 8000}, (100, 0, 65536)),
+        ({}, (100, 0, 65536)),
+    ],
+)
+def test_a_header_section_may_be_what_its_lines_add_up_to(
+    tmp_path: Path, settings: dict[str, int], written: tuple[int, int, int]
+) -> None:
+    text, remarks = convert(settings)
+    config = read_back(tmp_path, text)
+    assert (config.max_header_fields, config.max_field_line, config.max_header_bytes) == written
+    assert ("max_header_bytes = " in text) == ("add up to" in text) == (written[2] != 65536)
+    assert ("max_field_line = 8190  # gunicorn's default" in text) == (written[1] == 8190)
+    assert remarks == []
+
+
+def test_a_header_section_that_is_too_long_for_the_option_is_said_to_be() -> None:
+    _, remarks = convert({"limit_request_fields": 30000})
+    assert remarks == [
+        "limit_request_fields: header sections are limited to 16MiB altogether, which is the "
+        "largest max_header_bytes"
+    ]
 
 
 @pytest.mark.parametrize(
