@@ -207,11 +207,8 @@ void Connection::handle_timeout(Timeout kind) {
       incoming_ = make_exchange();
       return refuse(refusal(RequestFault::request_timeout));
     case Timeout::body:
-      if (reading_ == Reading::body && incoming_) {
-        if (!incoming_->submitted) return refuse(refusal(RequestFault::request_timeout));
-        return close(Departure::body_timeout);
-      }
-      return close(Departure::client_closed);
+      if (reading_ != Reading::body) return close(Departure::client_closed);
+      return refuse_unfinished(Departure::body_timeout);
     case Timeout::write: {
       // A socket is writable again only when a good part of its buffer is free. A client that
       // reads slowly may need longer for that than write_timeout, but is not idle.

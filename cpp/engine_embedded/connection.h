@@ -68,6 +68,8 @@ class Connection final : public std::enable_shared_from_this<Connection>,
 
   // Place in the I/O thread's list of connections.
   std::size_t index = 0;
+  // Whether it is among those that wait for memory.
+  bool in_memory_queue = false;
 
  private:
   enum class Reading : std::uint8_t { head, body, discard, done, linger, closed };
@@ -118,7 +120,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void dispatch(ExchangePtr exchange);
   void submit(const ExchangePtr& exchange);
   void abandon(Http1Exchange& exchange, Departure why);
-  void refuse(const Refusal& refusal);
+  void refuse(const Refusal& refusal, Departure why = Departure::malformed_body);
   void send_refusal();
 
   // connection_output.cpp: from answers to bytes
@@ -141,7 +143,7 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   void await_memory();
   void read_on();
   void give_up_held();
-  void refuse_unfinished();
+  void refuse_unfinished(Departure why);
 
   IoThread& io_;
   Channel channel_;
@@ -179,9 +181,9 @@ class Connection final : public std::enable_shared_from_this<Connection>,
   Deadline write_rate_deadline_;
   ClientPace reading_pace_;
   ClientPace writing_pace_;
-  std::uint64_t received_ = 0;
-  std::uint64_t sent_ = 0;  // to the socket
-  MemoryCharge charge_;     // input that is not consumed, output that is not sent
+  std::uint64_t received_ = 0;  // off the socket
+  std::uint64_t sent_ = 0;      // to the socket
+  MemoryCharge charge_;         // input that is not consumed, output that is not sent
   SteadyTime idle_since_;
   unsigned requests_ = 0;
 };

@@ -24,6 +24,7 @@ bool Connection::awaits_rest() const {
 
 void Connection::note_read() {
   if (!awaits_rest()) return reading_pace_.rest();
+  if (reading_ == Reading::body) io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
   reading_pace_.wait(io_.now(), received_);
   if (read_rate_deadline_.armed() || io_.options().min_rate == 0) return;
   reading_pace_.open_window(io_.now(), received_);
@@ -35,8 +36,7 @@ void Connection::judge_reading() {
   const auto rate = static_cast<double>(io_.options().min_rate);
   if (reading_pace_.too_slow(io_.now(), received_, rate)) {
     if (reading_ == Reading::discard) return close(Departure::too_slow);
-    if (reading_ == Reading::body && incoming_->submitted) return close(Departure::too_slow);
-    return refuse_unfinished();
+    return refuse_unfinished(Departure::too_slow);
   }
   io_.deadlines().arm(read_rate_deadline_, Timeout::read_rate, io_.now());
 }
@@ -92,21 +92,21 @@ void Connection::give_up_held() {
   const bool unfinished = reading_ == Reading::head
                               ? !carried_.empty()
                               : reading_ == Reading::body && incoming_ && !incoming_->submitted;
-  if (unfinished && pipeline_.empty()) return refuse_unfinished();
+  if (unfinished && pipeline_.empty()) return refuse_unfinished(Departure::memory_short);
   if (pipeline_.size() == 1 && pipeline_.front()->depart_untaken(Departure::memory_short)) {
     return refuse_unqueued(*pipeline_.front(), short_of_memory);
   }
   close(Departure::memory_short);
 }
 
-// Of a head or a body that nobody works on yet.
-void Connection::refuse_unfinished() {
+// Of a head or a body. If a worker has it, and its answer has begun, there is no other.
+void Connection::refuse_unfinished(Departure why) {
   if (reading_ == Reading::head) {
     incoming_ = make_exchange();
     carried_ = {};
   }
   pause_ = Pause::none;
-  refuse(refusal(RequestFault::request_timeout));
+  refuse(refusal(RequestFault::request_timeout), why);
 }
 
 }  // namespace prowingen::embedded

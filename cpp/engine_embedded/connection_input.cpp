@@ -29,12 +29,17 @@ bool Connection::receive_input() {
   // TLS may have had something to say itself, which the socket did not take.
   if (!channel_.flushed() && !waiting_writable_) wait_writable();
   switch (transfer.status) {
-    case Transfer::Status::would_block: return false;
+    case Transfer::Status::would_block:
+      // Of a record of TLS that is not whole nothing is known but that it comes.
+      if (received_ == channel_.received()) return false;
+      received_ = channel_.received();
+      note_read();
+      return false;
     case Transfer::Status::failed: close(Departure::client_closed); return true;
     case Transfer::Status::end_of_stream: on_end_of_stream(); return true;
     case Transfer::Status::ok: break;
   }
-  received_ += transfer.bytes;
+  received_ = channel_.received();
   const std::string_view input(buffer.data(), transfer.bytes);
   if (reading_ == Reading::linger) {
     if (transfer.bytes >= discard_left_) {
@@ -178,11 +183,7 @@ std::size_t Connection::consume_body(std::string_view input) {
     case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
     case RequestParser::Outcome::request_done: on_body_end(); break;
     case RequestParser::Outcome::need_more:
-    case RequestParser::Outcome::head_done:
-      if (progress.consumed != 0 && reading_ == Reading::body && pause_ == Pause::none) {
-        io_.deadlines().arm(read_deadline_, Timeout::body, io_.now());
-      }
-      break;
+    case RequestParser::Outcome::head_done: break;
   }
   return progress.consumed;
 }
@@ -237,12 +238,10 @@ void Connection::on_end_of_stream() {
   if (!wants_input()) return;
   peer_finished_ = true;
   if (reading_ == Reading::linger) return close(Departure::client_closed);
-  if (reading_ == Reading::body && incoming_ && !incoming_->submitted) {
-    return refuse(refusal(RequestFault::truncated));
+  if (reading_ == Reading::body) {
+    return refuse(refusal(RequestFault::truncated), Departure::client_closed);
   }
-  if (reading_ == Reading::body || reading_ == Reading::discard) {
-    return close(Departure::client_closed);  // the body can no longer be completed
-  }
+  if (reading_ == Reading::discard) return close(Departure::client_closed);
   if (!carried_.empty()) {
     // Half a head: whoever sent it may still read.
     incoming_ = make_exchange();
@@ -313,7 +312,7 @@ void Connection::abandon(Http1Exchange& exchange, Departure why) {
   exchange.connection = nullptr;
 }
 
-void Connection::refuse(const Refusal& refusal) {
+void Connection::refuse(const Refusal& refusal, Departure why) {
   io_.count_refusal();
   refusal_ = &refusal;
   refused_ = std::move(incoming_);
@@ -328,7 +327,7 @@ void Connection::refuse(const Refusal& refusal) {
     // A worker is on it. If no answer has begun the refusal is the answer.
     refused_->depart(&refusal == &prowingen::refusal(RequestFault::body_too_large)
                          ? Departure::body_too_large
-                         : Departure::malformed_body);
+                         : why);
     refused_->connection = nullptr;
     const bool begun = refused_->head_written;
     std::erase(pipeline_, refused_);  // it was alone in it, as every request with a body
@@ -338,7 +337,7 @@ void Connection::refuse(const Refusal& refusal) {
       refused_.reset();
       refusal_ = nullptr;
       reset_on_close_ = true;
-      if (pipeline_.empty()) return close(Departure::malformed_body);
+      if (pipeline_.empty()) return close(why);
       return;
     }
   }

@@ -73,6 +73,7 @@ def test_streamed_body_that_drips_wakes_its_reader(serve: ServeFixture) -> None:
     with serve(app, body_buffer=4, **RATES).connect() as wire:
         wire.send(POST + b"Content-Length: 100000\r\n\r\nhello")
         assert drip(wire, 10)
+        assert wire.response().status == 408
         assert eventually(lambda: raised)
     assert isinstance(raised[0], OSError), raised
     assert "min_rate" in str(raised[0])
