@@ -233,9 +233,9 @@ def test_time_limits_go_on_behind_a_shortage(serve: ServeFixture) -> None:
         if used(site) >= 200_000:
             break
     with site.connect() as late:
-        late.send(POST + b"Content-Length: 100000\r\n\r\n" + bytes(100))
-        for _ in range(4):  # a further read, before its time is over
-            late.send(bytes(100))
+        late.send(POST + b"Transfer-Encoding: chunked\r\n\r\n64\r\n%b\r\n" % bytes(100))
+        for _ in range(4):  # to be read later, when they say nothing yet of how it goes on
+            late.send(b"0")
             assert late.is_silent(timeout / 8)
         assert late.is_silent(3 * timeout)
         gate.opened.set()
