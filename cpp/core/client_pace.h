@@ -2,15 +2,17 @@
 // answer. One of these for each direction of a connection.
 //
 // A minimal rate is judged over windows. A window stretches over silence, which has time limits of
-// its own (body_timeout, write_timeout), and is judged when something has moved: a byte now and
-// then gains nothing, and a client that was cut off for a while and goes on has lost nothing. Time
-// in which the client is not waited for, because there is nothing to send or the server itself does
-// not read, is nobody's: the window begins anew.
+// its own (body_timeout, write_timeout), until something has moved, and once more if that is too
+// little: whoever was cut off may have come back just before its end, and has as long as a window
+// lasts to make up for the silence. Then it is judged by all of its time: a byte now and then gains
+// nothing. Time in which the client is not waited for, because there is nothing to send or the
+// server itself does not read, is nobody's: the window begins anew.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace prowingen {
 
@@ -39,17 +41,19 @@ class ClientPace {
   void open_window(Time now, std::uint64_t moved) {
     opened_ = now;
     moved_before_ = moved;
-    rested_ = false;
+    rested_ = has_moved_ = false;
   }
   /// At the end of a window. The next one has begun then, unless this one stretches.
   bool too_slow(Time now, std::uint64_t moved, double bytes_per_second) {
-    if (!rested_ && moved == moved_before_) return false;
-    const bool judged = !rested_;
-    const std::chrono::duration<double> seconds = now - opened_;
-    // What has moved is an estimate, which may go back.
-    const auto bytes = moved > moved_before_ ? static_cast<double>(moved - moved_before_) : 0.0;
+    if (!rested_) {
+      if (!has_moved_ && moved == moved_before_) return false;
+      const std::chrono::duration<double> seconds = now - opened_;
+      // What has moved is an estimate, which may go back.
+      const auto bytes = moved > moved_before_ ? static_cast<double>(moved - moved_before_) : 0.0;
+      if (bytes < bytes_per_second * seconds.count()) return std::exchange(has_moved_, true);
+    }
     open_window(now, moved);
-    return judged && bytes < bytes_per_second * seconds.count();
+    return false;
   }
 
  private:
@@ -60,6 +64,7 @@ class ClientPace {
   std::uint64_t moved_then_ = 0;
   Time opened_;
   std::uint64_t moved_before_ = 0;
+  bool has_moved_ = false;  // too little by the window's end, which was put off
   bool rested_ = false;
 };
 

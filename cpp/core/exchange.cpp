@@ -200,7 +200,9 @@ void Exchange::doubt_client() { transport_.client_doubted(shared_from_this()); }
 bool Exchange::wait_writable() {
   std::unique_lock lock(mutex_);
   const auto cut = [this] { return state_ == departed || state_ == aborted; };
+  ++waiting_writers_;
   changed_.wait(lock, [&] { return outgoing_bytes_ < high_water_ || cut(); });
+  --waiting_writers_;
   return !cut();
 }
 
@@ -229,7 +231,7 @@ void Exchange::take_output(Output& out) {
     out.finished = state_ == finished;
     out.aborted = state_ == aborted;
     out.chunks.swap(outgoing_);
-    wake = outgoing_bytes_ >= high_water_ && outgoing_bytes_ != 0;
+    wake = waiting_writers_ != 0;
     outgoing_bytes_ = outgoing_memory_ = 0;
     settle_charge();
   }

@@ -258,7 +258,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::vector<Chunk> outgoing_;
   std::uint64_t outgoing_bytes_ = 0;
   std::uint64_t outgoing_memory_ = 0;  // of these, what is not in files
-  std::size_t high_water_ = 0;
+  std::size_t high_water_ = 0;         // as of the last push
+  // Who writes besides may have raised it since they were told to wait.
+  unsigned waiting_writers_ = 0;
   bool head_pending_ = false;
   bool signalled_ = false;  // the transport knows; cleared when the output is taken
   const std::shared_ptr<MemoryBudget> budget_;  // an application may keep its input for longer

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <utility>
@@ -26,9 +27,13 @@ class Channel {
 
   /// Takes at most so many bytes off the socket, and gives up to a record of TLS more.
   Transfer receive(std::span<char> buffer, std::size_t most) {
-    return tls_ ? tls_->receive(buffer, most)
-                : embedded::receive(socket(), buffer.first(std::min(most, buffer.size())));
+    if (tls_) return tls_->receive(buffer, most);
+    const auto transfer = embedded::receive(socket(), buffer.first(std::min(most, buffer.size())));
+    received_ += transfer.bytes;
+    return transfer;
   }
+  /// Bytes that the socket has given in all, of TLS those of records that are not whole, too.
+  std::uint64_t received() const { return tls_ ? tls_->received() : received_; }
   /// Whether receive() has its end or a failure to tell, though the socket may have nothing to
   /// read. A plain connection's are the socket's.
   bool at_end() const { return tls_ && tls_->at_end(); }
@@ -64,6 +69,7 @@ class Channel {
  private:
   ConnectionSocket socket_;
   std::unique_ptr<TlsStream> tls_;
+  std::uint64_t received_ = 0;
   bool finished_ = false;
 };
 

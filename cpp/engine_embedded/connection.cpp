@@ -153,14 +153,19 @@ bool Connection::receive_input() {
   // TLS may have had something to say itself, which the socket did not take.
   if (!channel_.flushed() && !waiting_writable_) wait_writable();
   switch (transfer.status) {
-    case Transfer::Status::would_block: return false;
+    case Transfer::Status::would_block:
+      // Of a record of TLS that is not whole nothing is known but that it comes.
+      if (received_ == channel_.received()) return false;
+      received_ = channel_.received();
+      if (!lingers()) note_read();
+      return false;
     case Transfer::Status::failed: close(Departure::client_closed); return true;
     case Transfer::Status::end_of_stream:
       lingers() ? close(Departure::client_closed) : on_end_of_stream();
       return true;
     case Transfer::Status::ok: break;
   }
-  received_ += transfer.bytes;
+  received_ = channel_.received();
   if (lingers()) {
     if (transfer.bytes >= linger_left_) {
       close(Departure::client_closed);
@@ -176,7 +181,7 @@ bool Connection::receive_input() {
 
 void Connection::feed(std::string_view input) {
   handle([&] {
-    received_ += input.size();
+    received_ = channel_.received();
     take_input(input);
     if (!closed()) note_read();
   });
@@ -254,6 +259,7 @@ void Connection::judge_progress() {
 
 void Connection::note_read() {
   if (!awaits_rest()) return reading_pace_.rest();
+  rest_comes();
   reading_pace_.wait(io_.now(), received_);
   if (read_rate_deadline_.armed() || io_.options().min_rate == 0) return;
   reading_pace_.open_window(io_.now(), received_);

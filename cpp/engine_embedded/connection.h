@@ -61,6 +61,8 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
 
   // Place in the I/O thread's list of connections.
   std::size_t index = 0;
+  // Whether it is among those that wait for memory.
+  bool in_memory_queue = false;
 
  protected:
   // ---- what a version of HTTP does
@@ -85,6 +87,8 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
 
   /// Whether the client is in the middle of a request and its rest is wanted.
   virtual bool awaits_rest() const = 0;
+  /// Some of that has come, or of a record of TLS that it is in.
+  virtual void rest_comes() {}
   /// Of a client that did not get on with that.
   virtual void cut_slow_request() = 0;
   virtual bool reads_on_in_shortage() const = 0;
@@ -174,9 +178,9 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   Phase phase_ = Phase::open;
   std::uint64_t linger_left_ = 0;
   std::size_t unacknowledged_ = 0;  // when the wait for writability began
-  std::uint64_t received_ = 0;
-  std::uint64_t sent_ = 0;  // to the socket
-  MemoryCharge charge_;     // input that is not consumed, output that is not sent
+  std::uint64_t received_ = 0;  // off the socket
+  std::uint64_t sent_ = 0;      // to the socket
+  MemoryCharge charge_;         // input that is not consumed, output that is not sent
 };
 
 }  // namespace prowingen::embedded

@@ -48,11 +48,8 @@ void Http1Connection::handle_timeout(TimeLimit limit) {
       incoming_ = make_exchange();
       return refuse(refusal(RequestFault::request_timeout));
     case Timeout::body:
-      if (reading_ == Reading::body && incoming_) {
-        if (!incoming_->submitted) return refuse(refusal(RequestFault::request_timeout));
-        return close(Departure::body_timeout);
-      }
-      return close(Departure::client_closed);
+      if (reading_ != Reading::body) return close(Departure::client_closed);
+      return refuse_unfinished(Departure::body_timeout);
     default: return end();  // nothing is under way
   }
 }

@@ -72,7 +72,7 @@ class Http1Connection final : public Connection, private BodySink {
   void dispatch(ExchangePtr exchange);
   void submit(const ExchangePtr& exchange);
   void abandon(Http1Exchange& exchange, Departure why);
-  void refuse(const Refusal& refusal);
+  void refuse(const Refusal& refusal, Departure why = Departure::malformed_body);
   void send_refusal();
 
   // http1_output.cpp: from answers to bytes
@@ -86,6 +86,7 @@ class Http1Connection final : public Connection, private BodySink {
 
   // http1_holdings.cpp: what it holds of the memory budget, and what is cut
   bool awaits_rest() const override;
+  void rest_comes() override;
   void cut_slow_request() override;
   bool reads_on_in_shortage() const override;
   void pause_for_memory() override { pause_ = Pause::memory; }
@@ -93,7 +94,7 @@ class Http1Connection final : public Connection, private BodySink {
   void give_up_held() override;
   std::size_t input_memory() const override { return carried_.empty() ? 0 : carried_.capacity(); }
   std::uint64_t exchange_memory() const override;
-  void refuse_unfinished();
+  void refuse_unfinished(Departure why);
 
   Reading reading_ = Reading::head;
   Pause pause_ = Pause::none;

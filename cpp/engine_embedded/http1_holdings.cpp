@@ -19,10 +19,13 @@ bool Http1Connection::awaits_rest() const {
                                    : reading_ == Reading::body || reading_ == Reading::discard;
 }
 
+void Http1Connection::rest_comes() {
+  if (reading_ == Reading::body) arm(read_deadline_, Timeout::body);
+}
+
 void Http1Connection::cut_slow_request() {
   if (reading_ == Reading::discard) return close(Departure::too_slow);
-  if (reading_ == Reading::body && incoming_->submitted) return close(Departure::too_slow);
-  refuse_unfinished();
+  refuse_unfinished(Departure::too_slow);
 }
 
 // ---------------------------------------------------------------------------- memory
@@ -57,21 +60,21 @@ void Http1Connection::give_up_held() {
   const bool unfinished = reading_ == Reading::head
                               ? !carried_.empty()
                               : reading_ == Reading::body && incoming_ && !incoming_->submitted;
-  if (unfinished && pipeline_.empty()) return refuse_unfinished();
+  if (unfinished && pipeline_.empty()) return refuse_unfinished(Departure::memory_short);
   if (pipeline_.size() == 1 && pipeline_.front()->depart_untaken(Departure::memory_short)) {
     return refuse_from(*pipeline_.front(), short_of_memory);
   }
   close(Departure::memory_short);
 }
 
-// Of a head or a body that nobody works on yet.
-void Http1Connection::refuse_unfinished() {
+// Of a head or a body. If a worker has it, and its answer has begun, there is no other.
+void Http1Connection::refuse_unfinished(Departure why) {
   if (reading_ == Reading::head) {
     incoming_ = make_exchange();
     carried_ = {};
   }
   pause_ = Pause::none;
-  refuse(refusal(RequestFault::request_timeout));
+  refuse(refusal(RequestFault::request_timeout), why);
 }
 
 }  // namespace prowingen::embedded

@@ -5,7 +5,6 @@
 #include "engine_embedded/http1_connection.h"
 #include "engine_embedded/io_thread.h"
 #include "http2/session.h"
-#include "engine_embedded/socket_ops.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::embedded {
@@ -167,11 +166,7 @@ std::size_t Http1Connection::consume_body(std::string_view input) {
     case RequestParser::Outcome::refused: refuse(*progress.verdict); return input.size();
     case RequestParser::Outcome::request_done: on_body_end(); break;
     case RequestParser::Outcome::need_more:
-    case RequestParser::Outcome::head_done:
-      if (progress.consumed != 0 && reading_ == Reading::body && pause_ == Pause::none) {
-        arm(read_deadline_, Timeout::body);
-      }
-      break;
+    case RequestParser::Outcome::head_done: break;
   }
   return progress.consumed;
 }
@@ -225,12 +220,10 @@ void Http1Connection::on_end_of_stream() {
   if (!carried_.empty()) consume_input();
   if (!wants_input()) return;
   peer_finished_ = true;
-  if (reading_ == Reading::body && incoming_ && !incoming_->submitted) {
-    return refuse(refusal(RequestFault::truncated));
+  if (reading_ == Reading::body) {
+    return refuse(refusal(RequestFault::truncated), Departure::client_closed);
   }
-  if (reading_ == Reading::body || reading_ == Reading::discard) {
-    return close(Departure::client_closed);  // the body can no longer be completed
-  }
+  if (reading_ == Reading::discard) return close(Departure::client_closed);
   if (!carried_.empty()) {
     // Half a head: whoever sent it may still read.
     incoming_ = make_exchange();
@@ -305,7 +298,7 @@ void Http1Connection::abandon(Http1Exchange& exchange, Departure why) {
   exchange.connection = nullptr;
 }
 
-void Http1Connection::refuse(const Refusal& refusal) {
+void Http1Connection::refuse(const Refusal& refusal, Departure why) {
   io_.count_refusal();
   refusal_ = &refusal;
   refused_ = std::move(incoming_);
@@ -320,7 +313,7 @@ void Http1Connection::refuse(const Refusal& refusal) {
     // A worker is on it. If no answer has begun the refusal is the answer.
     refused_->depart(&refusal == &prowingen::refusal(RequestFault::body_too_large)
                          ? Departure::body_too_large
-                         : Departure::malformed_body);
+                         : why);
     refused_->connection = nullptr;
     const bool begun = refused_->head_written;
     std::erase(pipeline_, refused_);  // it was alone in it, as every request with a body
@@ -330,7 +323,7 @@ void Http1Connection::refuse(const Refusal& refusal) {
       refused_.reset();
       refusal_ = nullptr;
       reset_on_close_ = true;
-      if (pipeline_.empty()) return close(Departure::malformed_body);
+      if (pipeline_.empty()) return close(why);
       return;
     }
   }

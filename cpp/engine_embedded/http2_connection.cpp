@@ -130,8 +130,7 @@ void Http2Connection::end_session() {
 bool Http2Connection::awaits_rest() const {
   if (awaits_memory_) return false;
   return session_.in_head() || std::ranges::any_of(streams_, [](const ExchangePtr& exchange) {
-           return !exchange->request_whole && !exchange->continue_due &&
-                  exchange->unconsumed == 0 && exchange->refused == 0;
+           return exchange->awaits_body();
          });
 }
 
@@ -155,7 +154,7 @@ bool Http2Connection::go_on() {
   // The client could not get on: its time begins anew.
   if (session_.in_head()) arm(read_deadline_, Timeout::header);
   for (const auto& exchange : streams_) {
-    if (!exchange->request_whole && exchange->unconsumed == 0) await_body(*exchange);
+    if (exchange->awaits_body()) await_body(*exchange);
   }
   note_read();
   return true;

@@ -22,6 +22,10 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   // ---- the request
   bool continue_due = false;     // 100 Continue is due when its body is first read
   std::uint64_t body_bytes_in = 0;
+  /// Its client is to go on with it.
+  bool awaits_body() const {
+    return !request_whole && !continue_due && unconsumed == 0 && refused == 0;
+  }
 
   // ---- the answer
   /// Of a request that was refused, the status of the server's own answer; else 0.

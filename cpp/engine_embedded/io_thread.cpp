@@ -278,7 +278,7 @@ void IoThread::tick() {
 
 void IoThread::await_memory(std::shared_ptr<Connection> connection) {
   memory_watch_.note_shortage(now_);
-  awaiting_memory_.push_back(std::move(connection));
+  awaiting_memory_.add(std::move(connection));
 }
 
 void IoThread::see_to_holders(MemoryWatch::Task task) {
@@ -297,16 +297,8 @@ void IoThread::see_to_holders(MemoryWatch::Task task) {
 }
 
 void IoThread::resume_reading() {
-  if (awaiting_memory_.empty() || context_.memory->full()) return;
-  std::vector<std::shared_ptr<Connection>> waiting;
-  waiting.swap(awaiting_memory_);
-  for (auto& connection : waiting) {
-    if (context_.memory->full()) {
-      awaiting_memory_.push_back(std::move(connection));
-    } else {
-      connection->memory_freed();
-    }
-  }
+  awaiting_memory_.resume(*context_.memory,
+                          [](Connection& connection) { connection.memory_freed(); });
 }
 
 }  // namespace prowingen::embedded

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/memory_waiters.h"
 #include "core/memory_watch.h"
 #include "core/options.h"
 #include "engine_embedded/arrivals.h"
@@ -124,7 +125,7 @@ class IoThread final : public Transport {
   std::vector<Mail> delivering_;
   std::vector<std::shared_ptr<Connection>> ready_;
   std::vector<std::shared_ptr<ConnectionExchange>> doubted_;
-  std::vector<std::shared_ptr<Connection>> awaiting_memory_;
+  MemoryWaiters<Connection> awaiting_memory_;
 
   std::atomic<std::thread::id> id_;  // of the running loop
   std::atomic<std::size_t> open_{0};

@@ -123,6 +123,7 @@ Transfer TlsStream::receive(std::span<char> buffer, std::size_t most) {
   // A client that closes without close_notify is not told from one that does: HTTP itself says
   // whether a request is whole.
   if (transfer.status != Status::ok) return transfer;
+  received_ += transfer.bytes;
   input_ = {buffers_.received.data(), transfer.bytes};
   ERR_clear_error();
   std::size_t total = 0;

@@ -55,6 +55,8 @@ class TlsStream {
   /// After the handshake. `buffer`: 64 KiB at least. `most`: bytes to take off the socket; none may
   /// come of them, though there is more to be read.
   Transfer receive(std::span<char> buffer, std::size_t most = SIZE_MAX);
+  /// Bytes that the socket has given receive() in all.
+  std::uint64_t received() const { return received_; }
   /// Whether receive() gives no more bytes: the client has said so (close_notify), or something
   /// went wrong. Either may come together with the last bytes, and then nothing follows that would
   /// make the socket readable.
@@ -90,6 +92,7 @@ class TlsStream {
   bool broken_ = false;  // OpenSSL wants no further call
   bool at_end_ = false;
   std::string_view input_;  // received and not decrypted; of the handshake, nothing is
+  std::uint64_t received_ = 0;
   std::string unsent_;
   std::string fault_;
 };

@@ -23,7 +23,7 @@ class Acceptor;
 
 /// I/O thread only.
 class Arrival final : private folly::EventHandler,
-                      private folly::HHWheelTimer::Callback,
+                      private LoopTimer,
                       private folly::AsyncSSLSocket::HandshakeCB {
  public:
   using List = std::list<Arrival>;

@@ -25,6 +25,13 @@ namespace prowingen {
 // Inside namespace prowingen "proxygen" alone would be ambiguous to a reader, though not to C++.
 namespace px = ::proxygen;
 
+/// What a loop's timer calls. With the loop ends its timer, and folly would have whatever is still
+/// to come expire then, and begin anew.
+class LoopTimer : public folly::HHWheelTimer::Callback {
+ public:
+  void callbackCanceled() noexcept final {}
+};
+
 /// folly's timers take milliseconds, and none of 0.
 inline std::chrono::milliseconds to_milliseconds(double seconds) {
   return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));

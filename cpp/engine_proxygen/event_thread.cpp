@@ -59,7 +59,7 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   const auto& codec = static_cast<px::HTTPTransaction::Transport&>(transport).getCodec();
   // The session shows its codec; the codec is ours.
   auto* http1 = const_cast<Http1Codec*>(dynamic_cast<const Http1Codec*>(&codec));
-  Session opened{&transport, http1};
+  Session opened{&transport, http1, http1 == nullptr ? std::make_shared<StreamsMoved>() : nullptr};
   opened.since = std::chrono::steady_clock::now();
   const auto* socket = transport.getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
   folly::SocketAddress local;
@@ -166,7 +166,7 @@ void EventThread::remove(Handler& handler) {
 
 void EventThread::await_memory(std::shared_ptr<HandledExchange> exchange) {
   memory_watch_.note_shortage(std::chrono::steady_clock::now());
-  awaiting_memory_.push_back(std::move(exchange));
+  awaiting_memory_.add(std::move(exchange));
   look_at_memory();
 }
 
@@ -182,13 +182,9 @@ void EventThread::see_to_memory() {
   look_at_readers();
   const auto task = memory_watch_.tick(std::chrono::steady_clock::now());
   if (task != MemoryWatch::Task::none) see_to_holders(task);
-  if (!context_.memory->full()) {
-    std::vector<std::shared_ptr<HandledExchange>> waiting;
-    waiting.swap(awaiting_memory_);
-    for (const auto& exchange : waiting) {
-      if (exchange->handler != nullptr) exchange->handler->memory_freed();
-    }
-  }
+  awaiting_memory_.resume(*context_.memory, [](HandledExchange& exchange) {
+    if (exchange.handler != nullptr) exchange.handler->memory_freed();
+  });
   if (!sessions_.empty() || memory_watch_.in_shortage()) {
     loop_.timer().scheduleTimeout(&memory_tick_, memory_tick_time);
   }

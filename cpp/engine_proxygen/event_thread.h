@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/memory_waiters.h"
 #include "core/memory_watch.h"
 #include "core/options.h"
 #include "engine_proxygen/compat.h"
@@ -25,9 +26,16 @@ class Acceptor;
 class Handler;
 class Http1Codec;
 
+/// What has moved on a connection of HTTP/2, in bytes of bodies of all its streams together: how
+/// they share it is their client's and proxygen's affair.
+struct StreamsMoved {
+  std::uint64_t received = 0;
+  std::uint64_t taken = 0;  // by the client
+};
+
 class EventThread final : public Transport,
                           private folly::EventBase::LoopCallback,
-                          private folly::HHWheelTimer::Callback {
+                          private LoopTimer {
  public:
   EventThread(const EngineContext& context, const ListenerAddresses& listeners,
               folly::EventBase& loop);
@@ -72,6 +80,11 @@ class EventThread final : public Transport,
     return sessions_.at(&session).listener;
   }
 
+  /// Of HTTP/2.
+  const std::shared_ptr<StreamsMoved>& streams_of(const px::HTTPSessionBase& session) const {
+    return sessions_.at(&session).streams;
+  }
+
   // ---- memory
   bool memory_is_short() const { return context_.memory->full(); }
   /// The exchange's request is not read until memory is freed.
@@ -102,7 +115,8 @@ class EventThread final : public Transport,
   /// dropped: proxygen's own time limit is for one write, however slowly it goes on.
   struct Session {
     px::HTTPSession* session;
-    Http1Codec* http1;  // null for HTTP/2
+    Http1Codec* http1;                      // null for HTTP/2
+    std::shared_ptr<StreamsMoved> streams;  // null for HTTP/1
     unsigned listener = 0;
     std::optional<ProxyHeader> header = {};
     std::shared_ptr<const ConnectionInfo> ends = {};
@@ -111,7 +125,7 @@ class EventThread final : public Transport,
     SteadyTime since = {};
   };
 
-  class Tick final : public folly::HHWheelTimer::Callback {
+  class Tick final : public LoopTimer {
    public:
     explicit Tick(EventThread& thread) : thread_(thread) {}
     void timeoutExpired() noexcept override { thread_.see_to_memory(); }
@@ -153,7 +167,7 @@ class EventThread final : public Transport,
   MemoryWatch memory_watch_;
   Tick memory_tick_;
   std::vector<Handler*> handlers_;  // of requests that are received or answered
-  std::vector<std::shared_ptr<HandledExchange>> awaiting_memory_;
+  MemoryWaiters<HandledExchange> awaiting_memory_;
   bool cut_posted_ = false;
 
   std::atomic<std::size_t> open_{0};

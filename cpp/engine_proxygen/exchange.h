@@ -20,9 +20,10 @@ class HandledExchange final : public ServedExchange {
     body_left = 0;
   }
 
-  Handler* handler = nullptr;   // null once its transaction is gone
-  Verdict refusal = nullptr;    // the head's fault: it is not served
-  std::uint64_t body_left = 0;  // announced by Content-Length and not yet received
+  Handler* handler = nullptr;    // null once its transaction is gone
+  Verdict refusal = nullptr;     // the head's fault: it is not served
+  bool in_memory_queue = false;  // among those that wait for memory
+  std::uint64_t body_left = 0;   // announced by Content-Length and not yet received
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -45,20 +45,22 @@ void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
   thread_.look_at_memory();
   // The client may be waiting for the application to ask for the body, or for the server.
   if (continue_due_) return exchange_->waits_whole ? thread_.body_wanted(exchange_) : dispatch();
-  start_body_timer();
+  await_more();
 }
 
-void Handler::start_body_timer() {
-  transaction().setIdleTimeout(to_milliseconds(thread_.options().body_timeout));
+void Handler::await_more() {
+  await_body();
+  await_request();
 }
 
 void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
-  if (std::exchange(continue_due_, false)) start_body_timer();
+  continue_due_ = false;
   const auto size = body->computeChainDataLength();
   exchange_->bytes_in += size;
   received_ += size;
   exchange_->body_left -= std::min<std::uint64_t>(exchange_->body_left, size);
-  await_request();
+  note_movement();
+  await_more();
   if (answered_ || refused_ || exchange_->refusal != nullptr) {
     discarded_ += size;
     if (discarded_ > thread_.options().drain_limit) give_up_reading();
@@ -87,6 +89,7 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
 
 void Handler::pause_reading() {
   rest(request_rate_);
+  stop_awaiting_body();
   if (!std::exchange(ingress_paused_, true)) downstream_->pauseIngress();
 }
 
@@ -110,7 +113,7 @@ void Handler::body_wanted() {
   if (continue_due_ && !exchange_->head_written) {
     continue_due_ = false;
     send_continue();
-    start_body_timer();
+    await_more();
   }
   if (awaits_memory_ && !reads_on_in_shortage()) return;
   resume_reading();
@@ -118,7 +121,9 @@ void Handler::body_wanted() {
 
 void Handler::resume_reading() {
   awaits_memory_ = false;
-  if (std::exchange(ingress_paused_, false)) downstream_->resumeIngress();
+  if (!std::exchange(ingress_paused_, false)) return;
+  if (!request_done_) await_more();  // the client could not get on: its time begins anew
+  downstream_->resumeIngress();
 }
 
 void Handler::reject() {
@@ -267,7 +272,7 @@ void Handler::end_answer() {
 }
 
 void Handler::reset() {
-  answered_ = true;
+  answered_ = was_reset_ = true;
   downstream_->sendAbort();
 }
 
@@ -286,7 +291,6 @@ bool Handler::reads_on_in_shortage() const {
 
 void Handler::memory_freed() {
   if (!awaits_memory_ || answered_) return;
-  if (!request_done_) start_body_timer();  // the client could not get on: its time begins anew
   resume_reading();
 }
 
@@ -298,6 +302,7 @@ void Handler::settle_charge() {
 // ahead, and not of the end of one.
 void Handler::look_at_reader() {
   settle_charge();
+  note_movement();
   if (egress_paused_) return;
   if (charge_.bytes() + held_by_session() != 0) {
     await_reader();
@@ -314,7 +319,7 @@ MemoryHolding Handler::memory_held(SteadyTime now) const {
 void Handler::await_request() {
   if (!request_rate_) {
     request_rate_.emplace(
-        thread_, [this] { return received_; }, [this] { on_slow_request(); });
+        thread_, [this] { return request_moved(); }, [this] { on_slow_request(); });
   }
   request_rate_->wait();
 }
@@ -322,7 +327,7 @@ void Handler::await_request() {
 void Handler::await_reader() {
   if (!answer_rate_) {
     answer_rate_.emplace(
-        thread_, [this] { return taken_by_client(); }, [this] { on_slow_reader(); });
+        thread_, [this] { return answer_moved(); }, [this] { on_slow_reader(); });
   }
   answer_rate_->wait();
 }
@@ -343,6 +348,10 @@ void Handler::on_slow_request() {
   refuse(refusal(RequestFault::request_timeout), Departure::too_slow);
 }
 
+void Handler::on_silent_request() {
+  refuse(refusal(RequestFault::request_timeout), Departure::body_timeout);
+}
+
 void Handler::on_slow_reader() { cut_off(Departure::too_slow); }
 
 // The answer is not whole, and the connection, or the stream, is over.
@@ -360,7 +369,10 @@ void Handler::cut_off(Departure why) {
 
 // ---------------------------------------------------------------------------- endings
 
-void Handler::requestComplete() noexcept { const std::unique_ptr<Handler> self(this); }
+void Handler::requestComplete() noexcept {
+  const std::unique_ptr<Handler> self(this);
+  note_movement();
+}
 
 void Handler::onError(px::ProxygenError error) noexcept {
   const std::unique_ptr<Handler> self(this);

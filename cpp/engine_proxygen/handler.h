@@ -83,9 +83,18 @@ class Handler : public px::RequestHandler {
   virtual bool body_may_follow() const = 0;
   /// Checks the size of the body so far.
   virtual Verdict check_received(std::uint64_t) const { return nullptr; }
+  /// More of a body is waited for: from now on, or again as some has come.
+  virtual void await_body() = 0;
+  /// Nothing is, as the server itself does not read.
+  virtual void stop_awaiting_body() {}
   virtual void on_request_whole() {}
   /// Of what was sent, what the client has taken, as far as that is known.
   virtual std::uint64_t taken_by_client() const = 0;
+  /// A piece of a body has come, or the client may have taken one.
+  virtual void note_movement() {}
+  /// What min_rate is about: see Moved.
+  virtual Moved request_moved() const = 0;
+  virtual Moved answer_moved() const = 0;
   /// What else is held for this answer in memory.
   virtual std::uint64_t held_by_session() const { return 0; }
 
@@ -95,16 +104,20 @@ class Handler : public px::RequestHandler {
   const HandledExchange& exchange() const { return *exchange_; }
   px::HTTPTransaction& transaction() const { return *downstream_->getTransaction(); }
   bool request_done() const { return request_done_; }
+  std::uint64_t received() const { return received_; }
+  bool was_reset() const { return was_reset_; }
   bool continue_due() const { return continue_due_; }
   /// The end of an answer, and perhaps of this object.
   void end_answer();
   void reset();
   void resume_reading();
+  /// No byte of a body has come within body_timeout.
+  void on_silent_request();
 
  private:
   void dispatch();
   void pause_reading();
-  void start_body_timer();
+  void await_more();
   void flush();
   bool take_output();
   bool send_next();
@@ -131,7 +144,8 @@ class Handler : public px::RequestHandler {
   bool egress_paused_ = false;
   bool output_finished_ = false;
   bool aborted_ = false;
-  bool answered_ = false;       // its end is sent
+  bool answered_ = false;  // its end is sent
+  bool was_reset_ = false;
   bool refused_ = false;        // by us, after the request was accepted
   std::uint64_t received_ = 0;  // of the body
   std::uint64_t discarded_ = 0;

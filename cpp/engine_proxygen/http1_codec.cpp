@@ -14,9 +14,6 @@
 namespace prowingen::proxygen_engine {
 namespace {
 
-// Several turns of a loop, and little to whoever waits for the end of a connection.
-constexpr std::chrono::milliseconds look_again_time{50};
-
 thread_local Http1Codec* announcing = nullptr;
 
 /// Marks the codec whose request the session is being told of.
@@ -37,7 +34,11 @@ Http1Codec::Http1Codec(EventThread& thread)
     : HTTP1xCodec(px::TransportDirection::DOWNSTREAM),
       thread_(thread),
       head_rate_(
-          thread, [this] { return scanned_; }, [this] { give_up_head(); }),
+          thread,
+          [this] {
+            return Moved{scanned_, received()};
+          },
+          [this] { give_up_head(); }),
       charge_(thread.context().memory.get()) {}
 
 void Http1Codec::attach(px::HTTPSessionBase& session) {
@@ -302,6 +303,12 @@ MemoryHolding Http1Codec::memory_held(SteadyTime now) const {
   return message_ ? MemoryHolding{charge_.bytes(), head_rate_.waited(now)} : MemoryHolding{};
 }
 
+std::uint64_t Http1Codec::received() const {
+  return session_->getTransport()
+      ->getUnderlyingTransport<folly::AsyncSocket>()
+      ->getRawBytesReceived();
+}
+
 std::uint64_t Http1Codec::acknowledged() const {
   const auto* socket = session_->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
   return socket->getRawBytesWritten() - unacknowledged_bytes(socket->getNetworkSocket().toFd());
@@ -316,14 +323,12 @@ void Http1Codec::announce(ResponseFraming framing, bool keep_alive) {
   keep_alive_ = keep_alive;
 }
 
-void Http1Codec::generateHeader(folly::IOBufQueue& out, StreamID, const px::HTTPMessage& message,
-                                bool last, px::HTTPHeaderSize* size,
-                                const folly::Optional<px::HTTPHeaders>&) {
+void Http1Codec::generateHeader(folly::IOBufQueue& out, StreamID, const px::HTTPMessage&, bool last,
+                                px::HTTPHeaderSize* size, const folly::Optional<px::HTTPHeaders>&) {
   if (text_.empty()) {
     // An answer of the session's own, in place of a handler that has been told of the error.
-    const bool late = message.getStatusCode() == 408;
-    http1::write_refusal(refusal(late ? RequestFault::request_timeout : RequestFault::truncated),
-                         !head_request_, "", thread_.standing(), text_);
+    http1::write_refusal(refusal(RequestFault::truncated), !head_request_, "", thread_.standing(),
+                         text_);
     announce(ResponseFraming::none, false);
     reading_ = Reading::ignored;
     thread_.count_refusal();

@@ -33,10 +33,12 @@ namespace prowingen::proxygen_engine {
 class EventThread;
 class Http1Handler;
 
+/// Until input that waits has been read: several turns of a loop, and little to whoever waits for
+/// the end of a connection.
+inline constexpr std::chrono::milliseconds look_again_time{50};
+
 /// I/O thread only, as all of a codec is.
-class Http1Codec final : public px::HTTP1xCodec,
-                         private http1::BodySink,
-                         private folly::HHWheelTimer::Callback {
+class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, private LoopTimer {
  public:
   explicit Http1Codec(EventThread& thread);
 
@@ -74,6 +76,9 @@ class Http1Codec final : public px::HTTP1xCodec,
 
   /// Closes it now, whatever is under way.
   void drop_connection();
+  /// Bytes that the socket has given, of TLS those of records that are not whole, too.
+  std::uint64_t received() const;
+  bool has_unread_input() const;
   /// Bytes of answers that the client's side has taken.
   std::uint64_t acknowledged() const;
 
@@ -130,7 +135,6 @@ class Http1Codec final : public px::HTTP1xCodec,
   void timeoutExpired() noexcept override;
   void await(Awaited awaited);
   void await_next_request();
-  bool has_unread_input() const;
   void end_connection();
 
   EventThread& thread_;

@@ -71,6 +71,30 @@ void Http1Handler::drop() { codec_.drop_connection(); }
 
 std::uint64_t Http1Handler::taken_by_client() const { return codec_.acknowledged(); }
 
+Moved Http1Handler::request_moved() const { return {received(), codec_.received()}; }
+
+Moved Http1Handler::answer_moved() const {
+  const auto taken = taken_by_client();
+  return {taken, taken};
+}
+
+// A transaction's own limit knows nothing of a record of TLS of which a part comes now and then,
+// nor of what waits to be read.
+void Http1Handler::await_body() {
+  received_then_ = codec_.received();
+  looks_again_ = false;
+  thread().loop().timer().scheduleTimeout(this, to_milliseconds(thread().options().body_timeout));
+}
+
+void Http1Handler::timeoutExpired() noexcept {
+  if (codec_.received() != received_then_) return await_body();
+  if (!std::exchange(looks_again_, true) && codec_.has_unread_input()) {
+    thread().loop().timer().scheduleTimeout(this, look_again_time);
+    return;
+  }
+  on_silent_request();
+}
+
 std::uint64_t Http1Handler::held_by_session() const { return codec_.memory_charged(); }
 
 void Http1Handler::send_continue() {

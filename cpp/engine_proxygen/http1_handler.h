@@ -11,7 +11,7 @@ namespace prowingen::proxygen_engine {
 
 class Http1Codec;
 
-class Http1Handler final : public Handler {
+class Http1Handler final : public Handler, private LoopTimer {
  public:
   Http1Handler(Http1Codec& codec, px::HTTPMessage& message);
   ~Http1Handler() override;
@@ -30,12 +30,20 @@ class Http1Handler final : public Handler {
   void drop() override;
   std::uint64_t taken_by_client() const override;
   std::uint64_t held_by_session() const override;
+  Moved request_moved() const override;
+  Moved answer_moved() const override;
+  void await_body() override;
+  void stop_awaiting_body() override { cancelTimeout(); }
+  void on_request_whole() override { cancelTimeout(); }
+  void timeoutExpired() noexcept override;
   bool body_may_follow() const override { return exchange().has_body; }
   bool decide_keep_alive() const;
   void append_body(std::string& text, std::string_view bytes);
 
   Http1Codec& codec_;
   bool holds_input_ = false;
+  std::uint64_t received_then_ = 0;  // when the body's time began
+  bool looks_again_ = false;         // it is over, but something had come
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -37,7 +37,8 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread,
 
 Http2Handler::Http2Handler(EventThread& thread, const px::HTTPSessionBase& session,
                            px::HTTPMessage& message)
-    : Handler(thread, take_request(thread, session, message)) {}
+    : Handler(thread, take_request(thread, session, message)),
+      streams_(thread.streams_of(session)) {}
 
 px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
   HandledExchange& exchange = this->exchange();
@@ -99,6 +100,21 @@ std::uint64_t Http2Handler::taken_by_client() const {
   return exchange().body_bytes_out -
          std::min<std::uint64_t>(exchange().body_bytes_out,
                                  transaction().getOutstandingEgressBodyBytes());
+}
+
+void Http2Handler::note_movement() {
+  streams_->received += received() - std::exchange(counted_received_, received());
+  if (was_reset()) return;  // what was thrown away was not taken
+  const auto taken = std::max(taken_by_client(), counted_taken_);
+  streams_->taken += taken - std::exchange(counted_taken_, taken);
+}
+
+Moved Http2Handler::request_moved() const { return {received(), streams_->received}; }
+
+Moved Http2Handler::answer_moved() const { return {taken_by_client(), streams_->taken}; }
+
+void Http2Handler::await_body() {
+  transaction().setIdleTimeout(to_milliseconds(thread().options().body_timeout));
 }
 
 // A length that was announced was checked with the head, and proxygen holds the client to it.

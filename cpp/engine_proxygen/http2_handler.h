@@ -18,12 +18,19 @@ class Http2Handler final : public Handler {
   void give_up_reading() override { reset(); }
   void drop() override { reset(); }
   std::uint64_t taken_by_client() const override;
+  void note_movement() override;
+  Moved request_moved() const override;
+  Moved answer_moved() const override;
+  void await_body() override;
   bool body_may_follow() const override { return true; }
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;
   void add_standing_fields(bool date, bool server);
 
   px::HTTPMessage answer_;
+  const std::shared_ptr<StreamsMoved> streams_;
+  std::uint64_t counted_received_ = 0;  // in `streams_`
+  std::uint64_t counted_taken_ = 0;
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -12,7 +12,7 @@
 namespace prowingen::proxygen_engine {
 
 /// I/O thread only. Belongs to the session's codec.
-class Linger final : private folly::EventBase::LoopCallback, private folly::HHWheelTimer::Callback {
+class Linger final : private folly::EventBase::LoopCallback, private LoopTimer {
  public:
   /// Begins when this many bytes of the session, all there will be, are with the kernel.
   void begin_after(px::HTTPSessionBase& session, std::uint64_t bytes);

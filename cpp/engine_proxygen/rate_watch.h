@@ -12,12 +12,18 @@ namespace prowingen::proxygen_engine {
 
 class EventThread;
 
+/// Bytes in all.
+struct Moved {
+  std::uint64_t own = 0;    // of what is waited for
+  std::uint64_t whole = 0;  // of all that shares the client's connection with it
+};
+
 /// I/O thread only.
-class RateWatch final : private folly::HHWheelTimer::Callback {
+class RateWatch final : private LoopTimer {
  public:
-  /// `moved`: bytes in all; `too_slow`: ends the watch, or what it belongs to.
-  RateWatch(EventThread& thread, std::function<std::uint64_t()> moved,
-            std::function<void()> too_slow)
+  /// The rate is that of the whole; who holds memory without getting on is told by its own.
+  /// `too_slow`: ends the watch, or what it belongs to.
+  RateWatch(EventThread& thread, std::function<Moved()> moved, std::function<void()> too_slow)
       : thread_(thread), moved_(std::move(moved)), too_slow_(std::move(too_slow)) {}
 
   /// The client is waited for, from now on or still.
@@ -30,7 +36,7 @@ class RateWatch final : private folly::HHWheelTimer::Callback {
   void schedule();
 
   EventThread& thread_;
-  const std::function<std::uint64_t()> moved_;
+  const std::function<Moved()> moved_;
   const std::function<void()> too_slow_;
   ClientPace pace_;
 };

@@ -44,7 +44,7 @@ RequestParser::RequestParser(RequestHead& head, const RequestLimits& limits, Bod
   // The limits are the policy's; Beast's own would count differently. (No limit at all would
   // refuse every body: Boost 1.74 compares a length with an empty optional.)
   body_limit(UINT64_MAX);
-  header_limit(static_cast<std::uint32_t>(limits.max_request_line + limits.max_header_bytes + 4));
+  header_limit(static_cast<std::uint32_t>(most_of_head()));
   eager(false);
 }
 
@@ -58,7 +58,7 @@ RequestParser::Progress RequestParser::parse_head(std::string_view input) {
   if (progress.verdict == &refusal(RequestFault::unsupported_version)) {
     if (const auto minor = higher_minor_version(input); minor != std::string_view::npos) {
       // Beast has taken nothing yet, and begins again.
-      std::string as_1_1(input.substr(0, minor + 1 + limits_.max_header_bytes + 4));
+      std::string as_1_1(input.substr(0, most_of_head()));
       as_1_1[minor] = '1';
       verdict_ = nullptr;
       progress = put_some(as_1_1);
@@ -77,6 +77,9 @@ RequestParser::Progress RequestParser::parse_head(std::string_view input) {
 }
 
 RequestParser::Progress RequestParser::parse_body(std::string_view input) {
+  // Beast 1.74 asserts that whatever comes after the line of the last chunk comes two bytes at
+  // once.
+  if (chunked() && chunk_left_ == 0 && input.size() == 4 && input.starts_with("0\r\n")) return {};
   Progress progress = put_some(input);
   if (progress.outcome == Outcome::refused) return progress;
   if (is_done()) {
@@ -188,11 +191,13 @@ void RequestParser::on_chunk_header_impl(std::uint64_t size, string_view extensi
     // Sums of sizes that overflow are larger than any limit.
     body_size_ = body_size_ + size < body_size_ ? UINT64_MAX : body_size_ + size;
     verdict = check_body_size(body_size_, limits_);
+    chunk_left_ = size;
   }
   if (verdict != nullptr) refuse(verdict, ec);
 }
 
 std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, string_view body, error_code&) {
+  chunk_left_ -= body.size();
   if (!body.empty()) sink_.on_body(std_view(body));
   return body.size();
 }

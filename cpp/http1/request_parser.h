@@ -37,7 +37,7 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
  public:
   enum class Outcome : std::uint8_t { need_more, head_done, request_done, refused };
   struct Progress {
-    Outcome outcome;
+    Outcome outcome = Outcome::need_more;
     std::size_t consumed = 0;
     Verdict verdict = nullptr;  // with `refused`
   };
@@ -54,6 +54,9 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
   using error_code = boost::beast::error_code;
   using string_view = boost::beast::string_view;
 
+  std::size_t most_of_head() const {
+    return limits_.max_request_line + limits_.max_header_bytes + 4;
+  }
   Progress put_some(std::string_view input);
   void refuse(Verdict verdict, error_code& ec);
   RequestFault fault_of(const error_code& ec, std::string_view rest) const;
@@ -76,6 +79,7 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
   std::string_view input_;  // of the put() under way
   Verdict verdict_ = nullptr;
   std::uint64_t body_size_ = 0;
+  std::uint64_t chunk_left_ = 0;
   std::size_t trailer_size_ = 0;
   bool in_body_ = false;
 };

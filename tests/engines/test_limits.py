@@ -71,6 +71,19 @@ def test_one_field_may_be_as_long_as_the_section(
         assert wire.response().status == 431
 
 
+@pytest.mark.parametrize("minor", [1, 2, 9])
+def test_a_section_that_is_just_too_large_is_refused_at_once(
+    serve: ServeFixture, minor: int
+) -> None:
+    """And not by the time limit of a head that is not whole."""
+    site = serve(hello, max_header_bytes=1000)
+    for beyond in (1, 10, 100, 1000, 8000):
+        with site.connect() as wire:
+            wire.send(b"GET / HTTP/1.%d\r\nHost: a\r\n" % minor)
+            wire.send_leniently(b"X: %s\r\n\r\n" % (b"x" * (1000 - 14 + beyond)))
+            assert wire.response().status == 431
+
+
 def test_field_count_is_limited(serve: ServeFixture) -> None:
     with serve(hello, max_header_fields=10).connect() as wire:
         wire.send(GET + b"X: y\r\n" * 9 + b"\r\n")

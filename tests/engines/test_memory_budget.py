@@ -217,6 +217,31 @@ def test_workers_get_their_bodies_whatever_is_queued(serve: ServeFixture) -> Non
     assert cut(site) == 0
 
 
+def test_time_limits_go_on_behind_a_shortage(serve: ServeFixture) -> None:
+    """Whoever was not read meanwhile has all of its time again, and no more than that."""
+    gate = Gate()
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.pass_through()
+        return hello(environ, start_response)
+
+    timeout = 0.3
+    site = serve(app, threads=24, memory_budget=200_000, body_timeout=timeout, min_rate=0)
+    for taken in range(1, 25):  # heads that workers have: nobody can be given up for them
+        site.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (b"x" * 18_000))
+        assert eventually(lambda: site.server.stats()["requests_taken"] == taken)  # noqa: B023
+        if used(site) >= 200_000:
+            break
+    with site.connect() as late:
+        late.send(POST + b"Transfer-Encoding: chunked\r\n\r\n64\r\n%b\r\n" % bytes(100))
+        for _ in range(4):  # to be read later, when they say nothing yet of how it goes on
+            late.send(b"0")
+            assert late.is_silent(timeout / 8)
+        assert late.is_silent(3 * timeout)
+        gate.opened.set()
+        assert late.response().status == 408
+
+
 def test_who_is_cut_is_the_greediest_of_all_threads(serve: ServeFixture) -> None:
     """And not whoever happens to be on the thread that looks first."""
     site = serve(

@@ -73,6 +73,7 @@ def test_streamed_body_that_drips_wakes_its_reader(serve: ServeFixture) -> None:
     with serve(app, body_buffer=4, **RATES).connect() as wire:
         wire.send(POST + b"Content-Length: 100000\r\n\r\nhello")
         assert drip(wire, 10)
+        assert wire.response().status == 408
         assert eventually(lambda: raised)
     assert isinstance(raised[0], OSError), raised
     assert "min_rate" in str(raised[0])
@@ -102,6 +103,23 @@ def test_silence_is_left_to_the_other_limits(serve: ServeFixture) -> None:
         assert wire.is_silent(3 * WINDOW)
         wire.send(bytes(40_000))
         assert wire.response().body == b"60000"
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_whoever_comes_back_just_before_a_window_ends_has_another(
+    serve: ServeFixture, part: str
+) -> None:
+    window = 0.6
+    with serve(reading, min_rate=10_000, min_rate_window=window).connect() as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20001\r\n")
+        wire.send(b"X: " if part == "head" else b"\r\n1")
+        assert wire.is_silent(window / 2)
+        wire.send(b"1")
+        assert wire.is_silent(window), "too slow by then"
+        wire.send(b"1" * 20_000 if part == "head" else bytes(19_999))
+        if part == "head":
+            wire.send(b"\r\n\r\n" + bytes(20_001))
+        assert wire.response().body == b"20001"
 
 
 def test_no_rate_is_asked_of_a_client_that_the_server_holds_back(serve: ServeFixture) -> None:

@@ -123,7 +123,9 @@ def test_body_that_drips_is_waited_for(serve: ServeFixture) -> None:
         assert wire.response().body == b"8"
 
 
-def test_streamed_body_that_stops_wakes_the_reader(serve: ServeFixture) -> None:
+@pytest.mark.parametrize("end", ["silence", "early end"])
+def test_streamed_body_that_stops_wakes_the_reader(serve: ServeFixture, end: str) -> None:
+    """And no answer has begun, so that its client is told."""
     raised: list[BaseException] = []
     gate = Gate()
 
@@ -139,10 +141,29 @@ def test_streamed_body_that_stops_wakes_the_reader(serve: ServeFixture) -> None:
 
     with serve(app, body_timeout=0.3, body_buffer=4).connect() as wire:
         wire.send(POST + b"Content-Length: 10\r\n\r\nhello")
-        raw = wire.read_to_end()
+        if end == "early end":
+            wire.finish_sending()
+        response = wire.response()
+        assert response.status == (408 if end == "silence" else 400)
+        assert response.closes
+        wire.expect_closed()
     gate.wait_entered()
-    assert raw == b"" or raw.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 500 ", b"HTTP/1.1 400 "))
     assert isinstance(raised[0], OSError), raised
+
+
+def test_streamed_body_that_stops_in_the_middle_of_its_answer_ends_the_connection(
+    serve: ServeFixture,
+) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        yield b"begun"
+        yield environ["wsgi.input"].read()
+
+    with serve(app, body_timeout=0.3, body_buffer=4).connect() as wire:
+        wire.send(POST + b"Content-Length: 10\r\n\r\nhello")
+        raw = wire.read_to_end()
+    assert raw.count(b"HTTP/1.1 ") == 1
+    assert not raw.endswith(b"0\r\n\r\n"), "it must not look whole"
 
 
 def test_slow_upload_within_the_buffer_takes_no_worker(serve: ServeFixture) -> None:

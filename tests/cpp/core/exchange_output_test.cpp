@@ -214,6 +214,26 @@ TEST_F(ExchangeOutput, BlockedWriterWakesForADeparture) {
   EXPECT_FALSE(writer.get());
 }
 
+// The mark is lower for the first one, as the memory budget has it.
+TEST_F(ExchangeOutput, BlockedWriterWakesThoughAnotherOneWasAllowedMore) {
+  for (int round = 0; round < 100; ++round) {
+    ASSERT_EQ(push(std::string(high_water, 'a')), Push::full);
+    std::promise<void> begun;
+    auto writer = std::async(std::launch::async, [&] {
+      begun.set_value();
+      return exchange->wait_writable();
+    });
+    begun.get_future().wait();
+    for (int turn = 0; turn < 50; ++turn) std::this_thread::yield();  // in most rounds it waits
+    ASSERT_EQ(exchange->push(Chunk("b"s), 10 * high_water, false), Push::ok);
+    take();
+    const auto woken = writer.wait_for(10s);
+    if (woken != std::future_status::ready) exchange->depart(Departure::client_closed);
+    ASSERT_EQ(woken, std::future_status::ready) << "in round " << round;
+    EXPECT_TRUE(writer.get());
+  }
+}
+
 TEST_F(ExchangeOutput, StreamsThroughWithoutLossOrDeadlock) {
   constexpr int pieces = 20'000;
   std::string got;

@@ -256,7 +256,9 @@ TEST(ChunkedBodyCuts, MakeNoDifference) {
   for (const auto text :
        {"5\r\nhello\r\n6;a=\"b\"\r\n world\r\n0\r\n\r\nGET /"sv, "1\r\na\r\n0;x\r\nA: b\r\n\r\n"sv,
         "4\r\n\r\n0\r\r\n3\r\n\n\r\n\r\n0\r\n\r\n0\r\n\r\n"sv, "3\r\nhello\r\n0\r\n\r\n"sv,
-        "1\r\na\r\n0\r\nHost: b\r\n\r\n"sv, "1\r\na\r\ng\r\n\r\n"sv}) {
+        "1\r\na\r\n0\r\nHost: b\r\n\r\n"sv, "1\r\na\r\ng\r\n\r\n"sv, "0\r\n\r\nGET /"sv,
+        "0\r\nA: b\r\n\r\n"sv, "00\r\n\r\n"sv, "0;\r\n\r\n"sv, "0\r\n \r\n"sv,
+        "4\r\n0\r\nx\r\n0\r\n\r\n"sv}) {
     Chunked whole;
     whole.feed(text);
     const auto compare = [&](const Chunked& cut) {
@@ -276,6 +278,15 @@ TEST(ChunkedBodyCuts, MakeNoDifference) {
       compare(chunked);
     }
   }
+}
+
+// Data is handed on as it comes, whatever it looks like.
+TEST(ChunkedBodyCuts, HoldNoDataBack) {
+  Chunked chunked;
+  chunked.feed("8\r\n").feed("0\r\nx");
+  EXPECT_EQ(chunked.body, "0\r\nx");
+  chunked.feed("0\r\nx");
+  EXPECT_EQ(chunked.body, "0\r\nx0\r\nx");
 }
 
 }  // namespace

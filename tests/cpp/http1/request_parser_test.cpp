@@ -136,6 +136,21 @@ TEST(RequestParser, TakesHigherMinorVersionsForTheHighestOfItsOwn) {
       refuses(parse("GET / HTTP/1.2\r\nA:\r\nB:\r\nC:\r\nD"sv, limits).verdict, too_many_fields));
 }
 
+// Else a client that waits for its answer would wait for a time limit.
+TEST(RequestParser, AHeadThatIsTooLargeIsRefusedAtOnceWhateverItsMinorVersion) {
+  const RequestLimits limits;
+  const auto head = [](char minor, std::size_t size) {
+    const auto line = "GET / HTTP/1."s + minor + "\r\n";
+    return line + "Host: a\r\nX: " + std::string(size - 14, 'x') + "\r\n\r\n";
+  };
+  for (const std::size_t beyond : {0, 1, 2, 3, 4, 8, 16, 32, 4000, 8000, 8200, 20'000}) {
+    for (const char minor : {'1', '2', '9'}) {
+      const auto parsed = parse(std::string_view(head(minor, limits.max_header_bytes + beyond)));
+      EXPECT_TRUE(parsed.done || parsed.verdict != nullptr) << minor << ", " << beyond;
+    }
+  }
+}
+
 TEST(RequestParser, KeepsALengthWithoutItsLeadingZeros) {
   const auto parsed = parse("POST / HTTP/1.1\r\nContent-Length: 0000000005\r\n\r\nhello"sv);
   EXPECT_TRUE(parsed.done);
