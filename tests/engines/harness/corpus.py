@@ -24,9 +24,13 @@ class Case:
         return {int(word) for word in self.keys.get("status", "200").split()}
 
     @property
-    def options(self) -> dict[str, int]:
+    def options(self) -> dict[str, int | str]:
         start = "option "
-        return {k.removeprefix(start): int(v) for k, v in self.keys.items() if k.startswith(start)}
+        return {
+            key.removeprefix(start): int(value) if value.isdigit() else value
+            for key, value in self.keys.items()
+            if key.startswith(start)
+        }
 
     @property
     def client_ends(self) -> bool:
