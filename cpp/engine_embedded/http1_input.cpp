@@ -4,7 +4,7 @@
 
 #include "engine_embedded/http1_connection.h"
 #include "engine_embedded/io_thread.h"
-#include "http2/session.h"
+#include "http/http2_policy.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::embedded {
@@ -56,8 +56,8 @@ std::size_t Http1Connection::consume(std::string_view input) {
 
 std::size_t Http1Connection::consume_head(std::string_view input) {
   if (requests_ == 0 && input.starts_with("PRI") && may_become_http2()) {
-    if (!input.starts_with(http2::preface)) {
-      if (http2::preface.starts_with(input)) return 0;
+    if (!input.starts_with(http2_preface)) {
+      if (http2_preface.starts_with(input)) return 0;
     } else {
       become_http2(input);
       return input.size();

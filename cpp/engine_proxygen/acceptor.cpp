@@ -1,8 +1,10 @@
 #include "engine_proxygen/acceptor.h"
 
 #include <proxygen/httpserver/RequestHandlerAdaptor.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/engine_figures.h"
@@ -16,6 +18,17 @@
 #include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
+
+namespace {
+
+/// Whether what has come already cannot be the preface of HTTP/2.
+bool begins_otherwise(int socket) {
+  std::array<char, http2_preface.size()> bytes;
+  const auto size = ::recv(socket, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+  return size > 0 && !http2_preface.starts_with({bytes.data(), static_cast<std::size_t>(size)});
+}
+
+}  // namespace
 
 Acceptor::Acceptor(std::shared_ptr<const px::AcceptorConfiguration> configuration,
                    std::shared_ptr<px::HTTPCodecFactory> codecs,
@@ -56,7 +69,7 @@ void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::Sock
                                   AcceptInfo info) noexcept {
   thread_.count_accepted();
   const bool header_due = thread_.context().proxies.send_headers();
-  if (!header_due && !tls_) {
+  if (!header_due && !tls_ && (!speaks_both() || begins_otherwise(socket.toFd()))) {
     return HTTPSessionAcceptor::connectionAccepted(socket, peer, info);
   }
   ConnectionSocket owned(socket.toFd());
@@ -69,7 +82,8 @@ void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::Sock
   thread_.arrived();
   on_change_();
   const auto time = to_milliseconds(thread_.options().header_timeout);
-  arrival.start(header_due ? Arrival::Awaited::header : Arrival::Awaited::handshake,
+  using Awaited = Arrival::Awaited;
+  arrival.start(header_due ? Awaited::header : tls_ ? Awaited::handshake : Awaited::preface,
                 thread_.draining() ? std::min(time, drain_grace) : time);
 }
 
@@ -82,17 +96,30 @@ folly::AsyncSocket::UniquePtr Acceptor::makeNewAsyncSocket(folly::EventBase* loo
 
 void Acceptor::header_came(Arrival& arrival) {
   thread_.announce(arrival.socket(), arrival.reader().header());
-  if (!tls_) return hand_over(arrival);
-  arrival.await_handshake();
+  if (tls_) return arrival.await_handshake();
+  speaks_both() ? arrival.await_preface() : hand_over(arrival);
 }
+
+bool Acceptor::speaks_both() const { return thread_.options().http == "auto"; }
 
 void Acceptor::hand_over(Arrival& arrival) {
   ConnectionSocket socket = arrival.take_socket();
   const auto peer = arrival.peer();
   const auto info = arrival.accept_info();
+  const auto read = arrival.preface();
   arrivals_.erase(arrival.place);
-  HTTPSessionAcceptor::connectionAccepted(folly::NetworkSocket::fromFd(socket.release()), peer,
-                                          info);
+  if (read.empty()) {
+    HTTPSessionAcceptor::connectionAccepted(folly::NetworkSocket::fromFd(socket.release()), peer,
+                                            info);
+  } else {
+    auto transport = makeNewAsyncSocket(getEventBase(), socket.release(), &peer);
+    transport->setPreReceivedData(folly::IOBuf::copyBuffer(read));
+    wangle::TransportInfo about;
+    about.acceptTime = std::chrono::steady_clock::now();
+    about.timeBeforeEnqueue = info.timeBeforeEnqueue;
+    connectionReady(std::move(transport), peer, read == http2_preface ? "h2" : "",
+                    wangle::SecureTransportType::NONE, about);
+  }
   one_less();  // only now, so that there is always one connection that counts
 }
 

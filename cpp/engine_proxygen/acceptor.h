@@ -40,6 +40,7 @@ class Acceptor final : public px::HTTPSessionAcceptor {
   // ---- an arrival
   const std::shared_ptr<const folly::SSLContext>& tls() const { return tls_; }
   void header_came(Arrival& arrival);
+  void hand_over(Arrival& arrival);
   void hand_over_transport(Arrival& arrival);
   void refuse_plain_http(Arrival& arrival, int socket);
   /// `why`: for the log, unless it is empty.
@@ -53,7 +54,7 @@ class Acceptor final : public px::HTTPSessionAcceptor {
   folly::AsyncSocket::UniquePtr makeNewAsyncSocket(folly::EventBase* loop, int socket,
                                                    const folly::SocketAddress* peer) override;
   void acceptStopped() noexcept override;
-  void hand_over(Arrival& arrival);
+  bool speaks_both() const;
   void one_less();
 
   const std::shared_ptr<const folly::SSLContext> tls_;  // null: none

@@ -1,6 +1,10 @@
 #include "engine_proxygen/arrival.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <utility>
 
 #include "core/complaints.h"
@@ -61,8 +65,29 @@ void Arrival::handlerReady(std::uint16_t) noexcept {
   switch (awaited_) {
     case Awaited::header: return read_header();
     case Awaited::handshake: return begin_handshake();
+    case Awaited::preface: return look_for_preface();
     case Awaited::end: return discard();
   }
+}
+
+void Arrival::await_preface() {
+  awaited_ = Awaited::preface;
+  look_for_preface();
+}
+
+// What it shares with the preface is read, so that this is not called again for it; of another
+// beginning nothing is.
+void Arrival::look_for_preface() {
+  std::array<char, http2_preface.size()> bytes;
+  const auto rest = http2_preface.substr(preface_read_);
+  const auto size = ::recv(socket_.get(), bytes.data(), rest.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+  if (size <= 0 || !rest.starts_with({bytes.data(), static_cast<std::size_t>(size)})) {
+    return acceptor_.hand_over(*this);
+  }
+  preface_read_ += static_cast<std::size_t>(
+      std::max<ssize_t>(0, ::recv(socket_.get(), bytes.data(), static_cast<std::size_t>(size), 0)));
+  if (preface_read_ == http2_preface.size()) acceptor_.hand_over(*this);
 }
 
 void Arrival::await_end(std::uint64_t limit) {
@@ -121,7 +146,10 @@ void Arrival::timeoutExpired() noexcept {
     acceptor_.getEventBase()->timer().scheduleTimeout(this, drain_grace);
     return;
   }
-  acceptor_.close(*this, told ? std::string_view() : Complaints::late);
+  // Half of what may be a request is answered, and silence is no reason to complain.
+  if (preface_read_ != 0) return acceptor_.hand_over(*this);
+  const bool silent = awaited_ == Awaited::preface;
+  acceptor_.close(*this, told || silent ? std::string_view() : Complaints::late);
 }
 
 }  // namespace prowingen::proxygen_engine

@@ -1,9 +1,10 @@
-// A connection on which something comes before HTTP: a proxy has yet to say for whom it speaks, or
-// TLS to be agreed on.
+// A connection of which something is not known yet: for whom a proxy speaks, what TLS agrees on, or,
+// without TLS, which version of HTTP its client begins with.
 //
 //   header (off the bare socket) --> handshake (folly's socket) --> the acceptor has it
-//                                       |
-//                                       +--HTTP without TLS: told so --> discard --> closed
+//      |                                |                               ^
+//      |                                +--HTTP without TLS: told so --> discard --> closed
+//      +--no TLS--> preface (off the bare socket) ----------------------+
 //
 // It is not wangle's yet.
 #pragma once
@@ -15,6 +16,7 @@
 
 #include "core/connection_socket.h"
 #include "engine_proxygen/compat.h"
+#include "http/http2_policy.h"
 #include "proxies/proxy_reader.h"
 
 namespace prowingen::proxygen_engine {
@@ -33,11 +35,15 @@ class Arrival final : private folly::EventHandler,
           const AcceptInfo& accept_info);
   ~Arrival() override;
 
-  enum class Awaited : std::uint8_t { header, handshake, end };
+  enum class Awaited : std::uint8_t { header, handshake, preface, end };
   /// Waits for it, for so long with what follows. It may be over when this returns.
   void start(Awaited awaited, std::chrono::milliseconds time);
   /// The header is there; now for the handshake.
   void await_handshake() { awaited_ = Awaited::handshake; }
+  /// The same without TLS. It may be over when this returns.
+  void await_preface();
+  /// What has been read of the preface: all of it of a client that speaks HTTP/2.
+  std::string_view preface() const { return http2_preface.substr(0, preface_read_); }
   /// It was answered. What the client goes on to send is thrown away up to `limit`: unread at the
   /// close it would make the kernel reset the connection. It may be over when this returns.
   void await_end(std::uint64_t limit);
@@ -62,6 +68,7 @@ class Arrival final : private folly::EventHandler,
                     const folly::AsyncSocketException& error) noexcept override;
   void read_header();
   void begin_handshake();
+  void look_for_preface();
   void discard();
   int descriptor() const;
 
@@ -71,6 +78,7 @@ class Arrival final : private folly::EventHandler,
   const AcceptInfo accept_info_;
   ProxyHeaderReader reader_;
   Awaited awaited_ = Awaited::header;
+  std::size_t preface_read_ = 0;
   std::uint64_t discard_left_ = 0;
   bool late_ = false;
   bool over_ = false;                           // closing the transport calls back

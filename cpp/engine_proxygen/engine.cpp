@@ -68,10 +68,10 @@ class CodecFactory final : public px::HTTPCodecFactory {
  public:
   explicit CodecFactory(EventThreads& threads) : threads_(threads) {}
 
-  std::unique_ptr<px::HTTPCodec> getCodec(const std::string&, px::TransportDirection,
+  std::unique_ptr<px::HTTPCodec> getCodec(const std::string& protocol, px::TransportDirection,
                                           bool) override {
     EventThread& thread = threads_.here();
-    if (thread.options().http == "2") {
+    if (protocol == "h2" || thread.options().http == "2") {
       return std::make_unique<px::HTTP2Codec>(px::TransportDirection::DOWNSTREAM);
     }
     return std::make_unique<Http1Codec>(thread);
@@ -91,6 +91,12 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
     threads_.here().session_opened(const_cast<px::HTTPSessionBase&>(session));
     on_change_();
   }
+  void onActivateConnection(const px::HTTPSessionBase& session) override {
+    threads_.here().session_busy(session);
+  }
+  void onDeactivateConnection(const px::HTTPSessionBase& session) override {
+    threads_.here().session_idle(session);
+  }
   void onDestroy(const px::HTTPSessionBase& session) override {
     threads_.here().session_closed(const_cast<px::HTTPSessionBase&>(session));
     on_change_();
@@ -104,7 +110,7 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
 /// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
 class AcceptorFactory final : public wangle::AcceptorFactory {
  public:
-  AcceptorFactory(const Options& options, std::shared_ptr<const folly::SSLContext> tls,
+  AcceptorFactory(std::shared_ptr<const folly::SSLContext> tls,
                   EventThreads& threads, SessionWatch& sessions)
       : tls_(std::move(tls)),
         codecs_(std::make_shared<CodecFactory>(threads)),
@@ -119,10 +125,6 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
     // Handlers, the codec and the event thread have limits of their own; a write has this one too.
     limits->transactionIdleTimeout = std::chrono::hours(24);
     limits->connectionIdleTimeout = std::chrono::hours(24);
-    if (options.http == "2") {
-      limits->connectionIdleTimeout = to_milliseconds(
-          options.keep_alive_timeout != 0 ? options.keep_alive_timeout : options.header_timeout);
-    }
     configuration_ = std::move(limits);
   }
 
@@ -188,7 +190,7 @@ class ProxygenEngine final : public Engine {
       start_server(
           *server_, [&] { started.set_value(); },
           [&](std::exception_ptr error) { started.set_exception(std::move(error)); },
-          std::make_shared<AcceptorFactory>(context_.options, folly_context(context_.tls), threads_,
+          std::make_shared<AcceptorFactory>(folly_context(context_.tls), threads_,
                                             sessions_));
     });
     try {
@@ -301,7 +303,8 @@ std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerS
 
 std::vector<std::string> protocols(const Options& options) {
   if (options.http == "2") return {"h2"};
-  return {"http/1.1", "http/1.0"};
+  if (options.http == "1.1") return {"http/1.1", "http/1.0"};
+  return {"h2", "http/1.1", "http/1.0"};
 }
 
 std::string engine_version() {

@@ -59,7 +59,12 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   const auto& codec = static_cast<px::HTTPTransaction::Transport&>(transport).getCodec();
   // The session shows its codec; the codec is ours.
   auto* http1 = const_cast<Http1Codec*>(dynamic_cast<const Http1Codec*>(&codec));
-  Session opened{&transport, http1, http1 == nullptr ? std::make_shared<StreamsMoved>() : nullptr};
+  Session opened{&transport, http1, nullptr, nullptr};
+  if (http1 == nullptr) {
+    opened.streams = std::make_shared<StreamsMoved>();
+    opened.idle = std::make_shared<IdleTimer>(transport);
+    loop_.timer().scheduleTimeout(opened.idle.get(), to_milliseconds(options().header_timeout));
+  }
   opened.since = std::chrono::steady_clock::now();
   const auto* socket = transport.getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
   folly::SocketAddress local;
@@ -84,6 +89,20 @@ void EventThread::session_closed(px::HTTPSessionBase& session) {
   if (sessions_.erase(&session) == 0) return;
   open_.fetch_sub(1, std::memory_order_relaxed);
   if (sessions_.empty()) cancelTimeout();  // the memory's tick ends by itself
+}
+
+void EventThread::session_busy(const px::HTTPSessionBase& session) {
+  if (const auto found = sessions_.find(&session); found != sessions_.end() && found->second.idle) {
+    found->second.idle->cancelTimeout();
+  }
+}
+
+void EventThread::session_idle(const px::HTTPSessionBase& session) {
+  const auto found = sessions_.find(&session);
+  if (found == sessions_.end() || !found->second.idle) return;
+  const auto time = options().keep_alive_timeout;
+  loop_.timer().scheduleTimeout(found->second.idle.get(),
+                                to_milliseconds(time != 0 ? time : options().header_timeout));
 }
 
 const std::shared_ptr<const ConnectionInfo>& EventThread::ends_of(

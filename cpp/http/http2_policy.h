@@ -8,6 +8,9 @@ namespace prowingen {
 
 inline constexpr HttpVersion http_2{2, 0};
 
+/// A client begins with it (RFC 9113 section 3.4); no request of HTTP/1 does.
+inline constexpr std::string_view http2_preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// Checks a request as a whole. In `head`, :method and :path are the request line and :authority is
 /// Host. The body's framing is HTTP/2's: `out.framing` tells only whether its length was announced.
 Verdict check_http2_request(const RequestHead& head, const RequestLimits& limits,

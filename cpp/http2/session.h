@@ -31,9 +31,6 @@
 
 namespace prowingen::http2 {
 
-/// The client's preface begins so (RFC 9113 section 3.4); no request of HTTP/1 does.
-inline constexpr std::string_view preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// RFC 9113 section 7.
 enum class ErrorCode : std::uint32_t {
   no_error = 0x0,
@@ -170,7 +167,7 @@ class Session {
 
   Streams& streams_;
   HeadReader reader_;
-  FrameWalk walk_{preface.size()};
+  FrameWalk walk_{http2_preface.size()};
   FloodGuard guard_;
   Time now_;
   std::unique_ptr<nghttp2_session, Free> session_;

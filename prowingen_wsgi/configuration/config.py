@@ -176,7 +176,7 @@ class Config:
         "auto",
         Choice(("auto", "1.1", "2")),
         "the version of HTTP that is spoken; auto is both, as a client agrees on it in TLS, or "
-        "begins with it where there is none; the proxygen engine takes auto for 1.1",
+        "begins with it where there is none",
         group="Server",
     )
     threads: int = _option(

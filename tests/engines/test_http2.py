@@ -297,6 +297,32 @@ def test_stop_finishes_what_runs(serve_http2: ServeFixture) -> None:
     assert not stopper.is_alive()
 
 
+def test_an_answer_may_take_longer_than_the_next_request(serve_http2: ServeFixture) -> None:
+    def slow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        time.sleep(1)
+        return hello(environ, start_response)
+
+    with H2Wire(serve_http2(slow, keep_alive_timeout=0.3)) as wire:
+        for _ in range(2):
+            assert wire.ask("/").body == b"hello"
+        assert not wire.goaway
+
+
+def test_connection_that_asks_for_nothing_more_is_said_goodbye(serve_http2: ServeFixture) -> None:
+    with H2Wire(serve_http2(hello, keep_alive_timeout=0.3)) as wire:
+        wire.ask("/")
+        begun = time.monotonic()
+        wire.pump_to_end()
+        assert wire.goaway
+        assert 0.2 < time.monotonic() - begun < 5
+
+
+def test_connection_that_asks_for_nothing_is_said_goodbye(serve_http2: ServeFixture) -> None:
+    with H2Wire(serve_http2(hello, header_timeout=0.3)) as wire:
+        wire.pump_to_end()
+        assert wire.goaway
+
+
 def test_http1_client_is_turned_away(serve_http2: ServeFixture) -> None:
     with serve_http2(hello).connect() as wire:
         wire.get()

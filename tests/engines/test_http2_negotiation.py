@@ -15,9 +15,6 @@ from harness.h2wire import H2Wire
 if TYPE_CHECKING:
     from harness.site import ServeFixture
 
-# proxygen's sessions know which they are before a client has said a byte.
-pytestmark = pytest.mark.engines("embedded")
-
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 

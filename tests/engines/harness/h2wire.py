@@ -130,6 +130,11 @@ class H2Wire:
             self._take(event)
         self.flush()
 
+    def pump_to_end(self) -> None:
+        """Takes in what comes until the server says goodbye, or closes."""
+        while not (self.closed or self.goaway):
+            self.pump()
+
     def pump_ready(self) -> None:
         """Takes in what has come, without waiting."""
         while not (self.closed or self.goaway) and select.select([self.socket], [], [], 0)[0]:
