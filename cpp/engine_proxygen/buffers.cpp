@@ -20,9 +20,12 @@ std::unique_ptr<folly::IOBuf> to_buffer(Chunk&& chunk) {
   if (std::string* own = chunk.own()) return folly::IOBuf::fromString(std::move(*own));
   auto owner = std::make_unique<BorrowedBytes>(std::move(*chunk.borrowed()));
   const auto bytes = owner->view();
-  // Only ever read; IOBuf has no type for constant memory that it owns.
-  return folly::IOBuf::takeOwnership(const_cast<char*>(bytes.data()), bytes.size(), release_bytes,
-                                     owner.release());
+  auto buffer = folly::IOBuf::takeOwnership(const_cast<char*>(bytes.data()), bytes.size(),
+                                            release_bytes, owner.release());
+  // IOBuf has no type for constant memory that it owns. proxygen's HTTP/2 writes the header of a
+  // frame in front of its data, over what is sent already, unless somebody shares it.
+  buffer->markExternallySharedOne();
+  return buffer;
 }
 
 std::unique_ptr<folly::IOBuf> read_piece(FileRange& range) {
