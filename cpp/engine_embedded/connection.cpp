@@ -134,8 +134,11 @@ void Connection::give_up() {
 
 void Connection::watch() {
   if (reading_ == Reading::closed) return;
+  // An exchange costs about a step with an answer that is too small to be counted; of many that
+  // wait for the first one's client that would be much.
+  const std::size_t behind = pipeline_.size() > 1 ? pipeline_.size() - 1 : 0;
   charge_.set((carried_.empty() ? 0 : carried_.capacity()) +
-              (all_sent() ? 0 : out_.memory() + channel_.held()));
+              (all_sent() ? 0 : out_.memory() + channel_.held()) + behind * MemoryCharge::step);
   const auto interest = (wants_input() ? Interest::read : Interest::none) |
                         (waiting_writable_ ? Interest::write : Interest::none);
   if (watch_.wanted() == interest || watch_.want(interest)) return;
