@@ -29,14 +29,19 @@ std::error_code StoredBody::add(std::string_view bytes, const std::shared_ptr<Sp
   return error;
 }
 
-// Takes more of the share in few steps: each is a copy of what is there.
 bool StoredBody::has_room_for(std::size_t more) {
   const auto size = memory_.size() + more;
-  if (size <= memory_bound) return true;
-  if (size > whole_bound || file_) return false;
   const auto capacity = std::bit_ceil(size);
-  if (!share_.grow_to(capacity - memory_bound)) return false;
-  if (memory_.capacity() < capacity) memory_.reserve(capacity);
+  if (size > memory_bound) {
+    if (size > whole_bound || file_ || !share_.grow_to(capacity - memory_bound)) return false;
+  }
+  if (memory_.capacity() < size) {
+    // A string that grows by itself may take twice of what it is told to.
+    std::string larger;
+    larger.reserve(capacity);
+    larger.append(memory_);
+    memory_.swap(larger);
+  }
   return true;
 }
 

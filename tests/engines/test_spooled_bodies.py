@@ -340,13 +340,13 @@ def test_a_body_beyond_max_body_is_refused_for_its_size(serve: ServeFixture) -> 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
+    """A file system of 4 MiB."""
     mount, unmount = shutil.which("mount"), shutil.which("umount")
     if os.geteuid() != 0 or mount is None or unmount is None:
         pytest.skip("only root can mount a file system")
     folder = tmp_path / "disk"
     folder.mkdir()
-    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "none", folder], check=False)
+    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=4m", "none", folder], check=False)
     if made.returncode != 0:
         pytest.skip("this machine mounts no file system")
     yield folder
@@ -429,7 +429,7 @@ def test_those_who_stop_use_up_what_bodies_share_and_no_more(serve: ServeFixture
     with site.connect() as wire:
         assert post_chunked(wire, LINES[:1_000_000]).body == told(LINES[:1_000_000])
     before = bodies_spooled(site)
-    assert before >= 15, "the others and the upload"
+    assert before >= 14, "the others and the upload"
     for wire in wires:
         wire.close()
     assert eventually(lambda: site.server.stats()["memory_used"] == 0)
@@ -462,7 +462,7 @@ def test_45_mb_in_chunks_arrive_unharmed_in_little_memory(engine: str) -> None:
     ids=["chunked", "buffered", "streamed"],
 )
 def test_bodies_that_stop_hold_little_memory(engine: str, head: bytes) -> None:
-    """A megabyte of each has come, so that none has taken a worker."""
+    """A megabyte of each has come, so that none has taken a worker; 16 MiB they share."""
     senders = 100
     with run_server("apps.plain:app", engine) as server:
         with server.connect() as wire:
@@ -478,7 +478,7 @@ def test_bodies_that_stop_hold_little_memory(engine: str, head: bytes) -> None:
         grown = server.resident_kib() - before
         for wire in wires:
             wire.close()
-    assert grown < 30 << 10, f"{grown >> 10} MiB for {senders} bodies"
+    assert grown < 40 << 10, f"{grown >> 10} MiB for {senders} bodies"
 
 
 def test_no_program_that_the_application_starts_has_the_file(serve: ServeFixture) -> None:
