@@ -124,6 +124,7 @@ class Server {
 
   void start() {
     if (engine_) throw std::runtime_error("the server has been started already");
+    keep_freed_memory();
     const auto report = [channel = channel_](Severity severity, std::string text) {
       channel->add(severity, std::move(text));
     };
@@ -314,7 +315,7 @@ class Server {
   bool take_log(std::deque<LogChannel::Event>& events) {
     while (channel_->take(events, IdleMemory::interval)) {
       if (!events.empty() || drop_list_.has_some()) return true;
-      if (!idle_memory_.due(queue_->counters().requests_taken, process_memory())) continue;
+      if (!idle_memory_.due(queue_->counters().requests_taken, process_memory)) continue;
       give_memory_back();
       idle_memory_.given_back(process_memory());
     }

@@ -49,7 +49,10 @@ ExchangeState next_state(ExchangeState state, ExchangeEvent event) {
 }
 
 Exchange::Exchange(Transport& transport)
-    : transport_(transport), budget_(transport.memory()), charge_(budget_.get()) {}
+    : transport_(transport),
+      budget_(transport.memory()),
+      stored_(budget_.get()),
+      charge_(budget_.get()) {}
 
 std::string_view describe(Departure departure) {
   switch (departure) {
@@ -265,7 +268,7 @@ bool Exchange::depart_untaken(Departure why) { return end_early(why, false); }
 bool Exchange::end_early(Departure why, bool if_taken) {
   std::vector<Chunk> dropped;
   std::string dropped_body;
-  StoredBody dropped_stored;
+  StoredBody dropped_stored(budget_.get());
   {
     const std::lock_guard lock(mutex_);
     const auto before = state_;

@@ -246,8 +246,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::condition_variable changed_;  // body arrived, output taken, over
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
-  bool taken_ = false;            // by a worker
-  std::atomic<bool> cut_{false};  // written under the mutex
+  bool taken_ = false;                          // by a worker
+  std::atomic<bool> cut_{false};                // written under the mutex
+  const std::shared_ptr<MemoryBudget> budget_;  // an application may keep its input for longer
   // request body: what came before submit(), and what comes after it
   StoredBody stored_;
   std::string incoming_;
@@ -263,7 +264,6 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   unsigned waiting_writers_ = 0;
   bool head_pending_ = false;
   bool signalled_ = false;  // the transport knows; cleared when the output is taken
-  const std::shared_ptr<MemoryBudget> budget_;  // an application may keep its input for longer
   MemoryCharge charge_;
 };
 

@@ -81,6 +81,24 @@ void MemoryCharge::move_to(std::uint64_t steps) {
   steps_ = steps;
 }
 
+bool BodyShare::grow_to(std::uint64_t bytes) {
+  if (bytes <= bytes_) return true;
+  if (budget_ == nullptr || !budget_->roomy()) return false;
+  const auto more = bytes - bytes_;
+  const auto most = std::min(MemoryBudget::body_share, budget_->limit() / 8);
+  if (budget_->body_shares_.fetch_add(more, std::memory_order_relaxed) + more > most) {
+    budget_->body_shares_.fetch_sub(more, std::memory_order_relaxed);
+    return false;
+  }
+  bytes_ = bytes;
+  return true;
+}
+
+void BodyShare::release() {
+  if (bytes_ == 0) return;
+  budget_->body_shares_.fetch_sub(std::exchange(bytes_, 0), std::memory_order_relaxed);
+}
+
 std::string describe_shortage(const MemoryBudget& budget) {
   return "memory_budget is full: unfinished requests and unread answers hold " +
          in_mib(budget.used()) + " of " + in_mib(budget.limit()) +

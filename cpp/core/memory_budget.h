@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace prowingen {
 
@@ -33,12 +34,17 @@ class MemoryBudget {
   /// anybody else.
   static constexpr std::size_t answer_floor = std::size_t{16} * 1024;
 
+  /// What all bodies that wait for a worker may hold beyond what each of them may: uploads of usual
+  /// size need no file, and those of strangers who stop are soon in files.
+  static constexpr std::uint64_t body_share = std::uint64_t{16} * 1024 * 1024;
+
   explicit MemoryBudget(std::uint64_t limit) : limit_(limit) {}
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
   std::uint64_t limit() const { return limit_; }
   std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
+  bool roomy() const { return used() < limit_ / 4 * 3; }
   bool full() const { return used() >= limit_; }
   bool urgent() const { return used() >= limit_ + limit_ / 8; }
   /// Somebody has to go, whoever it is.
@@ -75,6 +81,7 @@ class MemoryBudget {
 
  private:
   friend class MemoryCharge;
+  friend class BodyShare;
 
   struct Costliest {
     std::atomic<double> cost{0};
@@ -83,6 +90,7 @@ class MemoryBudget {
 
   const std::uint64_t limit_;
   std::atomic<std::uint64_t> used_{0};
+  std::atomic<std::uint64_t> body_shares_{0};
   std::atomic<bool> short_{false};
   std::atomic<Time::rep> last_short_{0};
   std::atomic<std::uint64_t> shortages_{0};
@@ -121,6 +129,31 @@ class MemoryCharge {
 
   MemoryBudget* const budget_;
   std::uint64_t steps_ = 0;
+};
+
+/// What one body has of the share of all bodies; what it holds is charged to the budget as well. As
+/// safe as an integer.
+class BodyShare {
+ public:
+  /// `budget`: null for no share; it outlives this.
+  explicit BodyShare(MemoryBudget* budget = nullptr) : budget_(budget) {}
+  ~BodyShare() { release(); }
+  BodyShare(BodyShare&& other) noexcept
+      : budget_(other.budget_), bytes_(std::exchange(other.bytes_, 0)) {}
+  BodyShare& operator=(BodyShare&& other) noexcept {
+    std::swap(budget_, other.budget_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+
+  /// False: memory is not roomy, or others have the share.
+  bool grow_to(std::uint64_t bytes);
+  void release();
+  bool empty() const { return bytes_ == 0; }
+
+ private:
+  MemoryBudget* budget_;
+  std::uint64_t bytes_ = 0;
 };
 
 /// What somebody keeps for a client, and for how long that has hardly moved.

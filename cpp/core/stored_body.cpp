@@ -1,6 +1,7 @@
 #include "core/stored_body.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace prowingen {
 namespace {
@@ -11,7 +12,7 @@ constexpr std::uint64_t read_block = 256 * 1024;
 }  // namespace
 
 std::error_code StoredBody::add(std::string_view bytes, const std::shared_ptr<Spool>& spool) {
-  if (bytes.size() <= memory_bound - std::min(memory_.size(), memory_bound)) {
+  if (has_room_for(bytes.size())) {
     add_to_memory(bytes);
     return {};
   }
@@ -21,10 +22,33 @@ std::error_code StoredBody::add(std::string_view bytes, const std::shared_ptr<Sp
     spool->complain(error);
   } else {
     memory_.clear();
+    if (!share_.empty()) free_memory();
     size_ += bytes.size();
   }
   if (file->size() != 0) file_ = std::move(file);
   return error;
+}
+
+bool StoredBody::has_room_for(std::size_t more) {
+  const auto size = memory_.size() + more;
+  const auto capacity = std::bit_ceil(size);
+  if (size > memory_bound) {
+    if (size > whole_bound || file_ || !share_.grow_to(capacity - memory_bound)) return false;
+  }
+  if (memory_.capacity() < size) {
+    // A string that grows by itself may take twice of what it is told to.
+    std::string larger;
+    larger.reserve(capacity);
+    larger.append(memory_);
+    memory_.swap(larger);
+  }
+  return true;
+}
+
+void StoredBody::free_memory() {
+  memory_.clear();
+  memory_.shrink_to_fit();
+  share_.release();
 }
 
 void StoredBody::add_to_memory(std::string_view bytes) {
@@ -36,6 +60,7 @@ std::error_code StoredBody::take(std::string& block) {
   block.clear();
   if (!file_) {
     block.swap(memory_);
+    share_.release();  // it is the worker's
     return {};
   }
   block.resize(static_cast<std::size_t>(std::min(file_->size() - taken_, read_block)));
@@ -48,7 +73,7 @@ std::error_code StoredBody::take(std::string& block) {
 
 void StoredBody::clear(std::size_t kept) {
   memory_.clear();
-  if (memory_.capacity() > kept) memory_.shrink_to_fit();
+  if (memory_.capacity() > kept) free_memory();
   file_.reset();
   size_ = taken_ = 0;
 }

@@ -1,6 +1,9 @@
 // What has come of a request's body before a worker takes part in it.
 //
-//   bytes --> file: [0, k)  memory: [k, size), at most `memory_bound`
+//   bytes --> file: [0, k)  memory: [k, size), at most
+//                             `whole_bound`   of a body that has no file, while all bodies together
+//                                             have not used up their share of the memory budget
+//                             `memory_bound`  of any other
 //
 // Most bodies never see the file. Memory that would overflow goes to the end of the file in one
 // write, together with what does not fit: many small chunks cost few system calls.
@@ -12,6 +15,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "core/memory_budget.h"
 #include "core/spool_file.h"
 
 namespace prowingen {
@@ -19,7 +23,11 @@ namespace prowingen {
 /// The I/O thread adds until the exchange is submitted, after which the reader takes; never both.
 class StoredBody {
  public:
+  static constexpr std::size_t whole_bound = 1024 * 1024;
   static constexpr std::size_t memory_bound = 64 * 1024;
+
+  /// `budget`: null for none; it outlives the body.
+  explicit StoredBody(MemoryBudget* budget = nullptr) : share_(budget) {}
 
   /// Adds all of `bytes`, or nothing if the file cannot take them.
   std::error_code add(std::string_view bytes, const std::shared_ptr<Spool>& spool);
@@ -40,7 +48,11 @@ class StoredBody {
   void clear(std::size_t kept);
 
  private:
+  bool has_room_for(std::size_t more);
+  void free_memory();
+
   std::string memory_;
+  BodyShare share_;                  // of what memory_ is larger than memory_bound
   std::unique_ptr<SpoolFile> file_;  // null: none was needed, or all of it was taken
   std::uint64_t size_ = 0;
   std::uint64_t taken_ = 0;  // of the file

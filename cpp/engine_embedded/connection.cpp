@@ -135,7 +135,7 @@ void Connection::give_up() {
 
 void Connection::watch() {
   if (closed()) return;
-  charge_.set(input_memory() + (all_sent() ? 0 : out_.memory() + channel_.held()));
+  charge_.set(other_memory() + (all_sent() ? 0 : out_.memory() + channel_.held()));
   const auto interest = (wants_input() ? Interest::read : Interest::none) |
                         (waiting_writable_ ? Interest::write : Interest::none);
   if (watch_.wanted() == interest || watch_.want(interest)) return;

@@ -97,7 +97,8 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   /// There is room again. False: that is not what it waits for.
   virtual bool go_on() = 0;
   virtual void give_up_held() = 0;
-  virtual std::size_t input_memory() const = 0;
+  /// What it holds besides exchanges and output.
+  virtual std::size_t other_memory() const = 0;
   virtual std::uint64_t exchange_memory() const = 0;
 
   // ---- what they use for it

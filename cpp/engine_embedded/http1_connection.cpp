@@ -18,7 +18,7 @@ void Http1Connection::shut_down_gracefully() {
   pipeline_.clear();
   if (held_) abandon(*std::exchange(held_, nullptr), Departure::client_closed);
   unread_input_ |= reading_ != Reading::done || !carried_.empty();
-  carried_ = {};
+  std::string().swap(carried_);
   reading_ = Reading::done;
   shut_down(unread_input_);
 }
@@ -80,7 +80,7 @@ void Http1Connection::drop_exchanges(Departure why) {
     (*left)->forget_request();
     left->reset();
   }
-  carried_ = {};
+  std::string().swap(carried_);
 }
 
 std::shared_ptr<Http1Exchange> Http1Connection::make_exchange() {

@@ -92,7 +92,7 @@ class Http1Connection final : public Connection, private BodySink {
   void pause_for_memory() override { pause_ = Pause::memory; }
   bool go_on() override;
   void give_up_held() override;
-  std::size_t input_memory() const override { return carried_.empty() ? 0 : carried_.capacity(); }
+  std::size_t other_memory() const override;
   std::uint64_t exchange_memory() const override;
   void refuse_unfinished(Departure why);
 

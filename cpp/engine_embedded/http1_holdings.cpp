@@ -48,6 +48,13 @@ bool Http1Connection::go_on() {
   return true;
 }
 
+// An exchange costs about a step with an answer that is too small to be counted; of many that wait
+// for the first one's client that would be much.
+std::size_t Http1Connection::other_memory() const {
+  const std::size_t behind = pipeline_.size() > 1 ? pipeline_.size() - 1 : 0;
+  return (carried_.empty() ? 0 : carried_.capacity()) + behind * MemoryCharge::step;
+}
+
 std::uint64_t Http1Connection::exchange_memory() const {
   std::uint64_t held = 0;
   for (const auto& exchange : pipeline_) held += exchange->memory_to_regain();
@@ -71,7 +78,7 @@ void Http1Connection::give_up_held() {
 void Http1Connection::refuse_unfinished(Departure why) {
   if (reading_ == Reading::head) {
     incoming_ = make_exchange();
-    carried_ = {};
+    std::string().swap(carried_);  // an assignment would keep the memory
   }
   pause_ = Pause::none;
   refuse(refusal(RequestFault::request_timeout), why);

@@ -160,6 +160,11 @@ bool Http2Connection::go_on() {
   return true;
 }
 
+// As with a pipeline of HTTP/1: of many small answers none would be counted.
+std::size_t Http2Connection::other_memory() const {
+  return streams_.size() > 1 ? (streams_.size() - 1) * MemoryCharge::step : 0;
+}
+
 std::uint64_t Http2Connection::exchange_memory() const {
   std::uint64_t held = 0;
   for (const auto& exchange : streams_) {

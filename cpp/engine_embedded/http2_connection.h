@@ -51,7 +51,7 @@ class Http2Connection final : public Connection, private http2::Streams {
   void pause_for_memory() override { awaits_memory_ = true; }
   bool go_on() override;
   void give_up_held() override;
-  std::size_t input_memory() const override { return 0; }
+  std::size_t other_memory() const override;
   std::uint64_t exchange_memory() const override;
   bool idle() const { return streams_.empty() && leaving_.empty() && !session_.in_head(); }
   void await_request();

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 
 #include "processes/process_memory.h"
 
@@ -23,8 +24,9 @@ class IdleMemory {
   /// More than this must have become free, or it is not worth it.
   static constexpr std::int64_t worthwhile = 32LL * 1024 * 1024;
 
-  /// Whether memory should be given back now. `requests`: served so far.
-  bool due(std::uint64_t requests, const ProcessMemory& memory);
+  /// Whether memory should be given back now. `requests`: served so far. `memory` is asked only
+  /// while hardly any are: an allocator stops everybody while it counts.
+  bool due(std::uint64_t requests, const std::function<ProcessMemory()>& memory);
   /// It was: what is left is what cannot be had.
   void given_back(const ProcessMemory& memory) { unused_ = memory.unused(); }
 

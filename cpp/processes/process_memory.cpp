@@ -15,6 +15,8 @@
 #endif
 #if defined(__GLIBC__)
 #include <malloc.h>
+
+#include <cstdlib>
 #endif
 
 namespace prowingen {
@@ -58,6 +60,19 @@ ProcessMemory process_memory() {
   memory.allocated = figures.uordblks + figures.hblkhd;
 #endif
   return memory;
+}
+
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  // It would come to such values by itself once something as large was freed, and not before.
+  constexpr int mapped_alone = 4 * 1024 * 1024;
+  constexpr int kept_at_the_top = 16 * 1024 * 1024;
+  for (const char* told : {"GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}) {
+    if (std::getenv(told) != nullptr) return;
+  }
+  ::mallopt(M_MMAP_THRESHOLD, mapped_alone);
+  ::mallopt(M_TRIM_THRESHOLD, kept_at_the_top);
+#endif
 }
 
 void give_memory_back() {

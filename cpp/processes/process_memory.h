@@ -20,6 +20,11 @@ struct ProcessMemory {
 };
 ProcessMemory process_memory();
 
+/// Has malloc() keep what is freed, a few MiB of it, for the next time: by itself it may give back
+/// the memory of each request body to the system, and get it anew page by page for the next. What
+/// it was told in the process's environment goes before.
+void keep_freed_memory();
+
 /// Gives the pages that malloc() keeps free back to the system, where it can be told to.
 void give_memory_back();
 

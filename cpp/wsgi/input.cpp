@@ -128,7 +128,7 @@ class Stream {
 
   void end(State state) {
     exchange_.reset();
-    block_ = {};
+    std::string().swap(block_);  // an assignment would keep the memory
     position_ = 0;
     state_ = state;
   }

@@ -346,7 +346,7 @@ class Config:
     spool_dir: str = _option(
         "",
         _PATH,
-        "where request bodies of more than 64 KiB are kept until a worker is taken, in files "
+        "where large request bodies are kept until a worker is taken, in files "
         "without a name; empty: the system's temporary directory",
         group="Buffers",
     )

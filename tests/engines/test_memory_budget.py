@@ -274,6 +274,23 @@ def test_who_is_cut_is_the_greediest_of_all_threads(serve: ServeFixture) -> None
         assert eventually(lambda: used(site) == 0)
 
 
+@pytest.mark.engines("embedded")
+def test_answers_behind_an_unread_one_are_counted(serve: ServeFixture) -> None:
+    """However small each is: up to `pipeline_depth` of them wait on each connection."""
+    site = serve(Routes(big=answering([bytes(8 * MIB)]), small=answering([bytes(3000)])))
+    behind = 15
+    wire = site.connect(receive_buffer=SMALL_BUFFER)
+    wire.get("/big")
+    assert eventually(lambda: used(site) > 0)
+    unread = used(site)
+    for _ in range(behind):
+        wire.get("/small")
+    assert eventually(lambda: site.server.stats()["requests_taken"] == behind + 1)
+    assert eventually(lambda: used(site) - unread >= behind * 3000)
+    wire.close()
+    assert eventually(lambda: used(site) == 0)
+
+
 def test_a_budget_that_is_not_reached_is_never_noticed(
     serve: ServeFixture, error_log: LogWatch
 ) -> None:

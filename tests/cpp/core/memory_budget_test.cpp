@@ -51,6 +51,34 @@ TEST(MemoryCharge, OfNoBudgetCountsForItself) {
   EXPECT_EQ(charge.bytes(), 10 * MemoryCharge::step);
 }
 
+TEST(BodyShare, IsBoundedOverAllBodies) {
+  MemoryBudget budget(1024 * mib);
+  BodyShare first(&budget);
+  EXPECT_TRUE(first.grow_to(MemoryBudget::body_share / 2));
+  {
+    BodyShare second(&budget);
+    EXPECT_TRUE(second.grow_to(MemoryBudget::body_share / 2));
+    EXPECT_FALSE(first.grow_to(MemoryBudget::body_share / 2 + 1)) << "the other has it";
+  }
+  EXPECT_TRUE(first.grow_to(MemoryBudget::body_share)) << "it came back by the other's end";
+  BodyShare taken_over(std::move(first));
+  taken_over.release();
+  EXPECT_TRUE(taken_over.empty());
+  EXPECT_TRUE(BodyShare(&budget).grow_to(MemoryBudget::body_share));
+}
+
+TEST(BodyShare, IsAPartOfASmallBudgetAndNoneOfAFullOne) {
+  MemoryBudget budget(8 * mib);
+  BodyShare share(&budget);
+  EXPECT_TRUE(share.grow_to(mib));
+  EXPECT_FALSE(share.grow_to(mib + 1));
+  share.release();
+  MemoryCharge charge(&budget);
+  charge.set(6 * mib);
+  EXPECT_FALSE(share.grow_to(1)) << "memory is not roomy";
+  EXPECT_FALSE(BodyShare().grow_to(1)) << "nobody counts";
+}
+
 TEST(MemoryBudget, AddsUpOverThreads) {
   const auto budget = std::make_shared<MemoryBudget>(mib);
   std::vector<std::thread> threads;

@@ -93,6 +93,30 @@ TEST_F(SpoolTest, SmallBodiesMakeNoFile) {
   EXPECT_EQ(take_all(body), text);
 }
 
+TEST_F(SpoolTest, BodiesOfUsualSizeMakeNoFileWhileThereIsAShare) {
+  const auto spool = make_spool();
+  MemoryBudget budget(std::uint64_t{4} << 30);
+  const auto text = pattern(StoredBody::whole_bound);
+  const auto fill = [&](StoredBody& body) {
+    for (std::size_t at = 0; at < text.size(); at += 60'000) {
+      ASSERT_FALSE(body.add(std::string_view(text).substr(at, 60'000), spool));
+    }
+  };
+  std::vector<StoredBody> bodies;
+  for (std::uint64_t held = 0; spool->files() == 0; held += StoredBody::whole_bound) {
+    ASSERT_LE(held, 2 * MemoryBudget::body_share);
+    fill(bodies.emplace_back(&budget));
+  }
+  EXPECT_LE(bodies.back().memory(), 2 * StoredBody::memory_bound);
+  for (auto& body : bodies) EXPECT_TRUE(take_all(body) == text);
+  StoredBody next(&budget);
+  fill(next);
+  EXPECT_EQ(spool->files(), 1U) << "what is taken is given back";
+  EXPECT_FALSE(next.add("x", spool));
+  EXPECT_TRUE(next.next_is_in_file()) << "no body has more than its bound";
+  EXPECT_TRUE(take_all(next) == text + "x");
+}
+
 TEST_F(SpoolTest, PiecesOfAnySizeComeBackInOrder) {
   const auto text = pattern(3'000'000);
   for (const std::size_t size : {1'000U, 4'000U, 65'536U, 65'537U, 200'000U, 3'000'000U}) {

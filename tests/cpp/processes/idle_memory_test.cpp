@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 namespace prowingen {
@@ -16,39 +17,57 @@ ProcessMemory of(std::uint64_t resident_mib, std::uint64_t allocated_mib) {
   return {resident_mib * mib, allocated_mib * mib};
 }
 
+std::function<ProcessMemory()> telling(std::uint64_t resident_mib, std::uint64_t allocated_mib) {
+  return [=] { return of(resident_mib, allocated_mib); };
+}
+
 TEST(IdleMemory, IsGivenBackOnceMuchHasBecomeFree) {
   IdleMemory idle;
-  EXPECT_FALSE(idle.due(0, of(30, 10)));
-  EXPECT_FALSE(idle.due(5, of(40, 10)));
-  EXPECT_TRUE(idle.due(5, of(500, 10)));
+  EXPECT_FALSE(idle.due(0, telling(30, 10)));
+  EXPECT_FALSE(idle.due(5, telling(40, 10)));
+  EXPECT_TRUE(idle.due(5, telling(500, 10)));
   idle.given_back(of(32, 10));
-  EXPECT_FALSE(idle.due(5, of(32, 10)));
-  EXPECT_TRUE(idle.due(5, of(500, 10)));
+  EXPECT_FALSE(idle.due(5, telling(32, 10)));
+  EXPECT_TRUE(idle.due(5, telling(500, 10)));
 }
 
 TEST(IdleMemory, ThatIsInUseIsLeftAlone) {
   IdleMemory idle;
-  EXPECT_FALSE(idle.due(0, of(30, 10)));
-  EXPECT_FALSE(idle.due(0, of(500, 480))) << "answers that nobody has read yet";
-  EXPECT_TRUE(idle.due(0, of(500, 10)));
+  EXPECT_FALSE(idle.due(0, telling(30, 10)));
+  EXPECT_FALSE(idle.due(0, telling(500, 480))) << "answers that nobody has read yet";
+  EXPECT_TRUE(idle.due(0, telling(500, 10)));
 }
 
 TEST(IdleMemory, IsLeftAloneWhileRequestsCome) {
   IdleMemory idle;
-  EXPECT_FALSE(idle.due(0, of(30, 10)));
-  EXPECT_FALSE(idle.due(1000, of(500, 10)));
-  EXPECT_FALSE(idle.due(2000, of(500, 10)));
-  EXPECT_TRUE(idle.due(2000 + IdleMemory::few_requests, of(500, 10)));
+  EXPECT_FALSE(idle.due(0, telling(30, 10)));
+  EXPECT_FALSE(idle.due(1000, telling(500, 10)));
+  EXPECT_FALSE(idle.due(2000, telling(500, 10)));
+  EXPECT_TRUE(idle.due(2000 + IdleMemory::few_requests, telling(500, 10)));
+}
+
+TEST(IdleMemory, IsNotLookedAtWhileRequestsCome) {
+  IdleMemory idle;
+  int looks = 0;
+  const auto looking = [&] {
+    ++looks;
+    return of(30, 10);
+  };
+  EXPECT_FALSE(idle.due(1000, looking));
+  EXPECT_FALSE(idle.due(2000, looking));
+  EXPECT_EQ(looks, 0);
+  EXPECT_FALSE(idle.due(2000, looking));
+  EXPECT_EQ(looks, 1);
 }
 
 TEST(IdleMemory, ThatCannotBeHadIsNotAskedForAgain) {
   IdleMemory idle;
-  EXPECT_FALSE(idle.due(0, of(30, 10)));
-  EXPECT_TRUE(idle.due(0, of(200, 10)));
+  EXPECT_FALSE(idle.due(0, telling(30, 10)));
+  EXPECT_TRUE(idle.due(0, telling(200, 10)));
   idle.given_back(of(190, 10));  // somebody's other than the allocator's
-  for (int i = 0; i < 10; ++i) EXPECT_FALSE(idle.due(0, of(200, 10)));
-  EXPECT_FALSE(idle.due(0, of(100, 10)));
-  EXPECT_TRUE(idle.due(0, of(150, 10)));
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(idle.due(0, telling(200, 10)));
+  EXPECT_FALSE(idle.due(0, telling(100, 10)));
+  EXPECT_TRUE(idle.due(0, telling(150, 10)));
 }
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
