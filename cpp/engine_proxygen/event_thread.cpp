@@ -2,6 +2,7 @@
 
 #include <folly/io/async/AsyncSSLSocket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -18,6 +19,9 @@ namespace prowingen::proxygen_engine {
 namespace {
 
 constexpr std::chrono::milliseconds memory_tick_time{100};
+// A read is of 4,000 bytes at most. The second is folly's own figure.
+constexpr std::size_t reads_per_turn = 256;
+constexpr std::size_t most_reads_per_event = 16;
 
 }  // namespace
 
@@ -66,7 +70,8 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
     loop_.timer().scheduleTimeout(opened.idle.get(), to_milliseconds(options().header_timeout));
   }
   opened.since = std::chrono::steady_clock::now();
-  const auto* socket = transport.getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  auto* socket = transport.getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  socket->setMaxReadsPerEvent(reads_per_event());
   folly::SocketAddress local;
   socket->getLocalAddress(&local);
   opened.listener = listeners_.listener_at(local);
@@ -181,6 +186,12 @@ void EventThread::remove(Handler& handler) {
   std::swap(handlers_[handler.index], handlers_.back());
   handlers_[handler.index]->index = handler.index;
   handlers_.pop_back();
+}
+
+std::uint16_t EventThread::reads_per_event() const {
+  if (memory_is_short()) return 1;
+  const auto share = reads_per_turn / std::max<std::size_t>(sessions_.size(), 1);
+  return static_cast<std::uint16_t>(std::clamp<std::size_t>(share, 1, most_reads_per_event));
 }
 
 void EventThread::await_memory(std::shared_ptr<HandledExchange> exchange) {

@@ -125,6 +125,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   /// begun to show a whole head.
   enum class Awaited : std::uint8_t { first_request, next_request, head };
 
+  void set_reads_per_event();
   std::size_t read_head(std::string_view input);
   std::size_t read_body(const folly::IOBuf& input);
   void refuse_head(Verdict verdict, std::size_t bytes);
@@ -146,6 +147,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
 
   Reading reading_ = Reading::head;
   bool paused_ = false;
+  std::uint16_t reads_per_event_ = 0;  // that the socket knows of
   bool request_pending_ = false;
   Awaited awaited_ = Awaited::first_request;    // while the timer runs
   bool looks_again_ = false;                    // the time is over, but something had come
