@@ -12,8 +12,7 @@ namespace prowingen::bindings {
 namespace {
 
 constexpr std::array engines {
-  EngineEntry{"embedded", embedded::make_engine, embedded::protocols,
-              embedded::engine_version},
+  EngineEntry{"embedded", embedded::make_engine, embedded::protocols, embedded::engine_version},
 #if defined(PROWINGEN_HAS_PROXYGEN)
       EngineEntry{"proxygen", proxygen_engine::make_engine, proxygen_engine::protocols,
                   proxygen_engine::engine_version},

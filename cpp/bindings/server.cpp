@@ -144,8 +144,9 @@ class Server {
                            std::move(listeners_));
     if (spool_->directory().empty()) {
       report(Severity::warning,
-             "there is no temporary directory: request bodies without a length are limited to 64 "
-             "KiB, unless spool_dir names one or chunked_body is stream");
+             "there is no temporary directory: request bodies without a length are limited to what "
+             "memory spares for them, 64 KiB at least, unless spool_dir names one or chunked_body "
+             "is stream");
     }
     running_engine_ = engine_.get();
     started_in_.emplace();

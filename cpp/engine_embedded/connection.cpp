@@ -241,8 +241,7 @@ void Connection::on_timeout(TimeLimit limit) {
       case Timeout::linger: return close(Departure::client_closed);
       case Timeout::read_rate: return judge_reading();
       case Timeout::write_rate: return judge_writing();
-      case Timeout::write:
-        return limit.stream == 0 ? judge_progress() : handle_timeout(limit);
+      case Timeout::write: return limit.stream == 0 ? judge_progress() : handle_timeout(limit);
       default: return handle_timeout(limit);
     }
   });

@@ -144,10 +144,10 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   const unsigned listener_;
   OutQueue out_;
 
-  bool peer_finished_ = false;     // its FIN was read
-  bool reset_on_close_ = false;    // closing cleanly would make a cut answer look whole
+  bool peer_finished_ = false;   // its FIN was read
+  bool reset_on_close_ = false;  // closing cleanly would make a cut answer look whole
   bool waiting_writable_ = false;
-  bool ending_ = false;            // once all is sent
+  bool ending_ = false;  // once all is sent
   Deadline read_deadline_;
   Deadline write_deadline_;
   Deadline read_rate_deadline_;  // armed while an unfinished request is about, and a while longer
@@ -179,9 +179,9 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   Phase phase_ = Phase::open;
   std::uint64_t linger_left_ = 0;
   std::size_t unacknowledged_ = 0;  // when the wait for writability began
-  std::uint64_t received_ = 0;  // off the socket
-  std::uint64_t sent_ = 0;      // to the socket
-  MemoryCharge charge_;         // input that is not consumed, output that is not sent
+  std::uint64_t received_ = 0;      // off the socket
+  std::uint64_t sent_ = 0;          // to the socket
+  MemoryCharge charge_;             // input that is not consumed, output that is not sent
 };
 
 }  // namespace prowingen::embedded

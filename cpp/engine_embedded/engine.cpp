@@ -88,8 +88,6 @@ std::vector<std::string> protocols(const Options& options) {
   return {"h2", "http/1.1", "http/1.0"};
 }
 
-std::string engine_version() {
-  return http1::parser_version() + ", " + http2::library_version();
-}
+std::string engine_version() { return http1::parser_version() + ", " + http2::library_version(); }
 
 }  // namespace prowingen::embedded

@@ -122,8 +122,9 @@ void Http2Connection::flush() {
   std::uint64_t written = 0;
   for (;;) {
     if (out_.empty() && session_.wants_write()) {
-      if (!session_.write(out_.text(), frames_at_once)) ending_ = true;
-      if (out_.size() == 0) out_.clear();
+      std::string& text = out_.text();
+      if (!session_.write(text, frames_at_once)) ending_ = true;
+      if (text.empty()) out_.clear();
     }
     if (all_sent()) break;
     const auto result = write_out(written);

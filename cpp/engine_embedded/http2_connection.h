@@ -86,8 +86,8 @@ class Http2Connection final : public Connection, private http2::Streams {
   void complete_answers();
 
   http2::Session session_;
-  std::vector<ExchangePtr> streams_;  // that the session knows
-  std::deque<ExchangePtr> leaving_;   // answered, the last bytes of it not yet sent; in that order
+  std::vector<ExchangePtr> streams_;   // that the session knows
+  std::deque<ExchangePtr> leaving_;    // answered, the last bytes of it not yet sent; in that order
   std::vector<ExchangePtr> departed_;  // whose client has left; a worker may still be on them
   std::vector<ExchangePtr> noted_;     // that have output
   std::vector<http2::HeaderField> fields_;  // of the head that is being made

@@ -74,8 +74,8 @@ bool Http2Exchange::take(std::size_t size, std::string& out) {
       const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(size, range->length));
       const auto before = out.size();
       out.resize(before + part);
-      const auto got = ::pread(range->file.get(), out.data() + before, part,
-                               static_cast<off_t>(range->offset));
+      const auto got =
+          ::pread(range->file.get(), out.data() + before, part, static_cast<off_t>(range->offset));
       if (got <= 0) {
         out.resize(before);
         return false;

@@ -20,7 +20,7 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   void renew();
 
   // ---- the request
-  bool continue_due = false;     // 100 Continue is due when its body is first read
+  bool continue_due = false;  // 100 Continue is due when its body is first read
   std::uint64_t body_bytes_in = 0;
   /// Its client is to go on with it.
   bool awaits_body() const {

@@ -1,4 +1,5 @@
-// The reading side of an HTTP/2 connection: from streams to requests that are handed over or refused.
+// The reading side of an HTTP/2 connection: from streams to requests that are handed over or
+// refused.
 #include <algorithm>
 #include <utility>
 

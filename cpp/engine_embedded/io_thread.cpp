@@ -134,7 +134,7 @@ void IoThread::open_http2(Connection& before, Channel channel, unsigned listener
   connection->begin_with(input);
 }
 
-void IoThread::add(std::shared_ptr<Connection> connection) {
+void IoThread::add(const std::shared_ptr<Connection>& connection) {
   connection->index = connections_.size();
   connections_.push_back(connection);
   connection->start();

@@ -93,7 +93,7 @@ class IoThread final : public Transport {
   void run_tasks();
   void begin(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   void close_all();
-  void add(std::shared_ptr<Connection> connection);
+  void add(const std::shared_ptr<Connection>& connection);
   void post_mail(Mail mail, bool may_wait);
   void deliver_mail();
   void submit_gathered();

@@ -83,7 +83,9 @@ void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::Sock
   on_change_();
   const auto time = to_milliseconds(thread_.options().header_timeout);
   using Awaited = Arrival::Awaited;
-  arrival.start(header_due ? Awaited::header : tls_ ? Awaited::handshake : Awaited::preface,
+  arrival.start(header_due ? Awaited::header
+                : tls_     ? Awaited::handshake
+                           : Awaited::preface,
                 thread_.draining() ? std::min(time, drain_grace) : time);
 }
 

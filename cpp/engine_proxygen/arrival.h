@@ -1,5 +1,5 @@
-// A connection of which something is not known yet: for whom a proxy speaks, what TLS agrees on, or,
-// without TLS, which version of HTTP its client begins with.
+// A connection of which something is not known yet: for whom a proxy speaks, what TLS agrees on,
+// or, without TLS, which version of HTTP its client begins with.
 //
 //   header (off the bare socket) --> handshake (folly's socket) --> the acceptor has it
 //      |                                |                               ^

@@ -110,8 +110,8 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
 /// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
 class AcceptorFactory final : public wangle::AcceptorFactory {
  public:
-  AcceptorFactory(std::shared_ptr<const folly::SSLContext> tls,
-                  EventThreads& threads, SessionWatch& sessions)
+  AcceptorFactory(std::shared_ptr<const folly::SSLContext> tls, EventThreads& threads,
+                  SessionWatch& sessions)
       : tls_(std::move(tls)),
         codecs_(std::make_shared<CodecFactory>(threads)),
         threads_(threads),
@@ -190,8 +190,7 @@ class ProxygenEngine final : public Engine {
       start_server(
           *server_, [&] { started.set_value(); },
           [&](std::exception_ptr error) { started.set_exception(std::move(error)); },
-          std::make_shared<AcceptorFactory>(folly_context(context_.tls), threads_,
-                                            sessions_));
+          std::make_shared<AcceptorFactory>(folly_context(context_.tls), threads_, sessions_));
     });
     try {
       started.get_future().get();

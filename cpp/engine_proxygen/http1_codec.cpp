@@ -82,7 +82,7 @@ void Http1Codec::set_reads_per_event() {
 }
 
 std::size_t Http1Codec::onIngress(const folly::IOBuf& input) {
-  set_reads_per_event();  // for the next event
+  set_reads_per_event();    // for the next event
   if (input.isChained()) {  // a parser wants its input in one piece
     const folly::IOBuf whole = input.cloneCoalescedAsValue();
     return onIngress(whole);

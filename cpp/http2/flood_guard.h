@@ -51,7 +51,8 @@ class FloodGuard {
     bucket.then = now;
     return bucket.level <= limit.burst;
   }
-  /// Something came or went that there is a reason for, and that a client may ask or say as much of.
+  /// Something came or went that there is a reason for, and that a client may ask or say as much
+  /// of.
   void earn(Flood kind, double frames) {
     Bucket& bucket = buckets_[static_cast<std::size_t>(kind)];
     bucket.level = std::max(0.0, bucket.level - frames);

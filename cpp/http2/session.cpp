@@ -163,13 +163,11 @@ struct Callbacks {
 
 namespace {
 
-using CallbackTable = std::unique_ptr<nghttp2_session_callbacks,
-                                      decltype([](auto* table) {
-                                        nghttp2_session_callbacks_del(table);
-                                      })>;
-using OptionTable = std::unique_ptr<nghttp2_option, decltype([](auto* table) {
-                                      nghttp2_option_del(table);
-                                    })>;
+using CallbackTable =
+    std::unique_ptr<nghttp2_session_callbacks,
+                    decltype([](auto* table) { nghttp2_session_callbacks_del(table); })>;
+using OptionTable =
+    std::unique_ptr<nghttp2_option, decltype([](auto* table) { nghttp2_option_del(table); })>;
 
 const nghttp2_session_callbacks& callbacks() {
   static const CallbackTable table = [] {
@@ -205,9 +203,7 @@ const nghttp2_option& library_options() {
 
 }  // namespace
 
-std::string library_version() {
-  return std::string("nghttp2 ") + nghttp2_version(0)->version_str;
-}
+std::string library_version() { return std::string("nghttp2 ") + nghttp2_version(0)->version_str; }
 
 Session::Session(Streams& streams, const Settings& settings)
     : streams_(streams), reader_(settings.limits) {
@@ -295,8 +291,7 @@ bool Session::blocked(const Stream& stream) const {
 
 void Session::count(Flood kind) {
   if (guard_.note(kind, now_)) return;
-  fail(std::string("too many ") +
-           std::string(flood_limits[static_cast<std::size_t>(kind)].name),
+  fail(std::string("too many ") + std::string(flood_limits[static_cast<std::size_t>(kind)].name),
        ErrorCode::enhance_your_calm);
 }
 
@@ -331,9 +326,7 @@ void Session::on_frame_begins(const FrameHeader& header) {
       check_closed(header.stream);
       if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_STREAM) == 0) count(Flood::empty);
       return;
-    case NGHTTP2_HEADERS:
-      check_closed(header.stream);
-      [[fallthrough]];
+    case NGHTTP2_HEADERS: check_closed(header.stream); [[fallthrough]];
     case NGHTTP2_CONTINUATION:
       if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_HEADERS) == 0) {
         count(Flood::empty);
@@ -406,8 +399,8 @@ void Session::on_sent(const nghttp2_frame& frame) {
 
 // ---------------------------------------------------------------------------- what goes
 
-void Session::send_head(Stream& stream, int status, std::span<const HeaderField> fields,
-                        bool final, bool content) {
+void Session::send_head(Stream& stream, int status, std::span<const HeaderField> fields, bool final,
+                        bool content) {
   const std::string code = std::to_string(status);
   std::vector<nghttp2_nv> block;
   block.reserve(fields.size() + 1);
@@ -436,7 +429,8 @@ void Session::inform(Stream& stream, int status, std::span<const HeaderField> fi
 }
 
 void Session::resume(Stream& stream) {
-  check(nghttp2_session_resume_data(session_.get(), stream.id));  // one that waits for nothing: fine
+  check(
+      nghttp2_session_resume_data(session_.get(), stream.id));  // one that waits for nothing: fine
 }
 
 void Session::reset(Stream& stream, ErrorCode code) {

@@ -32,7 +32,7 @@
 namespace prowingen::http2 {
 
 /// RFC 9113 section 7.
-enum class ErrorCode : std::uint32_t {
+enum class ErrorCode : std::uint8_t {
   no_error = 0x0,
   protocol_error = 0x1,
   internal_error = 0x2,
@@ -50,10 +50,10 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   std::int32_t id = 0;
-  bool request_whole = false;   // its END_STREAM has come
-  bool answer_begun = false;    // the head of the final answer is with nghttp2
-  bool reset_here = false;      // and not by its client: frames of it may still be on their way
-  std::size_t unconsumed = 0;   // octets of content that the client's window waits for
+  bool request_whole = false;  // its END_STREAM has come
+  bool answer_begun = false;   // the head of the final answer is with nghttp2
+  bool reset_here = false;     // and not by its client: frames of it may still be on their way
+  std::size_t unconsumed = 0;  // octets of content that the client's window waits for
 
  protected:
   ~Stream() = default;
@@ -177,10 +177,12 @@ class Session {
   std::int32_t last_opened_ = 0;
   std::int32_t skipped_from_ = 0;  // numbers of streams that the last one opened has passed over
   std::int32_t skipped_to_ = 0;
-  std::array<std::int32_t, 64> closed_{};  // the last ones that came to their end, or their client's
+  std::array<std::int32_t, 64>
+      closed_{};  // the last ones that came to their end, or their client's
   std::size_t next_closed_ = 0;
   bool in_head_ = false;
-  bool reading_request_ = false;  // the block that comes is a request's, and not its trailer section
+  bool reading_request_ =
+      false;  // the block that comes is a request's, and not its trailer section
   bool calm_ = true;
   std::string fault_;
 };

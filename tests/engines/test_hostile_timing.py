@@ -25,7 +25,6 @@ FULL_QUEUE = ("--threads", "1", "--queue-size", "1")
 MIB = 1 << 20
 
 
-
 def fill_queue(server: ServerProcess) -> list[Wire]:
     """One request runs for two seconds, one waits behind it; a third was turned away."""
     running, *others = wires = [server.connect() for _ in range(3)]

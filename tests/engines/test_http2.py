@@ -24,7 +24,6 @@ from harness.apps import (
 )
 from harness.certificates import authority_file
 from harness.h2wire import H2Wire
-from harness.site import start_site
 from harness.wire import Wire, until_refused
 
 if TYPE_CHECKING:
@@ -52,23 +51,6 @@ def start_curl(*words: str) -> subprocess.Popen[str]:
     spoken = ["--http2", "--cacert", authority_file()] if secure else ["--http2-prior-knowledge"]
     command = ["curl", "-sS", *spoken, "--max-time", "15", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def test_auto_takes_the_engine_that_speaks_it(engine: str) -> None:
-    with start_site(hello, "auto", http="2") as site:
-        assert site.server.engine == engine
-
-
-def test_an_answer_that_leaves_in_pieces_is_not_written_to(serve_http2: ServeFixture) -> None:
-    """Its bytes are the application's, and those of other answers."""
-    body = b"0123456789" * 5_000
-    with H2Wire(serve_http2(answering([body])), window=1000) as wire:
-        wire.h2.increment_flow_control_window(20 * len(body))
-        streams = [wire.start("GET", "/") for _ in range(20)]
-        for stream in streams:
-            wire.open_window(stream, len(body))
-        assert all(wire.response(stream).body == b"0123456789" * 5_000 for stream in streams)
-    assert body == b"0123456789" * 5_000
 
 
 def test_environ_is_the_one_of_http1(serve_http2: ServeFixture) -> None:

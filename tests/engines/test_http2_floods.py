@@ -1,4 +1,4 @@
-"""What costs an HTTP/2 client nothing and the server something: the client is left, others served."""
+"""What costs an HTTP/2 client nothing, and the server something: that client is left alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.engines("embedded")
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+    return (
+        len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+    )
 
 
 def reset(wire: H2Wire) -> None:

@@ -50,8 +50,10 @@ class Client {
   /// A request's number. With a body, whose end comes with it unless `open`.
   std::int32_t ask(const Fields& extra = {}, std::optional<std::string> body = {},
                    bool open = false) {
-    Fields fields{
-        {":method", body ? "POST" : "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}};
+    Fields fields{{":method", body ? "POST" : "GET"},
+                  {":scheme", "http"},
+                  {":authority", "a"},
+                  {":path", "/"}};
     fields.insert(fields.end(), extra.begin(), extra.end());
     std::vector<nghttp2_nv> block;
     for (auto& [name, value] : fields) {
@@ -509,10 +511,11 @@ TEST_F(Flooded, ByWindowUpdates) {
 
 TEST_F(Flooded, NotByAClientThatTakesItsTime) {
   start();
-  EXPECT_EQ(rounds(3000, [&] {
-              client->ping();
-              now += std::chrono::milliseconds(10);
-            }),
+  EXPECT_EQ(rounds(3000,
+                   [&] {
+                     client->ping();
+                     now += std::chrono::milliseconds(10);
+                   }),
             3000);
 }
 
@@ -522,10 +525,11 @@ TEST_F(Flooded, NotByWindowUpdatesForWhatWasSent) {
   talk();
   answer(id, std::string(50'000, 'x'));
   talk();
-  EXPECT_EQ(rounds(4000, [&] {
-              client->open_window(id, 10);
-              client->open_window(0, 10);
-            }),
+  EXPECT_EQ(rounds(4000,
+                   [&] {
+                     client->open_window(id, 10);
+                     client->open_window(0, 10);
+                   }),
             4000);
   EXPECT_EQ(client->answers[id].body.size(), 40'010U);
 }
