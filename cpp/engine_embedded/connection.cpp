@@ -207,12 +207,7 @@ void Connection::wait_writable() {
   waiting_writable_ = true;
   unacknowledged_ = unacknowledged_bytes(channel_.socket());
   arm(write_deadline_, Timeout::write);
-  const auto taken = sent_ - std::min<std::uint64_t>(sent_, unacknowledged_);
-  writing_pace_.wait(io_.now(), taken);
-  if (!write_rate_deadline_.armed() && io_.options().min_rate != 0) {
-    writing_pace_.open_window(io_.now(), taken);
-    arm(write_rate_deadline_, Timeout::write_rate);
-  }
+  note_written(sent_ - std::min<std::uint64_t>(sent_, unacknowledged_));
 }
 
 // ---------------------------------------------------------------------------- time
@@ -277,12 +272,17 @@ std::uint64_t Connection::taken_by_client() const {
   return sent_ - std::min<std::uint64_t>(sent_, unacknowledged_bytes(channel_.socket()));
 }
 
+void Connection::note_written(std::uint64_t taken) {
+  writing_pace_.wait(io_.now(), taken);
+  if (write_rate_deadline_.armed() || io_.options().min_rate == 0) return;
+  writing_pace_.open_window(io_.now(), taken);
+  arm(write_rate_deadline_, Timeout::write_rate);
+}
+
 void Connection::judge_writing() {
-  if (!waiting_writable_) return;  // the next wait opens a window
+  if (!awaits_reader()) return;  // the next wait opens a window
   const auto rate = static_cast<double>(io_.options().min_rate);
-  if (writing_pace_.too_slow(io_.now(), taken_by_client(), rate)) {
-    return close(Departure::too_slow);
-  }
+  if (writing_pace_.too_slow(io_.now(), taken_by_client(), rate)) return cut_slow_reader();
   arm(write_rate_deadline_, Timeout::write_rate);
 }
 

@@ -91,6 +91,10 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   virtual void rest_comes() {}
   /// Of a client that did not get on with that.
   virtual void cut_slow_request() = 0;
+  /// Whether the client is to take what is sent to it.
+  virtual bool awaits_reader() const { return waiting_writable_; }
+  /// Of a client that did not get on with that.
+  virtual void cut_slow_reader() { close(Departure::too_slow); }
   virtual bool reads_on_in_shortage() const = 0;
   /// Memory is short, and it reads no more.
   virtual void pause_for_memory() = 0;
@@ -133,8 +137,12 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   /// Ends this object alone: the connection goes on with another.
   Channel give_away();
 
+  /// Of what was sent.
+  std::uint64_t taken_by_client() const;
   /// After input was taken or wanted: how fast it comes is watched.
   void note_read();
+  /// What is sent waits for the client: likewise.
+  void note_written(std::uint64_t taken);
   void log(const ConnectionExchange& exchange, int status, bool complete);
 
   IoThread& io_;
@@ -171,7 +179,6 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   void judge_reading();
   void judge_writing();
   void judge_progress();
-  std::uint64_t taken_by_client() const;
   void await_memory();
   bool finish_output();
   void disarm_all();

@@ -133,7 +133,7 @@ void Http2Connection::flush() {
     if (result != OutQueue::Result::all_written) return;
     if (turn_is_over(written) && session_.wants_write()) return wait_writable();
   }
-  writing_pace_.rest();
+  awaits_reader() ? note_written(taken_by_client()) : writing_pace_.rest();
   disarm(write_deadline_);
   if (ending_ || session_.over()) return shut_down(!peer_finished_);
   if (idle() && !read_deadline_.armed()) await_request();

@@ -143,6 +143,23 @@ void Http2Connection::cut_slow_request() {
   flush();
 }
 
+// A client may keep its windows closed as well as its socket full.
+bool Http2Connection::awaits_reader() const {
+  return waiting_writable_ || std::ranges::any_of(streams_, [](const ExchangePtr& exchange) {
+           return exchange->has_output() && exchange->answer_begun;
+         });
+}
+
+void Http2Connection::cut_slow_reader() {
+  if (waiting_writable_) return close(Departure::too_slow);
+  for (const auto& exchange : streams_) {
+    if (!exchange->has_output()) continue;
+    exchange->depart(Departure::too_slow);
+    session_.reset(*exchange, http2::ErrorCode::cancel);
+  }
+  flush();
+}
+
 bool Http2Connection::reads_on_in_shortage() const {
   return std::ranges::all_of(streams_, [](const ExchangePtr& exchange) {
     return exchange->request_whole || (exchange->submitted && exchange->body_used_up());

@@ -47,6 +47,8 @@ class Http2Connection final : public Connection, private http2::Streams {
   void drop_exchanges(Departure why) override;
   bool awaits_rest() const override;
   void cut_slow_request() override;
+  bool awaits_reader() const override;
+  void cut_slow_reader() override;
   bool reads_on_in_shortage() const override;
   void pause_for_memory() override { awaits_memory_ = true; }
   bool go_on() override;

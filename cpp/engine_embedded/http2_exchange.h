@@ -41,7 +41,8 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   http2::Offer offer(std::size_t most) const;
   /// Appends `size` bytes of what waits. False: a file has become too short.
   bool take(std::size_t size, std::string& out);
-  bool output_finished() const { return output_finished_; }
+  /// Something was taken of the exchange that is not framed.
+  bool has_output() const { return !chunks_.empty(); }
   std::uint64_t waiting_memory() const { return charge_.bytes(); }
 
   Deadline read_deadline;

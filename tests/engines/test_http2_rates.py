@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from harness.site import ServeFixture, Site
 
-pytestmark = pytest.mark.engines("proxygen")
-
 WINDOW = 0.3
 RATE = 10_000
 STREAMS = 20
