@@ -118,13 +118,9 @@ bool Exchange::body_used_up() const {
   return stored_.empty() && incoming_.empty();
 }
 
-std::size_t Exchange::body_memory() const {
-  const std::lock_guard lock(mutex_);
-  return stored_.memory() + incoming_.capacity();
-}
-
 Exchange::Read Exchange::read_body(std::string& buffer) {
   buffer.clear();
+  std::unique_ptr<SpoolFile> used_up;  // which ends after the lock
   std::unique_lock lock(mutex_);
   if (!has_body_news() && !body_asked_for_) {
     // The first wait of a request may have to send `100 Continue`; later ones only ever wait.
@@ -137,11 +133,12 @@ Exchange::Read Exchange::read_body(std::string& buffer) {
   if (state_ == departed) return Read::departed;
   // Of an exchange that came to its own end, what had arrived by then can still be read.
   if (!stored_.empty()) {
-    // Of the stored body only its memory is looked at by others.
+    // While it reads the file nobody else is held up, and nothing changes that others look at.
     const bool from_disk = stored_.next_is_in_file();
     if (from_disk) lock.unlock();
     if (stored_.take(buffer)) return Read::failed;
     if (from_disk) lock.lock();
+    used_up = stored_.release_file();
     settle_charge();
     if (!stored_.empty()) return Read::bytes;  // no more is wanted yet
   } else if (incoming_.empty()) {

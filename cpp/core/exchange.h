@@ -163,8 +163,6 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // ---- request body, any thread
   /// A worker has all of the body that has come: it waits for more, or will.
   bool body_used_up() const;
-  /// Bytes of memory that the body takes, what a worker has read of it left out.
-  std::size_t body_memory() const;
 
   // ---- response, worker
   enum class Push : std::uint8_t { ok, full, departed };

@@ -66,9 +66,11 @@ std::error_code StoredBody::take(std::string& block) {
   block.resize(static_cast<std::size_t>(std::min(file_->size() - taken_, read_block)));
   if (const auto error = file_->read(taken_, block)) return error;
   taken_ += block.size();
-  // Its space is given back while the application works on what was in it.
-  if (taken_ == file_->size()) file_.reset();
   return {};
+}
+
+std::unique_ptr<SpoolFile> StoredBody::release_file() {
+  return file_ && taken_ == file_->size() ? std::move(file_) : nullptr;
 }
 
 void StoredBody::clear(std::size_t kept) {

@@ -39,8 +39,11 @@ class StoredBody {
   /// All has been taken.
   bool empty() const { return !file_ && memory_.empty(); }
   bool next_is_in_file() const { return file_ != nullptr; }
-  /// Replaces `block` by the next bytes. An error: they cannot be read back.
+  /// Replaces `block` by the next bytes. An error: they cannot be read back. Of a file that is used
+  /// up with them, release_file() is due; take() itself changes nothing that empty() looks at then.
   std::error_code take(std::string& block);
+  /// The file, if all of it was taken: giving its space back may take a while.
+  std::unique_ptr<SpoolFile> release_file();
 
   /// Bytes of memory that are held.
   std::size_t memory() const { return memory_.capacity(); }

@@ -51,6 +51,7 @@ class SpoolTest : public testing::Test {
     std::string block;
     while (!body.empty()) {
       EXPECT_FALSE(body.take(block));
+      body.release_file();
       EXPECT_FALSE(block.empty());
       all += block;
     }
