@@ -1,6 +1,7 @@
 // A request's body on its way from the I/O thread to the worker: back-pressure, end and departure.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <memory>
