@@ -1,5 +1,5 @@
-// Complaints about connections that are closed before they are any of HTTP, which must not fill the
-// log however many of them come.
+// Complaints about connections that are closed before they are any of HTTP, or since they are no
+// HTTP/2, which must not fill the log however many of them come.
 #pragma once
 
 #include <chrono>
@@ -20,6 +20,7 @@ class Complaints {
   static constexpr std::string_view not_allowed = "it is not in proxy_allow_ips";
   static constexpr std::string_view no_header = "its PROXY protocol header is malformed";
   static constexpr std::string_view no_handshake = "its TLS handshake failed";
+  static constexpr std::string_view broke_http2 = "its client does not keep to HTTP/2";
   static constexpr std::string_view late =
       "its PROXY protocol header, or its TLS handshake, did not come in time";
 

@@ -50,7 +50,7 @@ class Arrivals::Arrival final : private ReadyHandler {
   Arrivals& all_;
 };
 
-Arrivals::Arrivals(IoThread& io) : io_(io), complaints_(io.context()) {
+Arrivals::Arrivals(IoThread& io) : io_(io) {
   if (io.context().tls != nullptr) tls_buffers_ = std::make_unique<TlsBuffers>();
 }
 
@@ -60,7 +60,7 @@ void Arrivals::add(ConnectionSocket socket, unsigned listener,
                    std::shared_ptr<ConnectionInfo> info) {
   const Proxies& proxies = io_.context().proxies;
   if (proxies.send_headers() && !proxies.may_connect(info->remote_address)) {
-    complaints_.add(*info, Complaints::not_allowed, {}, io_.now());
+    io_.complaints().add(*info, Complaints::not_allowed, {}, io_.now());
     return io_.count_closed();
   }
   const auto time = to_duration(io_.options().header_timeout);
@@ -136,7 +136,7 @@ void Arrivals::hand_over(Arrival& arrival) {
 }
 
 void Arrivals::close(Arrival& arrival, std::string_view why, std::string_view fault) {
-  if (!why.empty()) complaints_.add(*arrival.info, why, fault, io_.now());
+  if (!why.empty()) io_.complaints().add(*arrival.info, why, fault, io_.now());
   list_.erase(arrival.place);
   io_.count_closed();
 }

@@ -58,7 +58,6 @@ class Arrivals {
   void close(Arrival& arrival, std::string_view why, std::string_view fault = {});
 
   IoThread& io_;
-  Complaints complaints_;
   std::unique_ptr<TlsBuffers> tls_buffers_;  // null: no TLS
   List list_;
 };

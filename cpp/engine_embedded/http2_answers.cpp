@@ -13,11 +13,18 @@ constexpr std::size_t frames_at_once = std::size_t{64} * 1024;
 
 Http2Exchange& exchange_of(http2::Stream& stream) { return static_cast<Http2Exchange&>(stream); }
 
+std::string_view trimmed(std::string_view value) {
+  constexpr std::string_view space = " \t";
+  const auto first = value.find_first_not_of(space);
+  if (first == std::string_view::npos) return {};
+  return value.substr(first, value.find_last_not_of(space) - first + 1);
+}
+
 }  // namespace
 
 void Http2Connection::note_output(ConnectionExchange& exchange) {
   const auto& ready = static_cast<Http2Exchange&>(exchange);
-  if (ready.end_at == 0) noted_.push_back(streams_[ready.index]);
+  if (!ready.framed) noted_.push_back(streams_[ready.index]);
 }
 
 void Http2Connection::see_to_noted() {
@@ -26,7 +33,7 @@ void Http2Connection::see_to_noted() {
 }
 
 void Http2Connection::see_to(Http2Exchange& exchange) {
-  if (exchange.refused != 0 || exchange.connection == nullptr) return;
+  if (exchange.refused != 0 || exchange.framed || exchange.connection == nullptr) return;
   arm(exchange.write_deadline, Timeout::write);
   if (exchange.answer_begun) return session_.resume(exchange);
   auto& output = io_.output();
@@ -46,7 +53,8 @@ void Http2Connection::begin_answer(Http2Exchange& exchange) {
   const ResponseHead& head = exchange.response;
   fields_.clear();
   for (const FieldLine& field : head.fields()) {
-    fields_.push_back({head.view(field.name), head.view(field.value)});
+    // Space around a value, which HTTP/1 leaves to its reader, is malformed here (section 8.2.1).
+    fields_.push_back({head.view(field.name), trimmed(head.view(field.value))});
     exchange.bytes_out += field.name.size + field.value.size;
   }
   const auto& standing = io_.standing();
@@ -99,9 +107,29 @@ bool Http2Connection::take(http2::Stream& stream, std::size_t size, std::string&
 
 void Http2Connection::on_answer_written(http2::Stream& stream) {
   Http2Exchange& exchange = exchange_of(stream);
+  disarm(exchange.read_deadline);
   disarm(exchange.write_deadline);
-  exchange.end_at = sent() + out_.size();
+  exchange.framed = true;
   leaving_.push_back(streams_[exchange.index]);
+  ++unplaced_;
+}
+
+void Http2Connection::on_answer_failed(http2::Stream& stream, std::string_view why) {
+  const Http2Exchange& exchange = exchange_of(stream);
+  io_.context().report(Severity::error, std::string(exchange.request.method()) + " " +
+                                            std::string(exchange.request.target()) +
+                                            ": the answer's head cannot be sent: " +
+                                            std::string(why));
+}
+
+bool Http2Connection::make_frames() {
+  std::string& text = out_.text();
+  const bool goes_on = session_.write(text, frames_at_once);
+  if (text.empty()) out_.clear();
+  for (; unplaced_ != 0; --unplaced_) {
+    leaving_[leaving_.size() - unplaced_]->end_at = sent() + out_.size();
+  }
+  return goes_on;
 }
 
 void Http2Connection::complete_answers() {
@@ -110,8 +138,7 @@ void Http2Connection::complete_answers() {
     leaving_.pop_front();
     if (exchange->refused == 0) exchange->written();
     log(*exchange, exchange->status(), true);
-    exchange->forget_request();
-    exchange->connection = nullptr;
+    forget(*exchange);
     io_.recycle(std::move(exchange));
   }
 }
@@ -121,11 +148,7 @@ void Http2Connection::flush() {
   see_to_noted();
   std::uint64_t written = 0;
   for (;;) {
-    if (out_.empty() && session_.wants_write()) {
-      std::string& text = out_.text();
-      if (!session_.write(text, frames_at_once)) ending_ = true;
-      if (text.empty()) out_.clear();
-    }
+    if (out_.empty() && session_.wants_write() && !make_frames()) ending_ = true;
     if (all_sent()) break;
     const auto result = write_out(written);
     if (closed()) return;

@@ -30,7 +30,9 @@ void Http2Connection::take_input(std::string_view input) {
   } else if (head_due && requests_ != 0) {
     disarm(read_deadline_);
   }
-  if (!goes_on) ending_ = true;  // once what the session says of it is sent
+  if (!goes_on && !std::exchange(ending_, true) && !session_.fault().empty()) {
+    io_.complaints().add(*info_, Complaints::broke_http2, session_.fault(), io_.now());
+  }
   flush();
 }
 
@@ -95,6 +97,8 @@ void Http2Connection::on_late_body(Http2Exchange& exchange) {
 // A stream of little urgency may wait for others; only a client that takes nothing is late.
 void Http2Connection::on_late_reader(Http2Exchange& exchange) {
   const auto limit = to_duration(io_.options().write_timeout);
+  // What opens its windows may wait to be read.
+  if (awaits_memory_) return arm(exchange.write_deadline, Timeout::write);
   const bool others_get_on = !session_.blocked() || io_.now() - last_taken_ < limit;
   if (!session_.blocked(exchange) && others_get_on) {
     return arm(exchange.write_deadline, Timeout::write);
@@ -137,7 +141,7 @@ bool Http2Connection::awaits_rest() const {
 void Http2Connection::cut_slow_request() {
   if (session_.in_head()) end_session();
   for (const auto& exchange : std::vector(streams_)) {
-    if (exchange->request_whole || exchange->refused != 0) continue;
+    if (!exchange->awaits_body()) continue;
     refuse(*exchange, refusal(RequestFault::request_timeout), Departure::too_slow);
   }
   flush();
@@ -145,6 +149,7 @@ void Http2Connection::cut_slow_request() {
 
 // A client may keep its windows closed as well as its socket full.
 bool Http2Connection::awaits_reader() const {
+  if (awaits_memory_) return waiting_writable_;
   return waiting_writable_ || std::ranges::any_of(streams_, [](const ExchangePtr& exchange) {
            return exchange->has_output() && exchange->answer_begun;
          });
@@ -208,7 +213,7 @@ void Http2Connection::drop_exchanges(Departure why) {
   disarm(drain_deadline_);
   for (const auto& exchange : std::exchange(streams_, {})) {
     exchange->depart(why);
-    if (exchange->end_at == 0) log(*exchange, exchange->status(), false);
+    if (!exchange->framed) log(*exchange, exchange->status(), false);
     forget(*exchange);
   }
   for (const auto& exchange : std::exchange(leaving_, {})) {

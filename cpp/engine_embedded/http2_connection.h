@@ -85,12 +85,15 @@ class Http2Connection final : public Connection, private http2::Streams {
   http2::Offer offer(http2::Stream& stream, std::size_t most) override;
   bool take(http2::Stream& stream, std::size_t size, std::string& out) override;
   void on_answer_written(http2::Stream& stream) override;
+  void on_answer_failed(http2::Stream& stream, std::string_view why) override;
+  bool make_frames();
   void complete_answers();
 
   http2::Session session_;
   std::vector<ExchangePtr> streams_;   // that the session knows
   std::deque<ExchangePtr> leaving_;    // answered, the last bytes of it not yet sent; in that order
   std::vector<ExchangePtr> departed_;  // whose client has left; a worker may still be on them
+  std::size_t unplaced_ = 0;  // of these, the last ones, whose frames are being made
   std::vector<ExchangePtr> noted_;     // that have output
   std::vector<http2::HeaderField> fields_;  // of the head that is being made
   Deadline drain_deadline_;

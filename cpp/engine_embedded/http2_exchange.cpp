@@ -3,16 +3,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace prowingen::embedded {
 
 void Http2Exchange::renew() {
+  assert(!read_deadline.armed() && !write_deadline.armed());
   ConnectionExchange::renew();
   id = 0;
   request_whole = answer_begun = reset_here = false;
   unconsumed = 0;
-  continue_due = aborted = output_finished_ = false;
+  continue_due = aborted = framed = output_finished_ = false;
   body_bytes_in = end_at = 0;
   refused = 0;
   chunks_.clear();

@@ -24,10 +24,13 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   std::uint64_t body_bytes_in = 0;
   /// Its client is to go on with it.
   bool awaits_body() const {
-    return !request_whole && !continue_due && unconsumed == 0 && refused == 0;
+    return !request_whole && !continue_due && unconsumed == 0 && refused == 0 && !framed;
   }
 
   // ---- the answer
+  /// Its last frame is made: nothing of it waits any more but for the socket.
+  bool framed = false;
+  std::uint64_t end_at = 0;  // then, bytes of the connection that are sent when it is
   /// Of a request that was refused, the status of the server's own answer; else 0.
   int refused = 0;
   /// For the access log; 0: none was sent.
@@ -47,7 +50,6 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
 
   Deadline read_deadline;
   Deadline write_deadline;
-  std::uint64_t end_at = 0;  // bytes of the connection that are sent when its answer is
 
   // Place in the connection's list.
   std::size_t index = 0;

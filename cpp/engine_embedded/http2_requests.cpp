@@ -21,12 +21,15 @@ bool Http2Connection::has_room_for_stream() {
   return streams_.size() + departed_.size() < http2::Settings().max_streams;
 }
 
-http2::Stream* Http2Connection::open(std::int32_t, RequestHead*& head) {
+http2::Stream* Http2Connection::open(std::int32_t id, RequestHead*& head) {
   if (!has_room_for_stream()) return nullptr;
   auto exchange = io_.make_http2_exchange();
   exchange->peer = info_;
   exchange->connection = this;
   exchange->read_deadline.connection = exchange->write_deadline.connection = this;
+  exchange->read_deadline.stream = exchange->write_deadline.stream = id;
+  exchange->listener = listener_;
+  exchange->received_at = io_.now();
   exchange->index = streams_.size();
   head = &exchange->request;
   streams_.push_back(exchange);
@@ -37,9 +40,6 @@ void Http2Connection::on_request(http2::Stream& stream, const http2::HeadReader:
   Http2Exchange& exchange = exchange_of(stream);
   disarm(read_deadline_);
   ++requests_;
-  exchange.read_deadline.stream = exchange.write_deadline.stream = stream.id;
-  exchange.listener = listener_;
-  exchange.received_at = io_.now();
   exchange.bytes_in = head.size;
   if (head.verdict != nullptr) return refuse(exchange, *head.verdict, Departure::none);
   if (info_->from_proxy) exchange.peer = io_.context().proxies.ends_of(exchange.request, info_);
@@ -101,7 +101,8 @@ void Http2Connection::await_body(Http2Exchange& exchange) {
 
 void Http2Connection::resume_body(ConnectionExchange& wanted) {
   auto& exchange = static_cast<Http2Exchange&>(wanted);
-  if (exchange.request_whole || exchange.refused != 0) return;
+  // An application's own thread may ask after the answer, and even after the stream.
+  if (exchange.request_whole || exchange.refused != 0 || exchange.framed) return;
   if (std::exchange(exchange.continue_due, false) && !exchange.answer_begun) {
     session_.inform(exchange, 100, {});
   }
@@ -134,7 +135,7 @@ void Http2Connection::refuse(Http2Exchange& exchange, const Refusal& refusal, De
 }
 
 // Either the answer is on its way, or the stream was reset.
-void Http2Connection::on_closed(http2::Stream& stream, std::uint32_t) {
+void Http2Connection::on_closed(http2::Stream& stream, std::uint32_t error) {
   Http2Exchange& exchange = exchange_of(stream);
   const ExchangePtr kept = streams_[exchange.index];
   streams_.back()->index = exchange.index;
@@ -142,7 +143,12 @@ void Http2Connection::on_closed(http2::Stream& stream, std::uint32_t) {
   streams_.pop_back();
   disarm(exchange.read_deadline);
   disarm(exchange.write_deadline);
-  if (exchange.end_at != 0) return;
+  if (exchange.framed) return;
+  const bool malformed = error == static_cast<std::uint32_t>(http2::ErrorCode::protocol_error);
+  if (malformed && !exchange.submitted && exchange.refused == 0) {
+    io_.count_refusal();
+    exchange.refused = 400;  // had it been HTTP/1
+  }
   exchange.depart(Departure::client_closed);
   log(exchange, exchange.status(), false);
   forget(exchange);

@@ -41,6 +41,7 @@ IoThread::IoThread(const EngineContext& context)
       deadlines_(lengths(context.options)),
       standing_(context.options.server_header, context.options.date_header),
       now_(std::chrono::steady_clock::now()),
+      complaints_(context_),
       arrivals_(*this),
       memory_watch_(context_) {
   standing_.refresh();

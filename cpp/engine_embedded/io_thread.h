@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/complaints.h"
 #include "core/engine.h"
 #include "core/memory_waiters.h"
 #include "core/memory_watch.h"
@@ -51,6 +52,7 @@ class IoThread final : public Transport {
   const RequestLimits& limits() const { return limits_; }
   const EngineContext& context() const { return context_; }
   Deadlines& deadlines() { return deadlines_; }
+  Complaints& complaints() { return complaints_; }
   const http1::StandingFields& standing() const { return standing_; }
   std::span<char> read_buffer() { return read_buffer_; }
   std::string& spare_text() { return spare_text_; }
@@ -113,6 +115,7 @@ class IoThread final : public Transport {
   bool draining_ = false;
   bool closed_ = false;
   std::vector<std::shared_ptr<Connection>> connections_;
+  Complaints complaints_;
   Arrivals arrivals_;
   MemoryWatch memory_watch_;
   ExchangePool<Http1Exchange> http1_pool_;

@@ -4,9 +4,11 @@
 //
 //   resets      streams that the client resets, or makes the server reset, before their answer is
 //               out (CVE-2023-44487, CVE-2025-8671)
-//   control     PING, SETTINGS, PRIORITY and frames of types that nobody knows
+//   control     PING, SETTINGS, PRIORITY, frames of types that nobody knows, and of closed streams
 //   empty       frames of content without any, and without an end (CVE-2019-9518)
-//   windows     WINDOW_UPDATE, of which what is sent to a client earns it some
+//   windows     WINDOW_UPDATE
+//
+// What there is a reason for earns the client some of those that it may send for it, later, too.
 #pragma once
 
 #include <algorithm>
@@ -25,15 +27,16 @@ struct FloodLimit {
   std::string_view name;
   double burst;       // at once
   double per_second;  // and ever after
+  double credit;      // that may be saved up
 };
 
 /// Well above what browsers, proxies and load generators do: a browser that leaves a page resets
 /// its hundred streams once, and a proxy asks every few seconds whether the other end is alive.
 inline constexpr std::array<FloodLimit, flood_kinds> flood_limits{{
-    {"resets", 500, 50},
-    {"control frames", 1000, 100},
-    {"empty frames", 100, 10},
-    {"window updates", 1000, 100},
+    {"resets", 500, 50, 0},
+    {"control frames", 1000, 100, 1000},
+    {"empty frames", 100, 10, 0},
+    {"window updates", 1000, 100, 20'000},
 }};
 
 /// I/O thread.
@@ -47,15 +50,18 @@ class FloodGuard {
     const FloodLimit& limit = flood_limits[index];
     Bucket& bucket = buckets_[index];
     const std::chrono::duration<double> passed = now - bucket.then;
-    bucket.level = std::max(0.0, bucket.level - passed.count() * limit.per_second) + 1;
+    if (bucket.level > 0) {
+      bucket.level = std::max(0.0, bucket.level - passed.count() * limit.per_second);
+    }
+    bucket.level += 1;
     bucket.then = now;
     return bucket.level <= limit.burst;
   }
-  /// Something came or went that there is a reason for, and that a client may ask or say as much
-  /// of.
+  /// Something came or went for which a client may send so many.
   void earn(Flood kind, double frames) {
-    Bucket& bucket = buckets_[static_cast<std::size_t>(kind)];
-    bucket.level = std::max(0.0, bucket.level - frames);
+    const auto index = static_cast<std::size_t>(kind);
+    Bucket& bucket = buckets_[index];
+    bucket.level = std::max(-flood_limits[index].credit, bucket.level - frames);
   }
 
  private:

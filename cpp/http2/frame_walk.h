@@ -26,6 +26,8 @@ class FrameWalk {
   /// `skip`: bytes before the first frame.
   explicit FrameWalk(std::size_t skip) : left_(skip) {}
 
+  /// Whether the last frame whose header was found is not whole.
+  bool in_payload() const { return left_ != 0; }
   /// Takes bytes up to the end of the next frame header, or all there are. `found`: it is whole.
   std::size_t step(std::string_view bytes, FrameHeader& header, bool& found) {
     const std::size_t payload = std::min<std::size_t>(left_, bytes.size());

@@ -52,7 +52,6 @@ struct Callbacks {
   static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     return guarded([&] {
       Session& me = self(user);
-      me.in_head_ = true;
       me.reading_request_ = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
       if (!me.reading_request_) return 0;
       me.note_opened(frame->hd.stream_id);
@@ -113,6 +112,18 @@ struct Callbacks {
   static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     return guarded([&] {
       self(user).on_sent(*frame);
+      return 0;
+    });
+  }
+
+  // Of a head that is too large to be sent, for one.
+  static int not_sent(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+    return guarded([&] {
+      Session& me = self(user);
+      Stream* stream = me.find(frame->hd.stream_id);
+      if (frame->hd.type != NGHTTP2_HEADERS || stream == nullptr) return 0;
+      me.streams_.on_answer_failed(*stream, nghttp2_strerror(error));
+      me.reset(*stream, ErrorCode::internal_error);
       return 0;
     });
   }
@@ -179,6 +190,7 @@ const nghttp2_session_callbacks& callbacks() {
     nghttp2_session_callbacks_set_on_frame_recv_callback(made, Callbacks::frame_received);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Callbacks::data);
     nghttp2_session_callbacks_set_on_frame_send_callback(made, Callbacks::frame_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(made, Callbacks::not_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, Callbacks::closed);
     nghttp2_session_callbacks_set_send_data_callback(made, Callbacks::take);
     return CallbackTable(made);
@@ -196,6 +208,10 @@ const nghttp2_option& library_options() {
     // nothing by the one of RFC 7540.
     nghttp2_option_set_server_fallback_rfc7540_priorities(made, 1);
     nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
+    // What an application answers is its own affair, as on HTTP/1.
+    nghttp2_option_set_max_send_header_block_length(made, std::size_t{16} << 20);
+    // Resets are counted here, where it is known which of them are the client's doing.
+    nghttp2_option_set_stream_reset_rate_limit(made, 1'000'000'000, 1'000'000'000);
     return OptionTable(made);
   }();
   return *table;
@@ -244,7 +260,8 @@ bool Session::feed(std::string_view bytes) {
   const auto taken = nghttp2_session_mem_recv(
       session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (taken >= 0) return true;
-  if (taken == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+  // An exception must not pass through nghttp2: it was one for want of memory.
+  if (taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE) throw std::bad_alloc();
   if (taken == NGHTTP2_ERR_FLOODED) {
     fail("it sends what has to be answered and does not read the answers",
          ErrorCode::enhance_your_calm);
@@ -313,6 +330,7 @@ void Session::note_opened(std::int32_t id) {
 // here, as its client may not have known. Of others the last few are remembered.
 void Session::check_closed(std::int32_t id) {
   if (id <= 0 || id > last_opened_ || find(id) != nullptr) return;
+  count(Flood::control);
   if (id >= skipped_from_ && id <= skipped_to_) {
     fail("a stream is opened with a lower number than another", ErrorCode::protocol_error);
   } else if (std::ranges::find(closed_, id) != closed_.end()) {
@@ -321,18 +339,16 @@ void Session::check_closed(std::int32_t id) {
 }
 
 void Session::on_frame_begins(const FrameHeader& header) {
+  in_block_ = header.type == NGHTTP2_HEADERS || header.type == NGHTTP2_CONTINUATION;
+  if (in_block_) block_open_ = (header.flags & NGHTTP2_FLAG_END_HEADERS) == 0;
   switch (header.type) {
-    case NGHTTP2_DATA:
-      check_closed(header.stream);
-      if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_STREAM) == 0) count(Flood::empty);
-      return;
+    case NGHTTP2_DATA: return check_closed(header.stream);
     case NGHTTP2_HEADERS: check_closed(header.stream); [[fallthrough]];
     case NGHTTP2_CONTINUATION:
-      if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_HEADERS) == 0) {
-        count(Flood::empty);
-      }
+      if (header.length == 0 && block_open_) count(Flood::empty);
       return;
-    case NGHTTP2_RST_STREAM: return;  // counted by what it resets
+    case NGHTTP2_RST_STREAM:
+      return count(find(header.stream) != nullptr ? Flood::resets : Flood::control);
     case NGHTTP2_WINDOW_UPDATE: return count(Flood::windows);
     default: return count(Flood::control);
   }
@@ -343,7 +359,6 @@ void Session::on_frame(const nghttp2_frame& frame) {
   const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS:
-      in_head_ = false;
       if (stream == nullptr) return;
       if (std::exchange(reading_request_, false)) return on_whole_head(*stream, end);
       if (end) end_request(*stream);  // its trailer section
@@ -351,10 +366,8 @@ void Session::on_frame(const nghttp2_frame& frame) {
     case NGHTTP2_DATA:
       if (stream == nullptr) return;
       // What padding took of the window is given back by nghttp2.
-      if (end) end_request(*stream);
-      return;
-    case NGHTTP2_RST_STREAM:
-      if (stream != nullptr) count(Flood::resets);
+      if (end) return end_request(*stream);
+      if (frame.hd.length == frame.data.padlen) count(Flood::empty);
       return;
     default: return;
   }
@@ -365,6 +378,7 @@ void Session::on_whole_head(Stream& stream, bool end) {
   const auto head = reader_.finish();
   stream.request_whole = end;
   if (head.outcome == HeadReader::Outcome::malformed) {
+    count(Flood::resets);
     return reset(stream, ErrorCode::protocol_error);
   }
   streams_.on_request(stream, head);
@@ -375,18 +389,25 @@ void Session::end_request(Stream& stream) {
   streams_.on_request_end(stream);
 }
 
+// A client that makes the server reset its streams gets on as one that does it itself. What the
+// owner of this has reset is not its doing.
+void Session::note_reset(std::int32_t id, std::uint32_t error) {
+  Stream* stream = find(id);
+  const bool ours = stream != nullptr && std::exchange(stream->reset_here, true);
+  if (!ours && error != NGHTTP2_NO_ERROR && error != NGHTTP2_REFUSED_STREAM) count(Flood::resets);
+}
+
 void Session::on_sent(const nghttp2_frame& frame) {
   switch (frame.hd.type) {
-    case NGHTTP2_DATA:
-      guard_.earn(Flood::windows, 2);  // the stream's and the connection's
+    case NGHTTP2_DATA: {
+      // Updates of the stream's window and of the connection's, for each part of it.
+      const auto parts = 1 + static_cast<double>(frame.hd.length) / 1024;
+      guard_.earn(Flood::windows, 2 * parts);
       guard_.earn(Flood::control, 1);
       break;
+    }
     case NGHTTP2_HEADERS: break;
-    case NGHTTP2_RST_STREAM:
-      if (Stream* stream = find(frame.hd.stream_id)) stream->reset_here = true;
-      // A client that makes the server reset its streams gets on as one that does it itself.
-      if (frame.rst_stream.error_code != NGHTTP2_NO_ERROR) count(Flood::resets);
-      return;
+    case NGHTTP2_RST_STREAM: return note_reset(frame.hd.stream_id, frame.rst_stream.error_code);
     default: return;
   }
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
@@ -434,6 +455,7 @@ void Session::resume(Stream& stream) {
 }
 
 void Session::reset(Stream& stream, ErrorCode code) {
+  stream.reset_here = true;
   check(nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream.id,
                                   static_cast<std::uint32_t>(code)));
 }

@@ -93,8 +93,10 @@ class Streams {
   virtual Offer offer(Stream& stream, std::size_t most) = 0;
   /// Appends `size` octets of what was offered. False: they are not there any more.
   virtual bool take(Stream& stream, std::size_t size, std::string& out) = 0;
-  /// A frame with the end of the answer was written.
+  /// A frame with the end of the answer was made; what write() appends has it when it returns.
   virtual void on_answer_written(Stream& stream) = 0;
+  /// Its head cannot be sent. The stream is reset.
+  virtual void on_answer_failed(Stream& stream, std::string_view why) = 0;
 
  protected:
   ~Streams() = default;
@@ -143,7 +145,7 @@ class Session {
   bool blocked(const Stream& stream) const;
   unsigned open_streams() const { return open_streams_; }
   /// Whether a header block is begun and not whole.
-  bool in_head() const { return in_head_; }
+  bool in_head() const { return block_open_ || (in_block_ && walk_.in_payload()); }
 
  private:
   struct Free {
@@ -162,6 +164,7 @@ class Session {
   bool feed(std::string_view bytes);
   void on_frame(const nghttp2_frame& frame);
   void on_sent(const nghttp2_frame& frame);
+  void note_reset(std::int32_t id, std::uint32_t error);
   void on_whole_head(Stream& stream, bool end);
   void end_request(Stream& stream);
 
@@ -180,7 +183,8 @@ class Session {
   std::array<std::int32_t, 64>
       closed_{};  // the last ones that came to their end, or their client's
   std::size_t next_closed_ = 0;
-  bool in_head_ = false;
+  bool in_block_ = false;         // the last frame was one of a header block
+  bool block_open_ = false;       // and not the block's last one
   bool reading_request_ =
       false;  // the block that comes is a request's, and not its trailer section
   bool calm_ = true;

@@ -19,6 +19,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
+@pytest.mark.no_tls("over TLS it is agreed on")
 def test_one_port_speaks_both_without_tls(serve: ServeFixture) -> None:
     site = serve(Echo())
     with H2Wire(site) as two, site.connect() as one:
@@ -27,6 +28,7 @@ def test_one_port_speaks_both_without_tls(serve: ServeFixture) -> None:
         assert two.ask("/").status == 200
 
 
+@pytest.mark.no_tls("over TLS it is agreed on")
 @pytest.mark.parametrize("cut", [1, 3, 4, 14, 18, 23, 24, 25, 32])
 def test_the_preface_may_come_in_parts(serve: ServeFixture, cut: int) -> None:
     with serve(hello).connect() as wire:
@@ -37,6 +39,7 @@ def test_the_preface_may_come_in_parts(serve: ServeFixture, cut: int) -> None:
         assert wire.take()[3] == 4, "its own SETTINGS"
 
 
+@pytest.mark.no_tls("over TLS it is agreed on")
 @pytest.mark.parametrize("begin", [b"PRIVET / HTTP/1.1", b"PR / HTTP/1.1", b"PRI / HTTP/1.1"])
 def test_what_begins_alike_is_a_request_of_http1(serve: ServeFixture, begin: bytes) -> None:
     with serve(Echo()).connect() as wire:
@@ -44,6 +47,7 @@ def test_what_begins_alike_is_a_request_of_http1(serve: ServeFixture, begin: byt
         assert wire.response().status == 200
 
 
+@pytest.mark.no_tls("over TLS it is agreed on")
 def test_the_preface_is_no_request_later_on(serve: ServeFixture) -> None:
     with serve(hello).connect() as wire:
         wire.ask()
@@ -51,6 +55,7 @@ def test_the_preface_is_no_request_later_on(serve: ServeFixture) -> None:
         assert wire.response().status in (400, 505)
 
 
+@pytest.mark.no_tls("over TLS it is agreed on")
 def test_1_1_alone(serve: ServeFixture) -> None:
     with serve(hello, http="1.1").connect() as wire:
         wire.send(PREFACE + SETTINGS)

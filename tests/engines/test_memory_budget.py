@@ -258,13 +258,13 @@ def test_who_is_cut_is_the_greediest_of_all_threads(serve: ServeFixture) -> None
         greedy = wires[not on_the_first_thread :: 2]
         for wire in ordinary:
             wire.send(POST + b"Content-Length: 30000\r\n\r\n" + bytes(9_000))
+        before = cut(site)
         for count, wire in enumerate(greedy):
             wire.send_leniently(POST + b"Content-Length: 900000\r\n\r\n" + bytes(60_000))
             time.sleep(0.02)  # for the ticks of the threads
             if count % 8 == 0:
                 for upload in ordinary:
                     upload.send(bytes(3_000))
-        before = cut(site)
         assert eventually(lambda: cut(site) > before)  # noqa: B023
         for wire in ordinary:
             wire.send(bytes(30_000 - 9_000 - 5 * 3_000))

@@ -147,6 +147,7 @@ struct Request final : Stream {
   bool more = false;   // will follow it
   bool whole = false;
   bool written = false;
+  bool failed = false;
   std::optional<std::uint32_t> closed;
 };
 
@@ -186,6 +187,10 @@ class Http2Session : public testing::Test, public Streams {
     return true;
   }
   void on_answer_written(Stream& stream) override { static_cast<Request&>(stream).written = true; }
+
+  void on_answer_failed(Stream& stream, std::string_view) override {
+    static_cast<Request&>(stream).failed = true;
+  }
 
   void start(Settings settings = {}, std::uint32_t client_window = 65535, bool extensible = true) {
     session = std::make_unique<Session>(*this, settings);
@@ -289,6 +294,55 @@ TEST_F(Http2Session, SmallAnswerIsOneHeadAndOneFrameThatEndsIt) {
   answer(id, "hello");
   talk();
   EXPECT_EQ(client->order.size(), 1U);
+}
+
+TEST_F(Http2Session, MalformedHeadLeavesNoneUnfinished) {
+  start();
+  client->ask({{"host", "b"}});
+  EXPECT_TRUE(talk());
+  EXPECT_FALSE(session->in_head());
+  const auto id = client->ask({{"x", "a\x01b"}});  // which nghttp2 refuses
+  EXPECT_TRUE(talk());
+  EXPECT_FALSE(session->in_head());
+  EXPECT_TRUE(client->answers[id].reset);
+}
+
+TEST_F(Http2Session, PartOfAHeadIsAnUnfinishedOne) {
+  start();
+  client->ask({{"x", "a value that is cut"}});
+  const std::string asked = client->output();
+  session->receive(asked.substr(0, asked.size() - 5), now);
+  EXPECT_TRUE(session->in_head());
+  session->receive(asked.substr(asked.size() - 5), now);
+  EXPECT_FALSE(session->in_head());
+}
+
+TEST_F(Http2Session, HeadMayBeAsLargeAsTheApplicationMakesIt) {
+  start();
+  const auto id = client->ask();
+  talk();
+  const std::string large(100'000, 'x');
+  const HeaderField fields[] = {{"x", large}};
+  session->answer(*requests.at(id), 200, fields, false);
+  std::string out;
+  session->write(out, SIZE_MAX);
+  EXPECT_GT(out.size(), 60'000U);
+  EXPECT_FALSE(requests.at(id)->failed);
+}
+
+TEST_F(Http2Session, HeadThatCannotBeSentFailsItsStreamAlone) {
+  start();
+  const auto id = client->ask();
+  const auto other = client->ask();
+  talk();
+  const std::string large(20'000'000, 'x');
+  const HeaderField fields[] = {{"x", large}};
+  session->answer(*requests.at(id), 200, fields, false);
+  answer(other, "whole");
+  talk();
+  EXPECT_TRUE(requests.at(id)->failed);
+  EXPECT_EQ(client->answers[id].reset, NGHTTP2_INTERNAL_ERROR);
+  EXPECT_EQ(client->answers[other].body, "whole");
 }
 
 TEST_F(Http2Session, InterimAnswersComeFirst) {
@@ -507,6 +561,53 @@ TEST_F(Flooded, ByWindowUpdates) {
   const auto id = client->ask();
   rounds(5000, [&] { client->open_window(id, 1); });
   expect_calm_was_asked_for();
+}
+
+TEST_F(Flooded, ByContentThatIsPaddingAlone) {
+  start();
+  client->ask({}, "begun", true);
+  talk();
+  const std::string frame("\0\0\2\0\x8\0\0\0\1\1\0", 11);
+  int survived = 0;
+  while (survived < 1000 && session->receive(frame, now)) ++survived;
+  EXPECT_LT(survived, 200);
+}
+
+TEST_F(Flooded, ByContentOfAStreamThatWasReset) {
+  start();
+  const auto id = client->ask({}, "begun", true);
+  talk();
+  session->reset(*requests.at(id), ErrorCode::cancel);
+  std::string said;
+  session->write(said, SIZE_MAX);
+  const std::string frame("\0\0\1\0\0\0\0\0\1x", 10);
+  int survived = 0;
+  while (survived < 3000 && session->receive(frame, now)) ++survived;
+  EXPECT_LT(survived, 1500);
+}
+
+TEST_F(Flooded, NotByResetsThatAreTheServersOwn) {
+  start();
+  EXPECT_EQ(rounds(1500, [&] {
+              const auto id = client->ask();
+              talk();
+              session->reset(*requests.at(id), ErrorCode::internal_error);
+            }),
+            1500);
+}
+
+TEST_F(Flooded, NotByAClientThatOpensItsWindowsForEach4KiB) {
+  start({}, 1 << 20);
+  const auto id = client->ask();
+  client->open_window(0, 1 << 20);
+  talk();
+  answer(id, std::string(8 << 20, 'x'));
+  talk();
+  EXPECT_EQ(rounds(1700, [&] {
+              client->open_window(id, 4096);
+              client->open_window(0, 4096);
+            }),
+            1700);
 }
 
 TEST_F(Flooded, NotByAClientThatTakesItsTime) {

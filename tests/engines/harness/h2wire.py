@@ -62,9 +62,9 @@ class H2Wire:
         assert isinstance(server.address, tuple)
         self.socket = socket.create_connection(server.address, timeout=timeout)
         self.socket.sendall(before)
-        if server.tls is not None:
-            server.tls.set_alpn_protocols(["h2"])
-            self.socket = server.tls.wrap_socket(self.socket, server_hostname="localhost")
+        if (context := server.tls) is not None:  # a new one each time
+            context.set_alpn_protocols(["h2"])
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         # Faulty requests are what some tests are about.
         config = h2.config.H2Configuration(
             header_encoding="utf-8",
