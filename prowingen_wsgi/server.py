@@ -105,8 +105,6 @@ class Server:
         self.engine = choose_engine(self.config)
         check_certificates(self.config)
         check_spool_dir(self.config)
-        # One for all listeners, or as many as there are.
-        self._app = app if apps is None else tuple(apps)
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._multiprocess = multiprocess
@@ -116,6 +114,7 @@ class Server:
             if listeners is None
             else list(listeners)
         )
+        self._apps = tuple(apps or (app for _ in self._listeners))
         self._addresses = [served_url(each.description, self.config) for each in self._listeners]
         self._native: _native.Server | None = None
         self._supervision: Callable[[_native.Server], None] | None = None
@@ -195,7 +194,7 @@ class Server:
     def _start(self) -> None:
         try:
             native = _native.Server(
-                self._app,
+                self._apps,
                 [(listener.fileno(), listener.description) for listener in self._listeners],
                 {
                     **self.config.native_options(),
