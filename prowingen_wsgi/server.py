@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +210,9 @@ class Server:
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
+        for listener in self._listeners:
+            with suppress(OSError):  # an inherited one may have been closed: it was copied
+                listener.keep_from_application()
         descriptors = [listener.hand_over() for listener in self._listeners]
         self._native = native
         close_in_children(descriptors)  # until the native side sees to that

@@ -16,6 +16,7 @@ from prowingen_wsgi.configuration.values import (
     Count,
     CountOrAuto,
     FilePath,
+    Kind,
     Many,
     Octal,
     Seconds,
@@ -169,7 +170,7 @@ for keywords in {keywords}:
 
 def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject) -> None:
     """Each as far as it goes from its default, empty, and all of the defaults."""
-    far: dict[str, object] = {
+    far: dict[type[Kind], object] = {
         Text: "a, b --threads=3",
         Secret: " a password, --threads=3",
         FilePath: "a folder/file,=",
