@@ -93,7 +93,9 @@ class Server {
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
         spool_(make_spool(options_,
-                          [channel = channel_](std::string text) {
+                          [channel = channel_, whole = spools_whole()](std::string text) {
+                            text += whole ? "; those without a length are answered 507"
+                                          : "; the application reads it as it comes";
                             channel->add(Severity::error, std::move(text));
                           })),
         application_(make_adapter(apps, listeners.size(), interface, multiprocess, errors)) {
@@ -142,7 +144,7 @@ class Server {
         engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, memory_,
                                          access_log_.get(), report, accept_share_.get(), spool_},
                            std::move(listeners_));
-    if (spool_->directory().empty()) {
+    if (spool_->directory().empty() && spools_whole()) {
       report(Severity::warning,
              "there is no temporary directory: request bodies without a length are limited to what "
              "memory spares for them, 64 KiB at least, unless spool_dir names one or chunked_body "
@@ -306,6 +308,9 @@ class Server {
   }
 
  private:
+  /// Whether a body without a length arrives whole before a worker is taken.
+  bool spools_whole() const { return options_.chunked_body == "spool"; }
+
   /// This is the copy in a child that was forked while the server ran. The threads are in the
   /// parent, and may have held any lock at the fork.
   bool is_parents() const { return started_in_ && started_in_->is_parent(); }
