@@ -324,7 +324,7 @@ def test_a_child_has_no_file_of_the_server(
         server.connect() as wire,
     ):
         slow.send(b"POST /no_fork HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
-        slow.send(b"20000\r\n" + b"x" * 0x20000 + b"\r\n")
+        slow.send(b"200000\r\n" + b"x" * 0x200000 + b"\r\n")  # more than memory has room for
         process = int(wire.ask("/process").body)
 
         def files() -> list[str]:
