@@ -30,7 +30,7 @@ class Scoreboard(metaclass=_Pybind11Type):
 class Server(metaclass=_Pybind11Type):
     def __init__(
         self,
-        app: Callable[..., Any] | tuple[Callable[..., Any], ...],
+        apps: tuple[Callable[..., Any], ...],
         listeners: list[tuple[int, str]],
         options: Mapping[str, object],
         *,
@@ -42,9 +42,8 @@ class Server(metaclass=_Pybind11Type):
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
-        app: what is called; of a tuple, the one in the place of the listening socket that a request
-            came in by.
-        interface: how the application is called: "wsgi" (PEP 3333), or "listener" for a handler
+        apps: what is called for a request, for each of the listening sockets that it can come by.
+        interface: how they are called: "wsgi" (PEP 3333), or "listener" for a handler
             that takes a Request and a Response.
         multiprocess: what the environ says as wsgi.multiprocess.
         errors: wsgi.errors; without it, what sys.stderr is when a request is taken.

@@ -25,11 +25,23 @@ _sharing: int | None = None
 
 
 def keep_from_children(descriptor: int, close: Callable[[], object] | None = None) -> None:
-    """Has it closed in every child that is forked from now on.
+    """Has it closed in every child that is forked from now on. Raises OSError if it is not open.
 
     close: what closes it there, if it is an object that would else do so once more.
     """
-    _kept[descriptor] = close or (lambda: os.close(descriptor))
+    _kept[descriptor] = close or _closer(descriptor)
+
+
+def _closer(descriptor: int) -> Callable[[], None]:
+    """Closes what a descriptor is now: it may be a caller's, who may close it, and whose next file
+    then has its number."""
+    before = os.fstat(descriptor)
+
+    def close() -> None:
+        if os.path.samestat(os.fstat(descriptor), before):
+            os.close(descriptor)
+
+    return close
 
 
 def leave_to_children(descriptor: int) -> None:

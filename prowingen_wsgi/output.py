@@ -57,10 +57,10 @@ class StandardErrorHandler(logging.Handler):
     """
 
     def handle(self, record: logging.LogRecord) -> bool:
-        shown = bool(self.filter(record))
+        shown: object = self.filter(record)  # from Python 3.12 on perhaps another record
         if shown:
-            self.emit(record)
-        return shown
+            self.emit(shown if isinstance(shown, logging.LogRecord) else record)
+        return bool(shown)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -105,8 +106,6 @@ class Server:
         self.engine = choose_engine(self.config)
         check_certificates(self.config)
         check_spool_dir(self.config)
-        # One for all listeners, or as many as there are.
-        self._app = app if apps is None else tuple(apps)
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._multiprocess = multiprocess
@@ -116,6 +115,7 @@ class Server:
             if listeners is None
             else list(listeners)
         )
+        self._apps = tuple(apps or (app for _ in self._listeners))
         self._addresses = [served_url(each.description, self.config) for each in self._listeners]
         self._native: _native.Server | None = None
         self._supervision: Callable[[_native.Server], None] | None = None
@@ -195,7 +195,7 @@ class Server:
     def _start(self) -> None:
         try:
             native = _native.Server(
-                self._app,
+                self._apps,
                 [(listener.fileno(), listener.description) for listener in self._listeners],
                 {
                     **self.config.native_options(),
@@ -210,6 +210,9 @@ class Server:
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
+        for listener in self._listeners:
+            with suppress(OSError):  # an inherited one may have been closed: it was copied
+                listener.keep_from_application()
         descriptors = [listener.hand_over() for listener in self._listeners]
         self._native = native
         close_in_children(descriptors)  # until the native side sees to that

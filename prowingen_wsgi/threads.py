@@ -141,8 +141,8 @@ class Thread:
         self._ident = current()
         leave = None
         try:
-            # It is the application's by now, and what that has made of it may fail.
-            with suppress(Exception):
+            # It is the application's by now, and what that has made of it may fail in any way.
+            with suppress(BaseException):
                 leave = self._enter()
             self._entered.open()
             if self._gate is not None and not self._gate.wait():
@@ -161,7 +161,7 @@ class Thread:
             except BaseException:  # noqa: BLE001  # having raised it is no longer one
                 pass
             sys.settrace(None)
-            with suppress(Exception):
+            with suppress(BaseException):
                 if leave is not None:
                     leave()
             self._ended.open()

@@ -80,7 +80,7 @@ std::unique_ptr<tls::Context> make_tls(const Options& options) {
 
 class Server {
  public:
-  Server(const py::object& app, const std::vector<std::pair<int, std::string>>& listeners,
+  Server(const py::tuple& apps, const std::vector<std::pair<int, std::string>>& listeners,
          const py::dict& options, py::object log, const std::optional<py::object>& access_log,
          const std::string& interface, bool multiprocess, const py::object& errors)
       : options_(read_options(options)),
@@ -93,10 +93,12 @@ class Server {
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
         spool_(make_spool(options_,
-                          [channel = channel_](std::string text) {
+                          [channel = channel_, whole = spools_whole()](std::string text) {
+                            text += whole ? "; those without a length are answered 507"
+                                          : "; the application reads it as it comes";
                             channel->add(Severity::error, std::move(text));
                           })),
-        application_(make_adapter(app, listeners.size(), interface, multiprocess, errors)) {
+        application_(make_adapter(apps, listeners.size(), interface, multiprocess, errors)) {
     for (const auto& [fd, description] : listeners) {
       listeners_.push_back({UniqueFd(fd), description});
     }
@@ -142,7 +144,7 @@ class Server {
         engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, memory_,
                                          access_log_.get(), report, accept_share_.get(), spool_},
                            std::move(listeners_));
-    if (spool_->directory().empty()) {
+    if (spool_->directory().empty() && spools_whole()) {
       report(Severity::warning,
              "there is no temporary directory: request bodies without a length are limited to what "
              "memory spares for them, 64 KiB at least, unless spool_dir names one or chunked_body "
@@ -306,6 +308,9 @@ class Server {
   }
 
  private:
+  /// Whether a body without a length arrives whole before a worker is taken.
+  bool spools_whole() const { return options_.chunked_body == "spool"; }
+
   /// This is the copy in a child that was forked while the server ran. The threads are in the
   /// parent, and may have held any lock at the fork.
   bool is_parents() const { return started_in_ && started_in_->is_parent(); }
@@ -323,25 +328,23 @@ class Server {
     return false;
   }
 
-  std::unique_ptr<wsgi::Adapter> make_adapter(const py::object& app, std::size_t listeners,
+  std::unique_ptr<wsgi::Adapter> make_adapter(const py::tuple& apps, std::size_t listeners,
                                               const std::string& interface, bool multiprocess,
                                               const py::object& errors) {
     const auto report = [this](Severity severity, const std::string& message) {
       log_error(severity, message);
     };
+    if (apps.size() != listeners) throw std::invalid_argument("apps: one for each listener");
+    std::vector<wsgi::PyRef> callables;
+    for (const py::handle app : apps) callables.push_back(wsgi::PyRef::borrow(app.ptr()));
     if (interface == "wsgi") {
-      std::vector<wsgi::PyRef> callables;
-      for (std::size_t i = 0; i < listeners; ++i) {
-        const py::object callable = py::isinstance<py::tuple>(app) ? py::tuple(app)[i] : app;
-        callables.push_back(wsgi::PyRef::borrow(callable.ptr()));
-      }
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
       return std::make_unique<wsgi::Application>(std::move(callables), options_, multiprocess,
                                                  std::move(stream), drop_list_, report);
     }
     if (interface == "listener") {
-      return std::make_unique<listener::Handler>(wsgi::PyRef::borrow(app.ptr()), options_,
-                                                 drop_list_, report);
+      return std::make_unique<listener::Handler>(std::move(callables), options_, drop_list_,
+                                                 report);
     }
     throw std::invalid_argument("interface: \"" + interface + "\": must be wsgi or listener");
   }
@@ -470,11 +473,11 @@ void bind_server(py::module_& m) {
       PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code().value(), error.what()).ptr());
     }
   });
-  py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and a WSGI application.")
-      .def(py::init<const py::object&, const std::vector<std::pair<int, std::string>>&,
+  py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and what it serves.")
+      .def(py::init<const py::tuple&, const std::vector<std::pair<int, std::string>>&,
                     const py::dict&, py::object, const std::optional<py::object>&,
                     const std::string&, bool, const py::object&>(),
-           py::arg("app"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
+           py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")

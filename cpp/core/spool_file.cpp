@@ -107,7 +107,6 @@ void Spool::complain(std::error_code error) {
   } else {
     text.append(" in ").append(directory_).append(": ").append(error.message());
   }
-  text.append("; those without a length are answered 507");
   report_(std::move(text));
 }
 

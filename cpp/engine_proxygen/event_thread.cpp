@@ -189,7 +189,6 @@ void EventThread::remove(Handler& handler) {
 }
 
 std::uint16_t EventThread::reads_per_event() const {
-  if (memory_is_short()) return 1;
   const auto share = reads_per_turn / std::max<std::size_t>(sessions_.size(), 1);
   return static_cast<std::uint16_t>(std::clamp<std::size_t>(share, 1, most_reads_per_event));
 }

@@ -12,9 +12,9 @@ bool init_types(PyObject* module) {
   return init_request_types(module) && init_response_types(module);
 }
 
-Handler::Handler(PyRef callable, const Options& options, wsgi::DropList& drop_list,
+Handler::Handler(std::vector<PyRef> callables, const Options& options, wsgi::DropList& drop_list,
                  wsgi::ReportError report)
-    : callable_(std::move(callable)),
+    : callables_(std::move(callables)),
       drop_list_(drop_list),
       high_water_(options.write_high_water),
       report_(std::move(report)) {}
@@ -34,8 +34,9 @@ class Handler::Caller final : public wsgi::Adapter::Runner {
       return exchange->abort();
     }
     PyObject* args[] = {nullptr, request.get(), object.get()};
-    const PyRef result = PyRef::steal(PyObject_Vectorcall(
-        handler_.callable_.get(), args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    const PyRef result =
+        PyRef::steal(PyObject_Vectorcall(handler_.callables_[exchange->listener].get(), args + 1,
+                                         2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     wsgi::leave_if_forked(*exchange);
     if (result && result.get() != Py_None) {
       // A coroutine would never run, and an answer in WSGI's manner be lost.

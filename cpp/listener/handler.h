@@ -5,6 +5,7 @@
 #include <Python.h>
 
 #include <memory>
+#include <vector>
 
 #include "core/options.h"
 #include "wsgi/adapter.h"
@@ -19,7 +20,8 @@ bool init_types(PyObject* module);
 
 class Handler final : public wsgi::Adapter {
  public:
-  Handler(wsgi::PyRef callable, const Options& options, wsgi::DropList& drop_list,
+  /// `callables`: one for each listening socket, in their order.
+  Handler(std::vector<wsgi::PyRef> callables, const Options& options, wsgi::DropList& drop_list,
           wsgi::ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
@@ -27,7 +29,7 @@ class Handler final : public wsgi::Adapter {
  private:
   class Caller;
 
-  wsgi::PyRef callable_;
+  const std::vector<wsgi::PyRef> callables_;  // by Exchange::listener
   wsgi::DropList& drop_list_;
   const std::size_t high_water_;
   const wsgi::ReportError report_;

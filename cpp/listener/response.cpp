@@ -63,7 +63,7 @@ bool Response::remove_field(std::string_view name) {
 
 bool Response::is_open() {
   wsgi::leave_if_forked(responder_.exchange());
-  if (!takes_output() || !responder_.exchange().client_waits()) return false;
+  if (phase_ == Phase::closed || !responder_.exchange().client_waits()) return false;
   if (responder_.look_for_client()) return true;
   PyErr_Clear();
   return false;

@@ -30,7 +30,8 @@ class DropList {
 
   /// Drops what has gathered. With the GIL.
   void drop_all() {
-    if (empty_.load(std::memory_order_relaxed)) return;
+    // In a forked child the lock may be held by a thread that is not there.
+    if (birthplace_.is_parent() || empty_.load(std::memory_order_relaxed)) return;
     std::vector<Loan*> loans;
     {
       const std::lock_guard lock(mutex_);
@@ -49,9 +50,8 @@ class DropList {
     PyObject* object;
   };
 
-  void add(Loan* loan) {  // any thread
-    // In a forked child the lock may be held by a thread that is not there.
-    if (birthplace_.is_parent()) return;
+  void add(Loan* loan) {                  // any thread
+    if (birthplace_.is_parent()) return;  // as above
     const std::lock_guard lock(mutex_);
     loans_.push_back(loan);
     empty_.store(false, std::memory_order_relaxed);

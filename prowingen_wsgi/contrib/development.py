@@ -76,9 +76,6 @@ class DevelopmentHost:
     def __init__(
         self, address: HostAddress, options: Mapping[str, object], request_log: RequestLog
     ) -> None:
-        if address["host"] == "::":  # as the frameworks' own servers, which take IPv4 there too
-            address = {**address, "host": ""}
-        self._address = address
         self._listeners: list[Listener] = []
         # Guards the two below, as a reloader's child starts in one thread and ends in another.
         self._lock = Lock()
@@ -86,11 +83,15 @@ class DevelopmentHost:
         self._over = False
         self._signals = SignalQueue()
         self._handlers = ExitStack()
-        self._properties: Properties = {"host.addresses": [address], "server.capabilities": {}}
+        self._properties: Properties = {"server.capabilities": {}}
         with _errors_for_the_user():
             self._factory = find_factory()
             own = _own_options(request_log) if self._is_ours() else {}
-            self._properties["server.options"] = {**own, **options}
+            options = {**own, **options}
+            self._address = address.copy()
+            if address["host"] == "::" and not options.get("ipv6_only"):
+                self._address["host"] = ""  # IPv4 too, as the frameworks' own servers
+            self._properties |= {"host.addresses": [self._address], "server.options": options}
             self._factory.initialize(self._properties)
 
     def _is_ours(self) -> bool:

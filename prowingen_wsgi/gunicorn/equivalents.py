@@ -159,7 +159,9 @@ _HOOK = "hooks have no equivalent: do it in the application, or serve by gunicor
 _TLS = "TLS is OpenSSL's own here, and not Python's ssl module: see docs/tls.md"
 _NO_UNDERSCORES = "fields with an underscore in their names are dropped: use names with hyphens"
 _STRICT = "requests are parsed strictly, which has no exceptions"
-_HTTP2 = 'HTTP/2 without TLS: http = "2" with engine = "proxygen"'
+_VERSIONS = 'both versions of HTTP are spoken: for h1 alone http = "1.1", for h2 alone http = "2"'
+_CLEARTEXT = "HTTP/2 without TLS is spoken where a connection begins with it: see docs/http2.md"
+_HTTP2_LIMITS = "limits of HTTP/2 are fixed: see docs/http2.md"
 _DIRTY = "there are no such workers"
 _LOGGING = "errors go to standard error: have that collected, or set up logging in the application"
 _STATSD = "there is no statsd client: read the access log"
@@ -195,10 +197,11 @@ LACKING: Mapping[str, str] = {
             "ssl_context",
             "suppress_ragged_eofs",
             "do_handshake_on_connect",
-            "http_protocols",
         ],
         _TLS,
     ),
+    "http_protocols": _VERSIONS,
+    "http2_cleartext": _CLEARTEXT,
     "forwarder_headers": _NO_UNDERSCORES,
     **dict.fromkeys(
         [
@@ -214,13 +217,12 @@ LACKING: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         [
-            "http2_cleartext",
             "http2_max_concurrent_streams",
             "http2_initial_window_size",
             "http2_max_frame_size",
             "http2_max_header_list_size",
         ],
-        _HTTP2,
+        _HTTP2_LIMITS,
     ),
     **dict.fromkeys(
         ["dirty_apps", "dirty_workers", "dirty_timeout", "dirty_threads", "dirty_graceful_timeout"],
@@ -283,7 +285,6 @@ LACKING: Mapping[str, str] = {
 USUAL: Mapping[str, tuple[object, ...]] = {
     "errorlog": ("-",),
     "protocol": ("http",),
-    "http_protocols": ("h1",),
     "http2_cleartext": ("off",),
     "suppress_ragged_eofs": (True,),
     "header_map": ("drop",),
@@ -301,4 +302,6 @@ def asks_for_something(setting: str, value: object) -> bool:
     """Whether this value of a setting without an equivalent is worth a word."""
     if setting == "sendfile":
         return value is False
+    if setting == "http_protocols" and isinstance(value, (str, list, tuple)):
+        return {"h1", "h2"} != set(_listed(value) or ["h1", "h2"])
     return bool(value) and value not in USUAL.get(setting, ())

@@ -63,8 +63,8 @@ class Refusal:
 _STRICT = "requests are parsed strictly, which has no exceptions; leave it unset"
 _PYTHON_TLS = "it is about Python's ssl module, which is not used; leave it unset"
 _HTTP2 = (
-    "HTTP/2 is not negotiated here; leave it unset, and for HTTP/2 alone set the variables "
-    "PROWINGEN_HTTP=2 and PROWINGEN_ENGINE=proxygen"
+    "both versions of HTTP are spoken; leave it unset, and for one alone set the variable "
+    "PROWINGEN_HTTP to 1.1 or 2"
 )
 
 REFUSED = {

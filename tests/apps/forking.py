@@ -276,8 +276,8 @@ WAYS: dict[str, Callable[[Environ, StartResponse], Any]] = {
 }
 
 
-def main(interface: str, engine: str) -> None:
-    """Serves from within a program, until SIGTERM."""
+def main(interface: str, engine: str, bind: str = "127.0.0.1:0") -> None:
+    """Serves from within a program, until SIGTERM; `bind`: what serves by WSGI."""
     import prowingen_wsgi
 
     stopped = threading.Event()
@@ -287,7 +287,7 @@ def main(interface: str, engine: str) -> None:
         server.add_address("127.0.0.1", 0)
         server.start()
     else:
-        server = prowingen_wsgi.serve(app, "127.0.0.1:0", engine=engine)
+        server = prowingen_wsgi.serve(app, bind, engine=engine)
     with server:
         print(*server.addresses, flush=True)
         stopped.wait()

@@ -11,6 +11,20 @@ import pytest
 from harness.commands import ask, edit, run_command
 from harness.django_project import DjangoProject, make_project
 from prowingen_wsgi.configuration.config import OPTIONS
+from prowingen_wsgi.configuration.values import (
+    Choice,
+    Count,
+    CountOrAuto,
+    FilePath,
+    Kind,
+    Many,
+    Octal,
+    Seconds,
+    Secret,
+    Size,
+    Switch,
+    Text,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,6 +145,64 @@ def test_call_command_takes_options_as_keywords(
     assert rows.items() <= shown.items(), run.stderr
 
 
+READ_BACK = """
+import os, sys
+import django
+from django.core.management import call_command
+from prowingen_wsgi.configuration.arguments import parse_arguments
+from prowingen_wsgi.configuration.config import Config
+from prowingen_wsgi.configuration.layers import arguments_layer, environment_layer, merge
+
+def become(program, command, environment):
+    given = parse_arguments(command[command.index("prowingen_wsgi") + 1 :]).given
+    config = merge(environment_layer(environment), arguments_layer(given)).config
+    assert config == Config(**keywords), (config, Config(**keywords))
+    assert not any("password" in word for word in command), command
+    print("the same")
+
+os.execve = become
+os.environ["DJANGO_SETTINGS_MODULE"] = "site_of_tests.settings"
+django.setup()
+for keywords in {keywords}:
+    call_command("prowingen", "--forwarded-allow-ips=10.0.0.1", **keywords)
+"""
+
+
+def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject) -> None:
+    """Each as far as it goes from its default, empty, and all of the defaults."""
+    far: dict[type[Kind], object] = {
+        Text: "a, b --threads=3",
+        Secret: " a password, --threads=3",
+        FilePath: "a folder/file,=",
+        Octal: 0o7,
+        Seconds: 1.0625,
+        Size: 12345,
+        Count: 7,
+        CountOrAuto: 7,
+    }
+    several = {"bind": ["127.0.0.1:0", ":1"], "forwarded_fields": ["host", "for"]}
+    changed: dict[str, object] = {}
+    least: dict[str, object] = {}
+    for name, option in OPTIONS.items():
+        kind = option.kind
+        least[name] = option.default
+        if isinstance(kind, Many):
+            changed[name] = several.get(name, ["10.0.0.0/8", "::1"])
+            least[name] = [] if kind.minimum == 0 else option.default
+        elif isinstance(kind, Choice):
+            changed[name] = kind.choices[-1]
+        elif isinstance(kind, Switch):
+            changed[name] = not option.default
+        else:
+            changed[name] = far[type(kind)]
+    defaults = {name: option.default for name, option in OPTIONS.items()}
+    every = [changed, least, defaults]
+    for keywords in every:
+        del keywords["pythonpath"]
+    run = python(project, READ_BACK.format(keywords=every))
+    assert run.stdout.splitlines() == ["the same"] * 3, run.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -145,8 +217,12 @@ def test_a_keyword_that_is_wrong_is_said(
 
 
 def call(project: DjangoProject, arguments: str) -> subprocess.CompletedProcess[str]:
+    return python(project, CALL.format(arguments=arguments))
+
+
+def python(project: DjangoProject, program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", CALL.format(arguments=arguments)],
+        [sys.executable, "-c", program],
         cwd=project.folder,
         env=os.environ.copy(),
         capture_output=True,

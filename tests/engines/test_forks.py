@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -78,11 +79,14 @@ def server(engine: str) -> Iterator[ServerProcess]:
 
 
 @contextmanager
-def program(engine: str, interface: str) -> Iterator[ServerProcess]:
+def program(
+    engine: str, interface: str, *bind: str, pass_fds: tuple[int, ...] = ()
+) -> Iterator[ServerProcess]:
     """A program that serves."""
     path = str(TESTS / "apps" / "forking.py")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process = ServerProcess([sys.executable, path, interface, engine], environment)
+    command = [sys.executable, path, interface, engine, *bind]
+    process = ServerProcess(command, environment, pass_fds=pass_fds)
     try:
         process.url = process.wait_for_line(URL)
         yield process
@@ -296,6 +300,17 @@ def test_a_child_has_no_socket_of_the_server(server: ServerProcess) -> None:
         assert idle.ask("/no_fork").body == b"parent"
 
 
+def test_a_child_has_no_socket_that_the_program_has_inherited(engine: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as inherited:
+        number = inherited.fileno()
+        with program(engine, "wsgi", f"fd://{number}", pass_fds=(number,)) as server:
+            with server.connect() as wire:
+                assert wire.ask("/executes").body == b"0"
+                assert wire.ask("/job").body == b"0 []"
+            server.signal()
+            assert server.wait() == 0
+
+
 @pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
 def test_a_child_has_no_file_of_the_server(
     engine: str, tmp_path: Path, arguments: tuple[str, ...]
@@ -309,7 +324,7 @@ def test_a_child_has_no_file_of_the_server(
         server.connect() as wire,
     ):
         slow.send(b"POST /no_fork HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
-        slow.send(b"200000\r\n" + b"x" * 0x200000 + b"\r\n")
+        slow.send(b"200000\r\n" + b"x" * 0x200000 + b"\r\n")  # more than memory has room for
         process = int(wire.ask("/process").body)
 
         def files() -> list[str]:

@@ -22,7 +22,7 @@ import pytest
 
 from harness.apps import PLAIN, Echo, Environ, Gate, StartResponse, hello
 from harness.h2wire import H2Wire
-from harness.process import run_server
+from harness.process import URL, ServerProcess, run_server
 from harness.site import Site
 from harness.waiting import eventually
 
@@ -316,6 +316,49 @@ def test_a_directory_that_goes_away_refuses_bodies_without_a_length_alone(
     folder.mkdir()
     with site.connect() as wire:
         assert post_chunked(wire, LINES).body == told(LINES)
+
+
+@pytest.mark.parametrize(
+    ("chunked_body", "consequence"),
+    [("spool", "those without a length are answered 507"), ("stream", "reads it as it comes")],
+)
+def test_the_log_says_what_becomes_of_bodies_that_no_file_takes(
+    serve: ServeFixture,
+    error_log: LogWatch,
+    tmp_path: Path,
+    chunked_body: str,
+    consequence: str,
+) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    site = serve(
+        length_and_hash, spool_dir=str(folder), chunked_body=chunked_body, body_buffer=2**21
+    )
+    folder.rmdir()
+    assert site.post(LINES).body == told(LINES)
+    error_log.wait_for("ERROR", str(folder), consequence)
+
+
+@pytest.mark.parametrize("chunked_body", ["spool", "stream"])
+def test_no_temporary_directory_is_said_where_bodies_are_limited_by_it(
+    engine: str, chunked_body: str
+) -> None:
+    hide = "for each in /tmp /var/tmp; do mount -t tmpfs -o ro none $each || exit; done"
+    alone = ["unshare", "--mount", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, hide], check=False).returncode:
+        pytest.skip("this machine mounts no file system")
+    command = [sys.executable, "-m", "prowingen_wsgi", "apps.plain:app", "--bind", "127.0.0.1:0"]
+    command += ["--engine", engine, "--chunked-body", chunked_body]
+    environment = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
+    server = ServerProcess([*alone, f'{hide}; exec "$0" "$@"', *command], environment)
+    try:
+        server.wait_for_line(URL)
+        server.signal()
+        assert server.wait() == 0
+        said = "there is no temporary directory" in server.log
+        assert said == (chunked_body == "spool")
+    finally:
+        server.end()
 
 
 def test_no_descriptor_left_refuses_a_body(serve: ServeFixture, error_log: LogWatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -185,3 +185,18 @@ def test_app_may_be_any_callable(serve: ServeFixture) -> None:
             yield b"from a class"
 
     assert serve(Answer).ask().body == b"from a class"
+
+
+class _Greeter(NamedTuple):
+    greeting: bytes
+    name: bytes
+
+    def __call__(self, _environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        return [self.greeting, self.name]
+
+
+def test_app_may_be_a_callable_tuple(serve: ServeFixture) -> None:
+    """Of several listeners, too: it is none of applications."""
+    site = serve(_Greeter(b"hello ", b"world"), bind=("127.0.0.1:0", "127.0.0.1:0"))
+    assert site.ask().body == b"hello world"

@@ -21,7 +21,7 @@ Log = Callable[[int, str, "BaseException | None"], None]
 class Server:
     def __init__(
         self,
-        app: App,
+        apps: tuple[App, ...],
         listeners: list[tuple[int, str]],
         options: Mapping[str, object],
         *,
@@ -34,7 +34,7 @@ class Server:
         assert (interface, multiprocess, errors) == ("wsgi", False, None)
         self.calls: list[str] = []
         self.options = dict(options)
-        self._app = app
+        self._app = apps[0]
         self._log = log
         self._access_log = access_log
         if options["access_log_format"] == "%refused":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from prowingen_wsgi.logs import error_log, lock_natively, log_native_event
+from prowingen_wsgi.output import StandardErrorHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,3 +184,19 @@ def test_the_commands_lines_get_through_whatever_standard_error_has_become() -> 
         env={**os.environ, "PYTHONIOENCODING": "latin-1"},
     )
     assert done.stderr.endswith("INFO a whole line\n")
+
+
+def test_a_filter_may_put_another_record_in_the_place_of_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As from Python 3.12 on."""
+    handler = StandardErrorHandler()
+    other = logging.makeLogRecord({"msg": "another"})
+    shown: list[logging.LogRecord] = []
+    monkeypatch.setattr(handler, "emit", shown.append)
+    for answer, handled in ((other, True), (True, True), (False, False)):
+        monkeypatch.setattr(handler, "filter", lambda _, answer=answer: answer)
+        assert handler.handle(record := logging.makeLogRecord({"msg": "one"})) is handled
+        if answer is True:
+            assert shown.pop() is record
+    assert shown == [other]

@@ -22,7 +22,7 @@ def app(_environ: object, _start_response: object) -> Iterable[bytes]:
 
 def make(options: dict[str, object], *fds: int) -> Any:
     return native.Server(
-        app, [(fd, "http://test") for fd in fds], options, log=print, access_log=None
+        (app,) * len(fds), [(fd, "http://test") for fd in fds], options, log=print, access_log=None
     )
 
 
@@ -39,6 +39,11 @@ def test_an_option_of_another_type_is_refused(name: str) -> None:
 def test_an_unknown_option_is_refused() -> None:
     with pytest.raises(ValueError, match="options"):
         make({**Config().native_options(), "nonsense": 1})
+
+
+def test_there_is_an_application_for_each_listening_socket() -> None:
+    with pytest.raises(ValueError, match="apps: one for each listener"):
+        native.Server((app,), [], Config().native_options(), log=print, access_log=None)
 
 
 def test_sockets_change_hands_only_if_the_options_are_accepted() -> None:

@@ -152,7 +152,11 @@ def test_it_runs_though_threading_has_been_taken_apart(monkeypatch: pytest.Monke
     with monkeypatch.context() as broken:
         broken.setattr(threading, "current_thread", None)
         ended(lambda: names.append("without its name"))
-    assert names == ["of the test", "without a record", "without its name"]
+    with monkeypatch.context() as broken:
+        broken.setattr(threading, "current_thread", sys.exit)
+        ended(lambda: names.append("though it wants to exit"))
+    assert names[:3] == ["of the test", "without a record", "without its name"]
+    assert names[3:] == ["though it wants to exit"]
 
 
 def test_its_children_know_it_though_thread_is_another_class(

@@ -170,6 +170,8 @@ def test_a_header_section_that_is_too_long_for_the_option_is_said_to_be() -> Non
         {"errorlog": "-", "proxy_protocol": "off", "statsd_host": None, "spew": False},
         {"worker_class": "gunicorn.workers.gthread.ThreadWorker"},
         {"worker_class": "egg:gunicorn#gthread"},
+        {"http_protocols": "h2,h1", "http2_cleartext": "off"},
+        {"http_protocols": ["h1", "h2"]},
         {"some_name_of_the_file": 3, "os": __builtins__},
     ],
 )
@@ -237,6 +239,14 @@ def test_an_address_of_both_families_is_said_to_be_one(tmp_path: Path) -> None:
         ({"cert_reqs": 7}, "cert_reqs: not taken over: must be 0, 1 or 2"),
         ({"post_fork": print}, "post_fork: hooks have no equivalent"),
         ({"raw_env": ["A=1"]}, "raw_env: write the variables to a file"),
+        (
+            {"http_protocols": "h1"},
+            "http_protocols: both versions of HTTP are spoken: "
+            'for h1 alone http = "1.1", for h2 alone http = "2"',
+        ),
+        ({"http_protocols": ["h2"]}, "http_protocols: both versions of HTTP are spoken: "),
+        ({"http2_cleartext": "both"}, "http2_cleartext: HTTP/2 without TLS is spoken where a"),
+        ({"http2_max_frame_size": 32768}, "http2_max_frame_size: limits of HTTP/2 are fixed"),
         ({"worker_class": "gevent"}, "worker_class: gevent: applications run in threads here"),
         ({"backlog": 10**9}, "backlog: not taken over: backlog: "),
         ({"bind": "host:99999"}, 'bind: not taken over: bind: "host:99999": port must be 0–65535'),

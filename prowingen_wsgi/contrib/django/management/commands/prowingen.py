@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from prowingen_wsgi.configuration.arguments import add_options
 from prowingen_wsgi.configuration.config import OPTIONS, ConfigError
-from prowingen_wsgi.configuration.values import Many, Switch
+from prowingen_wsgi.configuration.values import Many, Secret, Switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,11 +42,16 @@ class Command(BaseCommand):  # type: ignore[misc]
         parser.allow_abbrev = False
 
     def handle(self, *_arguments: object, **options: Any) -> None:
-        given = {**options["given"], **_keywords(options)}
+        keywords = _keywords(options)
+        variables = {name: value for name, value in keywords.items() if _is_variable(name, value)}
+        flags = {name: value for name, value in keywords.items() if name not in variables}
+        typed = {name: uses for name, uses in options["given"].items() if name not in keywords}
+        given = {**typed, **_as_given(flags)}
         command = [sys.executable, *_interpreter_flags(), "-m", "prowingen_wsgi", *_flags(given)]
         command += ["--check"] if options["check"] else []
         command.append(_target(settings.WSGI_APPLICATION))
         environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE}
+        environment |= {OPTIONS[name].env: value or "" for name, value in variables.items()}
         environment["PYTHONPATH"] = os.pathsep.join(_python_path(options["pythonpath"]))
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -60,19 +65,31 @@ def _flags(given: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[str]:
             yield flag if isinstance(OPTIONS[name].kind, Switch) else f"{flag}={text}"
 
 
-def _keywords(options: Mapping[str, Any]) -> Given:
-    """The options that `call_command("prowingen", threads=3)` has given, as a command line's."""
+def _keywords(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that `call_command("prowingen", threads=3)` has given, checked."""
+    try:
+        return {
+            name: OPTIONS[name].accept(options[name], name)
+            for name in OPTIONS.keys() & options.keys() - {"pythonpath"}
+        }
+    except ConfigError as error:
+        raise CommandError(str(error)) from None
+
+
+def _is_variable(name: str, value: object) -> bool:
+    """Whether a variable hands an option on: a secret, since everybody on the machine can read a
+    command line, and a list of none, which no flag says."""
+    return isinstance(OPTIONS[name].kind, Secret) or value == ()
+
+
+def _as_given(values: Mapping[str, Any]) -> Given:
+    """Options as a command line gives them."""
     given: Given = {}
-    for name in OPTIONS.keys() & options.keys() - {"pythonpath"}:
+    for name, value in values.items():
         option = OPTIONS[name]
-        try:
-            value = option.accept(options[name], name)
-        except ConfigError as error:
-            raise CommandError(str(error)) from None
         if isinstance(option.kind, Switch):
             given[name] = [(option.flags[-2 if value else -1], "")]
         elif isinstance(option.kind, Many):
-            assert isinstance(value, tuple)
             given[name] = [(option.flag, text) for text in value]
         else:
             given[name] = [(option.flag, option.kind.format(value))]
