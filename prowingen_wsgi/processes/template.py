@@ -65,7 +65,12 @@ class Template:
             forget()
             self._control.close()
 
-        self.process = fork(main, forget_all)
+        try:
+            self.process = fork(main, forget_all)
+        except OSError:
+            self._control.close()
+            theirs.close()
+            raise
         theirs.close()
         self._control.settimeout(_ANSWER_TIMEOUT)
 
