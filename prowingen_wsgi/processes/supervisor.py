@@ -14,7 +14,6 @@ from ..configuration.arguments import UsageError
 from ..configuration.config import ConfigError
 from ..loader import TargetError
 from ..logs import error_log
-from ..machine import worker_count
 from ..originals import os, selectors, signal, time
 from ..server import choose_engine
 from . import watcher
@@ -85,7 +84,7 @@ class Supervisor:
         _check(program.config)
         self._generations = 1  # read so far
         generation = Generation(1, program, self._sockets)
-        self._rules = Rules(generation, worker_count(program.config), self)
+        self._rules = Rules(generation, self)
 
     # ---- life
 
@@ -180,9 +179,9 @@ class Supervisor:
         elif number == signal.SIGUSR1:
             self._rules.reopen_logs()
         elif number == signal.SIGTTIN:
-            self._rules.want(self._rules.wanted + 1)
+            self._rules.want_more(1)
         elif number == signal.SIGTTOU:
-            self._rules.want(self._rules.wanted - 1)
+            self._rules.want_more(-1)
 
     # ---- generations
 
@@ -198,8 +197,7 @@ class Supervisor:
             self.reload_failed()
             return
         self._generations = fresh.number
-        same = program.config.workers == self._rules.generation.config.workers
-        self._rules.reload(fresh, None if same else worker_count(program.config))
+        self._rules.reload(fresh)
 
     def _drop_old_generations(self) -> None:
         used = self._rules.generations

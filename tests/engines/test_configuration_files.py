@@ -18,7 +18,7 @@ import pytest
 from harness.certificates import NAMES, authority, client_context, write
 from harness.process import URL, ServerProcess
 from harness.wire import Wire
-from test_supervisor import ask, is_gone, ready, wait_until
+from test_supervisor import ask, children, is_gone, ready, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +116,32 @@ def test_a_reload_reads_all_files_anew_and_a_failed_one_changes_nothing(
 
         server.signal()
         assert server.wait() == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
+def test_a_failed_reload_changes_the_number_of_workers_neither_then_nor_later(
+    engine: str, home: Path
+) -> None:
+    def want(workers: int, app: str) -> None:
+        configure(home, app="hello:app", engine=engine, bind=["127.0.0.1:0"], workers=workers)
+        (home / "hello.py").write_text(app)
+
+    want(3, APP)
+    with serving(home) as server:
+        wait_until(lambda: ready(server) == 3, server.log)
+        before = children(server.pid)
+        want(1, "def app(:")
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("the reload failed, the workers go on as they are")
+        want(3, APP)
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: ready(server) == 3 + 3, server.log)
+        wait_until(lambda: all(map(is_gone, before)), server.log)
+        assert len(children(server.pid)) == 3
+        want(1, APP)
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: ready(server) == 3 + 3 + 1, server.log)
+        wait_until(lambda: len(children(server.pid)) == 1, server.log)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
