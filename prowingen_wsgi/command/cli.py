@@ -74,10 +74,9 @@ class _Command:
     """
 
     def __init__(self, arguments: Arguments) -> None:
-        """Raises ConfigError for a wrong option on the command line."""
+        """As `Sources` does, raises ConfigError."""
         self._arguments = arguments
         self._sources = Sources(arguments.given, arguments.config, os.environ)
-        self._folder = Path.cwd()
         self.loaded: LoadedConfig
         self.app = ""
         self.app_source = ""
@@ -94,7 +93,7 @@ class _Command:
         target = Target.parse(app)
         factory = self._arguments.factory or (not self._arguments.app and loaded.factory)
         config = loaded.config
-        folder = self._folder
+        folder = self._sources.folder
         if config.chdir:
             folder = (folder / config.chdir).resolve()
             if not folder.is_dir():
@@ -110,11 +109,18 @@ class _Command:
 
 def _go_to(folder: Path) -> None:
     # A process that is there already need not have the right to come again.
-    if Path.cwd() != folder:
+    if not _is_here(folder):
         try:
             os.chdir(folder)
         except OSError as error:
-            raise ConfigError(f'chdir: "{folder}": {error.strerror}') from None
+            raise ConfigError(f'cannot go to the folder "{folder}": {error.strerror}') from None
+
+
+def _is_here(folder: Path) -> bool:
+    try:
+        return Path.cwd() == folder
+    except FileNotFoundError:  # there may be another one of its name
+        return False
 
 
 def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> WSGIApplication:
@@ -122,7 +128,7 @@ def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> 
     _go_to(folder)
     os.environ.update(loaded.variables)
     # `python -m` has put the current directory there, the console script its own folder.
-    here = str(Path.cwd())
+    here = str(folder)
     if sys.path[:1] not in ([here], [""]):
         sys.path.insert(0, here)
     for path in reversed(loaded.config.pythonpath):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -116,6 +117,53 @@ def test_a_reload_reads_all_files_anew_and_a_failed_one_changes_nothing(
 
         server.signal()
         assert server.wait() == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["forked", "preloaded"])
+def test_a_folder_that_was_replaced_is_gone_to_again(
+    engine: str, home: Path, preload: tuple[str, ...]
+) -> None:
+    place = home / "first"
+
+    def deploy(name: str) -> None:
+        place.mkdir()
+        (place / "inside.py").write_text(APP)
+        (place / ".env").write_text(f"NAME={name}\n")
+
+    shutil.rmtree(place)
+    deploy("one")
+    arguments = ["inside:app", "--engine", engine, "--bind", "127.0.0.1:0", "--workers", "1"]
+    arguments += ["--chdir", "first", "--env-file", "first/.env", *preload]
+    with serving(home, *arguments) as server:
+        assert ask(server) == "one None first"
+        shutil.rmtree(place)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line('the reload failed.*"first.*there is no such f')
+        deploy("two")
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: ask(server) == "two None first", server.log)
+        assert Path(f"/proc/{server.pid}/cwd").resolve() == place
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
+def test_the_folder_of_the_start_may_be_replaced_too(engine: str, home: Path) -> None:
+    place = home / "first"
+
+    def deploy(version: str) -> None:
+        place.mkdir(exist_ok=True)
+        (place / "hello.py").write_text(APP.replace("{os.path", f"{version} {{os.path"))
+
+    deploy("one")
+    arguments = ["hello:app", "--engine", engine, "--bind", "127.0.0.1:0", "--workers", "1"]
+    with serving(place, *arguments) as server:
+        assert ask(server) == "None None one first"
+        shutil.rmtree(place)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line(f'the reload failed.*cannot go to the folder "{place}": No such file')
+        deploy("two")
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: ask(server) == "None None two first", server.log)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
