@@ -77,12 +77,16 @@ class _Command:
         """As `Sources` does, raises ConfigError."""
         self._arguments = arguments
         self._sources = Sources(arguments.given, arguments.config, os.environ)
+        self._shows_log = False
         self.loaded: LoadedConfig
         self.app = ""
         self.app_source = ""
 
     def read(self) -> Program:
         """Reads everything, and goes to where the configuration says.
+
+        The log's level is set by the first reading. A later one may fail yet, which is to be seen:
+        its level comes with what serves by it.
 
         Raises ConfigError, UsageError without an application, TargetError if its name is none.
         """
@@ -101,7 +105,9 @@ class _Command:
         _go_to(folder)
         self.loaded, self.app = loaded, app
         self.app_source = "argument" if self._arguments.app else loaded.file
-        logs.show_on_stderr(config.log_level)
+        if not self._shows_log:
+            logs.show_on_stderr(config.log_level)
+            self._shows_log = True
         for warning in loaded.warnings:
             logs.error_log.warning(warning)
         return Program(config.anchored(folder), lambda: _load(target, factory, loaded, folder))
@@ -126,6 +132,7 @@ def _is_here(folder: Path) -> bool:
 def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> WSGIApplication:
     # In a worker that replaces another, a later reload that failed may have been elsewhere.
     _go_to(folder)
+    logs.show_from(loaded.config.log_level)
     os.environ.update(loaded.variables)
     # `python -m` has put the current directory there, the console script its own folder.
     here = str(folder)

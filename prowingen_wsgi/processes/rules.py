@@ -80,9 +80,14 @@ class Rules:
         return self.failed or self.ended_by is not None
 
     @property
+    def in_force(self) -> Generation:
+        """The generation that is wanted once it has started; until then the one before, if any."""
+        return self._previous or self.generation
+
+    @property
     def wanted(self) -> int:
-        """So many workers are to serve: by the generation before, as long as it may come back."""
-        return (self._previous or self.generation).wanted
+        """So many workers are to serve."""
+        return self.in_force.wanted
 
     @property
     def generations(self) -> set[Generation]:
@@ -256,8 +261,8 @@ class Rules:
         """The application of the newest generation does not start."""
         if self._previous is not None:
             error_log.error("the reload failed, the workers go on as they are")
-            self._hands.reload_failed()
             self.generation, self._previous = self._previous, None
+            self._hands.reload_failed()
         elif self.generation.config.reload:
             error_log.error("waiting for a change")
             self._waits_for_change = True

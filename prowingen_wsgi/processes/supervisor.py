@@ -13,7 +13,7 @@ from .. import _native
 from ..configuration.arguments import UsageError
 from ..configuration.config import ConfigError
 from ..loader import TargetError
-from ..logs import error_log
+from ..logs import error_log, show_from
 from ..originals import os, selectors, signal, time
 from ..server import choose_engine
 from . import watcher
@@ -251,6 +251,7 @@ class Supervisor:
         return number
 
     def serving(self, generation: Generation) -> None:
+        show_from(generation.config.log_level)
         self._notifier.ready(f"serving by {self._rules.wanted} workers")
         error_log.info(
             "listening on %s (engine %s, %d workers of %d threads, pid %d)",
@@ -262,6 +263,7 @@ class Supervisor:
         )
 
     def reload_failed(self) -> None:
+        show_from(self._rules.in_force.config.log_level)
         self._notifier.ready("the last reload failed")
 
     def stopping(self) -> None:

@@ -119,6 +119,33 @@ def test_a_reload_reads_all_files_anew_and_a_failed_one_changes_nothing(
         assert server.wait() == 0
 
 
+def test_the_level_of_the_log_is_that_of_what_serves(engine: str, home: Path) -> None:
+    def want(level: str, bind: str, app: str = APP) -> None:
+        configure(home, app="hello:app", engine=engine, bind=[bind], workers=1, log_level=level)
+        (home / "hello.py").write_text(app)
+
+    def reload() -> None:
+        server.signal(signal.SIGHUP)
+
+    want("info", "127.0.0.1:0")
+    with serving(home) as server:
+        want("critical", "unix:/dev/null/socket")
+        reload()
+        server.wait_for_line("the reload failed, the workers go on as they are: cannot listen")
+        want("critical", "127.0.0.1:0", "def app(:")
+        reload()
+        server.wait_for_line("the reload failed, the workers go on as they are\n")
+        want("critical", "127.0.0.1:0", APP.replace("{os.path", "quiet {os.path"))
+        reload()
+        wait_until(lambda: "quiet" in ask(server), server.log)
+        shown = server.log.count("reloading")
+        want("info", "127.0.0.1:0")
+        reload()
+        wait_until(lambda: "quiet" not in ask(server), server.log)
+        wait_until(lambda: server.log.count("listening on") == 2, server.log)
+        assert server.log.count("reloading") == shown
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["forked", "preloaded"])
 def test_a_folder_that_was_replaced_is_gone_to_again(
