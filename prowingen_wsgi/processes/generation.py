@@ -80,9 +80,9 @@ class Sockets:
         present = self._listeners()
         fresh: dict[str, list[Listener]] = {}
         try:
-            for place in config.places:
+            for place, written in zip(config.places, config.bind, strict=True):
                 if place not in self._open:
-                    fresh[place] = open_listeners([place], config.backlog, present)
+                    fresh[place] = open_listeners([place], config.backlog, present, [written])
         except OSError as error:
             _close({each for opened in fresh.values() for each in opened} - present)
             if error.errno == EADDRINUSE and (own := _overlapping(place, present)):
