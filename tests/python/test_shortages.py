@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import resource
 import socket
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -13,14 +16,18 @@ import pytest
 
 from prowingen_wsgi import originals
 from prowingen_wsgi.configuration.config import Config
+from prowingen_wsgi.processes.child import Post
 from prowingen_wsgi.processes.program import Program
 from prowingen_wsgi.processes.supervisor import Supervisor
+from prowingen_wsgi.processes.template import _Template
 from prowingen_wsgi.processes.worker import SpawnError
 from prowingen_wsgi.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from prowingen_wsgi._native import Scoreboard
+    from prowingen_wsgi.processes.generation import Generation
     from prowingen_wsgi.processes.signal_pipe import SignalPipe
     from prowingen_wsgi.processes.template import Template
 
@@ -151,3 +158,65 @@ def test_a_watcher_that_cannot_be_had_now_is_started_later(
         supervisor._watch(config)
     assert supervisor._watcher == NOBODY
     assert supervisor._watch_at == float("inf")
+
+
+@contextmanager
+def template_process() -> Iterator[tuple[_Template, socket.socket]]:
+    """A template's own side, in this process, and the supervisor's end."""
+    before = open_descriptors()
+    ours, theirs = originals.socket.socketpair()
+    status, lifeline = os.pipe()
+    post = Post(0, -1, lifeline, cast("Scoreboard", None))
+    template = _Template(cast("Generation", None), post, theirs)
+    try:
+        yield template, ours
+    finally:
+        template._forget()
+        ours.close()
+        os.close(status)
+        os.close(lifeline)
+    assert open_descriptors() <= before
+
+
+def obey(template: _Template) -> bool:
+    return template._obey(lambda _environ, _start_response: [])
+
+
+def test_a_template_without_a_free_descriptor_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with template_process() as (template, ours):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        socket.send_fds(ours, [b'{"spawn": 7}'], [0])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            assert obey(template)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert json.loads(ours.recv(100)) == {"failed": errno.EMFILE}
+
+        inheritable: list[bool] = []
+
+        def fork(_main: object, _forget: object) -> int:
+            inheritable.extend(
+                os.get_inheritable(int(each.name))
+                for each in DESCRIPTORS.iterdir()
+                if each.exists() and int(each.name) == lowest
+            )
+            return NOBODY
+
+        monkeypatch.setattr("prowingen_wsgi.processes.template.fork", fork)
+        monkeypatch.setattr(originals.os, "set_inheritable", fail)
+        socket.send_fds(ours, [b'{"spawn": 7}'], [0])
+        assert obey(template)
+        assert json.loads(ours.recv(100)) == {"spawned": NOBODY}
+        assert inheritable == [False], "from the start"
+
+
+def test_a_template_whose_supervisor_has_ended_leaves_quietly() -> None:
+    with template_process() as (template, ours):
+        template._say({"ready": 1})
+        ours.close()
+        assert not obey(template)
