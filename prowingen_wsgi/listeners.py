@@ -29,7 +29,7 @@ from .originals import os, socket
 from .systemd import passed_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
 # How often a port that one family has free is looked for in another, for "localhost:0".
 _FREE_PORT_ATTEMPTS = 16
@@ -40,10 +40,14 @@ _Target = tuple[int, tuple[Any, ...]]
 
 
 class ListenError(OSError):
-    """A socket that could not be opened; its text is one line that names the address."""
+    """A socket that could not be opened; its text is one line that names the address.
 
-    def __init__(self, number: int | None, message: str) -> None:
+    family: the one that it was, of an address that stands for several.
+    """
+
+    def __init__(self, number: int | None, message: str, family: int | None = None) -> None:
         super().__init__(number, message)
+        self.family = family
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -111,21 +115,28 @@ class Listener:
 
 
 def open_listeners(
-    addresses: Iterable[str], backlog: int, present: Collection[Listener] = ()
+    addresses: Sequence[str],
+    backlog: int,
+    present: Collection[Listener] = (),
+    written: Sequence[str] = (),
 ) -> list[Listener]:
     """Opens a socket for each address, or for each of a host name's addresses.
 
+    written: the addresses as the user has written them, if that is not as they are to be opened.
     present: TCP sockets of this process, of which one that has an address already stands for it.
 
     Raises ListenError, with no further socket left open, when one cannot be had.
     """
     with ExitStack() as undo:
         listeners: list[Listener] = []
-        for text in addresses:
+        for text, named in zip(addresses, written or addresses, strict=True):
             try:
                 opened = _open(parse_address(text), backlog, present)
             except OSError as error:
-                raise ListenError(error.errno, f"cannot listen on {text}: {_why(error)}") from error
+                why = _why(error)
+                if named != text and getattr(error, "family", None) == socket.AF_INET:
+                    why += " (with ipv6_only it is IPv6's alone)"
+                raise ListenError(error.errno, f"cannot listen on {named}: {why}") from error
             for listener in opened:
                 if listener not in present:
                     undo.callback(listener.close)
@@ -197,7 +208,11 @@ def _bind_all(
                 listener = Listener(_bind(family, wanted, backlog))
             except OSError as error:
                 if error.errno not in _FAMILY_MISSING:
-                    raise
+                    if all(family == each for each, _ in targets):
+                        raise
+                    name = "IPv4" if family == socket.AF_INET else "IPv6"
+                    why = f"{_why(error)} on {name}"
+                    raise ListenError(error.errno, why, family) from error
                 missing = error
                 continue
             undo.callback(listener.close)

@@ -219,7 +219,11 @@ def _is_command_line(found: object) -> bool:
 
 
 def _modules_here() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules([str(Path.cwd())])]
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError:  # it has been removed
+        return []
+    return [module.name for module in pkgutil.iter_modules([here])]
 
 
 def _is_about(error: BaseException, module: str) -> bool:

@@ -201,6 +201,11 @@ def show_on_stderr(level: str) -> None:
     handler.setFormatter(logging.Formatter(_FORMAT))
     package = logging.getLogger("prowingen_wsgi")
     package.handlers[:] = [handler]
-    package.setLevel(level.upper())
     # An application that gives the root logger a handler would show every line twice.
     package.propagate = False
+    show_from(level)
+
+
+def show_from(level: str) -> None:
+    """Shows messages of this level, an option's value, and those that are more severe."""
+    logging.getLogger("prowingen_wsgi").setLevel(level.upper())

@@ -111,7 +111,7 @@ class Server:
         self._multiprocess = multiprocess
         self._errors = errors
         self._listeners = (
-            open_listeners(self.config.places, self.config.backlog)
+            open_listeners(self.config.places, self.config.backlog, written=self.config.bind)
             if listeners is None
             else list(listeners)
         )

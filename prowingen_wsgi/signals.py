@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .originals import Empty, SimpleQueue, os, signal, thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
 QUIT_SIGNAL = signal.SIGQUIT
@@ -23,6 +23,9 @@ REOPEN_SIGNAL = signal.SIGUSR1
 _LOOK = 0.2
 
 _Handlers = dict[signal.Signals, Any]
+
+if TYPE_CHECKING:
+    _Handler = Callable[[int, FrameType | None], None]
 
 
 class SignalQueue:
@@ -47,27 +50,21 @@ class SignalQueue:
         except ValueError:  # which is how Python says that it is not the main thread
             yield
             return
-        _installed.append((self, originals))
+        _installed.append((self._handle, originals))
         # The application may have blocked them, or who started this process.
         mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, originals)
         try:
             yield
         finally:
             # Not in a forked child, where they are back.
-            if not for_good and (self, originals) in _installed:
-                _installed.remove((self, originals))
+            if not for_good and (self._handle, originals) in _installed:
+                _installed.remove((self._handle, originals))
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 for number, original in originals.items():
                     _put_back(number, original)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._items.put(signal.Signals(number))
-
-    def put_back_in_child(self, originals: _Handlers) -> None:
-        """What another has set meanwhile stays."""
-        for number, original in originals.items():
-            if signal.getsignal(number) == self._handle:
-                _put_back(number, original)
 
     def wake(self) -> None:
         """Makes a `next` return None. Any thread, also in a signal handler."""
@@ -93,13 +90,28 @@ class SignalQueue:
                 yield item
 
 
+def pass_over(found: _Handlers) -> None:
+    """Has these signals do nothing in this process from now on.
+
+    found: the handlers that its children have, which the application forks. Programs that it starts
+        have the default actions, which SIG_IGN would take from them.
+    """
+    for number in found:
+        signal.signal(number, _do_nothing)
+    _installed.append((_do_nothing, found))
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """A handler."""
+
+
 def _put_back(number: signal.Signals, original: Any) -> None:
     # None: a handler that was not installed from Python, and cannot be from here.
     signal.signal(number, signal.SIG_DFL if original is None else original)
 
 
-# Queues whose handlers are installed, with the handlers before; the last one on top.
-_installed: list[tuple[SignalQueue, _Handlers]] = []
+# Handlers that are installed, with those before; the last one on top.
+_installed: list[tuple[_Handler, _Handlers]] = []
 
 
 class _Mask(thread._local):
@@ -125,7 +137,9 @@ def _after_fork() -> None:
 def _after_fork_in_child() -> None:
     while _installed:
         latest, originals = _installed.pop()
-        latest.put_back_in_child(originals)
+        for number, original in originals.items():
+            if signal.getsignal(number) == latest:  # what another has set meanwhile stays
+                _put_back(number, original)
     _after_fork()
 
 

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::chrono::milliseconds memory_tick_time{100};
 // A read is of 4,000 bytes at most. The second is folly's own figure.
-constexpr std::size_t reads_per_turn = 256;
+constexpr std::size_t reads_per_turn = 1024;
 constexpr std::size_t most_reads_per_event = 16;
 
 }  // namespace

@@ -74,16 +74,19 @@ class _Command:
     """
 
     def __init__(self, arguments: Arguments) -> None:
-        """Raises ConfigError for a wrong option on the command line."""
+        """As `Sources` does, raises ConfigError."""
         self._arguments = arguments
         self._sources = Sources(arguments.given, arguments.config, os.environ)
-        self._folder = Path.cwd()
+        self._shows_log = False
         self.loaded: LoadedConfig
         self.app = ""
         self.app_source = ""
 
     def read(self) -> Program:
         """Reads everything, and goes to where the configuration says.
+
+        The log's level is set by the first reading. A later one may fail yet, which is to be seen:
+        its level comes with what serves by it.
 
         Raises ConfigError, UsageError without an application, TargetError if its name is none.
         """
@@ -94,7 +97,7 @@ class _Command:
         target = Target.parse(app)
         factory = self._arguments.factory or (not self._arguments.app and loaded.factory)
         config = loaded.config
-        folder = self._folder
+        folder = self._sources.folder
         if config.chdir:
             folder = (folder / config.chdir).resolve()
             if not folder.is_dir():
@@ -102,7 +105,9 @@ class _Command:
         _go_to(folder)
         self.loaded, self.app = loaded, app
         self.app_source = "argument" if self._arguments.app else loaded.file
-        logs.show_on_stderr(config.log_level)
+        if not self._shows_log:
+            logs.show_on_stderr(config.log_level)
+            self._shows_log = True
         for warning in loaded.warnings:
             logs.error_log.warning(warning)
         return Program(config.anchored(folder), lambda: _load(target, factory, loaded, folder))
@@ -110,19 +115,27 @@ class _Command:
 
 def _go_to(folder: Path) -> None:
     # A process that is there already need not have the right to come again.
-    if Path.cwd() != folder:
+    if not _is_here(folder):
         try:
             os.chdir(folder)
         except OSError as error:
-            raise ConfigError(f'chdir: "{folder}": {error.strerror}') from None
+            raise ConfigError(f'cannot go to the folder "{folder}": {error.strerror}') from None
+
+
+def _is_here(folder: Path) -> bool:
+    try:
+        return Path.cwd() == folder
+    except FileNotFoundError:  # there may be another one of its name
+        return False
 
 
 def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> WSGIApplication:
     # In a worker that replaces another, a later reload that failed may have been elsewhere.
     _go_to(folder)
+    logs.show_from(loaded.config.log_level)
     os.environ.update(loaded.variables)
     # `python -m` has put the current directory there, the console script its own folder.
-    here = str(Path.cwd())
+    here = str(folder)
     if sys.path[:1] not in ([here], [""]):
         sys.path.insert(0, here)
     for path in reversed(loaded.config.pythonpath):

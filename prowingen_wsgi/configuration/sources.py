@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .config import ConfigError
 from .conflicts import check_together
 from .environment_file import read_env_file
 from .file import read_config_file
@@ -46,11 +47,10 @@ class LoadedConfig:
 class Sources:
     """The command line, which stays, and what may change: the files, and the environment.
 
+    folder: the current directory; paths of the two files are relative to it, also later.
     given: the command line's options, as `Arguments.given`.
     config: the file that the command line names; "" for the one in the current directory.
     environ: the environment; it is read, and stays as it is.
-
-    Paths of the two files are relative to the directory that this is made in.
     """
 
     def __init__(
@@ -59,19 +59,23 @@ class Sources:
         config: str,
         environ: Mapping[str, str],
     ) -> None:
-        """Raises ConfigError for a wrong value on the command line."""
+        """Raises ConfigError for a wrong value on the command line, or if the current directory is
+        gone."""
         self._arguments = arguments_layer(given)
         self._config = config or environ.get(CONFIG_VARIABLE, "")
         self._config_named_by = "--config" if config else CONFIG_VARIABLE
         self._environ = environ
-        self._folder = Path.cwd()
+        try:
+            self.folder = Path.cwd()
+        except FileNotFoundError:
+            raise ConfigError("the current directory is gone: start in one that is there") from None
 
     def read(self) -> LoadedConfig:
         """Reads everything anew. Raises ConfigError."""
-        file = read_config_file(self._folder, self._config, self._config_named_by)
+        file = read_config_file(self.folder, self._config, self._config_named_by)
         early = merge(file.layer, environment_layer(self._environ), self._arguments)
         path = early.config.env_file
-        variables = read_env_file(self._folder / path, path, self._environ) if path else {}
+        variables = read_env_file(self.folder / path, path, self._environ) if path else {}
         environ = {**self._environ, **variables}
         resolved = merge(file.layer, environment_layer(environ), self._arguments)
         check_together(resolved)

@@ -53,9 +53,9 @@ class WsgiFactory:
         with ExitStack() as undo:
             listeners: list[Listener] = []
             apps: list[WSGIApplication] = []
-            for place, paths in zip(config.places, places.values(), strict=True):
+            for place, (written, paths) in zip(config.places, places.items(), strict=True):
                 mounted = Mounts(app, paths) if any(paths) else app
-                for listener in open_listeners([place], config.backlog):
+                for listener in open_listeners([place], config.backlog, written=[written]):
                     undo.callback(listener.close)
                     listeners.append(listener)
                     apps.append(mounted)

@@ -9,10 +9,11 @@ lets `InChild` pass.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..forks import disown_children, sharing_descriptors
 from ..originals import os, signal
+from ..signals import pass_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ _HANDLED = (
 # What a terminal, or whoever signals a whole group, sends to every process, and the supervisor
 # answers: it stops, reloads or has the logs reopened.
 _LEFT_TO_PARENT = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+# Their handlers before the supervisor had any: what the application's own children have.
+_found: dict[signal.Signals, Any] = dict.fromkeys(_LEFT_TO_PARENT, signal.SIG_DFL)
 
 
 class InChild(BaseException):
@@ -57,9 +60,7 @@ def fork(main: Callable[[], int], forget: Callable[[], None]) -> int:
             signal.set_wakeup_fd(-1)
             for number in _HANDLED:
                 signal.signal(number, signal.SIG_DFL)
-            # Not SIG_IGN, which programs would inherit that the child starts.
-            for number in _LEFT_TO_PARENT:
-                signal.signal(number, lambda *_: None)
+            pass_over(_found)
             forget()
             _renew_hub()
             disown_children()
@@ -77,7 +78,9 @@ def _renew_hub() -> None:
 
 
 def run_children(parent: Callable[[], int]) -> int:
-    """Runs `parent`, and in every process that it forks, what that is there for."""
+    """Runs `parent`, which handles no signals yet, and in every process that it forks, what that is
+    there for."""
+    _found.update({number: signal.getsignal(number) for number in _LEFT_TO_PARENT})
     main = parent
     while True:
         try:

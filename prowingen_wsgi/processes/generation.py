@@ -10,6 +10,7 @@ from .. import _native
 from ..certificates import check_certificates, served_url
 from ..configuration.addresses import TcpAddress, parse_address
 from ..listeners import Listener, ListenError, open_listeners
+from ..machine import worker_count
 from ..spooling import check_spool_dir
 from .privileges import Identity
 
@@ -26,6 +27,7 @@ class Generation:
     number: counts them, from 1.
     load: loads the application; called in the process that needs it.
     ticket_key: with it they resume each other's TLS sessions; a new one each time.
+    wanted: so many workers of it.
     proven: a worker of it has started, so that a later one that does not is an accident.
     """
 
@@ -41,6 +43,7 @@ class Generation:
         self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)
         self.identity.own(self.listeners)
+        self.wanted = worker_count(config)
         self.proven = False
 
     @property
@@ -77,9 +80,9 @@ class Sockets:
         present = self._listeners()
         fresh: dict[str, list[Listener]] = {}
         try:
-            for place in config.places:
+            for place, written in zip(config.places, config.bind, strict=True):
                 if place not in self._open:
-                    fresh[place] = open_listeners([place], config.backlog, present)
+                    fresh[place] = open_listeners([place], config.backlog, present, [written])
         except OSError as error:
             _close({each for opened in fresh.values() for each in opened} - present)
             if error.errno == EADDRINUSE and (own := _overlapping(place, present)):

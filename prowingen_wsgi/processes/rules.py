@@ -4,10 +4,11 @@ No process, file or clock is touched here: the supervisor tells what has happene
 and is the hands that orders are given to. So a reload, a crash, a limit reached and a change of the
 number of workers are all one rule:
 
-    missing:  workers of the current generation that start or serve, fewer than wanted -> start some
+    missing:  workers of the current generation that start or serve, too few for it -> start some
     too many: workers that serve, more than wanted -> retire the oldest generation's first
 
 A worker that is to be replaced does not count as present, but serves until its replacement does.
+How many are too much is the new configuration's to say once a worker has started by it.
 
 A worker accepts connections before it is heard to be ready. So whoever is not needed any more,
 whatever is known of it, is told by SIGTERM to finish, and has its time before SIGKILL. One that
@@ -61,14 +62,12 @@ class Rules:
 
     workers: those that have not ended.
     generation: the one that is wanted.
-    wanted: so many workers of it.
     ended_by: the signal that ends the server; `failed`: its application does not start.
     """
 
-    def __init__(self, generation: Generation, wanted: int, hands: Hands) -> None:
+    def __init__(self, generation: Generation, hands: Hands) -> None:
         self.workers: list[Worker] = []
         self.generation = generation
-        self.wanted = wanted
         self.ended_by: signal.Signals | None = None
         self.failed = False
         self._hands = hands
@@ -79,6 +78,16 @@ class Rules:
     @property
     def ends(self) -> bool:
         return self.failed or self.ended_by is not None
+
+    @property
+    def in_force(self) -> Generation:
+        """The generation that is wanted once it has started; until then the one before, if any."""
+        return self._previous or self.generation
+
+    @property
+    def wanted(self) -> int:
+        """So many workers are to serve."""
+        return self.in_force.wanted
 
     @property
     def generations(self) -> set[Generation]:
@@ -107,7 +116,7 @@ class Rules:
             for worker in self._alive(State.starting, State.ready)
             if worker.generation is self.generation and not worker.expires
         ]
-        missing = self.wanted - len(present)
+        missing = self.generation.wanted - len(present)
         if missing > 0 and not self._waits_for_change and now >= self._backoff.until:
             for _ in range(min(missing, self._may_start())):
                 if not self._start_worker(now):
@@ -147,8 +156,10 @@ class Rules:
 
     # ---- what an administrator wants
 
-    def want(self, count: int) -> None:
-        self.wanted = min(max(count, 1), MOST_WORKERS)
+    def want_more(self, change: int) -> None:
+        """Or fewer; whichever generation is the one that goes on."""
+        for generation in self.generations:
+            generation.wanted = min(max(generation.wanted + change, 1), MOST_WORKERS)
         error_log.info("workers wanted: %d", self.wanted)
 
     def reopen_logs(self) -> None:
@@ -176,12 +187,11 @@ class Rules:
         for worker in self._alive(State.starting, State.ready):
             self._retire(worker, now)
 
-    def reload(self, fresh: Generation, wanted: int | None) -> None:
-        """`wanted`: so many workers from now on; None: as many as before."""
+    def reload(self, fresh: Generation) -> None:
         if self.generation.proven:
             self._previous = self.generation
-        if wanted is not None:
-            self.wanted = wanted
+        if fresh.config.workers == self.generation.config.workers:
+            fresh.wanted = self.generation.wanted  # which may have been changed since
         self.generation = fresh
         self._waits_for_change = False
         self._backoff.reset()
@@ -251,8 +261,8 @@ class Rules:
         """The application of the newest generation does not start."""
         if self._previous is not None:
             error_log.error("the reload failed, the workers go on as they are")
-            self._hands.reload_failed()
             self.generation, self._previous = self._previous, None
+            self._hands.reload_failed()
         elif self.generation.config.reload:
             error_log.error("waiting for a change")
             self._waits_for_change = True

@@ -13,8 +13,7 @@ from .. import _native
 from ..configuration.arguments import UsageError
 from ..configuration.config import ConfigError
 from ..loader import TargetError
-from ..logs import error_log
-from ..machine import worker_count
+from ..logs import error_log, show_from
 from ..originals import os, selectors, signal, time
 from ..server import choose_engine
 from . import watcher
@@ -49,6 +48,8 @@ SIGNALS = (
 _SLOTS = 2 * MOST_WORKERS + 1  # slot 0 is nobody's
 # How often the scoreboard is looked at.
 _LOOK = 0.25
+# In seconds: after what time a watcher that could not be started is tried again.
+_WATCH_RETRY = 5.0
 # In seconds: what a template that is let go gets.
 _TEMPLATE_MARGIN = 5.0
 
@@ -79,10 +80,11 @@ class Supervisor:
         self._leaving: dict[int, float] = {}  # processes of templates let go: when they are killed
         self._memory_kills = MemoryKills()
         self._watcher = 0
+        self._watch_at = float("inf")  # when the watcher is started, of the monotonic clock
         _check(program.config)
         self._generations = 1  # read so far
         generation = Generation(1, program, self._sockets)
-        self._rules = Rules(generation, worker_count(program.config), self)
+        self._rules = Rules(generation, self)
 
     # ---- life
 
@@ -95,8 +97,10 @@ class Supervisor:
         try:
             config = self._rules.generation.config
             if config.reload:
-                self._watcher = fork(lambda: watcher.watch(config), self._forget_in_child)
+                self._watch_at = time.monotonic()
             while not self._is_over():
+                if time.monotonic() >= self._watch_at:
+                    self._watch(config)
                 self._rules.keep_up(time.monotonic())
                 for generation, template in list(self._templates.items()):
                     self._take_in(generation, template.take_pending())
@@ -113,6 +117,14 @@ class Supervisor:
             raise
         self._clean_up()
         return not self._rules.failed, self._rules.ended_by
+
+    def _watch(self, config: Config) -> None:
+        try:
+            self._watcher = fork(lambda: watcher.watch(config), self._forget_in_child)
+            self._watch_at = float("inf")
+        except OSError as error:
+            self._watch_at = time.monotonic() + _WATCH_RETRY
+            error_log.error("nothing is watched, next try in %g s: %s", _WATCH_RETRY, error)
 
     def _is_over(self) -> bool:
         if not self._rules.ends or self._rules.workers:
@@ -167,9 +179,9 @@ class Supervisor:
         elif number == signal.SIGUSR1:
             self._rules.reopen_logs()
         elif number == signal.SIGTTIN:
-            self._rules.want(self._rules.wanted + 1)
+            self._rules.want_more(1)
         elif number == signal.SIGTTOU:
-            self._rules.want(self._rules.wanted - 1)
+            self._rules.want_more(-1)
 
     # ---- generations
 
@@ -185,8 +197,7 @@ class Supervisor:
             self.reload_failed()
             return
         self._generations = fresh.number
-        same = program.config.workers == self._rules.generation.config.workers
-        self._rules.reload(fresh, None if same else worker_count(program.config))
+        self._rules.reload(fresh)
 
     def _drop_old_generations(self) -> None:
         used = self._rules.generations
@@ -197,12 +208,16 @@ class Supervisor:
     # ---- the rules' hands
 
     def start_worker(self, generation: Generation) -> Worker | None:
-        template = self._template_of(generation) if generation.config.preload else None
-        if generation.config.preload and template is None:
-            return None  # it has to load the application first
+        try:
+            template = self._template_of(generation) if generation.config.preload else None
+            if generation.config.preload and template is None:
+                return None  # it has to load the application first
+            reader, writer = os.pipe()
+        except OSError as error:
+            raise SpawnError(str(error)) from error
+        # What follows is not undone in a `finally`, which a child would pass too.
+        worker: Worker
         number = self._free_slot()
-        reader, writer = os.pipe()
-        os.set_blocking(reader, False)
         post = Post(number, writer, self._lifeline_reader, self._scoreboard)
 
         def forget() -> None:
@@ -210,19 +225,23 @@ class Supervisor:
             os.close(reader)
 
         try:
+            os.set_blocking(reader, False)
+            # Before there is a process that nobody would hear if this failed.
+            self._selector.register(reader, selectors.EVENT_READ, lambda: self._hear(worker))
             if template is not None:
                 process = template.spawn(post)
             else:
                 process = fork(lambda: serve(post, generation), forget)
         except (OSError, SpawnError) as error:
+            with suppress(KeyError):  # it is what has failed
+                self._selector.unregister(reader)
             os.close(reader)
             os.close(writer)
             if isinstance(error, TemplateLostError) and template is not None:
                 self._release(template)
             raise SpawnError(str(error)) from error
-        os.close(writer)  # not in a `finally`, which a child would pass too
+        os.close(writer)
         worker = Worker(number, process, generation, template, reader, time.monotonic())
-        self._selector.register(reader, selectors.EVENT_READ, lambda: self._hear(worker))
         return worker
 
     def _free_slot(self) -> int:
@@ -232,6 +251,7 @@ class Supervisor:
         return number
 
     def serving(self, generation: Generation) -> None:
+        show_from(generation.config.log_level)
         self._notifier.ready(f"serving by {self._rules.wanted} workers")
         error_log.info(
             "listening on %s (engine %s, %d workers of %d threads, pid %d)",
@@ -243,6 +263,7 @@ class Supervisor:
         )
 
     def reload_failed(self) -> None:
+        show_from(self._rules.in_force.config.log_level)
         self._notifier.ready("the last reload failed")
 
     def stopping(self) -> None:
@@ -251,15 +272,21 @@ class Supervisor:
     # ---- templates
 
     def _template_of(self, generation: Generation) -> Template | None:
-        """The one that workers can be forked from; None while it loads the application."""
+        """The one that workers can be forked from; None while it loads the application.
+
+        Raises OSError if there can be none."""
         template = self._templates.get(generation)
         if template is None:
             post = Post(0, -1, self._lifeline_reader, self._scoreboard)
             template = Template(generation, post, lambda: self._forget_in_child(generation))
+            try:
+                self._selector.register(
+                    template, selectors.EVENT_READ, lambda: self._hear_template(generation)
+                )
+            except OSError:
+                self._let_go(template)
+                raise
             self._templates[generation] = template
-            self._selector.register(
-                template, selectors.EVENT_READ, lambda: self._hear_template(generation)
-            )
         return template if template.is_ready and not template.is_gone else None
 
     def _hear_template(self, generation: Generation) -> None:
@@ -281,10 +308,13 @@ class Supervisor:
     def _release(self, template: Template) -> None:
         """Lets go of a template: it ends, if it has not yet; its workers go on."""
         if not template.is_gone:
-            template.is_gone = True
-            self._leaving[template.process] = time.monotonic() + _TEMPLATE_MARGIN
             self._selector.unregister(template)
-            template.close()
+            self._let_go(template)
+
+    def _let_go(self, template: Template) -> None:
+        template.is_gone = True
+        self._leaving[template.process] = time.monotonic() + _TEMPLATE_MARGIN
+        template.close()
 
     # ---- what becomes of processes
 

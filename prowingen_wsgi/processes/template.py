@@ -10,10 +10,13 @@ application, so that a reload finds new code, and nothing of the application's c
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
+from array import array
 from typing import TYPE_CHECKING, Any
 
+from ..configuration.config import ConfigError
 from ..forks import close_in_children, keep_from_children, leave_to_children
 from ..loader import LOAD_ERRORS, explain
 from ..originals import os, selectors, signal, socket
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from .generation import Generation
 
 _MESSAGE_SIZE = 1 << 16
+# Programs that the application starts in another thread meanwhile do not inherit what comes.
+_CLOSE_ON_EXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # macOS has none
 # Forking takes milliseconds, also with gigabytes to share.
 _ANSWER_TIMEOUT = 30.0
 
@@ -59,13 +64,23 @@ class Template:
         self.is_gone = False
 
         def main() -> int:
-            return _Template(generation, post, theirs).run()
+            try:
+                template = _Template(generation, post, theirs)
+            except OSError as error:
+                print_error(explain(error))
+                return BOOT_FAILED
+            return template.run()
 
         def forget_all() -> None:
             forget()
             self._control.close()
 
-        self.process = fork(main, forget_all)
+        try:
+            self.process = fork(main, forget_all)
+        except OSError:
+            self._control.close()
+            theirs.close()
+            raise
         theirs.close()
         self._control.settimeout(_ANSWER_TIMEOUT)
 
@@ -142,7 +157,7 @@ class _Template:
         try:
             self._generation.identity.assume()
             app = self._generation.load()
-        except LOAD_ERRORS as error:
+        except (*LOAD_ERRORS, ConfigError, OSError) as error:
             print_error(explain(error))
             return BOOT_FAILED
         # What is there now is garbage or will be there for ever: collecting it again in each worker
@@ -167,11 +182,15 @@ class _Template:
 
     def _obey(self, app: WSGIApplication) -> bool:
         """Reads one request. False: the supervisor has let go."""
-        data, descriptors, _, _ = socket.recv_fds(self._control, _MESSAGE_SIZE, 1)
+        try:
+            data, descriptors = _receive(self._control)
+        except ConnectionResetError:  # it has ended with something unread
+            return False
         if not data:
             return False
-        # They come without the flag that keeps them from programs which the application starts.
-        os.set_inheritable(descriptors[0], False)
+        if not descriptors:  # the kernel leaves out what this process has no number free for
+            self._say({"failed": errno.EMFILE})
+            return True
         post = Post(
             number=json.loads(data)["spawn"],
             status=descriptors[0],
@@ -207,6 +226,22 @@ class _Template:
             self._control.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
             return  # it has gone, which the next reading shows
+
+
+def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
+    """A message and the descriptors that came with it, which programs do not inherit."""
+    # Not `recv_fds`, which passes no flags on.
+    descriptors = array("i")
+    data, ancillary, _, _ = control.recvmsg(
+        _MESSAGE_SIZE, socket.CMSG_LEN(descriptors.itemsize), _CLOSE_ON_EXEC
+    )
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+    if not _CLOSE_ON_EXEC:
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+    return data, list(descriptors)
 
 
 def ended_children() -> Iterator[tuple[int, int]]:

@@ -67,5 +67,5 @@ def watch(config: Config) -> int:
 def _shown(path: str) -> str:
     try:
         return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, FileNotFoundError):  # it is elsewhere, or there is no current directory
         return path

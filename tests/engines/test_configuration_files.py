@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from harness.certificates import NAMES, authority, client_context, write
 from harness.process import URL, ServerProcess
 from harness.wire import Wire
-from test_supervisor import ask, is_gone, ready, wait_until
+from test_supervisor import ask, children, is_gone, ready, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +117,106 @@ def test_a_reload_reads_all_files_anew_and_a_failed_one_changes_nothing(
 
         server.signal()
         assert server.wait() == 0
+
+
+def test_the_level_of_the_log_is_that_of_what_serves(engine: str, home: Path) -> None:
+    def want(level: str, bind: str, app: str = APP) -> None:
+        configure(home, app="hello:app", engine=engine, bind=[bind], workers=1, log_level=level)
+        (home / "hello.py").write_text(app)
+
+    def reload() -> None:
+        server.signal(signal.SIGHUP)
+
+    want("info", "127.0.0.1:0")
+    with serving(home) as server:
+        want("critical", "unix:/dev/null/socket")
+        reload()
+        server.wait_for_line("the reload failed, the workers go on as they are: cannot listen")
+        want("critical", "127.0.0.1:0", "def app(:")
+        reload()
+        server.wait_for_line("the reload failed, the workers go on as they are\n")
+        want("critical", "127.0.0.1:0", APP.replace("{os.path", "quiet {os.path"))
+        reload()
+        wait_until(lambda: "quiet" in ask(server), server.log)
+        shown = server.log.count("reloading")
+        want("info", "127.0.0.1:0")
+        reload()
+        wait_until(lambda: "quiet" not in ask(server), server.log)
+        wait_until(lambda: server.log.count("listening on") == 2, server.log)
+        assert server.log.count("reloading") == shown
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["forked", "preloaded"])
+def test_a_folder_that_was_replaced_is_gone_to_again(
+    engine: str, home: Path, preload: tuple[str, ...]
+) -> None:
+    place = home / "first"
+
+    def deploy(name: str) -> None:
+        place.mkdir()
+        (place / "inside.py").write_text(APP)
+        (place / ".env").write_text(f"NAME={name}\n")
+
+    shutil.rmtree(place)
+    deploy("one")
+    arguments = ["inside:app", "--engine", engine, "--bind", "127.0.0.1:0", "--workers", "1"]
+    arguments += ["--chdir", "first", "--env-file", "first/.env", *preload]
+    with serving(home, *arguments) as server:
+        assert ask(server) == "one None first"
+        shutil.rmtree(place)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line('the reload failed.*"first.*there is no such f')
+        deploy("two")
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: ask(server) == "two None first", server.log)
+        assert Path(f"/proc/{server.pid}/cwd").resolve() == place
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
+def test_the_folder_of_the_start_may_be_replaced_too(engine: str, home: Path) -> None:
+    place = home / "first"
+
+    def deploy(version: str) -> None:
+        place.mkdir(exist_ok=True)
+        (place / "hello.py").write_text(APP.replace("{os.path", f"{version} {{os.path"))
+
+    deploy("one")
+    arguments = ["hello:app", "--engine", engine, "--bind", "127.0.0.1:0", "--workers", "1"]
+    with serving(place, *arguments) as server:
+        assert ask(server) == "None None one first"
+        shutil.rmtree(place)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line(f'the reload failed.*cannot go to the folder "{place}": No such file')
+        deploy("two")
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: ask(server) == "None None two first", server.log)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")
+def test_a_failed_reload_changes_the_number_of_workers_neither_then_nor_later(
+    engine: str, home: Path
+) -> None:
+    def want(workers: int, app: str) -> None:
+        configure(home, app="hello:app", engine=engine, bind=["127.0.0.1:0"], workers=workers)
+        (home / "hello.py").write_text(app)
+
+    want(3, APP)
+    with serving(home) as server:
+        wait_until(lambda: ready(server) == 3, server.log)
+        before = children(server.pid)
+        want(1, "def app(:")
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("the reload failed, the workers go on as they are")
+        want(3, APP)
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: ready(server) == 3 + 3, server.log)
+        wait_until(lambda: all(map(is_gone, before)), server.log)
+        assert len(children(server.pid)) == 3
+        want(1, APP)
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: ready(server) == 3 + 3 + 1, server.log)
+        wait_until(lambda: len(children(server.pid)) == 1, server.log)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc")

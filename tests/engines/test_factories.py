@@ -143,6 +143,14 @@ def test_an_address_beside_every_other_of_its_port_has_an_application_of_its_own
                 assert wire.ask("/", "Connection: close").body == body
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="IPv6 is needed")
+def test_a_refused_address_is_named_as_it_was_written(engine: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match=rf"cannot listen on \[::\]:{port}: .* on IPv4 \(with"):
+            prowingen_wsgi.start(hello, f"http://[::]:{port}", engine=engine)
+
+
 def test_a_path_is_mounted_by_the_listener_whatever_port_a_proxy_tells(engine: str) -> None:
     proxy: dict[str, Any] = {"proxy_protocol": True, "proxy_allow_ips": ["127.0.0.1"]}
     urls = [f"{LOCAL}/a", "http://127.0.0.2:0/b"]

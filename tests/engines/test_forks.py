@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -288,6 +289,49 @@ def test_a_child_of_a_raw_handler_ends(engine: str) -> None:
             wire.post("/reads", b"x")
             assert wire.response().body == b"parent"
             expect_left(server, "/reads")
+
+
+# ---- signals of a supervised worker and of its children
+
+SHOWS_HANDLERS = """
+import os, signal
+
+def handlers():
+    return " ".join(repr(signal.getsignal(each)) for each in (2, 15, 3, 1, 10))
+
+def of_a_child():
+    reader, writer = os.pipe()
+    if child := os.fork():
+        os.close(writer)
+        os.waitpid(child, 0)
+        with open(reader) as said:
+            return said.read()
+    os.write(writer, handlers().encode())
+    os._exit(0)
+
+LOADED = of_a_child()
+
+def app(environ, start_response):
+    text = (LOADED if environ["PATH_INFO"] == "/loaded" else of_a_child()).encode()
+    start_response("200 OK", [("Content-Length", str(len(text)))])
+    return [text]
+"""
+
+
+@pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
+def test_a_child_has_the_signal_handlers_that_the_server_found(
+    engine: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "shows.py").write_text(SHOWS_HANDLERS)
+    here = [sys.executable, "-c", "import shows; print(shows.handlers())"]
+    found = subprocess.run(here, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    environment = {"PYTHONPATH": str(tmp_path)}
+    with (
+        run_server("shows:app", engine, *arguments, environment=environment) as server,
+        server.connect() as wire,
+    ):
+        assert wire.ask("/loaded").text == found.strip()
+        assert wire.ask("/").text == found.strip()
 
 
 # ---- children that live on

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -204,6 +205,29 @@ def test_restarts_that_fail_are_spaced_out(engine: str, tmp_path: Path) -> None:
         wait_until(lambda: ready(server) == 2, server.log)
         assert server.log.count("broken now") <= 8
         assert ask(server)
+
+
+def lowest_free_descriptor(process: int) -> int:
+    taken = {int(each.name) for each in Path(f"/proc/{process}/fd").iterdir()}
+    return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["forked", "preloaded"])
+def test_a_supervisor_without_a_free_descriptor_goes_on(
+    engine: str, preload: tuple[str, ...]
+) -> None:
+    with supervised(engine, *preload) as server:
+        soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        few = lowest_free_descriptor(server.pid)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (few, hard))
+        server.signal(signal.SIGTTIN)
+        server.wait_for_line("cannot start a worker, next try in .* [Tt]oo many open files")
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("reloading")
+        wait_until(lambda: server.log.count("cannot start a worker") >= 3, server.log)
+        assert len(answering(server)) == 2
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        wait_until(lambda: ready(server) == 2 + 3, server.log)
 
 
 def test_a_lost_template_is_made_anew(engine: str) -> None:

@@ -276,3 +276,14 @@ def test_a_factory_that_raises_shows_the_users_frames_alone(write: Write) -> Non
     error = failure("factory:create_app()")
     assert str(error) == "calling factory:create_app failed"
     assert frames(error.traceback) == ["factory.py in create_app"]
+
+
+def test_what_is_not_there_is_said_in_one_line_in_a_folder_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(AppNotFoundError, match=r'^there is no module "qqqqqq"$'):
+        Target.parse("qqqqqq:app").load()

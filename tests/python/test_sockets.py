@@ -12,6 +12,7 @@ from test_listeners import connects, needs_ipv6
 from prowingen_wsgi.configuration.config import Config
 from prowingen_wsgi.listeners import ListenError
 from prowingen_wsgi.processes.generation import Sockets
+from prowingen_wsgi.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,3 +83,33 @@ def test_two_names_of_one_address_are_one_socket() -> None:
         assert renamed == [listener]
         sockets.keep([config(f"127.0.0.1:{port}")])
         assert connects(socket.AF_INET, ("127.0.0.1", port))
+
+
+@needs_ipv6
+@pytest.mark.parametrize(
+    ("taken", "why"),
+    [
+        ("0.0.0.0", "address already in use on IPv4 (with ipv6_only it is IPv6's alone)"),
+        ("127.0.0.1", "address already in use on IPv4 (with ipv6_only it is IPv6's alone)"),
+        ("::1", "address already in use on IPv6"),
+    ],
+)
+def test_an_address_that_is_refused_is_named_as_it_was_written(taken: str, why: str) -> None:
+    family = socket.AF_INET6 if ":" in taken else socket.AF_INET
+    sockets = Sockets()
+    with socket.socket(family, socket.SOCK_STREAM) as other:
+        other.bind((taken, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ListenError) as refused:
+            sockets.open(config(f"[::]:{port}"))
+        assert str(refused.value) == f"cannot listen on [::]:{port}: {why}"
+        with pytest.raises(ListenError) as refused:
+            Server(lambda _environ, _start_response: [], Config(bind=(f"[::]:{port}",)))
+        assert str(refused.value) == f"cannot listen on [::]:{port}: {why}"
+        with pytest.raises(ListenError) as refused:
+            sockets.open(config(f":{port}"))
+        assert str(refused.value) == f"cannot listen on :{port}: {why.partition(' (')[0]}"
+        if family == socket.AF_INET:
+            sockets.open(config(f"[::]:{port}", ipv6_only=True))
+            sockets.close()

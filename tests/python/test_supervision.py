@@ -79,6 +79,8 @@ class Process(Worker):
             self.die(CRASH)
         elif number == signal.SIGTERM:
             self.told_at = min(self.told_at, self.world.now)
+            if self.has_handlers and self.world.serve_too_few():
+                self.world.faults.append(f"{self} is told to finish, and is needed")
         elif number == signal.SIGUSR1:
             self.reopen_owed = False
 
@@ -110,6 +112,7 @@ class Plan(SimpleNamespace):
 
     number: int
     broken: bool
+    wanted: int
 
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
@@ -128,6 +131,12 @@ class World(RuleBasedStateMachine):
         self.processes: list[Process] = []
         self.numbers = 0
         self.plans = 0
+        # What the administrator means, whatever the rules make of it: so many workers of each plan,
+        # by the newest plan if it starts, and by the last that has started otherwise.
+        self.asked: dict[Generation, int] = {}
+        self.started: set[Generation] = set()
+        self.newest: Generation
+        self.in_force: Generation | None = None
 
     # ---- the rules' hands
 
@@ -144,21 +153,44 @@ class World(RuleBasedStateMachine):
 
     def reload_failed(self) -> None:
         assert self.anyone_was_ready
+        assert self.in_force is not None
+        self.newest = self.in_force
 
     def stopping(self) -> None:
         assert self.workforce.ends
 
     # ---- an administrator
 
-    def plan(self, *, broken: bool) -> Generation:
+    def plan(self, workers: int, *, broken: bool) -> Generation:
         self.plans += 1
-        config = SimpleNamespace(graceful_timeout=GRACE, reload=False, max_requests=9)
-        plan = Plan(number=self.plans, config=config, proven=False, broken=broken)
+        config = SimpleNamespace(
+            graceful_timeout=GRACE, reload=False, max_requests=9, workers=workers
+        )
+        plan = Plan(number=self.plans, config=config, wanted=workers, proven=False, broken=broken)
         return cast("Generation", plan)
+
+    def asked_for(self) -> int:
+        return self.asked[self.in_force or self.newest]
+
+    def serve_too_few(self) -> bool:
+        serving = [each for each in self.workforce.workers if each.state is State.ready]
+        return not self.workforce.ends and len(serving) < self.asked_for()
+
+    def note_start(self, plan: Generation) -> None:
+        if plan in self.started or self.workforce.ends:
+            return
+        overtaken = self.newest not in self.started and (
+            self.in_force is None or plan.number > self.in_force.number
+        )
+        self.started.add(plan)
+        if plan is self.newest or overtaken:
+            self.in_force = plan
 
     @initialize(wanted=st.integers(1, 3), broken=st.just(False) | st.booleans())
     def begin(self, wanted: int, broken: bool) -> None:
-        self.workforce = self.rules_class(self.plan(broken=broken), wanted, self)
+        self.newest = self.plan(wanted, broken=broken)
+        self.asked[self.newest] = wanted
+        self.workforce = self.rules_class(self.newest, self)
         self.turn()
 
     def running(self) -> bool:
@@ -167,12 +199,21 @@ class World(RuleBasedStateMachine):
     @precondition(running)
     @rule(broken=st.just(False) | st.booleans(), wanted=st.none() | st.integers(1, 3))
     def reload(self, broken: bool, wanted: int | None) -> None:
-        self.workforce.reload(self.plan(broken=broken), wanted)
+        before = self.newest
+        workers = wanted or int(before.config.workers)
+        self.newest = self.plan(workers, broken=broken)
+        same = workers == before.config.workers
+        self.asked[self.newest] = self.asked[before] if same else workers
+        self.workforce.reload(self.newest)
 
     @precondition(running)
     @rule(change=st.sampled_from([1, -1]))
     def change_wanted(self, change: int) -> None:
-        self.workforce.want(min(self.workforce.wanted + change, 4))
+        if max(self.asked.values()) + change > 4:
+            return
+        for plan, count in self.asked.items():
+            self.asked[plan] = max(count + change, 1)
+        self.workforce.want_more(change)
 
     @precondition(running)
     @rule()
@@ -231,6 +272,8 @@ class World(RuleBasedStateMachine):
         process = self.process(which)
         if process.pipe:
             said, process.pipe = process.pipe, b""
+            if READY in said:
+                self.note_start(process.generation)
             self.workforce.heard(process, said, self.now)
 
     @precondition(any_process)
@@ -262,6 +305,12 @@ class World(RuleBasedStateMachine):
     def no_request_is_lost(self) -> None:
         assert self.faults == []
 
+    @invariant()
+    def the_administrator_is_obeyed(self) -> None:
+        if hasattr(self, "workforce") and not self.workforce.ends:
+            assert self.workforce.generation is self.newest
+            assert self.workforce.wanted == self.asked_for(), "another number is wanted"
+
     def settle(self) -> None:
         """Everybody gets to do what is to be done."""
         self.spawn_fails = False
@@ -282,10 +331,8 @@ class World(RuleBasedStateMachine):
         assert self.faults == []
         if not self.workforce.ends:
             states = [worker.state for worker in self.workforce.workers]
-            assert states == [State.ready] * self.workforce.wanted
-            assert {each.generation for each in self.workforce.workers} == {
-                self.workforce.generation
-            }
+            assert states == [State.ready] * self.asked_for()
+            assert {each.generation for each in self.workforce.workers} == {self.in_force}
             assert not any(process.reopen_owed for process in self.processes)
             self.workforce.end(signal.SIGTERM, self.now)
             self.settle()
@@ -297,6 +344,17 @@ World.TestCase.settings = settings(max_examples=100, stateful_step_count=30, dea
 TestSupervision = World.TestCase
 
 
+def find(rules: type[Rules], fault: str) -> None:
+    class Faulty(World):
+        rules_class = rules
+
+    found = settings(
+        max_examples=400, phases=[Phase.generate], derandomize=True, database=None, deadline=None
+    )
+    with pytest.raises(AssertionError, match=fault):
+        run_state_machine_as_test(Faulty, settings=found)
+
+
 def test_the_simulation_finds_who_kills_a_worker_that_is_not_heard_to_be_ready() -> None:
     class Hasty(Rules):
         def _retire(self, worker: Worker, now: float) -> None:
@@ -305,11 +363,13 @@ def test_the_simulation_finds_who_kills_a_worker_that_is_not_heard_to_be_ready()
             else:
                 super()._retire(worker, now)
 
-    class HastyWorld(World):
-        rules_class = Hasty
+    find(Hasty, "is killed, and")
 
-    found = settings(
-        max_examples=400, phases=[Phase.generate], derandomize=True, database=None, deadline=None
-    )
-    with pytest.raises(AssertionError, match="is killed, and"):
-        run_state_machine_as_test(HastyWorld, settings=found)
+
+def test_the_simulation_finds_who_ends_workers_for_a_reload_that_may_fail() -> None:
+    class Hasty(Rules):
+        @property
+        def wanted(self) -> int:
+            return self.generation.wanted
+
+    find(Hasty, "is told to finish, and is needed|another number is wanted")

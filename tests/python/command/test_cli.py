@@ -387,3 +387,20 @@ def test_chdir_and_pythonpath_say_where_the_application_is(command: Start, tmp_p
         code, _, errors = command("inside:app", flag, "nowhere").result()
         assert code
         assert '"nowhere": there is no such folder' in errors
+
+
+def test_a_start_in_a_folder_that_is_gone_is_refused_in_one_line(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'rmdir "$0" && exec "$1" -m prowingen_wsgi hello:app'
+    result = subprocess.run(
+        ["sh", "-c", script, str(gone), sys.executable],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr == (
+        "prowingen: the current directory is gone: start in one that is there\n"
+    )
