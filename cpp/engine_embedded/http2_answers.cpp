@@ -116,10 +116,10 @@ void Http2Connection::on_answer_written(http2::Stream& stream) {
 
 void Http2Connection::on_answer_failed(http2::Stream& stream, std::string_view why) {
   const Http2Exchange& exchange = exchange_of(stream);
-  io_.context().report(Severity::error, std::string(exchange.request.method()) + " " +
-                                            std::string(exchange.request.target()) +
-                                            ": the answer's head cannot be sent: " +
-                                            std::string(why));
+  io_.context().report(Severity::error,
+                       std::string(exchange.request.method()) + " " +
+                           std::string(exchange.request.target()) +
+                           ": the answer's head cannot be sent: " + std::string(why));
 }
 
 bool Http2Connection::make_frames() {

@@ -93,7 +93,7 @@ class Http2Connection final : public Connection, private http2::Streams {
   std::vector<ExchangePtr> streams_;   // that the session knows
   std::deque<ExchangePtr> leaving_;    // answered, the last bytes of it not yet sent; in that order
   std::vector<ExchangePtr> departed_;  // whose client has left; a worker may still be on them
-  std::size_t unplaced_ = 0;  // of these, the last ones, whose frames are being made
+  std::size_t unplaced_ = 0;           // of these, the last ones, whose frames are being made
   std::vector<ExchangePtr> noted_;     // that have output
   std::vector<http2::HeaderField> fields_;  // of the head that is being made
   Deadline drain_deadline_;

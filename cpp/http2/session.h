@@ -183,8 +183,8 @@ class Session {
   std::array<std::int32_t, 64>
       closed_{};  // the last ones that came to their end, or their client's
   std::size_t next_closed_ = 0;
-  bool in_block_ = false;         // the last frame was one of a header block
-  bool block_open_ = false;       // and not the block's last one
+  bool in_block_ = false;    // the last frame was one of a header block
+  bool block_open_ = false;  // and not the block's last one
   bool reading_request_ =
       false;  // the block that comes is a request's, and not its trailer section
   bool calm_ = true;

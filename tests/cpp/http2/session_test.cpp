@@ -588,11 +588,12 @@ TEST_F(Flooded, ByContentOfAStreamThatWasReset) {
 
 TEST_F(Flooded, NotByResetsThatAreTheServersOwn) {
   start();
-  EXPECT_EQ(rounds(1500, [&] {
-              const auto id = client->ask();
-              talk();
-              session->reset(*requests.at(id), ErrorCode::internal_error);
-            }),
+  EXPECT_EQ(rounds(1500,
+                   [&] {
+                     const auto id = client->ask();
+                     talk();
+                     session->reset(*requests.at(id), ErrorCode::internal_error);
+                   }),
             1500);
 }
 
@@ -603,10 +604,11 @@ TEST_F(Flooded, NotByAClientThatOpensItsWindowsForEach4KiB) {
   talk();
   answer(id, std::string(8 << 20, 'x'));
   talk();
-  EXPECT_EQ(rounds(1700, [&] {
-              client->open_window(id, 4096);
-              client->open_window(0, 4096);
-            }),
+  EXPECT_EQ(rounds(1700,
+                   [&] {
+                     client->open_window(id, 4096);
+                     client->open_window(0, 4096);
+                   }),
             1700);
 }
 
