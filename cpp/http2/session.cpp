@@ -147,7 +147,10 @@ struct Callbacks {
     try {
       Stream& stream = *static_cast<Stream*>(source->ptr);
       const Offer offer = self(user).streams_.offer(stream, most);
-      if (offer.failed) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+      if (offer.failed) {
+        stream.reset_here = true;
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+      }
       if (offer.size == 0 && !offer.end) return NGHTTP2_ERR_DEFERRED;
       *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
       if (offer.end) *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -167,6 +170,7 @@ struct Callbacks {
       Stream& stream = *static_cast<Stream*>(source->ptr);
       if (size == 0 || me.streams_.take(stream, size, *me.out_)) return 0;
       me.out_->resize(before);
+      stream.reset_here = true;
       return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     });
   }

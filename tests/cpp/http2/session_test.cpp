@@ -148,6 +148,7 @@ struct Request final : Stream {
   bool whole = false;
   bool written = false;
   bool failed = false;
+  bool fails = false;
   std::optional<std::uint32_t> closed;
 };
 
@@ -177,6 +178,7 @@ class Http2Session : public testing::Test, public Streams {
   Offer offer(Stream& stream, std::size_t most) override {
     auto& request = static_cast<Request&>(stream);
     const auto size = std::min(most, request.answer.size());
+    if (request.fails) return {.failed = true};
     return {size, size == request.answer.size() && !request.more};
   }
   bool take(Stream& stream, std::size_t size, std::string& out) override {
@@ -584,6 +586,18 @@ TEST_F(Flooded, ByContentOfAStreamThatWasReset) {
   int survived = 0;
   while (survived < 3000 && session->receive(frame, now)) ++survived;
   EXPECT_LT(survived, 1500);
+}
+
+TEST_F(Flooded, NotByAnswersThatFail) {
+  start();
+  EXPECT_EQ(rounds(1500,
+                   [&] {
+                     const auto id = client->ask();
+                     talk();
+                     requests.at(id)->fails = true;
+                     answer(id, "begun", true);
+                   }),
+            1500);
 }
 
 TEST_F(Flooded, NotByResetsThatAreTheServersOwn) {
