@@ -343,14 +343,16 @@ def test_the_log_says_what_becomes_of_bodies_that_no_file_takes(
 def test_no_temporary_directory_is_said_where_bodies_are_limited_by_it(
     engine: str, chunked_body: str
 ) -> None:
-    hide = "for each in /tmp /var/tmp; do mount -t tmpfs -o ro none $each || exit; done"
+    # Read-only, and not hidden: this clone may be in one of them.
+    close = "mount --bind $each $each && mount -o remount,bind,ro $each || exit"
+    shut = f"for each in /tmp /var/tmp; do {close}; done"
     alone = ["unshare", "--mount", "sh", "-c"]
-    if shutil.which("unshare") is None or subprocess.run([*alone, hide], check=False).returncode:
+    if shutil.which("unshare") is None or subprocess.run([*alone, shut], check=False).returncode:
         pytest.skip("this machine mounts no file system")
     command = [sys.executable, "-m", "prowingen_wsgi", "apps.plain:app", "--bind", "127.0.0.1:0"]
     command += ["--engine", engine, "--chunked-body", chunked_body]
     environment = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
-    server = ServerProcess([*alone, f'{hide}; exec "$0" "$@"', *command], environment)
+    server = ServerProcess([*alone, f'{shut}; exec "$0" "$@"', *command], environment)
     try:
         server.wait_for_line(URL)
         server.signal()
