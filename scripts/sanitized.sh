@@ -90,6 +90,7 @@ ${launch[@]+"${launch[@]}"} "$SANITIZED_PYTHON" -m pytest \
   --deselect tests/gunicorn/test_gunicorn_patches.py \
   --deselect tests/real/test_green_threads.py \
   $([ "$sanitizer" = tsan ] && printf -- '--deselect %s ' \
+    tests/engines/test_forks.py::test_processes_of_a_preloaded_application_outlive_a_worker_and_not_the_server \
     tests/engines/test_shutdown.py::test_server_starts_in_a_forked_child \
     tests/python/test_server.py::test_a_server_can_be_started_after_a_fork) \
   "$@"
