@@ -92,10 +92,10 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
     on_change_();
   }
   void onActivateConnection(const px::HTTPSessionBase& session) override {
-    threads_.here().session_busy(session);
+    if (is_http2(session)) threads_.here().session_busy(session);
   }
   void onDeactivateConnection(const px::HTTPSessionBase& session) override {
-    threads_.here().session_idle(session);
+    if (is_http2(session)) threads_.here().session_idle(session);
   }
   void onDestroy(const px::HTTPSessionBase& session) override {
     threads_.here().session_closed(const_cast<px::HTTPSessionBase&>(session));
@@ -103,6 +103,11 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
   }
 
  private:
+  // For each request: of HTTP/1 nothing is to be done, and finding the thread takes a lock.
+  static bool is_http2(const px::HTTPSessionBase& session) {
+    return session.getCodecProtocol() == px::CodecProtocol::HTTP_2;
+  }
+
   EventThreads& threads_;
   std::function<void()> on_change_;
 };
