@@ -41,6 +41,7 @@ void Http2Connection::on_request(http2::Stream& stream, const http2::HeadReader:
   disarm(read_deadline_);
   ++requests_;
   exchange.bytes_in = head.size;
+  if (exchange.refused != 0) return;  // before its head was whole
   if (head.verdict != nullptr) return refuse(exchange, *head.verdict, Departure::none);
   if (info_->from_proxy) exchange.peer = io_.context().proxies.ends_of(exchange.request, info_);
   if (stream.request_whole) {

@@ -101,7 +101,10 @@ struct Callbacks {
       // A stream that waits for its reader holds up no other: the connection's window is open.
       check(nghttp2_session_consume_connection(session, size));
       Stream* stream = me.find(id);
-      if (stream == nullptr) return nghttp2_session_consume_stream(session, id, size);
+      // Of one that was reset here nothing more is told, though it goes on until that is sent.
+      if (stream == nullptr || stream->reset_here) {
+        return nghttp2_session_consume_stream(session, id, size);
+      }
       stream->unconsumed += size;
       me.guard_.earn(Flood::control, 1);
       me.streams_.on_body(*stream, text(octets, size));
@@ -134,6 +137,7 @@ struct Callbacks {
       Stream* stream = me.find(id);
       if (stream == nullptr) return 0;
       --me.open_streams_;
+      if (id == me.last_opened_) me.reading_request_ = false;
       // nghttp2 keeps some that are closed, for their place among the others.
       nghttp2_session_set_stream_user_data(session, id, nullptr);
       if (!stream->reset_here) me.closed_[me.next_closed_++ % me.closed_.size()] = id;
@@ -381,6 +385,7 @@ void Session::on_whole_head(Stream& stream, bool end) {
   guard_.earn(Flood::control, 1);
   const auto head = reader_.finish();
   stream.request_whole = end;
+  if (stream.reset_here) return;
   if (head.outcome == HeadReader::Outcome::malformed) {
     count(Flood::resets);
     return reset(stream, ErrorCode::protocol_error);
@@ -390,7 +395,7 @@ void Session::on_whole_head(Stream& stream, bool end) {
 
 void Session::end_request(Stream& stream) {
   stream.request_whole = true;
-  streams_.on_request_end(stream);
+  if (!stream.reset_here) streams_.on_request_end(stream);
 }
 
 // A client that makes the server reset its streams gets on as one that does it itself. What the

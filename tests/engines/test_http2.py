@@ -23,7 +23,7 @@ from harness.apps import (
     hello,
 )
 from harness.certificates import authority_file
-from harness.h2wire import H2Wire
+from harness.h2wire import H2Response, H2Wire
 from harness.wire import Wire, until_refused
 
 if TYPE_CHECKING:
@@ -388,3 +388,19 @@ def test_empty_pieces_end_with_the_client_or_its_stream(
         else:
             wire.socket.close()
         body.expect_closed_once(5)
+
+
+def test_a_malformed_request_never_reaches_the_application(serve_http2: ServeFixture) -> None:
+    """Though its content comes in the same read, before the reset is sent."""
+    app = Echo()
+    with H2Wire(serve_http2(app)) as wire:
+        stream = wire.h2.get_next_available_stream_id()
+        pseudo = [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
+        wire.h2.send_headers(stream, [*pseudo, ("host", "b")])
+        wire.h2.send_data(stream, b"content", end_stream=True)
+        wire.responses[stream] = H2Response()
+        wire.flush()
+        response = wire.response(stream)
+        assert response.reset is not None or response.status == 400
+        assert wire.ask("/").status == 200
+    assert len(app.environs) == 1

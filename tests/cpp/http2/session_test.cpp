@@ -257,6 +257,15 @@ TEST_F(Http2Session, HostThatContradictsMakesTheRequestMalformed) {
   EXPECT_TRUE(requests.at(id)->closed);
 }
 
+TEST_F(Http2Session, NothingIsToldOfWhatFollowsAMalformedHead) {
+  start();
+  const auto id = client->ask({{"host", "b"}}, "a body that comes with it");
+  EXPECT_TRUE(talk());
+  EXPECT_EQ(client->answers[id].reset, NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_FALSE(requests.at(id)->whole);
+  EXPECT_EQ(requests.at(id)->body, "");
+}
+
 TEST_F(Http2Session, WhatThePolicyRefusesIsAnswered) {
   start({.limits = {.max_header_bytes = 1000, .max_header_fields = 3}});
   const auto id = client->ask({{"a", "1"}, {"b", "1"}, {"c", "1"}, {"d", "1"}});

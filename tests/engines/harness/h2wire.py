@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +14,6 @@ import h2.events
 import h2.settings
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
     from harness.wire import Address
@@ -137,8 +137,13 @@ class H2Wire:
 
     def pump_ready(self) -> None:
         """Takes in what has come, without waiting."""
-        while not (self.closed or self.goaway) and select.select([self.socket], [], [], 0)[0]:
+        while not (self.closed or self.goaway) and self._has_come():
             self.pump()
+
+    def _has_come(self) -> bool:
+        # What TLS has decrypted already does not make the socket readable.
+        pending = isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
+        return pending or bool(select.select([self.socket], [], [], 0)[0])
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):
