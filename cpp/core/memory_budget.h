@@ -161,6 +161,8 @@ struct MemoryHolding {
   std::uint64_t bytes = 0;
   std::chrono::duration<double> waited{};
 
+  /// Of one who holds less nothing is regained: an answer on its way to its connection, say.
+  bool counts() const { return bytes >= MemoryCharge::step; }
   /// Whoever keeps something is given up before long, however lately it moved.
   double cost() const { return static_cast<double>(bytes) * (waited.count() + 0.001); }
 };

@@ -38,12 +38,13 @@ class MemoryWatch {
   template <typename Holder>
   using Holders = std::vector<std::pair<MemoryHolding, Holder>>;
 
-  /// Gives up the costliest of the holders, of which `find` lists who holds something, until there
-  /// will be room: what some keep is given back only when an engine is done with them. Only looks
-  /// at them for Task::look.
+  /// Gives up the costliest of the holders, of which `find` lists who holds what counts, until
+  /// there will be room: what some keep is given back only when an engine is done with them.
+  /// `give_up` is told how much was held, and returns false for one who has got on since. Only
+  /// looks at them for Task::look.
   template <typename Holder>
   void see_to_holders(Task task, Time now, const std::function<void(Holders<Holder>&)>& find,
-                      const std::function<void(Holder&)>& give_up) {
+                      const std::function<bool(Holder&, std::uint64_t)>& give_up) {
     if (now - in_vain_ < cut_interval) return;
     note_shortage(now);
     Holders<Holder> holders;
@@ -56,8 +57,7 @@ class MemoryWatch {
     if (!others && !memory.overflowing() && !full_for_long(now)) excess = 0;  // they look soon
     auto next = holders.begin();
     while (excess != 0 && next != holders.end() && next->first.cost() >= others.value_or(0)) {
-      memory.count_cut();
-      give_up(next->second);
+      if (give_up(next->second, next->first.bytes)) memory.count_cut();
       excess -= std::min(excess, next->first.bytes);
       ++next;
     }

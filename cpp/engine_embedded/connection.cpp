@@ -129,8 +129,14 @@ void Connection::memory_freed() {
   });
 }
 
-void Connection::give_up() {
-  handle([&] { give_up_held(); });
+bool Connection::give_up(std::uint64_t held_then) {
+  bool given_up = true;
+  handle([&] {
+    if (refuse_held()) return;
+    given_up = memory_held(io_.now()).bytes >= held_then;
+    if (given_up) close(Departure::memory_short);
+  });
+  return given_up;
 }
 
 void Connection::watch() {

@@ -55,8 +55,9 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   void memory_freed();
   /// How much it holds for a client that does not get on, and for how long; 0: nothing.
   MemoryHolding memory_held(SteadyTime now) const;
-  /// Gives up what it holds, since memory is short.
-  void give_up();
+  /// Gives up what it holds, since memory is short. False: that has become less since it was looked
+  /// at; a worker has taken a request meanwhile, or the client an answer.
+  bool give_up(std::uint64_t held_then);
   void close(Departure why);
 
   // Place in the I/O thread's list of connections.
@@ -100,7 +101,8 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   virtual void pause_for_memory() = 0;
   /// There is room again. False: that is not what it waits for.
   virtual bool go_on() = 0;
-  virtual void give_up_held() = 0;
+  /// Answers that there is no room for requests that no worker has. False: there are none.
+  virtual bool refuse_held() = 0;
   /// What it holds besides exchanges and output.
   virtual std::size_t other_memory() const = 0;
   virtual std::uint64_t exchange_memory() const = 0;

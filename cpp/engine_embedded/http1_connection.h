@@ -91,7 +91,7 @@ class Http1Connection final : public Connection, private BodySink {
   bool reads_on_in_shortage() const override;
   void pause_for_memory() override { pause_ = Pause::memory; }
   bool go_on() override;
-  void give_up_held() override;
+  bool refuse_held() override;
   std::size_t other_memory() const override;
   std::uint64_t exchange_memory() const override;
   void refuse_unfinished(Departure why);

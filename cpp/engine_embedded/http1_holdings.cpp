@@ -63,15 +63,18 @@ std::uint64_t Http1Connection::exchange_memory() const {
   return held;
 }
 
-void Http1Connection::give_up_held() {
+bool Http1Connection::refuse_held() {
   const bool unfinished = reading_ == Reading::head
                               ? !carried_.empty()
                               : reading_ == Reading::body && incoming_ && !incoming_->submitted;
-  if (unfinished && pipeline_.empty()) return refuse_unfinished(Departure::memory_short);
-  if (pipeline_.size() == 1 && pipeline_.front()->depart_untaken(Departure::memory_short)) {
-    return refuse_from(*pipeline_.front(), short_of_memory);
+  if (unfinished && pipeline_.empty()) {
+    refuse_unfinished(Departure::memory_short);
+    return true;
   }
-  close(Departure::memory_short);
+  if (pipeline_.size() != 1) return false;
+  if (!pipeline_.front()->depart_untaken(Departure::memory_short)) return false;
+  refuse_from(*pipeline_.front(), short_of_memory);
+  return true;
 }
 
 // Of a head or a body. If a worker has it, and its answer has begun, there is no other.

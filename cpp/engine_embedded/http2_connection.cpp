@@ -195,16 +195,15 @@ std::uint64_t Http2Connection::exchange_memory() const {
   return held;
 }
 
-// Requests that no worker has are answered that there is no room; with others the connection ends.
-void Http2Connection::give_up_held() {
-  bool gave = false;
+bool Http2Connection::refuse_held() {
+  bool refused = false;
   for (const auto& exchange : std::vector(streams_)) {
     if (exchange->refused != 0 || !exchange->depart_untaken(Departure::memory_short)) continue;
-    gave = true;
+    refused = true;
     refuse(*exchange, short_of_memory, Departure::memory_short);
   }
-  if (!gave) return close(Departure::memory_short);
-  flush();
+  if (refused) flush();
+  return refused;
 }
 
 // ---------------------------------------------------------------------------- endings

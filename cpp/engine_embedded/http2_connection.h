@@ -52,7 +52,7 @@ class Http2Connection final : public Connection, private http2::Streams {
   bool reads_on_in_shortage() const override;
   void pause_for_memory() override { awaits_memory_ = true; }
   bool go_on() override;
-  void give_up_held() override;
+  bool refuse_held() override;
   std::size_t other_memory() const override;
   std::uint64_t exchange_memory() const override;
   bool idle() const { return streams_.empty() && leaving_.empty() && !session_.in_head(); }

@@ -288,12 +288,12 @@ void IoThread::see_to_holders(MemoryWatch::Task task) {
       task, now_,
       [this](auto& holders) {
         for (const auto& connection : connections_) {
-          if (const auto held = connection->memory_held(now_); held.bytes != 0) {
+          if (const auto held = connection->memory_held(now_); held.counts()) {
             holders.emplace_back(held, connection);
           }
         }
       },
-      [](Holder& connection) { connection->give_up(); });
+      [](Holder& connection, std::uint64_t held) { return connection->give_up(held); });
   resume_reading();
 }
 

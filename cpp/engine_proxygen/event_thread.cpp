@@ -244,22 +244,22 @@ void EventThread::see_to_holders(MemoryWatch::Task task) {
       [&](auto& holders) {
         for (const auto& [key, session] : sessions_) {
           if (session.http1 == nullptr) continue;
-          if (const auto held = session.http1->memory_held(now); held.bytes != 0) {
+          if (const auto held = session.http1->memory_held(now); held.counts()) {
             holders.push_back({held, {key, nullptr}});
           }
         }
         for (const Handler* handler : handlers_) {
-          if (const auto held = handler->memory_held(now); held.bytes != 0) {
+          if (const auto held = handler->memory_held(now); held.counts()) {
             holders.push_back({held, {nullptr, handler->shared_exchange()}});
           }
         }
       },
-      [this](Holder& holder) {
+      [this](Holder& holder, std::uint64_t held) {
         if (holder.exchange) {
-          if (holder.exchange->handler != nullptr) holder.exchange->handler->give_up();
-        } else if (const auto found = sessions_.find(holder.session); found != sessions_.end()) {
-          found->second.http1->give_up_head();
+          return holder.exchange->handler != nullptr && holder.exchange->handler->give_up(held);
         }
+        const auto found = sessions_.find(holder.session);
+        return found != sessions_.end() && found->second.http1->give_up_head();
       });
 }
 

@@ -332,16 +332,20 @@ void Handler::await_reader() {
   answer_rate_->wait();
 }
 
-void Handler::give_up() {
+bool Handler::give_up(std::uint64_t held_then) {
   if (!answered_ && !refused_ && !exchange_->head_written) {
     if (!exchange_->submitted) {
-      return refuse(refusal(RequestFault::request_timeout), Departure::memory_short);
+      refuse(refusal(RequestFault::request_timeout), Departure::memory_short);
+      return true;
     }
     if (exchange_->depart_untaken(Departure::memory_short)) {
-      return refuse(short_of_memory, Departure::memory_short);
+      refuse(short_of_memory, Departure::memory_short);
+      return true;
     }
   }
+  if (memory_held(std::chrono::steady_clock::now()).bytes < held_then) return false;
   cut_off(Departure::memory_short);
+  return true;
 }
 
 void Handler::on_slow_request() {

@@ -53,8 +53,9 @@ class Handler : public px::RequestHandler {
   void look_at_reader();
   /// How much it holds for a client that does not get on, and for how long; 0: nothing.
   MemoryHolding memory_held(SteadyTime now) const;
-  /// Gives up what it holds, since memory is short.
-  void give_up();
+  /// Gives up what it holds, since memory is short. False: that has become less since it was looked
+  /// at; a worker has taken the request meanwhile, or the client the answer.
+  bool give_up(std::uint64_t held_then);
 
   const std::shared_ptr<HandledExchange>& shared_exchange() const { return exchange_; }
 

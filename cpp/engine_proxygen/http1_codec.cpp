@@ -285,19 +285,20 @@ void Http1Codec::timeoutExpired() noexcept {
     thread_.loop().timer().scheduleTimeout(this, look_again_time);
     return;
   }
-  if (awaited_ == Awaited::head) return give_up_head();
+  if (awaited_ == Awaited::head) return static_cast<void>(give_up_head());
   const folly::DelayedDestruction::DestructorGuard guard(session_);
   session_->closeWhenIdle();
 }
 
-void Http1Codec::give_up_head() {
-  if (!message_) return;
+bool Http1Codec::give_up_head() {
+  if (!message_) return false;
   // It may have stopped reading by now, and end with this; its own callers hold one too.
   const folly::DelayedDestruction::DestructorGuard guard(session_);
   refuse_head(&refusal(RequestFault::request_timeout), scanned_);
   // The session still has the bytes that did not make a head, and would keep them until more come:
   // told that none have, it offers them once more, to be ignored.
   if (auto* session = session_->getTransport()->getReadCallback()) session->readDataAvailable(0);
+  return true;
 }
 
 // ---------------------------------------------------------------------------- memory

@@ -50,9 +50,10 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   /// Tells the memory budget what is held of a head, and of answers that the socket has not taken.
   void settle_charge();
   std::uint64_t memory_charged() const { return charge_.bytes(); }
-  /// What an unfinished head holds, see Handler; give_up_head() refuses it.
+  /// What an unfinished head holds, see Handler; give_up_head() refuses it. False: it is whole by
+  /// now.
   MemoryHolding memory_held(SteadyTime now) const;
-  void give_up_head();
+  bool give_up_head();
 
   // ---- the handler
   /// The codec that is making a request known, on this thread.

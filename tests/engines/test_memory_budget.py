@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -194,6 +195,32 @@ def test_whole_requests_that_cannot_be_kept_get_503(serve: ServeFixture, part: s
     # Over TLS a body comes in several records, and may be cut between them.
     assert {answer.status for answer in refused} <= {408, 503}
     assert 50 < len(answers) - len(refused) < 150, "the rest is served"
+
+
+def test_a_request_that_a_worker_takes_meanwhile_is_served(serve: ServeFixture) -> None:
+    """What is cut was looked at a moment ago, and may be on its way to an answer by now."""
+    gate = Gate()
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.pass_through(20)
+        return hello(environ, start_response)
+
+    def open_gate(cut_before: int) -> None:
+        assert eventually(lambda: cut(site) > cut_before)
+        gate.opened.set()
+
+    site = serve(app, threads=2, memory_budget=BUDGET)
+    for _ in range(8):
+        gate.opened.clear()
+        with ThreadPoolExecutor() as opener:
+            opening = opener.submit(open_gate, cut(site))
+            wires = [site.connect() for _ in range(150)]
+            for wire in wires:
+                wire.get("/", *["X-Filler: " + "x" * 10_000] * 5)
+            opening.result()
+        statuses = {wire.response().status for wire in wires}
+        assert {200} < statuses <= {200, 408, 503}
+        site.close_wires()
 
 
 def test_workers_get_their_bodies_whatever_is_queued(serve: ServeFixture) -> None:
