@@ -11,11 +11,11 @@ namespace {
 // As much of a body is read even if memory is short: an ordinary form comes in and is served.
 constexpr std::uint64_t small_body = std::uint64_t{16} * 1024;
 
-void rest(std::optional<RateWatch>& rate) {
+void rest(const std::unique_ptr<RateWatch>& rate) {
   if (rate) rate->rest();
 }
 
-std::chrono::duration<double> waited(const std::optional<RateWatch>& rate, SteadyTime now) {
+std::chrono::duration<double> waited(const std::unique_ptr<RateWatch>& rate, SteadyTime now) {
   return rate ? rate->waited(now) : std::chrono::duration<double>::zero();
 }
 
@@ -318,7 +318,7 @@ MemoryHolding Handler::memory_held(SteadyTime now) const {
 
 void Handler::await_request() {
   if (!request_rate_) {
-    request_rate_.emplace(
+    request_rate_ = std::make_unique<RateWatch>(
         thread_, [this] { return request_moved(); }, [this] { on_slow_request(); });
   }
   request_rate_->wait();
@@ -326,7 +326,7 @@ void Handler::await_request() {
 
 void Handler::await_reader() {
   if (!answer_rate_) {
-    answer_rate_.emplace(
+    answer_rate_ = std::make_unique<RateWatch>(
         thread_, [this] { return answer_moved(); }, [this] { on_slow_reader(); });
   }
   answer_rate_->wait();

@@ -9,9 +9,8 @@
 // connection, is a derived class's. I/O thread only.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <memory>
-#include <optional>
 
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
@@ -150,12 +149,14 @@ class Handler : public px::RequestHandler {
   bool refused_ = false;        // by us, after the request was accepted
   std::uint64_t received_ = 0;  // of the body
   std::uint64_t discarded_ = 0;
-  std::deque<Chunk> pending_;  // taken from the exchange, not yet sent
+  // Taken from the exchange, not yet sent. A list allocates nothing while it is empty, which it is
+  // in an answer that goes out with its head.
+  std::list<Chunk> pending_;
   std::uint64_t pending_memory_ = 0;
   bool awaits_memory_ = false;  // and so the reading is paused
   // Made when the client is first waited for, which it is not in most requests.
-  std::optional<RateWatch> request_rate_;
-  std::optional<RateWatch> answer_rate_;
+  std::unique_ptr<RateWatch> request_rate_;
+  std::unique_ptr<RateWatch> answer_rate_;
   MemoryCharge charge_;  // what is pending, here and in the transaction
 };
 
