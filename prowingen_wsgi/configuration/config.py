@@ -34,7 +34,7 @@ from .values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["OPTIONS", "Config", "ConfigError", "Option", "nearest"]
 
@@ -89,6 +89,13 @@ class Option:
         except BadValueError as error:
             raise ConfigError(f"{label}: {error}") from None
 
+    def parse_flags(self, texts: Sequence[str], label: str) -> object:
+        """Reads a command line's texts. Raises ConfigError that begins with `label`."""
+        try:
+            return self.kind.parse_flags(texts)
+        except BadValueError as error:
+            raise ConfigError(f"{label}: {error}") from None
+
     def accept(self, value: object, label: str) -> object:
         """Checks a value made in Python; a str is read as a user's text. Raises ConfigError."""
         if isinstance(value, str):
@@ -122,7 +129,7 @@ def _limit(default: int, kind: Kind, meaning: str) -> Any:
 # What is gone to, and read, before any other path means something.
 _EARLY_PATH = Text(metavar="PATH", ascii_only=False)
 _PATH = FilePath()
-_PATHS = Many(path_text, metavar="PATH", minimum=0, anchor_one=anchored_path)
+_PATHS = Many(path_text, metavar="PATH", minimum=0, anchor_one=anchored_path, may_hold_commas=True)
 
 
 def _process(default: Any, kind: Kind, meaning: str) -> Any:
@@ -151,7 +158,7 @@ class Config:
 
     bind: tuple[str, ...] = _option(
         ("127.0.0.1:8000",),
-        Many(parse_address, metavar="ADDRESS", anchor_one=anchored_address),
+        Many(parse_address, metavar="ADDRESS", anchor_one=anchored_address, may_hold_commas=True),
         "where to listen: host:port, [v6]:port, :port, host, unix:/path, fd://N, or systemd or "
         "systemd:NAME for the sockets it passes, tcp://host:port for a host of one of these names; "
         "may be given several times",

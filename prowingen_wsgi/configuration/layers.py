@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .config import OPTIONS, Config, nearest
-from .values import Many
 
 DEFAULT = "default"
 
@@ -69,12 +68,8 @@ def arguments_layer(given: Mapping[str, Sequence[tuple[str, str]]]) -> Layer:
     """
     layer = {}
     for name, uses in given.items():
-        option = OPTIONS[name]
-        flag, text = uses[-1]
-        if isinstance(option.kind, Many):
-            value = option.accept(tuple(text for _, text in uses), flag)
-        else:
-            value = option.parse(text, flag)
+        flag = uses[-1][0]
+        value = OPTIONS[name].parse_flags([text for _, text in uses], flag)
         layer[name] = Setting(value, flag)
     return layer
 

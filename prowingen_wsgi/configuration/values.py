@@ -11,11 +11,12 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
@@ -58,6 +59,10 @@ class Kind(ABC):
     @abstractmethod
     def parse(self, text: str) -> object:
         """Reads what a user wrote on a command line or in a variable."""
+
+    def parse_flags(self, texts: Sequence[str]) -> object:
+        """Reads what a command line says, one time after another."""
+        return self.parse(texts[-1])
 
     @abstractmethod
     def check(self, value: object) -> object:
@@ -241,7 +246,7 @@ class Seconds(Kind):
         for unit, scale in (("d", 86400), ("h", 3600)):
             if value >= scale and value % scale == 0:
                 return f"{int(value // scale)}{unit}"
-        return f"{int(value)}s" if value.is_integer() else f"{value!r}s"
+        return f"{Decimal(repr(value)):f}s" if value % 1 else f"{int(value)}s"
 
     @property
     def allowed(self) -> str:
@@ -369,7 +374,8 @@ class Secret(Text):
 class Many(Kind):
     """Texts, `minimum` of them at least, each of which `check_one` accepts.
 
-    One text has commas between them.
+    One text has commas between them; a flag that is repeated has one of them each time, and more
+    where none can have a comma in it.
     """
 
     check_one: Callable[[str], object]
@@ -378,10 +384,17 @@ class Many(Kind):
     minimum: int = 1
     anchor_one: Callable[[str, Path], str] = lambda text, _: text
     """What `anchored` does to each."""
+    may_hold_commas: bool = False
+    """Whether one of them can, as a path."""
     cpp_type = "std::vector<std::string>"
 
     def parse(self, text: str) -> tuple[str, ...]:
-        return self.check(tuple(part.strip() for part in text.split(",") if part.strip()))
+        return self.check(_split(text))
+
+    def parse_flags(self, texts: Sequence[str]) -> tuple[str, ...]:
+        if self.may_hold_commas:
+            return self.check(tuple(texts))
+        return self.check(tuple(part for text in texts for part in _split(text)))
 
     def check(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, (tuple, list)) or len(value) < self.minimum:
@@ -407,6 +420,10 @@ class Many(Kind):
     def allowed(self) -> str:
         few = "one or more" if self.minimum else "any number of them"
         return f"{few}, separated by commas"
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def path_text(text: str) -> str:

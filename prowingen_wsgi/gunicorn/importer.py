@@ -96,7 +96,10 @@ def _run(path: Path) -> dict[str, Any]:
     """What the file sets, by name."""
     if not path.is_file():
         raise _CannotReadError(f"{path}: there is no such file")
-    sys.path.insert(0, str(Path.cwd()))  # as gunicorn has it, for what the file imports
+    try:
+        sys.path.insert(0, str(Path.cwd()))  # as gunicorn has it, for what the file imports
+    except FileNotFoundError:
+        raise _CannotReadError("the current directory is gone: change to one that exists") from None
     try:
         with redirect_stdout(sys.stderr):  # what the file prints is no part of the result
             return runpy.run_path(str(path), run_name="__config__")

@@ -49,6 +49,15 @@ def test_a_repeated_flag_adds_an_address_and_replaces_anything_else() -> None:
     assert layer["threads"] == Setting(3, "--threads")
 
 
+def test_a_flag_holds_several_of_what_has_no_commas() -> None:
+    flag = "--proxy-allow-ips"
+    layer = arguments_layer(
+        {"proxy_allow_ips": [(flag, text) for text in ("10.0.0.0/8, ::1", "unix")]}
+    )
+    assert layer["proxy_allow_ips"] == Setting(("10.0.0.0/8", "::1", "unix"), flag)
+    assert arguments_layer({"proxy_allow_ips": [(flag, "")]})["proxy_allow_ips"].value == ()
+
+
 def test_a_variable_holds_several_addresses() -> None:
     layer = environment_layer({"PROWINGEN_BIND": "localhost:1, unix:/tmp/x"})
     assert layer["bind"].value == ("localhost:1", "unix:/tmp/x")

@@ -146,6 +146,7 @@ def test_a_written_duration_reads_back(milliseconds: int) -> None:
         (SECONDS, 0.5, "500ms"),
         (SECONDS, 90.0, "90s"),
         (SECONDS, 1.25, "1.25s"),
+        (SECONDS, 0.00001, "0.00001s"),
         (SECONDS, 3600.0, "1h"),
         (Switch(), True, "on"),
         (Many(str.lower), ("a", "b"), "a,b"),

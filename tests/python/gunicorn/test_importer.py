@@ -371,3 +371,21 @@ def test_files_that_cannot_be_had_are_named_in_one_line(tmp_path: Path) -> None:
     assert nowhere.stderr == (
         "prowingen import-gunicorn: nowhere/x.toml: No such file or directory\n"
     )
+
+
+def test_a_current_directory_that_is_gone_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "conf.py").write_text("workers = 2\n")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'rmdir "$0" && exec "$1" -m prowingen_wsgi import-gunicorn "$2"'
+    result = subprocess.run(
+        ["sh", "-c", script, gone, sys.executable, tmp_path / "conf.py"],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (
+        1,
+        "prowingen import-gunicorn: the current directory is gone: change to one that exists\n",
+    )
