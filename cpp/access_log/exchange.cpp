@@ -27,6 +27,12 @@ void log_exchange(AccessLog* access_log, const ServedExchange& exchange, int sta
     record.app_time = exchange.finished_at - exchange.taken_at;
   }
   record.scheme = exchange.peer->scheme;
+  if (const TlsFacts* tls = exchange.peer->tls.get()) {
+    record.tls_protocol = tls->protocol;
+    record.tls_cipher = tls->cipher;
+    record.tls_server_name = tls->server_name;
+  }
+  record.stream = exchange.stream_id;
   record.complete = complete;
   record.connection_requests = connection_requests;
   access_log->write(record);

@@ -67,6 +67,11 @@ constexpr Spelling spellings[] = {
     {"complete", 'x', complete},
     {"scheme", 'x', scheme},
     {"requests", 'x', connection_requests},
+    // As mod_ssl and mod_http2 name them.
+    {"SSL_PROTOCOL", 'x', tls_protocol},
+    {"SSL_CIPHER", 'x', tls_cipher},
+    {"SSL_TLS_SNI", 'x', tls_server_name},
+    {"H2_STREAM_ID", 'x', stream},
 };
 
 // Where `%(x)s` differs from `%x`.
@@ -84,7 +89,9 @@ constexpr std::string_view json_format =
     R"("host":%{Host}i,"method":%m,"target":%{target}x,"path":%U,"query":%(q)s,"protocol":%H,)"
     R"("status":%s,"body_bytes_sent":%B,"bytes_sent":%O,"bytes_received":%I,"total_time":%L,)"
     R"("queue_time":%{queue}L,"app_time":%{app}L,"complete":%{complete}x,)"
-    R"("connection_requests":%{requests}x,"referer":%f,"user_agent":%a,"pid":%P})";
+    R"("connection_requests":%{requests}x,"referer":%f,"user_agent":%a,"pid":%P,)"
+    R"("stream_id":%{H2_STREAM_ID}x,"tls_protocol":%{SSL_PROTOCOL}x,"tls_cipher":%{SSL_CIPHER}x,)"
+    R"("tls_server_name":%{SSL_TLS_SNI}x})";
 
 }  // namespace
 

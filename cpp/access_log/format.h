@@ -36,6 +36,10 @@ struct AccessRecord {
   std::chrono::nanoseconds queue_time{};             // queued to taken by a worker
   std::chrono::nanoseconds app_time{};               // taken to the application's end
   std::string_view scheme;
+  std::string_view tls_protocol;  // these three are empty without TLS
+  std::string_view tls_cipher;
+  std::string_view tls_server_name;  // that the client asked for (SNI), if it did
+  std::int64_t stream = -1;          // of HTTP/2; -1: the version has none
   bool complete = true;              // false: the client left or the answer was cut
   unsigned connection_requests = 1;  // this one included: 1 for a connection's first
 };

@@ -253,6 +253,12 @@ void AccessLogFormat::render(const AccessRecord& record, std::string& out) const
       case app_decimal: append_decimal_seconds(record.app_time, out); break;
       case complete: line.complete(record.complete); break;
       case connection_requests: line.number(record.connection_requests); break;
+      case tls_protocol: line.text_or_missing(record.tls_protocol); break;
+      case tls_cipher: line.text_or_missing(record.tls_cipher); break;
+      case tls_server_name: line.text_or_missing(record.tls_server_name); break;
+      case stream:
+        record.stream < 0 ? line.missing() : line.number(static_cast<std::uint64_t>(record.stream));
+        break;
       case keep_alive_requests: line.number(std::max(record.connection_requests, 1u) - 1); break;
       case pid: line.number(static_cast<std::uint64_t>(::getpid())); break;
       case pid_in_brackets: out.append("<").append(std::to_string(::getpid())).append(">"); break;

@@ -16,6 +16,7 @@ void ServedExchange::renew() {
   submitted = head_written = waits_whole = length_declared_ = false;
   framing = ResponseFraming::none;
   bytes_in = bytes_out = body_bytes_out = 0;
+  stream_id = -1;
   silent_since_ = SteadyTime();
   silent_at_ = 0;
 }

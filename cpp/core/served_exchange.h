@@ -30,6 +30,7 @@ class ServedExchange : public Exchange {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;  // as framed for the wire
   std::uint64_t body_bytes_out = 0;
+  std::int64_t stream_id = -1;  // of HTTP/2, for the access log; -1: it has none
   /// The body has to be whole before a worker is taken: nobody else asks for it before that.
   bool waits_whole = false;
 

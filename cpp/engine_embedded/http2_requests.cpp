@@ -29,6 +29,7 @@ http2::Stream* Http2Connection::open(std::int32_t id, RequestHead*& head) {
   exchange->read_deadline.connection = exchange->write_deadline.connection = this;
   exchange->read_deadline.stream = exchange->write_deadline.stream = id;
   exchange->listener = listener_;
+  exchange->stream_id = id;
   exchange->received_at = io_.now();
   exchange->index = streams_.size();
   head = &exchange->request;

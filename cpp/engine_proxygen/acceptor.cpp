@@ -58,8 +58,7 @@ px::HTTPTransaction::Handler* Acceptor::newHandler(px::HTTPTransaction& transact
   if (Http1Codec* codec = Http1Codec::current()) {
     handler = std::make_unique<Http1Handler>(*codec, *message);
   } else {
-    handler = std::make_unique<Http2Handler>(
-        thread_, *transaction.getTransport().getHTTPSessionBase(), *message);
+    handler = std::make_unique<Http2Handler>(thread_, transaction, *message);
   }
   // Both end with the transaction.
   return std::make_unique<px::RequestHandlerAdaptor>(handler.release()).release();

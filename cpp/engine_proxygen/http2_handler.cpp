@@ -6,11 +6,17 @@
 namespace prowingen::proxygen_engine {
 namespace {
 
+const px::HTTPSessionBase& session_of(px::HTTPTransaction& stream) {
+  return *stream.getTransport().getHTTPSessionBase();
+}
+
 std::shared_ptr<HandledExchange> take_request(EventThread& thread,
-                                              const px::HTTPSessionBase& session,
+                                              px::HTTPTransaction& stream,
                                               px::HTTPMessage& message) {
+  const px::HTTPSessionBase& session = session_of(stream);
   auto made = thread.make_exchange();
   HandledExchange& exchange = *made;
+  exchange.stream_id = static_cast<std::int64_t>(stream.getID());
   exchange.peer = thread.ends_of(session, message);
   exchange.listener = thread.listener_of(session);
   exchange.request.set_request_line(message.getMethodString(), message.getURL(), http_2);
@@ -35,10 +41,10 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread,
 
 }  // namespace
 
-Http2Handler::Http2Handler(EventThread& thread, const px::HTTPSessionBase& session,
+Http2Handler::Http2Handler(EventThread& thread, px::HTTPTransaction& stream,
                            px::HTTPMessage& message)
-    : Handler(thread, take_request(thread, session, message)),
-      streams_(thread.streams_of(session)) {}
+    : Handler(thread, take_request(thread, stream, message)),
+      streams_(thread.streams_of(session_of(stream))) {}
 
 px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
   HandledExchange& exchange = this->exchange();

@@ -7,7 +7,7 @@ namespace prowingen::proxygen_engine {
 
 class Http2Handler final : public Handler {
  public:
-  Http2Handler(EventThread& thread, const px::HTTPSessionBase& session, px::HTTPMessage& message);
+  Http2Handler(EventThread& thread, px::HTTPTransaction& stream, px::HTTPMessage& message);
 
  private:
   px::HTTPMessage& begin_answer(Exchange::Output& output) override;

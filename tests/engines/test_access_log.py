@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.apps import PLAIN, Environ, Routes, StartResponse, answering, hello
+from harness.certificates import server_files
+from harness.h2wire import H2Wire
 from harness.process import run_server
 from harness.site import ServeFixture, Site, start_site
 
@@ -193,6 +195,30 @@ def test_json_lines_can_be_parsed_and_tell_times(serve: ServeFixture) -> None:
     assert record["user_agent"].startswith('"quoted" \\')
     assert 0 <= record["queue_time"] < 5
     assert 0 <= record["app_time"] <= record["total_time"] < 5
+
+
+def test_line_tells_of_tls(engine: str) -> None:
+    lines = Lines()
+    style = "%H %{SSL_PROTOCOL}x %{SSL_CIPHER}x %{SSL_TLS_SNI}x %{H2_STREAM_ID}x"
+    options = {"access_log": lines, "access_log_format": style}
+    with start_site(hello, engine, **vars(server_files()), **options) as site:
+        site.ask()
+        with H2Wire(site) as wire:
+            wire.ask("/")
+            wire.ask("/")
+    first, *others = lines.wait(3)
+    assert re.fullmatch(r"HTTP/1\.1 (TLSv1\.\d \w+ localhost) -", first), first
+    told = first.split(" ", 1)[1].rsplit(" ", 1)[0]
+    assert others == [f"HTTP/2.0 {told} 1", f"HTTP/2.0 {told} 3"]
+
+
+@pytest.mark.no_tls("is about a connection without")
+def test_line_says_nothing_of_tls_without_it(serve: ServeFixture) -> None:
+    lines = Lines()
+    serve(hello, access_log=lines, access_log_format="json").ask()
+    record = json.loads(lines.wait(1)[0])
+    keys = ("stream_id", "tls_protocol", "tls_cipher", "tls_server_name")
+    assert [record[key] for key in keys] == [None] * 4
 
 
 HOSTILE = '\x01\x1b[31m"; DROP\\ \x7f\x9b\xff'

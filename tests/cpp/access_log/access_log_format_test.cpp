@@ -257,7 +257,9 @@ TEST_F(AccessLogFormatTest, JsonHasAFixedSetOfKeys) {
             R"("bytes_received":180,"total_time":1.234567,"queue_time":0.000250,)"
             R"("app_time":1.200000,"complete":true,"connection_requests":3,)"
             R"("referer":"http://example.org/start","user_agent":"curl/8.0","pid":)" +
-                pid + "}");
+                pid +
+                R"(,"stream_id":null,"tls_protocol":null,"tls_cipher":null,)"
+                R"("tls_server_name":null})");
   const auto received = record.received;
   record = AccessRecord{};
   record.received = received;
@@ -269,7 +271,31 @@ TEST_F(AccessLogFormatTest, JsonHasAFixedSetOfKeys) {
             R"("body_bytes_sent":0,"bytes_sent":0,"bytes_received":0,"total_time":0.000000,)"
             R"("queue_time":0.000000,"app_time":0.000000,"complete":false,)"
             R"("connection_requests":1,"referer":null,"user_agent":null,"pid":)" +
-                pid + "}");
+                pid +
+                R"(,"stream_id":null,"tls_protocol":null,"tls_cipher":null,)"
+                R"("tls_server_name":null})");
+}
+
+TEST_F(AccessLogFormatTest, TellsOfTlsAndOfTheStream) {
+  const std::string format =
+      "%{SSL_PROTOCOL}x %{SSL_CIPHER}x %{SSL_TLS_SNI}x %{H2_STREAM_ID}x %({SSL_PROTOCOL}x)s";
+  EXPECT_EQ(line(format), "- - - - -");
+  record.tls_protocol = "TLSv1.3";
+  record.tls_cipher = "TLS_AES_256_GCM_SHA384";
+  record.tls_server_name = "example.org";
+  record.stream = 5;
+  EXPECT_EQ(line(format), "TLSv1.3 TLS_AES_256_GCM_SHA384 example.org 5 TLSv1.3");
+  EXPECT_NE(line("json").find(R"("stream_id":5,"tls_protocol":"TLSv1.3",)"
+                              R"("tls_cipher":"TLS_AES_256_GCM_SHA384",)"
+                              R"("tls_server_name":"example.org"})"),
+            std::string::npos);
+  record.stream = 0;  // HTTP/3 begins with it
+  EXPECT_EQ(line("%{H2_STREAM_ID}x"), "0");
+}
+
+TEST_F(AccessLogFormatTest, AForgedServerNameStaysInItsField) {
+  record.tls_server_name = "a\" 200 \r\n\x1b";
+  EXPECT_EQ(line("\"%{SSL_TLS_SNI}x\""), R"("a\x22 200 \x0D\x0A\x1B")");
 }
 
 TEST_F(AccessLogFormatTest, JsonIsValidAsciiWhateverTheClientSent) {
