@@ -37,6 +37,12 @@ constexpr std::array<std::array<ExchangeState, events>, states> table{{
 // system call and not one for each of them.
 constexpr std::size_t merge_limit = 16 * 1024;
 
+// What all threads share is looked at for an answer that is not small alone.
+std::size_t room_for(std::uint64_t waiting, std::size_t high_water, const MemoryBudget* budget) {
+  const bool small = budget == nullptr || waiting < MemoryBudget::answer_floor;
+  return small ? high_water : budget->answer_room(high_water);
+}
+
 }  // namespace
 
 ExchangeState next_state(ExchangeState state, ExchangeEvent event) {
@@ -100,6 +106,14 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
   return intake;
 }
 
+void Exchange::add_trailer(std::string_view name, std::string_view value) {
+  const std::lock_guard lock(mutex_);
+  if (over()) return;
+  if (!trailers_) trailers_ = std::make_unique<FieldSection>();
+  trailers_->add_field(name, value);
+  settle_charge();
+}
+
 void Exchange::finish_body() {
   {
     const std::lock_guard lock(mutex_);
@@ -111,6 +125,16 @@ void Exchange::finish_body() {
 bool Exchange::body_ready() const {
   const std::lock_guard lock(mutex_);
   return state_ == departed || (has_body_news() && !stored_.next_is_in_file());
+}
+
+bool Exchange::body_read() const {
+  const std::lock_guard lock(mutex_);
+  return body_finished_ && stored_.empty() && incoming_.empty();
+}
+
+bool Exchange::body_whole() const {
+  const std::lock_guard lock(mutex_);
+  return body_finished_;
 }
 
 bool Exchange::body_used_up() const {
@@ -177,10 +201,7 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
       }
       settle_charge();
     }
-    // What all threads share is looked at for an answer that is not small alone.
-    const auto* budget = charge_.budget();
-    const bool small = budget == nullptr || outgoing_bytes_ < MemoryBudget::answer_floor;
-    high_water_ = small ? high_water : budget->answer_room(high_water);
+    high_water_ = room_for(outgoing_bytes_, high_water, charge_.budget());
     if (last) {
       advance(ExchangeEvent::finish);
       finished_at = std::chrono::steady_clock::now();
@@ -190,6 +211,25 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
     signalled_ = true;
   }
   if (signal) transport_.output_ready(shared_from_this(), more_soon);
+  return full ? Push::full : Push::ok;
+}
+
+Exchange::Push Exchange::inform(ResponseHead head, std::size_t high_water) {
+  bool signal;
+  bool full;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ != running) return Push::departed;
+    outgoing_bytes_ += head.wire().size();
+    outgoing_memory_ += head.memory();
+    interim_.push_back(std::move(head));
+    settle_charge();
+    high_water_ = room_for(outgoing_bytes_, high_water, charge_.budget());
+    full = outgoing_bytes_ >= high_water_;
+    signal = !signalled_;
+    signalled_ = true;
+  }
+  if (signal) transport_.output_ready(shared_from_this(), false);
   return full ? Push::full : Push::ok;
 }
 
@@ -226,6 +266,7 @@ void Exchange::take_output(Output& out) {
   {
     const std::lock_guard lock(mutex_);
     signalled_ = false;
+    if (!interim_.empty()) out.interim.swap(interim_);
     out.head = head_pending_;
     head_pending_ = false;
     out.finished = state_ == finished;
@@ -264,8 +305,10 @@ bool Exchange::depart_untaken(Departure why) { return end_early(why, false); }
 
 bool Exchange::end_early(Departure why, bool if_taken) {
   std::vector<Chunk> dropped;
+  std::vector<ResponseHead> dropped_interim;
   std::string dropped_body;
   StoredBody dropped_stored(budget_.get());
+  std::unique_ptr<FieldSection> dropped_trailers;
   {
     const std::lock_guard lock(mutex_);
     const auto before = state_;
@@ -276,9 +319,13 @@ bool Exchange::end_early(Departure why, bool if_taken) {
     departure_ = why;
     cut_.store(true, std::memory_order_release);
     dropped.swap(outgoing_);
+    dropped_interim.swap(interim_);
     // Nobody can read it any more. A worker may be in the middle of what was stored, and frees it.
     dropped_body.swap(incoming_);
-    if (untaken) std::swap(dropped_stored, stored_);
+    if (untaken) {
+      std::swap(dropped_stored, stored_);
+      dropped_trailers.swap(trailers_);
+    }
     outgoing_bytes_ = outgoing_memory_ = 0;
     settle_charge();
   }
@@ -319,7 +366,8 @@ void Exchange::recycle() {
   request.clear();
   response.clear();
   response_body = {};
-  has_body = expects_continue = false;
+  response_trailers.reset();
+  has_body = may_have_trailers = expects_continue = false;
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
   departure_ = Departure::none;
@@ -327,8 +375,10 @@ void Exchange::recycle() {
   cut_.store(false, std::memory_order_relaxed);
   stored_.clear(merge_limit);
   incoming_.clear();
+  trailers_.reset();
   if (incoming_.capacity() > merge_limit) incoming_.shrink_to_fit();
   body_finished_ = intake_paused_ = body_asked_for_ = false;
+  interim_.clear();
   outgoing_.clear();
   outgoing_bytes_ = outgoing_memory_ = 0;
   settle_charge();

@@ -121,11 +121,17 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::shared_ptr<const ConnectionInfo> peer;
   unsigned listener = 0;
   bool has_body = false;
+  /// A trailer section has come, or may follow the body.
+  bool may_have_trailers = false;
   bool expects_continue = false;
 
   // ---- set by the worker before its first push, constant afterwards
   ResponseHead response;
   ResponseBody response_body;
+
+  // ---- set by the worker before its last push, constant afterwards
+  /// What follows the answer's content; null: nothing.
+  std::unique_ptr<FieldSection> response_trailers;
 
   // ---- times, for logs and metrics
   SteadyTime received_at;
@@ -144,6 +150,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
                     const std::shared_ptr<Spool>& spool);
   /// After it: adds body bytes; `pause` when more than `high_water` of them wait to be read.
   Intake append_body(std::string_view bytes, std::size_t high_water);
+  /// Adds a field of the request's trailer section. Before finish_body().
+  void add_trailer(std::string_view name, std::string_view value);
   /// The body is complete, its trailer section checked.
   void finish_body();
   /// What store_body() has added.
@@ -159,6 +167,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Read read_body(std::string& buffer);
   /// True if read_body() would return at once.
   bool body_ready() const;
+  /// All of the body has come, and none of it waits to be read.
+  bool body_read() const;
+  /// All of the body has come, its trailer section too.
+  bool body_whole() const;
+  /// The trailer section of a request whose body is whole; null: it has none.
+  const FieldSection* trailers() const { return trailers_.get(); }
 
   // ---- request body, any thread
   /// A worker has all of the body that has come: it waits for more, or will.
@@ -170,6 +184,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// caller should wait_writable() before the next one. `departed`: or aborted; nothing is sent any
   /// more. `more_soon` as in Transport.
   Push push(Chunk chunk, std::size_t high_water, bool last, bool more_soon = false);
+  /// Hands an interim answer to the engine, before the first push().
+  Push inform(ResponseHead head, std::size_t high_water);
   /// Wakes the I/O thread if output was pushed with `more_soon` since it last ran.
   void flush();
   /// Blocks until the engine has taken enough, or the exchange departed or was aborted (then
@@ -185,12 +201,14 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   // ---- response, I/O thread
   struct Output {
-    bool head = false;      // `response` goes out first
-    bool finished = false;  // nothing follows
+    std::vector<ResponseHead> interim;  // answers that go out first
+    bool head = false;                  // `response` goes out next
+    bool finished = false;              // nothing follows
     bool aborted = false;
     std::vector<Chunk> chunks;
     void clear() {
       head = finished = aborted = false;
+      interim.clear();
       chunks.clear();
     }
   };
@@ -236,7 +254,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
   /// Tells the budget what is held now.
   void settle_charge() {
-    charge_.set(request.memory() + stored_.memory() + incoming_.size() + outgoing_memory_);
+    const auto trailers = trailers_ ? trailers_->memory() : 0;
+    charge_.set(request.memory() + stored_.memory() + incoming_.size() + trailers +
+                outgoing_memory_);
   }
 
   Transport& transport_;
@@ -250,10 +270,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // request body: what came before submit(), and what comes after it
   StoredBody stored_;
   std::string incoming_;
+  std::unique_ptr<FieldSection> trailers_;  // constant once the body is finished
   bool body_finished_ = false;
   bool intake_paused_ = false;
   bool body_asked_for_ = false;
   // response
+  std::vector<ResponseHead> interim_;
   std::vector<Chunk> outgoing_;
   std::uint64_t outgoing_bytes_ = 0;
   std::uint64_t outgoing_memory_ = 0;  // of these, what is not in files

@@ -37,6 +37,7 @@ std::string file_too_short(const Exchange& exchange) {
 
 void ServedExchange::expect_body(const RequestSemantics& semantics, const Options& options) {
   length_declared_ = semantics.framing == BodyFraming::content_length;
+  may_have_trailers = !length_declared_ || request.version.major == 2;
   if (length_declared_) return;
   waits_whole = options.chunked_body == "spool";
   // The application is given content, and not chunks (RFC 9112 section 7.1.3).
@@ -50,6 +51,8 @@ Exchange::Intake ServedExchange::take_in(std::string_view bytes, const EngineCon
 }
 
 void ServedExchange::end_body() {
+  // Who asks later need not take a lock to learn that there is none.
+  if (!submitted && trailers() == nullptr) may_have_trailers = false;
   if (has_body && !submitted && !length_declared_) {
     request.add_field("Content-Length", std::to_string(stored_body_size()));
   }

@@ -67,6 +67,7 @@ class Http1Connection final : public Connection, private BodySink {
   void become_http2(std::string_view input);
   void on_head(bool request_done);
   void on_body(std::string_view bytes) override;
+  void on_trailer(std::string_view name, std::string_view value) override;
   void on_body_end();
 
   void dispatch(ExchangePtr exchange);

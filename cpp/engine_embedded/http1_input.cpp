@@ -194,6 +194,10 @@ void Http1Connection::on_body(std::string_view bytes) {
   }
 }
 
+void Http1Connection::on_trailer(std::string_view name, std::string_view value) {
+  if (reading_ == Reading::body) incoming_->add_trailer(name, value);
+}
+
 void Http1Connection::on_body_end() {
   disarm(read_deadline_);
   if (pause_ == Pause::body) pause_ = Pause::none;

@@ -71,6 +71,7 @@ bool Http1Connection::collect() {
 
 void Http1Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
   const auto before = out_.size();
+  for (const ResponseHead& head : output.interim) http1::write_interim(head, out_.text());
   if (output.head) {
     exchange.framing = frame_response(exchange.request.version, exchange.response_body);
     exchange.keep_alive = decide_keep_alive(exchange);
@@ -99,7 +100,7 @@ void Http1Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
       if (chunked) out_.text().append("\r\n");
     }
     if (output.finished && exchange.framing == ResponseFraming::chunked) {
-      out_.text().append(http1::last_chunk);
+      http1::write_last_chunk(exchange.response_trailers.get(), out_.text());
     }
   }
   exchange.bytes_out += out_.size() - before;

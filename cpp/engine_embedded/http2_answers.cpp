@@ -34,11 +34,15 @@ void Http2Connection::see_to_noted() {
 
 void Http2Connection::see_to(Http2Exchange& exchange) {
   if (exchange.refused != 0 || exchange.framed || exchange.connection == nullptr) return;
-  arm(exchange.write_deadline, Timeout::write);
-  if (exchange.answer_begun) return session_.resume(exchange);
+  if (exchange.answer_begun) {
+    arm(exchange.write_deadline, Timeout::write);
+    return session_.resume(exchange);
+  }
   auto& output = io_.output();
   exchange.take_output(output);
+  for (const ResponseHead& head : output.interim) send_interim(exchange, head);
   if (output.head) {
+    arm(exchange.write_deadline, Timeout::write);
     exchange.framing =
         exchange.response_body.allowed ? ResponseFraming::sized : ResponseFraming::none;
     exchange.add(output);
@@ -49,14 +53,23 @@ void Http2Connection::see_to(Http2Exchange& exchange) {
   output.clear();
 }
 
-void Http2Connection::begin_answer(Http2Exchange& exchange) {
-  const ResponseHead& head = exchange.response;
+void Http2Connection::list_fields(Http2Exchange& exchange, const FieldSection& section) {
   fields_.clear();
-  for (const FieldLine& field : head.fields()) {
+  for (const FieldLine& field : section.fields()) {
     // Space around a value, which HTTP/1 leaves to its reader, is malformed here (section 8.2.1).
-    fields_.push_back({head.view(field.name), trimmed(head.view(field.value))});
+    fields_.push_back({section.view(field.name), trimmed(section.view(field.value))});
     exchange.bytes_out += field.name.size + field.value.size;
   }
+}
+
+void Http2Connection::send_interim(Http2Exchange& exchange, const ResponseHead& head) {
+  list_fields(exchange, head);
+  session_.inform(exchange, head.status, fields_);
+}
+
+void Http2Connection::begin_answer(Http2Exchange& exchange) {
+  const ResponseHead& head = exchange.response;
+  list_fields(exchange, head);
   const auto& standing = io_.standing();
   if (!head.has_date && !standing.date().empty()) fields_.push_back({"date", standing.date()});
   if (!head.has_server && !standing.server().empty()) {
@@ -69,7 +82,8 @@ void Http2Connection::begin_answer(Http2Exchange& exchange) {
   }
   exchange.head_written = true;
   const auto first = exchange.offer(1);
-  session_.answer(exchange, head.status, fields_, first.failed || first.size != 0 || !first.end);
+  const bool content = first.failed || first.size != 0 || !first.end;
+  session_.answer(exchange, head.status, fields_, content || exchange.response_trailers != nullptr);
 }
 
 void Http2Connection::send_page(Http2Exchange& exchange, const Refusal& refusal) {
@@ -92,7 +106,12 @@ void Http2Connection::send_page(Http2Exchange& exchange, const Refusal& refusal)
 http2::Offer Http2Connection::offer(http2::Stream& stream, std::size_t most) {
   Http2Exchange& exchange = exchange_of(stream);
   exchange.fetch(io_.output());
-  return exchange.offer(most);
+  http2::Offer offer = exchange.offer(most);
+  if (offer.end && exchange.refused == 0 && exchange.response_trailers) {
+    list_fields(exchange, *exchange.response_trailers);
+    offer.trailers = fields_;
+  }
+  return offer;
 }
 
 bool Http2Connection::take(http2::Stream& stream, std::size_t size, std::string& out) {

@@ -66,6 +66,8 @@ class Http2Connection final : public Connection, private http2::Streams {
   http2::Stream* open(std::int32_t id, RequestHead*& head) override;
   void on_request(http2::Stream& stream, const http2::HeadReader::Result& head) override;
   void on_body(http2::Stream& stream, std::string_view bytes) override;
+  void on_trailer(http2::Stream& stream, std::string_view name, std::string_view value) override;
+  void on_bad_trailers(http2::Stream& stream, Verdict verdict) override;
   void on_request_end(http2::Stream& stream) override;
   void on_closed(http2::Stream& stream, std::uint32_t error) override;
   void resume_body(ConnectionExchange& exchange) override;
@@ -81,6 +83,8 @@ class Http2Connection final : public Connection, private http2::Streams {
   void see_to_noted();
   void see_to(Http2Exchange& exchange);
   void begin_answer(Http2Exchange& exchange);
+  void send_interim(Http2Exchange& exchange, const ResponseHead& head);
+  void list_fields(Http2Exchange& exchange, const FieldSection& section);
   void send_page(Http2Exchange& exchange, const Refusal& refusal);
   http2::Offer offer(http2::Stream& stream, std::size_t most) override;
   bool take(http2::Stream& stream, std::size_t size, std::string& out) override;
@@ -95,7 +99,7 @@ class Http2Connection final : public Connection, private http2::Streams {
   std::vector<ExchangePtr> departed_;  // whose client has left; a worker may still be on them
   std::size_t unplaced_ = 0;           // of these, the last ones, whose frames are being made
   std::vector<ExchangePtr> noted_;     // that have output
-  std::vector<http2::HeaderField> fields_;  // of the head that is being made
+  std::vector<http2::HeaderField> fields_;  // of the section that is being made
   Deadline drain_deadline_;
   SteadyTime last_taken_;  // when content of any stream was last framed
   bool draining_ = false;

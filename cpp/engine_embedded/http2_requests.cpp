@@ -88,6 +88,17 @@ void Http2Connection::on_body(http2::Stream& stream, std::string_view bytes) {
   }
 }
 
+void Http2Connection::on_trailer(http2::Stream& stream, std::string_view name,
+                                 std::string_view value) {
+  Http2Exchange& exchange = exchange_of(stream);
+  exchange.bytes_in += name.size() + value.size();
+  if (exchange.refused == 0) exchange.add_trailer(name, value);
+}
+
+void Http2Connection::on_bad_trailers(http2::Stream& stream, Verdict verdict) {
+  refuse(exchange_of(stream), *verdict, Departure::malformed_body);
+}
+
 void Http2Connection::on_request_end(http2::Stream& stream) {
   Http2Exchange& exchange = exchange_of(stream);
   disarm(exchange.read_deadline);

@@ -28,6 +28,16 @@ bool begins_otherwise(int socket) {
   return size > 0 && !http2_preface.starts_with({bytes.data(), static_cast<std::size_t>(size)});
 }
 
+/// Both it and its handler end with the transaction. proxygen's own drops trailer sections.
+class Adaptor final : public px::RequestHandlerAdaptor {
+ public:
+  explicit Adaptor(std::unique_ptr<Handler> handler) : RequestHandlerAdaptor(handler.release()) {}
+
+  void onTrailers(std::unique_ptr<px::HTTPHeaders> trailers) noexcept override {
+    if (upstream_ != nullptr) static_cast<Handler*>(upstream_)->on_trailers(*trailers);
+  }
+};
+
 }  // namespace
 
 Acceptor::Acceptor(std::shared_ptr<const px::AcceptorConfiguration> configuration,
@@ -54,14 +64,13 @@ px::HTTPTransaction::Handler* Acceptor::newHandler(px::HTTPTransaction& transact
   message->setClientAddress(address);
   transaction.getLocalAddress(address);
   message->setDstAddress(address);
-  std::unique_ptr<px::RequestHandler> handler;
+  std::unique_ptr<Handler> handler;
   if (Http1Codec* codec = Http1Codec::current()) {
     handler = std::make_unique<Http1Handler>(*codec, *message);
   } else {
     handler = std::make_unique<Http2Handler>(thread_, transaction, *message);
   }
-  // Both end with the transaction.
-  return std::make_unique<px::RequestHandlerAdaptor>(handler.release()).release();
+  return std::make_unique<Adaptor>(std::move(handler)).release();
 }
 
 void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::SocketAddress& peer,

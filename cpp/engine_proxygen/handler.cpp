@@ -93,6 +93,20 @@ void Handler::pause_reading() {
   if (!std::exchange(ingress_paused_, true)) downstream_->pauseIngress();
 }
 
+// Of HTTP/2: in one of HTTP/1 the parser has seen to it.
+void Handler::on_trailers(const px::HTTPHeaders& trailers) {
+  if (answered_ || refused_ || exchange_->refusal != nullptr) return;
+  TrailerSection section;
+  Verdict verdict = nullptr;
+  trailers.forEach([&](const std::string& name, const std::string& value) {
+    if (verdict == nullptr) verdict = section.add(name, value, false, thread_.limits());
+    const bool kept = verdict == nullptr && trailer_fit(name) == TrailerFit::fits;
+    if (kept) exchange_->add_trailer(name, value);
+  });
+  exchange_->bytes_in += section.size();
+  if (verdict != nullptr) refuse(*verdict);
+}
+
 void Handler::onEOM() noexcept {
   request_done_ = true;
   rest(request_rate_);
@@ -216,6 +230,7 @@ bool Handler::take_output() {
   exchange_->take_output(output);
   output_finished_ = output.finished || output.aborted;
   aborted_ = output.aborted;
+  for (const ResponseHead& interim : output.interim) send_interim(interim);
   px::HTTPMessage* head = nullptr;
   if (output.head) {
     exchange_->head_written = true;
@@ -258,6 +273,7 @@ void Handler::send_body(std::unique_ptr<folly::IOBuf> body) {
 
 void Handler::finish() {
   if (aborted_) return cut();
+  if (exchange_->response_trailers) send_trailers(*exchange_->response_trailers);
   exchange_->written();
   log(exchange_->response.status, true);
   end_answer();

@@ -28,6 +28,8 @@ class Handler : public px::RequestHandler {
   void onRequest(std::unique_ptr<px::HTTPMessage> message) noexcept final;
   void onBody(std::unique_ptr<folly::IOBuf> body) noexcept final;
   void onUpgrade(px::UpgradeProtocol) noexcept final {}
+  /// From the adaptor: the request's trailer section.
+  void on_trailers(const px::HTTPHeaders& trailers);
   void onEOM() noexcept final;
   void requestComplete() noexcept final;
   void onError(px::ProxygenError error) noexcept final;
@@ -69,6 +71,10 @@ class Handler : public px::RequestHandler {
   virtual px::HTTPMessage& begin_answer(Exchange::Output& output) = 0;
   /// Sends the interim answer 100.
   virtual void send_continue() = 0;
+  /// Sends another one.
+  virtual void send_interim(const ResponseHead& head) = 0;
+  /// Sends what follows the content, whose end is sent next.
+  virtual void send_trailers(const FieldSection& trailers) = 0;
   /// Sends the head of a refusal, and its page unless `head_only`.
   virtual void send_refusal_page(const Refusal& refusal, bool head_only) = 0;
   /// Ends an answer, whose head may be out, so that it does not look whole.

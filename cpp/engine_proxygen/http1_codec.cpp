@@ -237,6 +237,10 @@ void Http1Codec::on_body(std::string_view bytes) {
   callback_->onBody(id_, std::move(piece), 0);
 }
 
+void Http1Codec::on_trailer(std::string_view name, std::string_view value) {
+  if (receiving_) receiving_->add_trailer(name, value);
+}
+
 void Http1Codec::onIngressEOF() {
   if (ends_) {
     linger_.end();
@@ -372,9 +376,12 @@ std::size_t Http1Codec::generateEOM(folly::IOBufQueue& out, StreamID) {
   std::size_t size = 0;
   // Without a last chunk, the connection's end does not make the answer look whole.
   if (framing_ == ResponseFraming::chunked && !cut_) {
-    out.append(http1::last_chunk.data(), http1::last_chunk.size());
-    size = http1::last_chunk.size();
+    http1::write_last_chunk(trailers_ ? &*trailers_ : nullptr, text_);
+    out.append(text_.data(), text_.size());
+    size = text_.size();
+    text_.clear();
   }
+  trailers_.reset();
   generated_ += size;
   response_pending_ = false;
   if (!keep_alive_ || cut_) {

@@ -69,6 +69,8 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   std::string& text() { return text_; }
   /// How the answer goes on after that.
   void announce(ResponseFraming framing, bool keep_alive);
+  /// What follows the content of an answer in chunks.
+  void end_with(const FieldSection& trailers) { trailers_ = trailers; }
   /// The answer ends before it is whole, and with it the connection.
   void cut_answer() { cut_ = true; }
   /// What else comes in is not worth reading: the answer is the connection's last, whatever its
@@ -134,6 +136,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   void announce_request(bool whole);
   void end_request();
   void on_body(std::string_view bytes) override;
+  void on_trailer(std::string_view name, std::string_view value) override;
   void timeoutExpired() noexcept override;
   void await(Awaited awaited);
   void await_next_request();
@@ -162,6 +165,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
 
   std::string text_;
   ResponseFraming framing_ = ResponseFraming::none;
+  std::optional<FieldSection> trailers_;  // of the answer
   bool head_request_ = false;
   bool response_pending_ = false;
   bool keep_alive_ = true;  // as the answer's head says

@@ -39,7 +39,7 @@ px::HTTPMessage& Http1Handler::begin_answer(Exchange::Output& output) {
     }
   }
   output.chunks.erase(output.chunks.begin(), first_left);
-  exchange.bytes_out = text.size();
+  exchange.bytes_out += text.size();
   return thread().status_only(exchange.response.status);
 }
 
@@ -100,6 +100,17 @@ std::uint64_t Http1Handler::held_by_session() const { return codec_.memory_charg
 void Http1Handler::send_continue() {
   codec_.text().append(http1::continue_response);
   downstream_->sendHeaders(thread().status_only(100));
+}
+
+void Http1Handler::send_interim(const ResponseHead& head) {
+  http1::write_interim(head, codec_.text());
+  exchange().bytes_out += codec_.text().size();
+  downstream_->sendHeaders(thread().status_only(head.status));
+}
+
+void Http1Handler::send_trailers(const FieldSection& trailers) {
+  codec_.end_with(trailers);
+  exchange().bytes_out += trailers.wire().size();
 }
 
 void Http1Handler::send_refusal_page(const Refusal& refusal, bool head_only) {

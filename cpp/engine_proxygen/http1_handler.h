@@ -23,6 +23,8 @@ class Http1Handler final : public Handler, private LoopTimer {
  private:
   px::HTTPMessage& begin_answer(Exchange::Output& output) override;
   void send_continue() override;
+  void send_interim(const ResponseHead& head) override;
+  void send_trailers(const FieldSection& trailers) override;
   void send_refusal_page(const Refusal& refusal, bool head_only) override;
   void abort_answer() override;
   void on_answer_over() override;

@@ -10,8 +10,7 @@ const px::HTTPSessionBase& session_of(px::HTTPTransaction& stream) {
   return *stream.getTransport().getHTTPSessionBase();
 }
 
-std::shared_ptr<HandledExchange> take_request(EventThread& thread,
-                                              px::HTTPTransaction& stream,
+std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTransaction& stream,
                                               px::HTTPMessage& message) {
   const px::HTTPSessionBase& session = session_of(stream);
   auto made = thread.make_exchange();
@@ -54,16 +53,21 @@ px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
       exchange.response_body.allowed ? ResponseFraming::sized : ResponseFraming::none;
   answer_.setStatusCode(static_cast<std::uint16_t>(head.status));
   px::HTTPHeaders& fields = answer_.getHeaders();
-  for (const FieldLine& field : head.fields()) {
-    const auto name = head.view(field.name);
-    fields.add(folly::StringPiece(name.data(), name.size()), std::string(head.view(field.value)));
-    exchange.bytes_out += field.name.size + field.value.size;
-  }
+  add_fields(head, fields);
   if (exchange.response_body.add_length_field) {
     fields.add(px::HTTP_HEADER_CONTENT_LENGTH, std::to_string(exchange.response_body.length));
   }
   add_standing_fields(!head.has_date, !head.has_server);
   return answer_;
+}
+
+void Http2Handler::add_fields(const FieldSection& section, px::HTTPHeaders& fields) {
+  for (const FieldLine& field : section.fields()) {
+    const auto name = section.view(field.name);
+    fields.add(folly::StringPiece(name.data(), name.size()),
+               std::string(section.view(field.value)));
+    exchange().bytes_out += field.name.size + field.value.size;
+  }
 }
 
 void Http2Handler::add_standing_fields(bool date, bool server) {
@@ -86,6 +90,19 @@ void Http2Handler::send_continue() {
   px::HTTPMessage message;
   message.setStatusCode(100);
   downstream_->sendHeaders(message);
+}
+
+void Http2Handler::send_interim(const ResponseHead& head) {
+  px::HTTPMessage message;
+  message.setStatusCode(static_cast<std::uint16_t>(head.status));
+  add_fields(head, message.getHeaders());
+  downstream_->sendHeaders(message);
+}
+
+void Http2Handler::send_trailers(const FieldSection& trailers) {
+  px::HTTPHeaders fields;
+  add_fields(trailers, fields);
+  transaction().sendTrailers(fields);
 }
 
 void Http2Handler::send_refusal_page(const Refusal& refusal, bool head_only) {

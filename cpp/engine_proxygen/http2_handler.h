@@ -12,6 +12,8 @@ class Http2Handler final : public Handler {
  private:
   px::HTTPMessage& begin_answer(Exchange::Output& output) override;
   void send_continue() override;
+  void send_interim(const ResponseHead& head) override;
+  void send_trailers(const FieldSection& trailers) override;
   void send_refusal_page(const Refusal& refusal, bool head_only) override;
   void abort_answer() override { reset(); }
   void on_answer_over() override;
@@ -25,6 +27,7 @@ class Http2Handler final : public Handler {
   bool body_may_follow() const override { return true; }
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;
+  void add_fields(const FieldSection& section, px::HTTPHeaders& fields);
   void add_standing_fields(bool date, bool server);
 
   px::HTTPMessage answer_;

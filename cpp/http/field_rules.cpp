@@ -31,6 +31,26 @@ bool is_forbidden_trailer(std::string_view name) {
   });
 }
 
+// The content's format is told by its prefix, conditions likewise.
+constexpr std::array<std::string_view, 11> late_trailers{
+    // request modifiers
+    "cache-control", "expect", "pragma", "range",
+    // response controls
+    "age", "date", "expires", "location", "retry-after", "vary", "warning"};
+
+// Known when the content is: they are what trailers are for (RFC 9530 section 2).
+constexpr std::array<std::string_view, 2> late_exceptions{"content-digest", "content-md5"};
+
+bool is_late_trailer(std::string_view name) {
+  const auto is_name = [&](std::string_view other) { return equals_ignoring_case(name, other); };
+  const auto begins = [&](std::string_view prefix) {
+    return name.size() > prefix.size() &&
+           equals_ignoring_case(name.substr(0, prefix.size()), prefix);
+  };
+  if (begins("if-") || std::ranges::any_of(late_trailers, is_name)) return true;
+  return begins("content-") && std::ranges::none_of(late_exceptions, is_name);
+}
+
 }  // namespace
 
 Verdict check_field(std::string_view name, std::string_view value, bool folded) {
@@ -43,6 +63,11 @@ Verdict check_field(std::string_view name, std::string_view value, bool folded) 
 Verdict check_trailer_field(std::string_view name, std::string_view value, bool folded) {
   if (auto verdict = check_field(name, value, folded)) return verdict;
   return is_forbidden_trailer(name) ? &refusal(RequestFault::forbidden_trailer) : nullptr;
+}
+
+TrailerFit trailer_fit(std::string_view name) {
+  if (is_forbidden_trailer(name)) return TrailerFit::forbidden;
+  return is_late_trailer(name) ? TrailerFit::late : TrailerFit::fits;
 }
 
 }  // namespace prowingen

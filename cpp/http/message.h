@@ -80,17 +80,14 @@ class RequestHead {
   Slice target_;
 };
 
-/// Status and fields an application answered with. Its arena is the HTTP/1.1 wire form,
+/// Field lines of a header or a trailer section. Its arena is the HTTP/1.1 wire form,
 /// `Name: value CRLF` for each field, so that an HTTP/1.1 engine copies it whole and an engine
 /// that wants structured fields walks the slices.
-class ResponseHead {
+class FieldSection {
  public:
   void clear() {
     arena_.clear();
     fields_.clear();
-    reason.clear();
-    status = 0;
-    has_date = has_server = closes = false;
   }
 
   void add_field(std::string_view name, std::string_view value) {
@@ -108,6 +105,24 @@ class ResponseHead {
   /// All field lines in wire form, without the empty line that ends the section.
   std::string_view wire() const { return arena_; }
 
+  /// Bytes that it takes.
+  std::size_t memory() const { return arena_.size() + fields_.size() * sizeof(FieldLine); }
+
+ private:
+  std::string arena_;
+  std::vector<FieldLine> fields_;
+};
+
+/// Status and fields an application answered with.
+class ResponseHead : public FieldSection {
+ public:
+  void clear() {
+    FieldSection::clear();
+    reason.clear();
+    status = 0;
+    has_date = has_server = closes = false;
+  }
+
   int status = 0;
   std::string reason;
   /// The application brought its own; the server adds none.
@@ -115,10 +130,6 @@ class ResponseHead {
   bool has_server = false;
   /// The application wants the connection closed after this answer.
   bool closes = false;
-
- private:
-  std::string arena_;
-  std::vector<FieldLine> fields_;
 };
 
 /// ASCII case-insensitive equality, as field names and most tokens want it (RFC 9110 5.1).

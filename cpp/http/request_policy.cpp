@@ -281,8 +281,15 @@ Verdict check_body_size(std::uint64_t size, const RequestLimits& limits) {
   return fits ? nullptr : refuse(RequestFault::body_too_large);
 }
 
-Verdict check_trailer_size(std::size_t size, const RequestLimits& limits) {
-  return size <= limits.max_trailer_bytes ? nullptr : refuse(RequestFault::trailers_too_large);
+Verdict TrailerSection::add(std::string_view name, std::string_view value, bool folded,
+                            const RequestLimits& limits) {
+  const auto line = name.size() + line_overhead + value.size();
+  size_ += line + crlf;
+  ++count_;
+  if (auto verdict = check_trailer_field(name, value, folded)) return verdict;
+  if (size_ > limits.max_trailer_bytes) return refuse(RequestFault::trailers_too_large);
+  if (count_ > limits.max_header_fields) return refuse(RequestFault::too_many_fields);
+  return line > limits.max_field_line ? refuse(RequestFault::field_line_too_long) : nullptr;
 }
 
 }  // namespace prowingen

@@ -3,7 +3,7 @@
 //
 // Pure functions, any thread; no I/O, no allocation. An engine calls, in the order the bytes come,
 //   check_request_line -> check_field for each field line -> check_header_section
-//   -> check_chunk_extension, check_body_size, check_trailer_field while a body arrives,
+//   -> check_chunk_extension, check_body_size, TrailerSection while a body arrives,
 // and answers the first Verdict that is not null, then closes the connection. They assume nothing
 // about the parser in front of them but that it split lines at CRLF and fields at the first colon,
 // and took the optional whitespace around the value away: what a lax parser lets through is
@@ -73,7 +73,19 @@ Verdict check_chunk_extension(std::string_view extension, const RequestLimits& l
 /// `size`: content received so far, the chunk that was just announced included.
 Verdict check_body_size(std::uint64_t size, const RequestLimits& limits);
 
-/// `size`: trailer fields received so far, each as `name: value CRLF`.
-Verdict check_trailer_size(std::size_t size, const RequestLimits& limits);
+/// The trailer section of one request, field by field.
+class TrailerSection {
+ public:
+  /// Not null: refused, and nothing more is looked at. One that has come too late is counted all
+  /// the same.
+  Verdict add(std::string_view name, std::string_view value, bool folded,
+              const RequestLimits& limits);
+  /// So far, each as `name: value CRLF`.
+  std::size_t size() const { return size_; }
+
+ private:
+  std::size_t size_ = 0;
+  std::size_t count_ = 0;
+};
 
 }  // namespace prowingen

@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "http/field_rules.h"
+
 namespace prowingen {
 namespace {
 
@@ -12,7 +14,7 @@ struct NamedField {
   ResponseField kind;
 };
 
-constexpr std::array<NamedField, 13> special_fields{{
+constexpr std::array<NamedField, 12> special_fields{{
     {"content-length", ResponseField::content_length},
     {"date", ResponseField::date},
     {"server", ResponseField::server},
@@ -22,8 +24,7 @@ constexpr std::array<NamedField, 13> special_fields{{
     {"proxy-authorization", ResponseField::proxy_authorization},
     {"proxy-connection", ResponseField::proxy_connection},
     {"te", ResponseField::te},
-    {"trailer", ResponseField::trailer},
-    {"trailers", ResponseField::trailer},  // as wsgiref.util.is_hop_by_hop() calls it
+    {"trailers", ResponseField::trailers},  // wsgiref.util.is_hop_by_hop(): nothing that HTTP knows
     {"transfer-encoding", ResponseField::transfer_encoding},
     {"upgrade", ResponseField::upgrade},
 }};
@@ -33,9 +34,10 @@ struct NamedStatus {
   std::string_view phrase;
 };
 
-constexpr std::array<NamedStatus, 41> phrases{{
+constexpr std::array<NamedStatus, 42> phrases{{
     {100, "Continue"},
     {101, "Switching Protocols"},
+    {103, "Early Hints"},
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -114,6 +116,20 @@ std::optional<FieldFault> check_response_field(ResponseField kind, std::string_v
   return std::nullopt;
 }
 
+std::optional<FieldFault> check_interim_field(std::string_view name, std::string_view value) {
+  const ResponseField kind = classify_response_field(name);
+  if (is_hop_by_hop(kind) || kind == ResponseField::content_length) return FieldFault::not_interim;
+  return check_response_field(kind, name, value);
+}
+
+std::optional<FieldFault> check_response_trailer(std::string_view name, std::string_view value) {
+  const ResponseField kind = classify_response_field(name);
+  if (is_hop_by_hop(kind) || trailer_fit(name) != TrailerFit::fits) {
+    return FieldFault::not_trailing;
+  }
+  return check_response_field(kind, name, value);
+}
+
 std::string describe(FieldFault fault, std::string_view name, std::string_view value) {
   switch (fault) {
     case FieldFault::name_not_token:
@@ -128,6 +144,14 @@ std::string describe(FieldFault fault, std::string_view name, std::string_view v
       return "Content-Length " + quoted(value) + " is not a decimal number";
     case FieldFault::length_contradicts:
       return "Content-Length " + quoted(value) + " contradicts an earlier one";
+    case FieldFault::not_interim:
+      return "header " + quoted(name) +
+             " cannot be in an interim answer: it is about the connection or the content (RFC 9110 "
+             "7.6.1, 8.6)";
+    case FieldFault::not_trailing:
+      return "field " + quoted(name) +
+             " cannot be in a trailer section: it is about framing, routing, authentication, "
+             "caching or the content's format, which are read before the content (RFC 9110 6.5.1)";
   }
   return {};
 }
@@ -180,6 +204,30 @@ ResponseFraming frame_response(HttpVersion version, const ResponseBody& body) {
   if (!body.allowed) return ResponseFraming::none;
   if (body.length_known) return ResponseFraming::sized;
   return version == HttpVersion{1, 1} ? ResponseFraming::chunked : ResponseFraming::until_close;
+}
+
+bool takes_trailers(const RequestHead& request) {
+  if (request.version != HttpVersion{1, 1}) return request.version.major == 2;
+  for (const FieldLine& field : request.fields()) {
+    if (!equals_ignoring_case(request.view(field.name), "te")) continue;
+    auto codings = request.view(field.value);
+    for (;;) {
+      const auto comma = codings.find(',');
+      const auto member = codings.substr(0, comma);
+      if (equals_ignoring_case(trimmed(member.substr(0, member.find(';'))), "trailers"))
+        return true;
+      if (comma == std::string_view::npos) break;
+      codings.remove_prefix(comma + 1);
+    }
+  }
+  return false;
+}
+
+bool may_have_trailers(const RequestHead& request, const ResponseBody& body) {
+  const bool has_room = request.version.major == 2
+                            ? body.allowed
+                            : frame_response(request.version, body) == ResponseFraming::chunked;
+  return has_room && takes_trailers(request);
 }
 
 std::string_view reason_phrase(int status) {

@@ -26,7 +26,7 @@ enum class ResponseField : std::uint8_t {
   proxy_authorization,
   proxy_connection,
   te,
-  trailer,
+  trailers,
   transfer_encoding,
   upgrade
 };
@@ -51,12 +51,21 @@ enum class FieldFault : std::uint8_t {
   value_has_control,
   transfer_coding,
   length_not_decimal,
-  length_contradicts
+  length_contradicts,
+  not_interim,
+  not_trailing
 };
 
 /// What is wrong with a field of this kind by itself.
 std::optional<FieldFault> check_response_field(ResponseField kind, std::string_view name,
                                                std::string_view value);
+
+/// What is wrong with a field of an interim answer: it has no content and leaves the connection as
+/// it is (RFC 9110 sections 7.6.1 and 8.6).
+std::optional<FieldFault> check_interim_field(std::string_view name, std::string_view value);
+
+/// What is wrong with a field of an answer's trailer section (RFC 9110 section 6.5.1).
+std::optional<FieldFault> check_response_trailer(std::string_view name, std::string_view value);
 
 /// A sentence that names the field.
 std::string describe(FieldFault fault, std::string_view name, std::string_view value);
@@ -99,6 +108,14 @@ enum class ResponseFraming : std::uint8_t {
 
 /// How the body goes out to a client of `version`.
 ResponseFraming frame_response(HttpVersion version, const ResponseBody& body);
+
+/// Whether a client takes a trailer section: one of HTTP/1.1 has to say so (RFC 9110
+/// section 10.1.4).
+bool takes_trailers(const RequestHead& request);
+
+/// Whether the answer is framed so that a trailer section can follow its content, and its client
+/// takes one.
+bool may_have_trailers(const RequestHead& request, const ResponseBody& body);
 
 /// The registered reason phrase of a status, or "Unknown" (RFC 9110 section 15).
 std::string_view reason_phrase(int status);

@@ -156,11 +156,13 @@ void RequestParser::on_field_impl(http::field field, string_view name, string_vi
       value.data() < input_.data() || value.data() > input_.data() + input_.size();
   const bool folded = elsewhere || std::find(name_end, value.data(), '\n') != value.data();
   if (in_body_) {
-    trailer_size_ += name.size() + value.size() + 4;
-    auto verdict = check_trailer_field(std_view(name), std_view(value), folded);
-    if (verdict == nullptr) verdict = check_trailer_size(trailer_size_, limits_);
-    if (verdict != nullptr) refuse(verdict, ec);
-    return;  // WSGI has no place for trailers: checked, then dropped
+    if (auto verdict = trailers_.add(std_view(name), std_view(value), folded, limits_)) {
+      return refuse(verdict, ec);
+    }
+    if (trailer_fit(std_view(name)) == TrailerFit::fits) {
+      sink_.on_trailer(std_view(name), std_view(value));
+    }
+    return;
   }
   if (auto verdict = check_field(std_view(name), std_view(value), folded)) {
     return refuse(verdict, ec);

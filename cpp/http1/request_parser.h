@@ -25,6 +25,8 @@ namespace prowingen::http1 {
 class BodySink {
  public:
   virtual void on_body(std::string_view bytes) = 0;
+  /// A field of its trailer section, which is whole; of one that is refused some may have come.
+  virtual void on_trailer(std::string_view name, std::string_view value) = 0;
 
  protected:
   ~BodySink() = default;
@@ -80,7 +82,7 @@ class RequestParser final : private boost::beast::http::basic_parser<true> {
   Verdict verdict_ = nullptr;
   std::uint64_t body_size_ = 0;
   std::uint64_t chunk_left_ = 0;
-  std::size_t trailer_size_ = 0;
+  TrailerSection trailers_;
   bool in_body_ = false;
 };
 

@@ -77,6 +77,17 @@ void write_chunk_header(std::uint64_t size, std::string& out) {
   out.append("\r\n");
 }
 
+void write_last_chunk(const FieldSection* trailers, std::string& out) {
+  out.append("0\r\n");
+  if (trailers != nullptr) out.append(trailers->wire());
+  out.append("\r\n");
+}
+
+void write_interim(const ResponseHead& head, std::string& out) {
+  append_status_line(out, head.status, head.reason);
+  out.append(head.wire()).append("\r\n");
+}
+
 void write_refusal(const Refusal& refusal, bool with_body, std::string_view extra_field,
                    const StandingFields& standing, std::string& out) {
   const std::string page = refusal_page(refusal);

@@ -41,7 +41,12 @@ void write_head(const Exchange& exchange, ResponseFraming framing, bool keep_ali
 /// Opens a chunk of `size` bytes (RFC 9112 section 7.1); its data and CRLF follow.
 void write_chunk_header(std::uint64_t size, std::string& out);
 
-inline constexpr std::string_view last_chunk = "0\r\n\r\n";
+/// The last chunk and what follows it; `trailers` may be null.
+void write_last_chunk(const FieldSection* trailers, std::string& out);
+
+/// Appends an interim answer, which has no content.
+void write_interim(const ResponseHead& head, std::string& out);
+
 inline constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A whole answer with `Connection: close` and a plain text page.

@@ -53,6 +53,8 @@ struct Callbacks {
     return guarded([&] {
       Session& me = self(user);
       me.reading_request_ = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+      me.trailers_ = {};
+      me.trailers_refused_ = nullptr;
       if (!me.reading_request_) return 0;
       me.note_opened(frame->hd.stream_id);
       RequestHead* head = nullptr;
@@ -69,11 +71,16 @@ struct Callbacks {
     });
   }
 
-  static int header(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf* name,
+  static int header(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,
                     nghttp2_rcbuf* value, std::uint8_t, void* user) {
     return guarded([&] {
       Session& me = self(user);
-      if (!me.reading_request_ || me.reader_.add(text(name), text(value))) return 0;
+      if (!me.reading_request_) {
+        Stream* stream = me.find(frame->hd.stream_id);
+        if (stream != nullptr) me.on_trailer(*stream, text(name), text(value));
+        return 0;
+      }
+      if (me.reader_.add(text(name), text(value))) return 0;
       me.fail("a header section that is many times larger than the limit",
               ErrorCode::enhance_your_calm);
       return 0;
@@ -158,6 +165,10 @@ struct Callbacks {
       if (offer.size == 0 && !offer.end) return NGHTTP2_ERR_DEFERRED;
       *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
       if (offer.end) *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (offer.end && !offer.trailers.empty()) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        self(user).send_trailers(stream, offer.trailers);
+      }
       return static_cast<ssize_t>(offer.size);
     } catch (...) {
       return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -230,7 +241,7 @@ const nghttp2_option& library_options() {
 std::string library_version() { return std::string("nghttp2 ") + nghttp2_version(0)->version_str; }
 
 Session::Session(Streams& streams, const Settings& settings)
-    : streams_(streams), reader_(settings.limits) {
+    : streams_(streams), limits_(settings.limits), reader_(settings.limits) {
   nghttp2_session* made = nullptr;
   check(nghttp2_session_server_new2(&made, &callbacks(), this, &library_options()));
   session_.reset(made);
@@ -369,7 +380,7 @@ void Session::on_frame(const nghttp2_frame& frame) {
     case NGHTTP2_HEADERS:
       if (stream == nullptr) return;
       if (std::exchange(reading_request_, false)) return on_whole_head(*stream, end);
-      if (end) end_request(*stream);  // its trailer section
+      if (end) on_whole_trailers(*stream);
       return;
     case NGHTTP2_DATA:
       if (stream == nullptr) return;
@@ -391,6 +402,20 @@ void Session::on_whole_head(Stream& stream, bool end) {
     return reset(stream, ErrorCode::protocol_error);
   }
   streams_.on_request(stream, head);
+}
+
+void Session::on_trailer(Stream& stream, std::string_view name, std::string_view value) {
+  if (stream.reset_here || trailers_refused_ != nullptr) return;
+  trailers_refused_ = trailers_.add(name, value, false, limits_);
+  const bool kept = trailers_refused_ == nullptr && trailer_fit(name) == TrailerFit::fits;
+  if (kept) streams_.on_trailer(stream, name, value);
+}
+
+void Session::on_whole_trailers(Stream& stream) {
+  if (trailers_refused_ != nullptr && !stream.reset_here) {
+    streams_.on_bad_trailers(stream, trailers_refused_);
+  }
+  end_request(stream);
 }
 
 void Session::end_request(Stream& stream) {
@@ -447,6 +472,13 @@ void Session::send_head(Stream& stream, int status, std::span<const HeaderField>
   stream.answer_begun = true;
   check(nghttp2_submit_response(session_.get(), stream.id, block.data(), block.size(),
                                 content ? &provider : nullptr));
+}
+
+void Session::send_trailers(Stream& stream, std::span<const HeaderField> fields) {
+  std::vector<nghttp2_nv> block;
+  block.reserve(fields.size());
+  for (const HeaderField& one : fields) block.push_back(field(one.name, one.value));
+  check(nghttp2_submit_trailer(session_.get(), stream.id, block.data(), block.size()));
 }
 
 void Session::answer(Stream& stream, int status, std::span<const HeaderField> fields,

@@ -74,8 +74,9 @@ struct HeaderField {
 /// What a stream has to send.
 struct Offer {
   std::size_t size = 0;
-  bool end = false;     // nothing follows
-  bool failed = false;  // it will never be whole: the stream is reset
+  bool end = false;                            // nothing follows
+  bool failed = false;                         // it will never be whole: the stream is reset
+  std::span<const HeaderField> trailers = {};  // follow the end
 };
 
 /// What a session tells its owner. None of these may destroy it.
@@ -86,6 +87,10 @@ class Streams {
   virtual void on_request(Stream& stream, const HeadReader::Result& head) = 0;
   /// `bytes` of content, or of what is padded to it, are consumed by Session::consume().
   virtual void on_body(Stream& stream, std::string_view bytes) = 0;
+  /// A field of its trailer section, which may yet be malformed.
+  virtual void on_trailer(Stream& stream, std::string_view name, std::string_view value) = 0;
+  /// Its trailer section is refused. The stream goes on to its end.
+  virtual void on_bad_trailers(Stream& stream, Verdict verdict) = 0;
   virtual void on_request_end(Stream& stream) = 0;
   /// The end of a stream, from either side: it is not known to the session any more.
   virtual void on_closed(Stream& stream, std::uint32_t error) = 0;
@@ -154,6 +159,7 @@ class Session {
   friend struct Callbacks;
 
   Stream* find(std::int32_t id) const;
+  void send_trailers(Stream& stream, std::span<const HeaderField> fields);
   void send_head(Stream& stream, int status, std::span<const HeaderField> fields, bool final,
                  bool content);
   void count(Flood kind);
@@ -166,10 +172,15 @@ class Session {
   void on_sent(const nghttp2_frame& frame);
   void note_reset(std::int32_t id, std::uint32_t error);
   void on_whole_head(Stream& stream, bool end);
+  void on_trailer(Stream& stream, std::string_view name, std::string_view value);
+  void on_whole_trailers(Stream& stream);
   void end_request(Stream& stream);
 
   Streams& streams_;
+  const RequestLimits limits_;
   HeadReader reader_;
+  TrailerSection trailers_;  // of the block that comes
+  Verdict trailers_refused_ = nullptr;
   FrameWalk walk_{http2_preface.size()};
   FloodGuard guard_;
   Time now_;

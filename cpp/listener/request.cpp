@@ -134,7 +134,7 @@ PyObject* get_headers(PyObject* self, void*) {
 
 PyObject* get_body(PyObject* self, void*) {
   Request& request = request_of(self);
-  if (!request.body) request.body = wsgi::make_input(request.exchange);
+  if (!request.body) request.body = wsgi::make_input(request.exchange, nullptr);
   return Py_XNewRef(request.body.get());
 }
 

@@ -2,10 +2,12 @@
 
 #include <stdexcept>
 
+#include "wsgi/answer_calls.h"
 #include "wsgi/file_wrapper.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/input.h"
 #include "wsgi/runtime.h"
+#include "wsgi/trailers.h"
 
 namespace prowingen::wsgi {
 namespace {
@@ -37,30 +39,39 @@ Application::Application(std::vector<PyRef> callables, const Options& options, b
   }
 }
 
+struct Application::Lent {
+  StartResponse start_response;
+  AnswerCalls calls;
+};
+
 class Application::Caller final : public Adapter::Runner {
  public:
   Caller(Application& application, WorkQueue& queue) : application_(application), queue_(queue) {}
 
   void run(const std::shared_ptr<Exchange>& exchange) override {
-    application_.run(exchange, queue_, start_response_);
+    application_.run(exchange, queue_, lent_);
   }
 
  private:
   Application& application_;
   WorkQueue& queue_;
-  StartResponse start_response_;
+  Lent lent_;
 };
 
 std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyObject*) {
   return std::make_unique<Caller>(*this, queue);
 }
 
-void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue,
-                      StartResponse& lent) {
+void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue, Lent& lent) {
   Responder responder(exchange, queue, drop_list_, left_out_, high_water_);
-  PyObject* start_response = lent.lend(responder);
-  PyRef input = make_input(exchange);
-  PyRef environ = input ? environ_.build(*exchange, input.get()) : PyRef();
+  PyObject* start_response = lent.start_response.lend(responder);
+  bool trailers_to_come = false;
+  const PyRef trailers = make_trailers(*exchange, trailers_to_come);
+  const PyRef input =
+      trailers ? make_input(exchange, trailers_to_come ? trailers.get() : nullptr) : PyRef();
+  PyRef environ = input && lent.calls.lend(responder)
+                      ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls})
+                      : PyRef();
   PyRef result;
   if (start_response != nullptr && environ) {
     PyObject* args[] = {nullptr, environ.get(), start_response};
@@ -73,7 +84,9 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queu
   if (!responder.complaint().empty()) {
     report_(Severity::error, request_line(*exchange) + ": " + responder.complaint());
   }
-  lent.take_back();
+  lent.start_response.take_back();
+  environ = PyRef();
+  lent.calls.take_back();
   if (input) detach_input(input.get());
 }
 

@@ -30,9 +30,9 @@ class Application final : public Adapter {
 
  private:
   class Caller;
+  struct Lent;  // what one application call after the other is given
 
-  void run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue,
-           StartResponse& start_response);
+  void run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue, Lent& lent);
   bool send_body(PyObject* result, Responder& responder);
   bool send_sequence(PyObject* result, Responder& responder);
   bool send_iterable(PyObject* result, Responder& responder);

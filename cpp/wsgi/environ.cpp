@@ -65,6 +65,12 @@ bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view 
   const auto put = [&](const char* name, PyObject* value) {
     return set(dict, PyUnicode_InternFromString(name), PyRef::steal(value));
   };
+  for (PyObject* key :
+       {r.request_method, r.path_info, r.query_string, r.request_uri, r.raw_uri, r.server_name,
+        r.server_port, r.server_protocol, r.remote_addr, r.remote_port, r.wsgi_input, r.wsgi_errors,
+        r.wsgi_trailers, r.wsgi_early_hints, r.send_trailers}) {
+    if (PyDict_SetItem(dict, key, Py_None) < 0) return false;
+  }
   return put("wsgi.version", Py_BuildValue("(ii)", 1, 0)) &&
          put("wsgi.url_scheme", PyUnicode_InternFromString("http")) &&
          put("wsgi.multithread", PyBool_FromLong(multithread)) &&
@@ -76,7 +82,7 @@ bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view 
          PyDict_SetItem(dict, r.script_name, r.empty) == 0;
 }
 
-PyRef EnvironBuilder::build(const Exchange& exchange, PyObject* input) {
+PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
   const Runtime& r = runtime();
   const RequestHead& head = exchange.request;
   const TargetParts target = split_target(head.target());
@@ -100,7 +106,10 @@ PyRef EnvironBuilder::build(const Exchange& exchange, PyObject* input) {
       set_local_end(dict, *exchange.peer) &&
       set(dict, r.remote_addr, PyRef::steal(latin1(exchange.peer->remote_address))) &&
       set(dict, r.remote_port, PyRef::steal(latin1(exchange.peer->remote_port))) &&
-      PyDict_SetItem(dict, r.wsgi_input, input) == 0 &&
+      PyDict_SetItem(dict, r.wsgi_input, parts.input) == 0 &&
+      PyDict_SetItem(dict, r.wsgi_trailers, parts.trailers) == 0 &&
+      PyDict_SetItem(dict, r.wsgi_early_hints, parts.calls.early_hints()) == 0 &&
+      PyDict_SetItem(dict, r.send_trailers, parts.calls.send_trailers()) == 0 &&
       PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
       set_fields(dict, exchange, target.authority) &&
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&

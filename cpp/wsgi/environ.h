@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/exchange.h"
+#include "wsgi/answer_calls.h"
 #include "wsgi/py_ref.h"
 
 namespace prowingen::wsgi {
@@ -38,8 +39,14 @@ class EnvironBuilder {
   /// False with a Python error set.
   bool init(bool multithread, bool multiprocess, std::string_view software, PyRef errors);
 
-  /// A new dict, `input` included as wsgi.input; null with a Python error set.
-  PyRef build(const Exchange& exchange, PyObject* input);
+  /// What else a request's environ has.
+  struct Parts {
+    PyObject* input;
+    PyObject* trailers;
+    const AnswerCalls& calls;
+  };
+  /// A new dict; null with a Python error set.
+  PyRef build(const Exchange& exchange, const Parts& parts);
 
  private:
   // SERVER_NAME and SERVER_PORT of the last connection: nearly always those of the next one.
@@ -54,7 +61,7 @@ class EnvironBuilder {
   static bool set_tls(PyObject* environ, const TlsFacts& tls);
   bool set_forwarded(PyObject* environ, const ForwardedTarget& forwarded, std::string_view path);
 
-  PyRef template_;
+  PyRef template_;  // with a place for each key that every request sets: its copies do not grow
   PyRef errors_;
   FieldNames names_;
   LocalEnd local_;

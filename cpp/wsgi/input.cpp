@@ -10,6 +10,7 @@
 #include "wsgi/binary_stream.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/runtime.h"
+#include "wsgi/trailers.h"
 #include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
@@ -19,7 +20,8 @@ namespace {
 // without a lock; when it is used up it is swapped for what has arrived meanwhile.
 class Stream {
  public:
-  explicit Stream(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
+  Stream(std::shared_ptr<Exchange> exchange, PyRef trailers)
+      : exchange_(std::move(exchange)), trailers_(std::move(trailers)) {}
 
   /// By the application.
   void close() {
@@ -123,11 +125,32 @@ class Stream {
   std::string_view take(std::size_t size) {
     const auto piece = rest().substr(0, size);
     position_ += size;
+    if (trailers_ && position_ == block_.size()) look_for_trailers();
     return piece;
+  }
+
+  // An application that knows the length need not read on to the end. For want of memory it is
+  // tried again there.
+  void look_for_trailers() {
+    if (!exchange_ || exchange_->birthplace.is_parent() || !exchange_->body_read()) return;
+    if (fill_trailers(trailers_.get(), *exchange_)) {
+      trailers_ = PyRef();
+    } else {
+      PyErr_Clear();
+    }
+  }
+
+  Fill at_end() {
+    const bool filled = !trailers_ || fill_trailers(trailers_.get(), *exchange_);
+    if (!filled) return Fill::error;
+    trailers_ = PyRef();
+    exchange_.reset();
+    return Fill::end;
   }
 
   void end(State state) {
     exchange_.reset();
+    trailers_ = PyRef();
     std::string().swap(block_);  // an assignment would keep the memory
     position_ = 0;
     state_ = state;
@@ -168,13 +191,14 @@ class Stream {
       case Exchange::Read::failed:
         PyErr_SetString(PyExc_OSError, "wsgi.input: the body cannot be read back from its file");
         return Fill::error;
-      case Exchange::Read::end: exchange_.reset(); return Fill::end;
+      case Exchange::Read::end: return at_end();
       case Exchange::Read::bytes: block_ = std::move(block); return Fill::more;
     }
     return Fill::end;
   }
 
   std::shared_ptr<Exchange> exchange_;  // null at the end of the body
+  PyRef trailers_;                      // to be filled then
   std::string block_;
   std::size_t position_ = 0;
   bool filling_ = false;
@@ -334,11 +358,12 @@ PyType_Spec spec = {"prowingen_wsgi._native.Input", sizeof(InputObject), 0,
 
 PyTypeObject* make_input_type() { return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec)); }
 
-PyRef make_input(const std::shared_ptr<Exchange>& exchange) {
+PyRef make_input(const std::shared_ptr<Exchange>& exchange, PyObject* trailers) {
   PyRef self =
       PyRef::steal(reinterpret_cast<PyObject*>(PyObject_New(InputObject, runtime().input_type)));
   if (self) {
-    new (&stream_of(self.get())) Stream(exchange->has_body ? exchange : nullptr);
+    new (&stream_of(self.get()))
+        Stream(exchange->has_body ? exchange : nullptr, PyRef::borrow(trailers));
   }
   return self;
 }

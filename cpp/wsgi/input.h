@@ -13,8 +13,9 @@ namespace prowingen::wsgi {
 
 PyTypeObject* make_input_type();
 
-/// An input stream over the exchange's body; empty if it has none.
-PyRef make_input(const std::shared_ptr<Exchange>& exchange);
+/// An input stream over the exchange's body; empty if it has none. `trailers`: a list that is
+/// filled when the body has been read to its end; null: none is to be.
+PyRef make_input(const std::shared_ptr<Exchange>& exchange, PyObject* trailers);
 
 /// The request is over: reading from now on is an error (ValueError), as on a closed file.
 void detach_input(PyObject* input);

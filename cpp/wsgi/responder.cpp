@@ -78,13 +78,19 @@ void Responder::end_head() {
   started_ = true;
 }
 
+// Of HTTP/1.1: only behind the last chunk there is a place for trailers.
+bool Responder::wants_chunks() const {
+  return trailers_ && body_allowed_ && exchange_->request.version == HttpVersion{1, 1} &&
+         takes_trailers(exchange_->request);
+}
+
 void Responder::settle_head() {
   ResponseBody& body = exchange_->response_body;
   body.allowed = body_allowed_;
   if (declared_) {
     body.length_known = true;
     body.length = *declared_;
-  } else if (total_ && (*total_ != 0 || body_allowed_)) {
+  } else if (total_ && (*total_ != 0 || body_allowed_) && !wants_chunks()) {
     // Who answers HEAD with nothing has not said how long GET's answer is (RFC 9110 section 8.6).
     body.length_known = true;
     body.length = *total_;
@@ -186,6 +192,9 @@ bool Responder::push(Chunk chunk, bool last) {
   bool more_soon = false;
   if (last) {
     finished_ = true;
+    if (trailers_ && may_have_trailers(exchange->request, exchange->response_body)) {
+      exchange->response_trailers = std::move(trailers_);
+    }
     more_soon = queue_.more_queued();
   }
   const auto outcome = exchange_->push(std::move(chunk), high_water_, last, more_soon);
@@ -202,10 +211,25 @@ bool Responder::push(Chunk chunk, bool last) {
   return false;
 }
 
+bool Responder::inform(ResponseHead head) {
+  if (exchange_->request.version == HttpVersion{1, 0}) return true;
+  const auto exchange = exchange_;  // as in push()
+  switch (exchange->inform(std::move(head), high_water_)) {
+    case Exchange::Push::ok: return true;
+    case Exchange::Push::full:
+      if (without_gil([&] { return exchange->wait_writable(); })) return true;
+      break;
+    case Exchange::Push::departed: break;
+  }
+  raise_departed(*exchange);
+  return false;
+}
+
 void Responder::answer_plainly(int status, std::string_view page) {
   begin(status, reason_phrase(status));
   exchange_->response.add_field("Content-Type", "text/plain; charset=utf-8");
   end_head();
+  trailers_.reset();
   total_ = page.size();
   if (!push(body_allowed_ ? Chunk(std::string(page)) : Chunk(), true)) PyErr_Clear();
 }

@@ -48,6 +48,8 @@ class Responder {
   bool write_file(FileRange range);
   /// The application is done.
   bool finish();
+  /// An interim answer, before the head. Dropped for a client that knows of none (HTTP/1.0).
+  bool inform(ResponseHead head);
   /// For who sends nothing now, and would go on though the client is gone: has it looked for now
   /// and then.
   bool look_for_client();
@@ -55,6 +57,9 @@ class Responder {
   /// An answer of the server's own after the application failed before its head went out.
   void answer_plainly(int status, std::string_view page);
 
+  /// What is to follow the body, unless it cannot: see may_have_trailers(). In place of what was
+  /// set before.
+  void set_trailers(std::unique_ptr<FieldSection> trailers) { trailers_ = std::move(trailers); }
   /// The whole body's length is known before any of it is sent.
   void set_total(std::uint64_t size) { total_ = size; }
   Exchange& exchange() const { return *exchange_; }
@@ -68,6 +73,7 @@ class Responder {
 
  private:
   void add_hop_by_hop(ResponseField kind, std::string_view name, std::string_view value);
+  bool wants_chunks() const;
   void settle_head();
   bool push(Chunk chunk, bool last);
   /// What the client was or will be told that the body's length is.
@@ -88,6 +94,7 @@ class Responder {
   std::optional<std::uint64_t> declared_;  // Content-Length of the application
   std::optional<std::uint64_t> total_;
   std::uint64_t sent_ = 0;
+  std::unique_ptr<FieldSection> trailers_;
   std::string complaint_;
 };
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "wsgi/answer_calls.h"
 #include "wsgi/binary_stream.h"
 #include "wsgi/file_wrapper.h"
 #include "wsgi/input.h"
@@ -42,6 +43,9 @@ bool init_runtime(PyObject* module) {
       {&r.http_cookie, "HTTP_COOKIE"},
       {&r.wsgi_input, "wsgi.input"},
       {&r.wsgi_errors, "wsgi.errors"},
+      {&r.wsgi_trailers, "wsgi.trailers"},
+      {&r.wsgi_early_hints, "wsgi.early_hints"},
+      {&r.send_trailers, "prowingen.send_trailers"},
       {&r.wsgi_url_scheme, "wsgi.url_scheme"},
       {&r.empty, ""},
       {&r.https, "https"},
@@ -91,10 +95,11 @@ bool init_runtime(PyObject* module) {
   r.input_type = make_input_type();
   r.start_response_type = make_start_response_type();
   r.write_type = make_write_type();
+  r.answer_call_type = make_answer_call_type();
   r.file_wrapper_type = make_file_wrapper_type();
   return r.input_type != nullptr && register_binary_stream(r.input_type) &&
          PyModule_AddType(module, r.input_type) == 0 && r.start_response_type != nullptr &&
-         r.write_type != nullptr && r.file_wrapper_type != nullptr;
+         r.write_type != nullptr && r.answer_call_type != nullptr && r.file_wrapper_type != nullptr;
 }
 
 void raise_departed(const Exchange& exchange) {

@@ -15,6 +15,7 @@ struct Runtime {
   PyTypeObject* input_type = nullptr;
   PyTypeObject* start_response_type = nullptr;
   PyTypeObject* write_type = nullptr;
+  PyTypeObject* answer_call_type = nullptr;
   PyTypeObject* file_wrapper_type = nullptr;
   PyObject* file_io = nullptr;                // io.FileIO
   PyObject* buffered_io_base = nullptr;       // io.BufferedIOBase
@@ -40,6 +41,9 @@ struct Runtime {
   PyObject* http_cookie;
   PyObject* wsgi_input;
   PyObject* wsgi_errors;
+  PyObject* wsgi_trailers;
+  PyObject* wsgi_early_hints;
+  PyObject* send_trailers;
   PyObject* wsgi_url_scheme;
   PyObject* empty;
   PyObject* https;

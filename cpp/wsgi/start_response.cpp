@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "http/response_policy.h"
+#include "wsgi/field_list.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/responder.h"
 #include "wsgi/runtime.h"
@@ -25,28 +26,9 @@ struct StartResponseObject {
   PyObject* write;
 };
 
-bool fail(PyObject* type, const std::string& message) {
-  const std::string text = "start_response: " + message;
-  const PyRef object = PyRef::steal(latin1(text));
-  if (object) PyErr_SetObject(type, object.get());
-  return false;
-}
+constexpr const char* caller = "start_response";
 
-bool text_of(PyObject* object, const char* what, std::string_view& out) {
-  if (!PyUnicode_Check(object)) {
-    PyErr_Format(PyExc_TypeError, "start_response: %s must be str, not %.100s", what,
-                 Py_TYPE(object)->tp_name);
-    return false;
-  }
-#if PY_VERSION_HEX < 0x030C0000
-  if (PyUnicode_READY(object) < 0) return false;
-#endif
-  if (latin1_bytes(object, out)) return true;
-  PyErr_Format(PyExc_ValueError,
-               "start_response: %s %R has a character that is not in latin-1 (PEP 3333)", what,
-               object);
-  return false;
-}
+bool fail(PyObject* type, const std::string& message) { return complain(type, caller, message); }
 
 bool reraise(PyObject* exc_info) {
   PyObject* type;
@@ -56,27 +38,6 @@ bool reraise(PyObject* exc_info) {
   PyErr_Restore(Py_NewRef(type), Py_NewRef(value),
                 traceback == Py_None ? nullptr : Py_NewRef(traceback));
   return false;
-}
-
-bool add_fields(Responder& responder, PyObject* headers) {
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); ++i) {
-    PyObject* item = PyList_GET_ITEM(headers, i);
-    if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != 2) {
-      PyErr_Format(PyExc_TypeError, "start_response: each header must be a (name, value) tuple: %R",
-                   item);
-      return false;
-    }
-    std::string_view name;
-    std::string_view value;
-    if (!text_of(PyTuple_GET_ITEM(item, 0), "header name", name) ||
-        !text_of(PyTuple_GET_ITEM(item, 1), "header value", value)) {
-      return false;
-    }
-    if (const auto fault = responder.add_field(name, value)) {
-      return fail(PyExc_ValueError, describe(*fault, name, value));
-    }
-  }
-  return true;
 }
 
 // start_response(status, headers, exc_info); `exc_info` may be null. False with an error set.
@@ -95,7 +56,7 @@ bool start(Responder& responder, PyObject* status, PyObject* headers, PyObject* 
     return false;
   }
   std::string_view text;
-  if (!text_of(status, "status", text)) return false;
+  if (!text_of(caller, status, "status", text)) return false;
   const auto line = parse_status(text);
   if (!line) {
     return fail(PyExc_ValueError, "status " + quoted(text) +
@@ -105,7 +66,11 @@ bool start(Responder& responder, PyObject* status, PyObject* headers, PyObject* 
     return fail(PyExc_ValueError, "status " + quoted(text) + " has a control character");
   }
   responder.begin(line->status, line->reason);
-  if (!add_fields(responder, headers)) return false;
+  if (!add_fields(caller, headers, [&](std::string_view name, std::string_view value) {
+        return responder.add_field(name, value);
+      })) {
+    return false;
+  }
   responder.end_head();
   return true;
 }

@@ -44,6 +44,11 @@ def index(request: HttpRequest) -> HttpResponse:
     return HttpResponse("hello")
 
 
+def hints(request: HttpRequest) -> HttpResponse:
+    request.META["wsgi.early_hints"]([("Link", "</style.css>; rel=preload; as=style")])
+    return HttpResponse("hinted")
+
+
 def echo(request: HttpRequest) -> HttpResponse:
     is_json = request.content_type == "application/json"
     return JsonResponse(
@@ -108,6 +113,7 @@ def error(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("", index),
+    path("hints", hints),
     path("echo", echo),
     path("upload", upload),
     path("download", download),

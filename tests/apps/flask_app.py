@@ -22,6 +22,12 @@ def index() -> str:
     return "hello"
 
 
+@app.get("/hints")
+def hints() -> str:
+    request.environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload; as=style")])
+    return "hinted"
+
+
 @app.route("/echo", methods=["GET", "POST", "PUT", "DELETE"])
 def echo() -> Any:
     return jsonify(

@@ -295,7 +295,7 @@ TEST_F(AccessLogFormatTest, TellsOfTlsAndOfTheStream) {
 
 TEST_F(AccessLogFormatTest, AForgedServerNameStaysInItsField) {
   record.tls_server_name = "a\" 200 \r\n\x1b";
-  EXPECT_EQ(line("\"%{SSL_TLS_SNI}x\""), R"("a\x22 200 \x0D\x0A\x1B")");
+  EXPECT_EQ(line("\"%{SSL_TLS_SNI}x\""), R"("a\x22 200 \x0d\x0a\x1b")");
 }
 
 TEST_F(AccessLogFormatTest, JsonIsValidAsciiWhateverTheClientSent) {

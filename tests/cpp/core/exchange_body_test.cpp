@@ -91,6 +91,20 @@ TEST_F(ExchangeBody, EndsAfterTheLastByteAndStaysEnded) {
   EXPECT_EQ(transport.wanted(), 0);
 }
 
+TEST_F(ExchangeBody, TrailersAreThereWhenItIsWhole) {
+  EXPECT_FALSE(exchange->body_whole());
+  EXPECT_EQ(exchange->append_body("abc", high_water), Intake::read_on);
+  exchange->add_trailer("X-Checksum", "1");
+  exchange->add_trailer("X-Other", "");
+  exchange->finish_body();
+  EXPECT_TRUE(exchange->body_whole());
+  EXPECT_FALSE(exchange->body_read());
+  EXPECT_EQ(exchange->read_body(buffer), Read::bytes);
+  EXPECT_TRUE(exchange->body_read());
+  ASSERT_NE(exchange->trailers(), nullptr);
+  EXPECT_EQ(exchange->trailers()->wire(), "X-Checksum: 1\r\nX-Other: \r\n");
+}
+
 TEST_F(ExchangeBody, EmptyOneEndsAtOnce) {
   exchange->finish_body();
   EXPECT_EQ(exchange->read_body(buffer), Read::end);

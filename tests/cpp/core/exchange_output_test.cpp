@@ -105,6 +105,43 @@ TEST_F(ExchangeOutput, HeadMayGoOutAlone) {
   EXPECT_TRUE(output.chunks.empty());
 }
 
+TEST_F(ExchangeOutput, InterimAnswersGoOutBeforeTheHead) {
+  const auto hint = [](std::string_view value) {
+    ResponseHead head;
+    head.status = 103;
+    head.add_field("X", value);
+    return head;
+  };
+  EXPECT_EQ(exchange->inform(hint("1"), high_water), Push::ok);
+  auto output = take();
+  ASSERT_EQ(output.interim.size(), 1U);
+  EXPECT_EQ(output.interim[0].wire(), "X: 1\r\n");
+  EXPECT_FALSE(output.head);
+  EXPECT_EQ(exchange->inform(hint("2"), high_water), Push::ok);
+  EXPECT_EQ(exchange->inform(hint("3"), high_water), Push::ok);
+  EXPECT_EQ(push("body"), Push::ok);
+  EXPECT_EQ(transport.signals(), (std::vector{false, false})) << "one each time it is taken";
+  output.clear();
+  exchange->take_output(output);
+  EXPECT_EQ(output.interim.size(), 2U);
+  EXPECT_TRUE(output.head);
+  EXPECT_EQ(text_of(output), "body");
+}
+
+TEST_F(ExchangeOutput, InterimAnswersFillItUpAsABodyDoes) {
+  ResponseHead head;
+  head.add_field("X", std::string(high_water, 'y'));
+  const auto idle = exchange->memory_charged();
+  EXPECT_EQ(exchange->inform(head, high_water), Push::full);
+  take();
+  EXPECT_TRUE(exchange->wait_writable());
+  EXPECT_EQ(exchange->memory_charged(), idle);
+  EXPECT_EQ(exchange->inform(head, high_water), Push::full);
+  exchange->depart(Departure::client_closed);
+  EXPECT_EQ(exchange->inform(head, high_water), Push::departed);
+  EXPECT_TRUE(take().interim.empty());
+}
+
 TEST_F(ExchangeOutput, NothingPushedMeansNothingToTake) {
   const auto output = take();
   EXPECT_FALSE(output.head || output.finished || output.aborted);

@@ -265,8 +265,23 @@ TEST(ChunkExtension, IsBounded) {
 TEST(Trailers, AreBounded) {
   RequestLimits limits;
   limits.max_trailer_bytes = 10;
-  EXPECT_TRUE(accepts(check_trailer_size(10, limits)));
-  EXPECT_TRUE(refuses(check_trailer_size(11, limits), trailers_too_large));
+  EXPECT_TRUE(accepts(TrailerSection().add("n", "12345", false, limits)));
+  EXPECT_TRUE(refuses(TrailerSection().add("n", "123456", false, limits), trailers_too_large));
+  TrailerSection two;
+  EXPECT_TRUE(accepts(two.add("n", "", false, limits)));
+  EXPECT_EQ(two.size(), 5);
+  EXPECT_TRUE(accepts(two.add("n", "", false, limits)));
+  EXPECT_TRUE(refuses(two.add("n", "", false, limits), trailers_too_large));
+}
+
+TEST(Trailers, AreBoundedAsHeadersAre) {
+  TrailerSection lines;
+  EXPECT_TRUE(accepts(lines.add("n", "1", false, {.max_header_fields = 2})));
+  EXPECT_TRUE(accepts(lines.add("Date", "1", false, {.max_header_fields = 2})));
+  EXPECT_TRUE(refuses(lines.add("n", "1", false, {.max_header_fields = 2}), too_many_fields));
+  EXPECT_TRUE(accepts(TrailerSection().add("n", "1", false, {.max_field_line = 4})));
+  EXPECT_TRUE(
+      refuses(TrailerSection().add("n", "12", false, {.max_field_line = 4}), field_line_too_long));
   EXPECT_EQ(refusal(trailers_too_large).status, 431);
 }
 

@@ -22,16 +22,15 @@ TEST(ResponseField, ThoseTheServerReadsAreTold) {
   EXPECT_EQ(classify_response_field("Server"), ResponseField::server);
 }
 
-// The list of wsgiref.util.is_hop_by_hop(), which applications are checked against, RFC 9110's own
-// name for the field that wsgiref calls "trailers", and what RFC 9113 section 8.2.2 has beside
-// them.
+// The list of wsgiref.util.is_hop_by_hop(), which applications are checked against, and what RFC
+// 9113 section 8.2.2 has beside them. `Trailer` is for whoever reads the trailer section.
 TEST(ResponseField, HopByHopOnesAreTold) {
-  for (const auto name : {"connection"sv, "keep-alive"sv, "proxy-authenticate"sv,
-                          "proxy-authorization"sv, "proxy-connection"sv, "te"sv, "trailers"sv,
-                          "trailer"sv, "transfer-encoding"sv, "upgrade"sv}) {
+  for (const auto name :
+       {"connection"sv, "keep-alive"sv, "proxy-authenticate"sv, "proxy-authorization"sv,
+        "proxy-connection"sv, "te"sv, "trailers"sv, "transfer-encoding"sv, "upgrade"sv}) {
     EXPECT_TRUE(is_hop_by_hop(classify_response_field(name))) << name;
   }
-  for (const auto name : {"content-length"sv, "date"sv, "server"sv, "x-other"sv}) {
+  for (const auto name : {"content-length"sv, "date"sv, "server"sv, "trailer"sv, "x-other"sv}) {
     EXPECT_FALSE(is_hop_by_hop(classify_response_field(name))) << name;
   }
 }
@@ -155,6 +154,62 @@ TEST(ReasonPhrase, OfAnUnknownStatusSaysSo) {
   for (const int status : {0, 99, 207, 299, 306, 418, 599, 1000, -1}) {
     EXPECT_EQ(reason_phrase(status), "Unknown") << status;
   }
+}
+
+TEST(InterimAnswer, HasNothingOfTheConnectionOrTheContent) {
+  EXPECT_EQ(check_interim_field("Link", "</a.css>; rel=preload"), std::nullopt);
+  EXPECT_EQ(check_interim_field("X-Any", ""), std::nullopt);
+  for (const auto name : {"Connection"sv, "transfer-encoding"sv, "Content-Length"sv, "TE"sv,
+                          "Upgrade"sv, "Keep-Alive"sv}) {
+    EXPECT_EQ(check_interim_field(name, "1"), FieldFault::not_interim) << name;
+  }
+  EXPECT_EQ(check_interim_field("Li nk", "a"), FieldFault::name_not_token);
+  EXPECT_EQ(check_interim_field("Link", "a\r\nb: c"), FieldFault::value_has_control);
+}
+
+TEST(ResponseTrailer, HasNothingThatIsReadBeforeTheContent) {
+  for (const auto name : {"ETag"sv, "Server-Timing"sv, "grpc-status"sv, "Content-Digest"sv}) {
+    EXPECT_EQ(check_response_trailer(name, "1"), std::nullopt) << name;
+  }
+  for (const auto name :
+       {"Content-Length"sv, "transfer-encoding"sv, "Trailer"sv, "Connection"sv, "Set-Cookie"sv,
+        "WWW-Authenticate"sv, "Content-Type"sv, "Cache-Control"sv, "Location"sv, "Date"sv}) {
+    EXPECT_EQ(check_response_trailer(name, "1"), FieldFault::not_trailing) << name;
+  }
+  EXPECT_EQ(check_response_trailer("a:b", "1"), FieldFault::name_not_token);
+  EXPECT_EQ(check_response_trailer("a", "1\n"), FieldFault::value_has_control);
+}
+
+TEST(ResponseTrailer, IsTakenByWhoeverSaysSo) {
+  const auto takes = [](HttpVersion version, std::string_view te) {
+    RequestHead request;
+    request.set_request_line("GET", "/", version);
+    if (!te.empty()) request.add_field("TE", te);
+    return takes_trailers(request);
+  };
+  for (const auto te : {"trailers"sv, "Trailers"sv, "gzip;q=0.5, trailers"sv, " trailers ;q=1"sv}) {
+    EXPECT_TRUE(takes({1, 1}, te)) << te;
+    EXPECT_FALSE(takes({1, 0}, te)) << te;
+  }
+  for (const auto te : {""sv, "gzip"sv, "trailer"sv, "xtrailers"sv, "gzip;trailers"sv}) {
+    EXPECT_FALSE(takes({1, 1}, te)) << te;
+  }
+  EXPECT_TRUE(takes({2, 0}, ""));
+}
+
+TEST(ResponseTrailer, NeedsAPlaceBehindTheContent) {
+  const auto may = [](HttpVersion version, ResponseBody body) {
+    RequestHead request;
+    request.set_request_line("GET", "/", version);
+    request.add_field("TE", "trailers");
+    return may_have_trailers(request, body);
+  };
+  EXPECT_TRUE(may({1, 1}, {}));
+  EXPECT_FALSE(may({1, 1}, {.length_known = true, .length = 5}));
+  EXPECT_TRUE(may({2, 0}, {.length_known = true, .length = 5}));
+  EXPECT_FALSE(may({1, 0}, {}));
+  EXPECT_FALSE(may({1, 1}, {.allowed = false}));
+  EXPECT_FALSE(may({2, 0}, {.allowed = false}));
 }
 
 }  // namespace

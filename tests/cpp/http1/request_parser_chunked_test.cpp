@@ -44,6 +44,7 @@ class Chunked final : private BodySink {
   const RequestHead& head() const { return head_; }
 
   std::string body;
+  std::string trailers;  // name=value, one a line
   bool done = false;
   Verdict verdict = nullptr;
 
@@ -51,6 +52,9 @@ class Chunked final : private BodySink {
   static constexpr std::string_view head_text =
       "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   void on_body(std::string_view bytes) override { body.append(bytes); }
+  void on_trailer(std::string_view name, std::string_view value) override {
+    trailers.append(name).append("=").append(value).append("\n");
+  }
 
   RequestLimits limits_;
   RequestHead head_;
@@ -206,12 +210,20 @@ TEST(ChunkedBody, SizesThatOverflowTogetherAreTooLarge) {
 
 // ---- trailers
 
-TEST(ChunkedBody, TrailersAreCheckedAndDropped) {
+TEST(ChunkedBody, TrailersAreToldApartFromTheHead) {
   Chunked chunked;
-  chunked.feed("1\r\na\r\n0\r\nX-Checksum: 1\r\nOther:\r\n\r\n");
+  chunked.feed("1\r\na\r\n0\r\nX-Checksum: 1\r\nOther:\r\nX-Checksum:  2 \r\n\r\n");
   EXPECT_TRUE(chunked.done);
   EXPECT_EQ(chunked.body, "a");
-  EXPECT_EQ(chunked.head().fields().size(), 2U) << "of the head; WSGI knows no others";
+  EXPECT_EQ(chunked.trailers, "X-Checksum=1\nOther=\nX-Checksum=2\n");
+  EXPECT_EQ(chunked.head().fields().size(), 2U);
+}
+
+TEST(ChunkedBody, TrailersThatCameTooLateAreLost) {
+  Chunked chunked;
+  chunked.feed("0\r\nContent-Type: a/b\r\nX: 1\r\nIf-Match: *\r\n\r\n");
+  EXPECT_TRUE(chunked.done);
+  EXPECT_EQ(chunked.trailers, "X=1\n");
 }
 
 TEST(ChunkedBody, TrailersThatAreNoneAreRefused) {

@@ -21,6 +21,7 @@ using Outcome = RequestParser::Outcome;
 
 struct Body final : BodySink {
   void on_body(std::string_view piece) override { bytes.append(piece); }
+  void on_trailer(std::string_view, std::string_view) override {}
   std::string bytes;
 };
 

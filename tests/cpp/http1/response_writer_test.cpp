@@ -47,6 +47,28 @@ TEST_F(WriteHead, EndsWithAnEmptyLine) {
   EXPECT_EQ(head(ResponseFraming::none), "HTTP/1.1 200 OK\r\n\r\n");
 }
 
+TEST(WriteLastChunk, HasTheTrailerSectionBehindIt) {
+  std::string out = "before";
+  write_last_chunk(nullptr, out);
+  EXPECT_EQ(out, "before0\r\n\r\n");
+  FieldSection trailers;
+  trailers.add_field("X-Checksum", "1");
+  trailers.add_field("Server-Timing", "app;dur=1");
+  out.clear();
+  write_last_chunk(&trailers, out);
+  EXPECT_EQ(out, "0\r\nX-Checksum: 1\r\nServer-Timing: app;dur=1\r\n\r\n");
+}
+
+TEST(WriteInterim, IsAHeadAlone) {
+  ResponseHead head;
+  head.status = 103;
+  head.reason = reason_phrase(103);
+  head.add_field("Link", "</a.css>; rel=preload");
+  std::string out;
+  write_interim(head, out);
+  EXPECT_EQ(out, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n");
+}
+
 TEST_F(WriteHead, AppendsToWhatIsThere) {
   std::string out = "before";
   write_head(exchange, ResponseFraming::none, true, StandingFields("", false), out);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -56,16 +57,20 @@ class Client {
                   {":path", "/"}};
     fields.insert(fields.end(), extra.begin(), extra.end());
     std::vector<nghttp2_nv> block;
-    for (auto& [name, value] : fields) {
-      block.push_back({reinterpret_cast<std::uint8_t*>(name.data()),
-                       reinterpret_cast<std::uint8_t*>(value.data()), name.size(), value.size(),
-                       NGHTTP2_NV_FLAG_NONE});
-    }
+    for (auto& [name, value] : fields) block.push_back(field(name, value));
     nghttp2_data_provider provider{{.ptr = this}, give};
     const auto id = nghttp2_submit_request(session_, nullptr, block.data(), block.size(),
                                            body ? &provider : nullptr, nullptr);
-    if (body) bodies_[id] = {*body, open};
+    if (body) bodies_[id] = {.bytes = *body, .open = open};
     return id;
+  }
+  /// Ends an open body with a trailer section.
+  void end_with(std::int32_t id, Fields trailers) {
+    std::vector<nghttp2_nv> block;
+    for (auto& [name, value] : trailers) block.push_back(field(name, value));
+    bodies_[id].trailers_follow = true;
+    nghttp2_session_resume_data(session_, id);
+    nghttp2_submit_trailer(session_, id, block.data(), block.size());
   }
   void reset(std::int32_t id) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
@@ -95,6 +100,17 @@ class Client {
   std::uint64_t sent = 0;                                       // of bodies
 
  private:
+  struct Body {
+    std::string bytes;
+    bool open = false;
+    bool trailers_follow = false;
+  };
+
+  static nghttp2_nv field(std::string& name, std::string& value) {
+    return {reinterpret_cast<std::uint8_t*>(name.data()),
+            reinterpret_cast<std::uint8_t*>(value.data()), name.size(), value.size(),
+            NGHTTP2_NV_FLAG_NONE};
+  }
   static Client& self(void* user) { return *static_cast<Client*>(user); }
 
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
@@ -125,7 +141,11 @@ class Client {
   static ssize_t give(nghttp2_session*, std::int32_t id, std::uint8_t* into, std::size_t most,
                       std::uint32_t* flags, nghttp2_data_source* source, void*) {
     Client& me = self(source->ptr);
-    auto& [body, open] = me.bodies_[id];
+    auto& [body, open, trailers_follow] = me.bodies_[id];
+    if (body.empty() && trailers_follow) {
+      *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      return 0;
+    }
     if (body.empty() && open) return NGHTTP2_ERR_DEFERRED;
     const auto size = std::min(most, body.size());
     std::copy_n(body.data(), size, into);
@@ -136,7 +156,7 @@ class Client {
   }
 
   nghttp2_session* session_ = nullptr;
-  std::map<std::int32_t, std::pair<std::string, bool>> bodies_;
+  std::map<std::int32_t, Body> bodies_;
 };
 
 struct Request final : Stream {
@@ -149,6 +169,9 @@ struct Request final : Stream {
   bool written = false;
   bool failed = false;
   bool fails = false;
+  Fields trailers;
+  Verdict trailers_refused = nullptr;
+  std::vector<HeaderField> answer_trailers;
   std::optional<std::uint32_t> closed;
 };
 
@@ -171,6 +194,12 @@ class Http2Session : public testing::Test, public Streams {
     static_cast<Request&>(stream).body.append(bytes);
     if (consumes) session->consume(stream, bytes.size());
   }
+  void on_trailer(Stream& stream, std::string_view name, std::string_view value) override {
+    static_cast<Request&>(stream).trailers.emplace_back(name, value);
+  }
+  void on_bad_trailers(Stream& stream, Verdict verdict) override {
+    static_cast<Request&>(stream).trailers_refused = verdict;
+  }
   void on_request_end(Stream& stream) override { static_cast<Request&>(stream).whole = true; }
   void on_closed(Stream& stream, std::uint32_t error) override {
     static_cast<Request&>(stream).closed = error;
@@ -179,7 +208,8 @@ class Http2Session : public testing::Test, public Streams {
     auto& request = static_cast<Request&>(stream);
     const auto size = std::min(most, request.answer.size());
     if (request.fails) return {.failed = true};
-    return {size, size == request.answer.size() && !request.more};
+    const bool end = size == request.answer.size() && !request.more;
+    return {.size = size, .end = end, .trailers = request.answer_trailers};
   }
   bool take(Stream& stream, std::size_t size, std::string& out) override {
     auto& request = static_cast<Request&>(stream);
@@ -366,6 +396,52 @@ TEST_F(Http2Session, InterimAnswersComeFirst) {
   answer(id, "hello");
   talk();
   EXPECT_EQ(client->answers[id].body, "hello");
+}
+
+TEST_F(Http2Session, TrailersEndAnAnswer) {
+  start();
+  for (const auto text : {"some text", ""}) {
+    const auto id = client->ask();
+    talk();
+    requests[id]->answer = text;
+    requests[id]->answer_trailers = {{"X-Checksum", "1"}, {"x-two", "b"}};
+    session->answer(*requests[id], 200, {}, true);
+    talk();
+    EXPECT_EQ(client->answers[id].body, text);
+    EXPECT_EQ(client->answers[id].fields,
+              (Fields{{":status", "200"}, {"x-checksum", "1"}, {"x-two", "b"}}));
+    EXPECT_TRUE(client->answers[id].ended);
+    EXPECT_TRUE(requests[id]->written);
+    EXPECT_EQ(requests[id]->closed, 0U);
+  }
+}
+
+TEST_F(Http2Session, TrailersOfARequestAreToldBeforeItsEnd) {
+  start();
+  const auto id = client->ask({}, "abc", true);
+  talk();
+  EXPECT_FALSE(requests[id]->whole);
+  client->end_with(id, {{"x-checksum", "1"}, {"content-type", "late"}, {"etag", "b"}});
+  talk();
+  EXPECT_TRUE(requests[id]->whole);
+  EXPECT_EQ(requests[id]->trailers, (Fields{{"x-checksum", "1"}, {"etag", "b"}}));
+  EXPECT_EQ(requests[id]->trailers_refused, nullptr);
+  EXPECT_TRUE(requests[id]->head.first("x-checksum").empty());
+}
+
+TEST_F(Http2Session, TrailersThatThePolicyRefusesAreTold) {
+  start({.limits = {.max_trailer_bytes = 30}});
+  for (const auto& [name, value, fault] :
+       {std::tuple{"host", "b", RequestFault::forbidden_trailer},
+        std::tuple{"x", "0123456789012345678901234567890", RequestFault::trailers_too_large}}) {
+    const auto id = client->ask({}, "abc", true);
+    talk();
+    client->end_with(id, {{name, value}, {"x-more", ""}});
+    talk();
+    EXPECT_EQ(requests[id]->trailers_refused, &refusal(fault));
+    EXPECT_TRUE(requests[id]->trailers.empty());
+    EXPECT_TRUE(requests[id]->whole);
+  }
 }
 
 TEST_F(Http2Session, ContentIsAskedForAgainWhenThereIsSome) {

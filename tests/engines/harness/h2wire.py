@@ -37,6 +37,7 @@ class H2Response:
     fields: Fields = field(default_factory=list)
     informational: list[Fields] = field(default_factory=list)
     body: bytes = b""
+    trailers: Fields = field(default_factory=list)
     ended: bool = False
     reset: int | None = None
 
@@ -116,6 +117,11 @@ class H2Wire:
         self.h2.end_stream(stream)
         self.flush()
 
+    def end_with(self, stream: int, trailers: Iterable[tuple[str, str]]) -> None:
+        """Ends a request with a trailer section."""
+        self.h2.send_headers(stream, list(trailers), end_stream=True)
+        self.flush()
+
     def open_window(self, stream: int, size: int) -> None:
         self.h2.increment_flow_control_window(size, stream)
         self.flush()
@@ -152,6 +158,8 @@ class H2Wire:
             self.responses[event.stream_id].informational.append(_text(event.headers))
         elif isinstance(event, h2.events.ResponseReceived):
             self.responses[event.stream_id].fields = _text(event.headers)
+        elif isinstance(event, h2.events.TrailersReceived):
+            self.responses[event.stream_id].trailers = _text(event.headers)
         elif isinstance(event, h2.events.DataReceived):
             self.responses[event.stream_id].body += event.data
             if self._auto_window and event.flow_controlled_length:

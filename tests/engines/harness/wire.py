@@ -44,6 +44,8 @@ class Response:
     pieces: list[bytes] = field(default_factory=list)
     trailers: list[tuple[str, str]] = field(default_factory=list)
     informational: list[int] = field(default_factory=list)
+    interim_fields: list[list[tuple[str, str]]] = field(default_factory=list)
+    """Of each interim answer."""
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.fields if key == name.lower()]
@@ -81,6 +83,7 @@ class Reply:
         self._parser.send(h11.Request(method=method, target="/", headers=[("Host", "h")]))
         self._parser.send(h11.EndOfMessage())
         self._informational: list[int] = []
+        self._interim_fields: list[list[tuple[str, str]]] = []
         self._fed_end = False
         self.response: Response | None = None
         self.complete = False
@@ -103,14 +106,18 @@ class Reply:
         """Waits for an interim answer such as 100 and gives its status."""
         event = self._next_event()
         assert isinstance(event, h11.InformationalResponse), event
-        self._informational.append(event.status_code)
+        self._take_interim(event)
         return event.status_code
+
+    def _take_interim(self, event: h11.InformationalResponse) -> None:
+        self._informational.append(event.status_code)
+        self._interim_fields.append(_text(event.headers))
 
     def head(self) -> Response:
         while self.response is None:
             event = self._next_event()
             if isinstance(event, h11.InformationalResponse):
-                self._informational.append(event.status_code)
+                self._take_interim(event)
             elif isinstance(event, h11.Response):
                 self.response = Response(
                     status=event.status_code,
@@ -118,6 +125,7 @@ class Reply:
                     version=event.http_version.decode(),
                     fields=_text(event.headers),
                     informational=self._informational,
+                    interim_fields=self._interim_fields,
                 )
             else:
                 raise Truncated(None)

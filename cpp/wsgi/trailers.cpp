@@ -1,0 +1,31 @@
+#include "wsgi/trailers.h"
+
+#include "wsgi/runtime.h"
+
+namespace prowingen::wsgi {
+
+PyRef make_trailers(const Exchange& exchange, bool& to_come) {
+  PyRef list = PyRef::steal(PyList_New(0));
+  to_come = exchange.may_have_trailers && !exchange.body_whole();
+  if (list && exchange.may_have_trailers && !to_come && !fill_trailers(list.get(), exchange)) {
+    return {};
+  }
+  return list;
+}
+
+bool fill_trailers(PyObject* trailers, const Exchange& exchange) {
+  const FieldSection* section = exchange.trailers();
+  if (section == nullptr) return true;
+  const PyRef pairs = PyRef::steal(PyList_New(0));
+  if (!pairs) return false;
+  for (const FieldLine& field : section->fields()) {
+    const PyRef name = PyRef::steal(latin1(section->view(field.name)));
+    const PyRef value = PyRef::steal(latin1(section->view(field.value)));
+    if (!name || !value) return false;
+    const PyRef pair = PyRef::steal(PyTuple_Pack(2, name.get(), value.get()));
+    if (!pair || PyList_Append(pairs.get(), pair.get()) < 0) return false;
+  }
+  return PyList_SetSlice(trailers, PY_SSIZE_T_MAX, PY_SSIZE_T_MAX, pairs.get()) == 0;
+}
+
+}  // namespace prowingen::wsgi
