@@ -4,7 +4,8 @@
 // threads are in the parent, whose locks may be held for ever, and whose client gets its answer
 // from the parent. There is nothing that the child could do here but leave, by _exit(2), since exit
 // handlers and unsaved files are the parent's. That holds wherever the application's code meets the
-// server's: its return, an exception, a piece of its iterable, start_response, wsgi.input.
+// server's: its return, an exception, a piece of its iterable, start_response, early hints,
+// trailers, wsgi.input.
 //
 // A child that never comes back, as one of `multiprocessing`, is left alone.
 #pragma once

@@ -106,6 +106,24 @@ def writes(_environ: Environ, start_response: StartResponse) -> Any:
     return []
 
 
+def hints(environ: Environ, start_response: StartResponse) -> Any:
+    child = os.fork()
+    environ["wsgi.early_hints"]([("X-Child", str(child))])
+    if child == 0:
+        time.sleep(LONG)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(child).encode()]
+
+
+def sets_trailers(environ: Environ, start_response: StartResponse) -> Any:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    child = os.fork()
+    environ["prowingen.send_trailers"]([("X-Child", str(child))])
+    if child == 0:
+        time.sleep(LONG)
+    return [str(child).encode()]
+
+
 def reads(environ: Environ, start_response: StartResponse) -> Any:
     child = os.fork()
     body = environ["wsgi.input"].read()
@@ -262,6 +280,8 @@ WAYS: dict[str, Callable[[Environ, StartResponse], Any]] = {
         exits,
         exits_with_text,
         writes,
+        hints,
+        sets_trailers,
         reads,
         forkpty,
         lives_on,

@@ -208,7 +208,9 @@ def test_a_child_that_comes_back_ends(server: ServerProcess, way: str) -> None:
         expect_left(server, f"/{way}")
 
 
-@pytest.mark.parametrize("way", ["returns_a_generator", "yields_nothing_for_ever", "writes"])
+@pytest.mark.parametrize(
+    "way", ["returns_a_generator", "yields_nothing_for_ever", "writes", "hints", "sets_trailers"]
+)
 def test_a_child_that_goes_on_with_the_answer_ends(server: ServerProcess, way: str) -> None:
     with server.connect() as wire:
         child = int(wire.ask(f"/{way}").body)
