@@ -5,9 +5,6 @@
 namespace prowingen::http2 {
 namespace {
 
-// Of the limit of a header section: what goes beyond is decoded, but not kept, until the block's
-// end, where the client is told. Ten times as much is no mistake of a client.
-constexpr std::size_t patience = 10;
 // `name: value CRLF`, as the limits count a field line.
 constexpr std::size_t line_overhead = 4;
 

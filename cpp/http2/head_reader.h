@@ -15,6 +15,10 @@
 
 namespace prowingen::http2 {
 
+/// Of the limit of a section of fields: what goes beyond is decoded, but not kept, until the
+/// block's end, where the client is told. Ten times as much is no mistake of a client.
+inline constexpr std::size_t patience = 10;
+
 class HeadReader {
  public:
   explicit HeadReader(const RequestLimits& limits) : limits_(limits) {}

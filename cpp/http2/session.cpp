@@ -405,10 +405,14 @@ void Session::on_whole_head(Stream& stream, bool end) {
 }
 
 void Session::on_trailer(Stream& stream, std::string_view name, std::string_view value) {
-  if (stream.reset_here || trailers_refused_ != nullptr) return;
-  trailers_refused_ = trailers_.add(name, value, false, limits_);
+  const Verdict verdict = trailers_.add(name, value, false, limits_);
+  if (trailers_.size() > patience * (limits_.max_header_bytes + limits_.max_trailer_bytes)) {
+    return fail("a trailer section that is many times larger than the limit",
+                ErrorCode::enhance_your_calm);
+  }
+  if (trailers_refused_ == nullptr) trailers_refused_ = verdict;
   const bool kept = trailers_refused_ == nullptr && trailer_fit(name) == TrailerFit::fits;
-  if (kept) streams_.on_trailer(stream, name, value);
+  if (kept && !stream.reset_here) streams_.on_trailer(stream, name, value);
 }
 
 void Session::on_whole_trailers(Stream& stream) {

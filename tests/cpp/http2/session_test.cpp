@@ -444,6 +444,16 @@ TEST_F(Http2Session, TrailersThatThePolicyRefusesAreTold) {
   }
 }
 
+TEST_F(Http2Session, TrailersThatAreManyTimesTooLargeEndTheConnection) {
+  start({.limits = {.max_header_bytes = 1000, .max_trailer_bytes = 1000}});
+  const auto id = client->ask({}, "abc", true);
+  talk();
+  client->end_with(id, Fields(21, {"x", std::string(1000, 'y')}));
+  EXPECT_FALSE(talk());
+  ASSERT_FALSE(client->goaways.empty());
+  EXPECT_EQ(client->goaways.back().second, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 TEST_F(Http2Session, ContentIsAskedForAgainWhenThereIsSome) {
   start();
   const auto id = client->ask();
