@@ -36,6 +36,18 @@ target_link_libraries(prowingen_engine_proxygen
 # folly's inline code has to agree with the library, which every package builds for release.
 target_compile_definitions(prowingen_engine_proxygen PRIVATE $<$<CONFIG:Debug>:NDEBUG>)
 
+# HTTP/3, where the package has it: QUIC's sessions, and the mvfst and fizz below them.
+if(TARGET proxygen::proxygen_http_session_hq_downstream_session AND TARGET mvfst::mvfst_server_server)
+  target_link_libraries(prowingen_engine_proxygen
+                        PRIVATE proxygen::proxygen_http_session_hq_downstream_session
+                                mvfst::mvfst_server_server)
+  target_compile_definitions(prowingen_engine_proxygen PUBLIC PROWINGEN_PROXYGEN_HTTP3)
+else()
+  list(FILTER proxygen_engine_sources INCLUDE REGEX "/http3_[^/]*$")
+  set_source_files_properties(${proxygen_engine_sources} PROPERTIES HEADER_FILE_ONLY ON)
+  message(STATUS "proxygen: without HTTP/3")
+endif()
+
 # Which release it is, for --version. proxygen's package does not say; a package manager's may, or
 # the path that Homebrew keeps it under.
 set(proxygen_release "${proxygen_VERSION}")

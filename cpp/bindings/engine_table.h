@@ -15,11 +15,13 @@ struct EngineEntry {
   EngineFactory make;
   std::vector<std::string> (*protocols)(const Options& options);
   std::string (*version)();
+  bool (*has_http3)();
 };
 
 std::span<const EngineEntry> engine_table();
 
-/// The engine called `name`, or the first for "auto". Throws std::invalid_argument.
-const EngineEntry& find_engine(std::string_view name);
+/// The engine that is asked for, or the first that can do what is for "auto". Throws
+/// std::invalid_argument.
+const EngineEntry& find_engine(const Options& options);
 
 }  // namespace prowingen::bindings

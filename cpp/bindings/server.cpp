@@ -75,7 +75,7 @@ std::unique_ptr<tls::Context> make_tls(const Options& options) {
     if (options.cert_reqs != "none") throw std::invalid_argument("cert_reqs: it needs certfile");
     return nullptr;
   }
-  return std::make_unique<tls::Context>(options, find_engine(options.engine).protocols(options));
+  return std::make_unique<tls::Context>(options, find_engine(options).protocols(options));
 }
 
 class Server {
@@ -87,7 +87,7 @@ class Server {
         proxies_(options_),
         memory_(std::make_shared<MemoryBudget>(options_.memory_budget != 0 ? options_.memory_budget
                                                                            : no_memory_budget)),
-        engine_entry_(find_engine(options_.engine)),
+        engine_entry_(find_engine(options_)),
         tls_(make_tls(options_)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),

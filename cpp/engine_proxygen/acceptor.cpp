@@ -1,6 +1,5 @@
 #include "engine_proxygen/acceptor.h"
 
-#include <proxygen/httpserver/RequestHandlerAdaptor.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -12,8 +11,9 @@
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http1_handler.h"
-#include "engine_proxygen/http2_handler.h"
 #include "engine_proxygen/kept_socket.h"
+#include "engine_proxygen/handlers.h"
+#include "http/http2_policy.h"
 #include "http1/response_writer.h"
 #include "proxies/proxies.h"
 
@@ -27,16 +27,6 @@ bool begins_otherwise(int socket) {
   const auto size = ::recv(socket, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
   return size > 0 && !http2_preface.starts_with({bytes.data(), static_cast<std::size_t>(size)});
 }
-
-/// Both it and its handler end with the transaction. proxygen's own drops trailer sections.
-class Adaptor final : public px::RequestHandlerAdaptor {
- public:
-  explicit Adaptor(std::unique_ptr<Handler> handler) : RequestHandlerAdaptor(handler.release()) {}
-
-  void onTrailers(std::unique_ptr<px::HTTPHeaders> trailers) noexcept override {
-    if (upstream_ != nullptr) static_cast<Handler*>(upstream_)->on_trailers(*trailers);
-  }
-};
 
 }  // namespace
 
@@ -59,18 +49,10 @@ Acceptor::~Acceptor() {
 
 px::HTTPTransaction::Handler* Acceptor::newHandler(px::HTTPTransaction& transaction,
                                                    px::HTTPMessage* message) noexcept {
-  folly::SocketAddress address;
-  transaction.getPeerAddress(address);
-  message->setClientAddress(address);
-  transaction.getLocalAddress(address);
-  message->setDstAddress(address);
-  std::unique_ptr<Handler> handler;
-  if (Http1Codec* codec = Http1Codec::current()) {
-    handler = std::make_unique<Http1Handler>(*codec, *message);
-  } else {
-    handler = std::make_unique<Http2Handler>(thread_, transaction, *message);
-  }
-  return std::make_unique<Adaptor>(std::move(handler)).release();
+  Http1Codec* codec = Http1Codec::current();
+  if (codec == nullptr) return make_stream_handler(thread_, transaction, *message, http_2);
+  name_ends(transaction, *message);
+  return adapt(std::make_unique<Http1Handler>(*codec, *message));
 }
 
 void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::SocketAddress& peer,

@@ -1,6 +1,15 @@
 #include "engine_proxygen/connection_ends.h"
 
+#include <folly/io/async/AsyncSSLSocket.h>
+
 #include <string>
+
+#include "tls/context.h"
+#if defined(PROWINGEN_PROXYGEN_HTTP3)
+#include <proxygen/lib/http/session/HQSession.h>
+
+#include "engine_proxygen/http3_tls.h"
+#endif
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -19,6 +28,16 @@ std::shared_ptr<ConnectionInfo> connection_ends(const px::HTTPMessage& message) 
   name_end(message.getClientAddress(), info->remote_address, info->remote_port);
   name_end(message.getDstAddress(), info->local_address, info->local_port);
   return info;
+}
+
+std::shared_ptr<const TlsFacts> tls_facts_of(const px::HTTPSessionBase& session) {
+#if defined(PROWINGEN_PROXYGEN_HTTP3)
+  if (const auto* quic = dynamic_cast<const px::HQSession*>(&session)) {
+    return facts_of(*quic->getQuicSocket());
+  }
+#endif
+  const auto* tls = session.getTransport()->getUnderlyingTransport<folly::AsyncSSLSocket>();
+  return tls == nullptr ? nullptr : tls::facts_of(*tls->getSSL());
 }
 
 ConnectionInfo peer_end(const folly::SocketAddress& peer) {

@@ -20,6 +20,9 @@
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/listener_addresses.h"
 #include "engine_proxygen/listening.h"
+#if defined(PROWINGEN_PROXYGEN_HTTP3)
+#include "engine_proxygen/http3_server.h"
+#endif
 #include "processes/accept_share.h"
 #include "tls/context.h"
 
@@ -87,15 +90,16 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
       : threads_(threads), on_change_(std::move(on_change)) {}
   const std::function<void()>& on_change() const { return on_change_; }
   void onCreate(const px::HTTPSessionBase& session) override {
+    if (session.getCodecProtocol() == px::CodecProtocol::HTTP_3) return;  // not connected yet
     // The callback may look at sessions only; draining has to act on them.
     threads_.here().session_opened(const_cast<px::HTTPSessionBase&>(session));
     on_change_();
   }
   void onActivateConnection(const px::HTTPSessionBase& session) override {
-    if (is_http2(session)) threads_.here().session_busy(session);
+    if (has_streams(session)) threads_.here().session_busy(session);
   }
   void onDeactivateConnection(const px::HTTPSessionBase& session) override {
-    if (is_http2(session)) threads_.here().session_idle(session);
+    if (has_streams(session)) threads_.here().session_idle(session);
   }
   void onDestroy(const px::HTTPSessionBase& session) override {
     threads_.here().session_closed(const_cast<px::HTTPSessionBase&>(session));
@@ -104,8 +108,9 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
 
  private:
   // For each request: of HTTP/1 nothing is to be done, and finding the thread takes a lock.
-  static bool is_http2(const px::HTTPSessionBase& session) {
-    return session.getCodecProtocol() == px::CodecProtocol::HTTP_2;
+  static bool has_streams(const px::HTTPSessionBase& session) {
+    const auto protocol = session.getCodecProtocol();
+    return protocol == px::CodecProtocol::HTTP_2 || protocol == px::CodecProtocol::HTTP_3;
   }
 
   EventThreads& threads_;
@@ -203,6 +208,12 @@ class ProxygenEngine final : public Engine {
       main_.join();
       throw;
     }
+    try {
+      begin_http3();
+    } catch (...) {
+      stop();
+      throw;
+    }
     listening_.begin(*server_);
   }
 
@@ -214,6 +225,7 @@ class ProxygenEngine final : public Engine {
     listening_.end();
     kept_.clear();
     server_->stopListening();
+    drain_http3();
     threads_.each([](EventThread& thread) { thread.drain(); });
     drain_begun_.store(true, std::memory_order_release);
   }
@@ -226,6 +238,7 @@ class ProxygenEngine final : public Engine {
     if (!main_.joinable()) return;
     listening_.end();
     kept_.clear();
+    end_http3();
     threads_.each([](EventThread& thread) { thread.close(); });
     server_->stop();
     main_.join();
@@ -262,6 +275,28 @@ class ProxygenEngine final : public Engine {
     }
   }
 
+#if defined(PROWINGEN_PROXYGEN_HTTP3)
+  void begin_http3() {
+    if (!context_.options.http3) return;
+    std::vector<folly::EventBase*> loops;
+    threads_.each([&](EventThread& thread) { loops.push_back(&thread.loop()); });
+    for (const auto& address : listeners_.all()) {
+      if (!address.isFamilyInet()) continue;
+      http3_.push_back(std::make_unique<Http3Server>(
+          context_, address, loops, [this]() -> EventThread& { return threads_.here(); },
+          sessions_));
+    }
+  }
+  void drain_http3() {
+    for (const auto& server : http3_) server->drain();
+  }
+  void end_http3() { http3_.clear(); }
+#else
+  void begin_http3() {}
+  void drain_http3() {}
+  void end_http3() {}
+#endif
+
   // Thread that accepts. A connection becomes a session later, in a thread of its own.
   std::chrono::milliseconds others_first(unsigned taken) {
     taken_ += taken;
@@ -287,6 +322,9 @@ class ProxygenEngine final : public Engine {
   SessionWatch sessions_;
   std::unique_ptr<px::HTTPServer> server_;
   std::vector<KeptFromChildren> kept_;  // listening sockets
+#if defined(PROWINGEN_PROXYGEN_HTTP3)
+  std::vector<std::unique_ptr<Http3Server>> http3_;
+#endif
   std::thread main_;
   std::atomic<bool> drain_begun_{false};
   std::uint64_t taken_ = 0;  // by the thread that accepts
@@ -309,6 +347,14 @@ std::vector<std::string> protocols(const Options& options) {
   if (options.http == "2") return {"h2"};
   if (options.http == "1.1") return {"http/1.1", "http/1.0"};
   return {"h2", "http/1.1", "http/1.0"};
+}
+
+bool has_http3() {
+#if defined(PROWINGEN_PROXYGEN_HTTP3)
+  return true;
+#else
+  return false;
+#endif
 }
 
 std::string engine_version() {

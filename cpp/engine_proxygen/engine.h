@@ -15,6 +15,9 @@ std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerS
 /// What it can agree on with a client over TLS (RFC 7301), best first.
 std::vector<std::string> protocols(const Options& options);
 
+/// Whether the proxygen that was built in has QUIC.
+bool has_http3();
+
 /// What it is made of, for --version.
 std::string engine_version();
 

@@ -1,7 +1,5 @@
 #include "engine_proxygen/event_thread.h"
 
-#include <folly/io/async/AsyncSSLSocket.h>
-
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -13,7 +11,6 @@
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
 #include "proxies/proxies.h"
-#include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -22,6 +19,21 @@ constexpr std::chrono::milliseconds memory_tick_time{100};
 // A read is of 4,000 bytes at most. The second is folly's own figure.
 constexpr std::size_t reads_per_turn = 1024;
 constexpr std::size_t most_reads_per_event = 16;
+
+std::string alternative_at(const folly::SocketAddress& address, const Options& options) {
+  if (!address.isFamilyInet()) return {};  // a Unix socket has no port
+  if (!options.alt_svc.empty()) return options.alt_svc;
+  return "h3=\":" + std::to_string(address.getPort()) + "\"; ma=86400";
+}
+
+// Null: of HTTP/2 or 3.
+Http1Codec* http1_codec(px::HTTPSessionBase& session) {
+  auto* transport = dynamic_cast<px::HTTPSession*>(&session);
+  if (transport == nullptr) return nullptr;
+  const auto& codec = static_cast<px::HTTPTransaction::Transport&>(*transport).getCodec();
+  // The session shows its codec; the codec is ours.
+  return const_cast<Http1Codec*>(dynamic_cast<const Http1Codec*>(&codec));
+}
 
 }  // namespace
 
@@ -33,7 +45,12 @@ EventThread::EventThread(const EngineContext& context, const ListenerAddresses& 
       loop_(loop),
       standing_(context.options.server_header, context.options.date_header),
       memory_watch_(context),
-      memory_tick_(*this) {}
+      memory_tick_(*this) {
+  if (!context.options.http3) return;
+  for (const auto& address : listeners.all()) {
+    standing_.add_alternative(alternative_at(address, context.options));
+  }
+}
 
 const http1::StandingFields& EventThread::standing() {
   standing_.refresh();
@@ -59,31 +76,30 @@ Departure EventThread::departure_of(px::ProxygenError error) const {
 // ---------------------------------------------------------------------------- sessions
 
 void EventThread::session_opened(px::HTTPSessionBase& session) {
-  auto& transport = dynamic_cast<px::HTTPSession&>(session);
-  const auto& codec = static_cast<px::HTTPTransaction::Transport&>(transport).getCodec();
-  // The session shows its codec; the codec is ours.
-  auto* http1 = const_cast<Http1Codec*>(dynamic_cast<const Http1Codec*>(&codec));
-  Session opened{&transport, http1, nullptr, nullptr};
+  Session opened{&session, http1_codec(session)};
+  Http1Codec* http1 = opened.http1;
   if (http1 == nullptr) {
     opened.streams = std::make_shared<StreamsMoved>();
-    opened.idle = std::make_shared<IdleTimer>(transport);
+    opened.idle = std::make_shared<IdleTimer>(session);
     loop_.timer().scheduleTimeout(opened.idle.get(), to_milliseconds(options().header_timeout));
   }
   opened.since = std::chrono::steady_clock::now();
-  auto* socket = transport.getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
-  socket->setMaxReadsPerEvent(reads_per_event());
-  folly::SocketAddress local;
-  socket->getLocalAddress(&local);
-  opened.listener = listeners_.listener_at(local);
-  if (const auto found = announced_.find(socket->getNetworkSocket().toFd());
-      found != announced_.end()) {
-    opened.header = std::move(found->second);
-    announced_.erase(found);
+  opened.listener = listeners_.listener_at(session.getLocalAddress());
+  if (auto* transport = session.getTransport()) {  // and no connection of QUIC
+    auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
+    socket->setMaxReadsPerEvent(reads_per_event());
+    if (const auto found = announced_.find(socket->getNetworkSocket().toFd());
+        found != announced_.end()) {
+      opened.header = std::move(found->second);
+      announced_.erase(found);
+    }
   }
   sessions_.emplace(&session, std::move(opened));
   if (http1 != nullptr) {
     http1->attach(session);
     if (draining_) http1->drain();
+  } else if (draining_ && session.getTransport() == nullptr) {
+    session.closeWhenIdle();
   }
   open_.fetch_add(1, std::memory_order_relaxed);
   if (!isScheduled()) watch_progress();
@@ -116,11 +132,8 @@ const std::shared_ptr<const ConnectionInfo>& EventThread::ends_of(
   if (!known.ends) {
     const auto ends = connection_ends(message);
     context_.proxies.complete(*ends, known.header ? &*known.header : nullptr);
-    const auto* transport = session.getTransport();
-    if (const auto* tls = transport->getUnderlyingTransport<folly::AsyncSSLSocket>()) {
-      ends->scheme = "https";
-      ends->tls = tls::facts_of(*tls->getSSL());
-    }
+    ends->tls = tls_facts_of(session);
+    if (ends->tls != nullptr) ends->scheme = "https";
     known.ends = ends;
   }
   return known.ends;
@@ -146,13 +159,14 @@ void EventThread::watch_progress() {
 }
 
 bool EventThread::stands_still(Session& progress, SteadyTime now) const {
-  const auto* socket =
-      progress.session->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
+  const auto* transport = progress.session->getTransport();
+  if (transport == nullptr) return false;  // QUIC misses its client by itself
+  const auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
   const auto behind = unacknowledged_bytes(socket->getNetworkSocket().toFd());
   const auto acknowledged = socket->getRawBytesWritten() - behind;
   // HTTP/2: what the client lets the connection send. All its streams wait for that.
   px::HTTPTransaction::FlowControlInfo window;
-  progress.session->getFlowControlInfo(&window);
+  dynamic_cast<px::HTTPSession&>(*progress.session).getFlowControlInfo(&window);
   const auto room = window.flowControlEnabled_ ? window.sessionSendWindow_ : 1;
   const bool waits = behind != 0 || (room <= 0 && progress.session->hasActiveTransactions());
   if (!waits || acknowledged != progress.acknowledged || room != progress.room) {

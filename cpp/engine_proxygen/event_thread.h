@@ -72,7 +72,7 @@ class EventThread final : public Transport,
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   void session_opened(px::HTTPSessionBase& session);
   void session_closed(px::HTTPSessionBase& session);
-  /// Of HTTP/2, where the time for the next request is not the codec's: it has streams, or none.
+  /// Of HTTP/2 and 3, where the time for the next request is not the codec's: it has streams, or none.
   void session_busy(const px::HTTPSessionBase& session);
   void session_idle(const px::HTTPSessionBase& session);
   /// The ends of a session's connection, taken from the message of its first request.
@@ -83,7 +83,7 @@ class EventThread final : public Transport,
     return sessions_.at(&session).listener;
   }
 
-  /// Of HTTP/2.
+  /// Of HTTP/2 and 3.
   const std::shared_ptr<StreamsMoved>& streams_of(const px::HTTPSessionBase& session) const {
     return sessions_.at(&session).streams;
   }
@@ -118,23 +118,23 @@ class EventThread final : public Transport,
     Subject subject;
   };
 
-  /// Ends a session of HTTP/2 that nobody asks for anything, with a GOAWAY.
+  /// Ends a session of HTTP/2 or 3 that nobody asks for anything, with a GOAWAY.
   class IdleTimer final : public LoopTimer {
    public:
-    explicit IdleTimer(px::HTTPSession& session) : session_(session) {}
+    explicit IdleTimer(px::HTTPSessionBase& session) : session_(session) {}
     void timeoutExpired() noexcept override { session_.closeWhenIdle(); }
 
    private:
-    px::HTTPSession& session_;
+    px::HTTPSessionBase& session_;
   };
 
   /// A session: its ends, and how far its client has read. One that is behind and stands still is
   /// dropped: proxygen's own time limit is for one write, however slowly it goes on.
   struct Session {
-    px::HTTPSession* session;
-    Http1Codec* http1;                      // null for HTTP/2
-    std::shared_ptr<StreamsMoved> streams;  // null for HTTP/1
-    std::shared_ptr<IdleTimer> idle;        // likewise
+    px::HTTPSessionBase* session;
+    Http1Codec* http1;                      // null for HTTP/2 and 3
+    std::shared_ptr<StreamsMoved> streams = {};  // null for HTTP/1
+    std::shared_ptr<IdleTimer> idle = {};        // likewise
     unsigned listener = 0;
     std::optional<ProxyHeader> header = {};
     std::shared_ptr<const ConnectionInfo> ends = {};

@@ -200,10 +200,9 @@ void Handler::output_ready() {
 
 void Handler::client_doubted() {
   if (answered_ || refused_ || !pending_.empty() || egress_paused_) return;
-  const auto* socket = transaction()
-                           .getTransport()
-                           .getUnderlyingTransport()
-                           ->getUnderlyingTransport<folly::AsyncSocket>();
+  const auto* transport = transaction().getTransport().getUnderlyingTransport();
+  if (transport == nullptr) return;  // QUIC's departures are told
+  const auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
   const auto now = std::chrono::steady_clock::now();
   if (!exchange_->client_is_gone(socket->getNetworkSocket().toFd(), now)) return;
   exchange_->depart(Departure::client_closed);

@@ -11,14 +11,14 @@ const px::HTTPSessionBase& session_of(px::HTTPTransaction& stream) {
 }
 
 std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTransaction& stream,
-                                              px::HTTPMessage& message) {
+                                              px::HTTPMessage& message, HttpVersion version) {
   const px::HTTPSessionBase& session = session_of(stream);
   auto made = thread.make_exchange();
   HandledExchange& exchange = *made;
   exchange.stream_id = static_cast<std::int64_t>(stream.getID());
   exchange.peer = thread.ends_of(session, message);
   exchange.listener = thread.listener_of(session);
-  exchange.request.set_request_line(message.getMethodString(), message.getURL(), http_2);
+  exchange.request.set_request_line(message.getMethodString(), message.getURL(), version);
   message.getHeaders().forEach([&](const std::string& name, const std::string& value) {
     const bool length = equals_ignoring_case(name, "content-length");
     exchange.request.add_field(name, length ? plain_length(value) : std::string_view(value));
@@ -41,8 +41,8 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTrans
 }  // namespace
 
 Http2Handler::Http2Handler(EventThread& thread, px::HTTPTransaction& stream,
-                           px::HTTPMessage& message)
-    : Handler(thread, take_request(thread, stream, message)),
+                           px::HTTPMessage& message, HttpVersion version)
+    : Handler(thread, take_request(thread, stream, message, version)),
       streams_(thread.streams_of(session_of(stream))) {}
 
 px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
@@ -78,6 +78,10 @@ void Http2Handler::add_standing_fields(bool date, bool server) {
   }
   if (server && !standing.server().empty()) {
     fields.add(px::HTTP_HEADER_SERVER, std::string(standing.server()));
+  }
+  const auto alternative = standing.alternative(exchange().listener);
+  if (!alternative.empty() && exchange().request.version != http_3) {
+    fields.add("Alt-Svc", std::string(alternative));
   }
 }
 

@@ -7,7 +7,8 @@ namespace prowingen::proxygen_engine {
 
 class Http2Handler final : public Handler {
  public:
-  Http2Handler(EventThread& thread, px::HTTPTransaction& stream, px::HTTPMessage& message);
+  Http2Handler(EventThread& thread, px::HTTPTransaction& stream, px::HTTPMessage& message,
+               HttpVersion version);
 
  private:
   px::HTTPMessage& begin_answer(Exchange::Output& output) override;

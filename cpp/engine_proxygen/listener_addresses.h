@@ -14,6 +14,8 @@ class ListenerAddresses {
   /// The next listening socket's, as it is bound. Before there is a thread that asks.
   void add(folly::SocketAddress address) { addresses_.push_back(std::move(address)); }
 
+  const std::vector<folly::SocketAddress>& all() const { return addresses_; }
+
   /// The place in that order of the socket that took a connection with this end. Any thread.
   unsigned listener_at(const folly::SocketAddress& local) const;
 

@@ -7,6 +7,7 @@
 namespace prowingen {
 
 inline constexpr HttpVersion http_2{2, 0};
+inline constexpr HttpVersion http_3{3, 0};  // whose requests are the same (RFC 9114 section 4)
 
 /// A client begins with it (RFC 9113 section 3.4); no request of HTTP/1 does.
 inline constexpr std::string_view http2_preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

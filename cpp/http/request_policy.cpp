@@ -53,8 +53,8 @@ class HeaderSection {
     out.keep_alive = !close_ && (keep_alive_ || !is_1_0);
     // RFC 9110 7.8 and 10.1.1: in an HTTP/1.0 request both must be ignored.
     out.upgrade = has_upgrade_ && upgrade_option_ && !is_1_0;
-    // Of HTTP/2 without a length, only its frames tell.
-    const bool may_have_content = head.version.major == 2 && out.framing == BodyFraming::none;
+    // Of HTTP/2 and 3 without a length, only the frames tell.
+    const bool may_have_content = head.version.major >= 2 && out.framing == BodyFraming::none;
     const bool has_content =
         out.framing == BodyFraming::chunked || out.content_length > 0 || may_have_content;
     out.expects_continue = expects_continue_ && has_content && !is_1_0;

@@ -57,6 +57,7 @@ void write_head(const Exchange& exchange, ResponseFraming framing, bool keep_ali
   out.append(head.wire());
   if (!head.has_date) out.append(standing.date_line());
   if (!head.has_server) out.append(standing.server_line());
+  out.append(standing.alternative_line(exchange.listener));
   if (framing == ResponseFraming::chunked) {
     out.append("Transfer-Encoding: chunked\r\n");
   } else if (exchange.response_body.add_length_field) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/exchange.h"
 #include "http/refusal.h"
@@ -21,6 +22,18 @@ class StandingFields {
   /// The values alone, empty as the lines are.
   std::string_view server() const { return server_; }
   std::string_view date() const { return value_of(date_line_); }
+  /// Where else the server of this listening socket is (RFC 7838); mostly nowhere.
+  std::string_view alternative_line(unsigned listener) const {
+    return listener < alternatives_.size() ? alternatives_[listener] : std::string_view();
+  }
+  std::string_view alternative(unsigned listener) const {
+    const auto line = alternative_line(listener);
+    return line.empty() ? line : line.substr(9, line.size() - 11);  // "Alt-Svc: " and CRLF
+  }
+  /// The next listening socket's value; empty: none.
+  void add_alternative(std::string_view value) {
+    alternatives_.push_back(value.empty() ? "" : "Alt-Svc: " + std::string(value) + "\r\n");
+  }
 
  private:
   static std::string_view value_of(std::string_view line) {
@@ -32,6 +45,7 @@ class StandingFields {
   std::int64_t second_ = -1;
   std::string server_line_;
   std::string date_line_;
+  std::vector<std::string> alternatives_;  // by listening socket
 };
 
 /// Appends the response head, empty line included.

@@ -122,7 +122,7 @@ PyObject* get_path_and_query(PyObject* self, void*) {
 
 PyObject* get_http_version(PyObject* self, void*) {
   const HttpVersion version = request_of(self).head().version;
-  if (version.major == 2) return PyUnicode_FromString("2");
+  if (version.major >= 2) return PyUnicode_FromString(version.major == 2 ? "2" : "3");
   return PyUnicode_FromString(version == HttpVersion{1, 1} ? "1.1" : "1.0");
 }
 

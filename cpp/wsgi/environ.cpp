@@ -101,6 +101,7 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       set(dict, r.query_string, PyRef::steal(latin1(target.query))) &&
       PyDict_SetItem(dict, r.server_protocol,
                      head.version.major == 2             ? r.http_2_0
+                     : head.version.major == 3           ? r.http_3_0
                      : head.version == HttpVersion{1, 1} ? r.http_1_1
                                                          : r.http_1_0) == 0 &&
       set_local_end(dict, *exchange.peer) &&

@@ -52,6 +52,7 @@ bool init_runtime(PyObject* module) {
       {&r.http_1_0, "HTTP/1.0"},
       {&r.http_1_1, "HTTP/1.1"},
       {&r.http_2_0, "HTTP/2.0"},
+      {&r.http_3_0, "HTTP/3.0"},
       {&r.get, "GET"},
       {&r.head, "HEAD"},
       {&r.post, "POST"},

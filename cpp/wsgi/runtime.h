@@ -50,6 +50,7 @@ struct Runtime {
   PyObject* http_1_0;
   PyObject* http_1_1;
   PyObject* http_2_0;
+  PyObject* http_3_0;
   PyObject* get;
   PyObject* head;
   PyObject* post;

@@ -186,6 +186,19 @@ class Config:
         "begins with it where there is none",
         group="Server",
     )
+    http3: bool = _option(
+        False,
+        Switch(),
+        "HTTP/3 too, on the UDP ports of the same numbers; needs TLS and the proxygen engine",
+        group="Server",
+    )
+    alt_svc: str = _option(
+        "",
+        Text(),
+        "value of the Alt-Svc field, by which HTTP/1.1 and 2 tell of HTTP/3; empty: that it is on "
+        "the port of the same number",
+        group="Server",
+    )
     threads: int = _option(
         8,
         Count(1, 4096),

@@ -22,6 +22,7 @@ _NEED_CERTIFICATE = (
     "cert_reqs",
     "tls_min_version",
     "ciphers",
+    "http3",
 )
 
 
@@ -33,6 +34,10 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
     for name in _NEED_CERTIFICATE:
         if getattr(config, name) != OPTIONS[name].default and not config.certfile:
             yield name, "it needs certfile"
+    if config.http3 and config.workers:
+        yield "http3", "it does not go with workers"
+    if config.alt_svc and not config.http3:
+        yield "alt_svc", "it needs http3"
     if config.ca_certs and config.cert_reqs == "none":
         yield "ca_certs", "it needs cert_reqs, optional or required"
     if config.max_requests_jitter and not config.max_requests:

@@ -1,0 +1,157 @@
+#include "engine_proxygen/http3_server.h"
+
+#include <fcntl.h>
+#include <folly/Random.h>
+#include <proxygen/lib/http/session/HQDownstreamSession.h>
+#include <quic/server/QuicHandshakeSocketHolder.h>
+#include <quic/server/QuicServer.h>
+#include <quic/server/QuicSharedUDPSocketFactory.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "core/options.h"
+#include "engine_proxygen/event_thread.h"
+#include "engine_proxygen/http3_tls.h"
+#include "engine_proxygen/handlers.h"
+#include "http/http2_policy.h"
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+// As HTTP/2 has it here.
+constexpr std::uint64_t most_streams = 100;
+constexpr std::uint64_t stream_window = std::uint64_t{64} * 1024;
+
+/// Makes a session of each connection, and a handler of each of its requests.
+class Connections final : public quic::QuicServerTransportFactory,
+                          private quic::QuicHandshakeSocketHolder::Callback,
+                          private px::HTTPSessionController {
+ public:
+  Connections(std::function<EventThread&()> here, px::HTTPSessionBase::InfoCallback& sessions)
+      : here_(std::move(here)), sessions_(sessions) {}
+
+  quic::QuicServerTransport::Ptr make(
+      folly::EventBase* loop, std::unique_ptr<quic::FollyAsyncUDPSocketAlias> socket,
+      const folly::SocketAddress&, quic::QuicVersion,
+      std::shared_ptr<const fizz::server::FizzServerContext> tls) noexcept override {
+    return quic::QuicHandshakeSocketHolder::makeServerTransport(loop, std::move(socket),
+                                                                std::move(tls), this);
+  }
+
+ private:
+  void onQuicTransportReady(std::shared_ptr<quic::QuicSocket> socket) override {
+    here_().count_accepted();
+    // Handlers and the I/O thread have time limits of their own.
+    auto* session = new px::HQDownstreamSession(std::chrono::hours(24), this,
+                                                wangle::TransportInfo(), &sessions_);
+    socket->setConnectionSetupCallback(session);
+    socket->setConnectionCallback(session);
+    session->setSocket(std::move(socket));
+    session->startNow();
+    session->onTransportReady();
+  }
+  void onConnectionSetupError(std::shared_ptr<quic::QuicSocket>, quic::QuicError) override {}
+
+  px::HTTPTransactionHandler* getRequestHandler(px::HTTPTransaction& transaction,
+                                                px::HTTPMessage* message) override {
+    return make_stream_handler(here_(), transaction, *message, http_3);
+  }
+  // Without one the stream is reset, as RFC 9114 section 4.1.2 asks.
+  px::HTTPTransactionHandler* getParseErrorHandler(px::HTTPTransaction*, const px::HTTPException&,
+                                                   const folly::SocketAddress&) override {
+    return nullptr;
+  }
+  px::HTTPTransactionHandler* getTransactionTimeoutHandler(px::HTTPTransaction*,
+                                                           const folly::SocketAddress&) override {
+    return nullptr;
+  }
+  void attachSession(px::HTTPSessionBase*) override {}
+  void detachSession(const px::HTTPSessionBase*) override {}
+  void onTransportReady(px::HTTPSessionBase* session) override {
+    here_().session_opened(*session);
+  }
+
+  const std::function<EventThread&()> here_;
+  px::HTTPSessionBase::InfoCallback& sessions_;
+};
+
+quic::TransportSettings settings_for(const Options& options) {
+  quic::TransportSettings settings;
+  settings.advertisedInitialMaxStreamsBidi = most_streams;
+  settings.advertisedInitialBidiRemoteStreamFlowControlWindow = stream_window;
+  settings.advertisedInitialConnectionFlowControlWindow = most_streams * stream_window;
+  settings.disableMigration = false;
+  // The time for the next request is the I/O thread's. A client that is gone without a word is
+  // missed after this time, and one that waits for its answer is kept by pings.
+  settings.idleTimeout = std::max(quic::kDefaultIdleTimeout,
+                                  to_milliseconds(options.keep_alive_timeout) * 2);
+  settings.enableKeepalive = true;
+  settings.batchingMode = quic::QuicBatchingMode::BATCHING_MODE_GSO;
+  settings.maxBatchSize = quic::kDefaultQuicMaxBatchSize;
+  settings.statelessResetTokenSecret.emplace();
+  folly::Random::secureRandom(settings.statelessResetTokenSecret->data(),
+                              settings.statelessResetTokenSecret->size());
+  return settings;
+}
+
+[[noreturn]] void fail(const folly::SocketAddress& address) {
+  throw std::system_error(errno, std::generic_category(),
+                          "http3: cannot listen on UDP port " + address.describe());
+}
+
+// mvfst would end the process where it cannot bind.
+UniqueFd bind_udp(const folly::SocketAddress& address) {
+  sockaddr_storage storage{};
+  const auto size = address.getAddress(&storage);
+  UniqueFd socket(::socket(address.getFamily(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket) fail(address);
+  const int on = 1;
+  const int off = 0;
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) fail(address);
+  if (address.getFamily() == AF_INET6) {
+    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  }
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0) fail(address);
+  return socket;
+}
+
+}  // namespace
+
+Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddress& address,
+                         const std::vector<folly::EventBase*>& loops,
+                         std::function<EventThread&()> here,
+                         px::HTTPSessionBase::InfoCallback& sessions)
+    : server_(quic::QuicServer::createQuicServer(settings_for(context.options))) {
+  std::vector<UniqueFd> sockets;
+  std::vector<int> numbers;
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    numbers.push_back(sockets.emplace_back(bind_udp(address)).get());
+  }
+  server_->setBindV6Only(false);
+  server_->setListeningFDs(numbers);  // of which it makes copies
+  server_->setQuicServerTransportFactory(
+      std::make_unique<Connections>(std::move(here), sessions));
+  server_->setQuicUDPSocketFactory(std::make_unique<quic::QuicSharedUDPSocketFactory>());
+  server_->setSupportedVersion({quic::QuicVersion::QUIC_V1});
+  server_->setFizzContext(quic_tls(*context.tls));
+  server_->initialize(quic::SocketAddress(address), loops, true);
+  for (const int copy : server_->getAllListeningSocketFDs()) {
+    ::fcntl(copy, F_SETFD, FD_CLOEXEC);
+    kept_.emplace_back(copy);
+  }
+  server_->start();
+}
+
+Http3Server::~Http3Server() {
+  kept_.clear();
+  server_->shutdown();
+}
+
+void Http3Server::drain() {
+  server_->rejectNewConnections([](const quic::SocketAddress&) { return true; });
+}
+
+}  // namespace prowingen::proxygen_engine

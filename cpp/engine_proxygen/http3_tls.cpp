@@ -1,0 +1,88 @@
+#include "engine_proxygen/http3_tls.h"
+
+#include <fizz/backend/openssl/certificate/CertUtils.h>
+#include <fizz/server/AeadTicketCipher.h>
+#include <fizz/server/DefaultCertManager.h>
+#include <fizz/server/TicketCodec.h>
+#include <folly/Random.h>
+#include <quic/server/state/ServerStateMachine.h>
+
+#include <array>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+template <typename Thing, typename Owner>
+Owner owned(Thing* thing, int (*take)(Thing*)) {
+  take(thing);
+  return Owner(thing);
+}
+
+std::unique_ptr<fizz::SelfCert> certificate_of(SSL_CTX* context) {
+  using Certificate = folly::ssl::X509UniquePtr;
+  std::vector<Certificate> chain;
+  chain.push_back(owned<X509, Certificate>(SSL_CTX_get0_certificate(context), X509_up_ref));
+  STACK_OF(X509)* further = nullptr;
+  SSL_CTX_get0_chain_certs(context, &further);
+  for (int i = 0; i < sk_X509_num(further); ++i) {
+    chain.push_back(owned<X509, Certificate>(sk_X509_value(further, i), X509_up_ref));
+  }
+  auto key = owned<EVP_PKEY, folly::ssl::EvpPkeyUniquePtr>(SSL_CTX_get0_privatekey(context),
+                                                           EVP_PKEY_up_ref);
+  std::unique_ptr<fizz::SelfCert> made;
+  fizz::Error error;
+  if (fizz::openssl::CertUtils::makeSelfCert(made, error, std::move(chain), std::move(key)) !=
+      fizz::Status::Success) {
+    throw std::invalid_argument("certfile: HTTP/3 cannot use it: " + std::string(error.msg()));
+  }
+  return made;
+}
+
+std::string_view suite(fizz::CipherSuite cipher) {
+  switch (cipher) {
+    case fizz::CipherSuite::TLS_AES_128_GCM_SHA256: return "TLS_AES_128_GCM_SHA256";
+    case fizz::CipherSuite::TLS_AES_256_GCM_SHA384: return "TLS_AES_256_GCM_SHA384";
+    case fizz::CipherSuite::TLS_CHACHA20_POLY1305_SHA256: return "TLS_CHACHA20_POLY1305_SHA256";
+    default: return "";
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const fizz::server::FizzServerContext> quic_tls(const tls::Context& tls) {
+  const auto certificates = std::make_shared<fizz::server::DefaultCertManager>();
+  certificates->addCertAndSetDefault(certificate_of(tls.get()));
+  const auto context = std::make_shared<fizz::server::FizzServerContext>();
+  context->setCertManager(certificates);
+  context->setSupportedAlpns({"h3"});
+  context->setAlpnMode(fizz::server::AlpnMode::Required);
+  context->setVersionFallbackEnabled(false);
+  using Tickets = fizz::server::Aead128GCMTicketCipher<
+      fizz::server::TicketCodec<fizz::server::CertificateStorage::X509>>;
+  const auto tickets = std::make_shared<Tickets>(context->getFactoryPtr(), certificates);
+  std::array<std::uint8_t, 32> secret{};
+  folly::Random::secureRandom(secret.data(), secret.size());
+  tickets->setTicketSecrets({{folly::range(secret)}});
+  context->setTicketCipher(tickets);
+  context->setSendNewSessionTicket(true);
+  return context;
+}
+
+std::shared_ptr<const TlsFacts> facts_of(const quic::QuicSocket& socket) {
+  auto facts = std::make_shared<TlsFacts>();
+  facts->protocol = "TLSv1.3";  // RFC 9001 section 4.2
+  const auto* connection =
+      dynamic_cast<const quic::QuicServerConnectionState*>(socket.getState());
+  if (connection == nullptr || connection->serverHandshakeLayer == nullptr) return facts;
+  const auto& state = connection->serverHandshakeLayer->getState();
+  if (state.cipher()) facts->cipher = suite(*state.cipher());
+  if (const auto* log = state.handshakeLogging(); log != nullptr && log->clientSni) {
+    facts->server_name = *log->clientSni;
+  }
+  return facts;
+}
+
+}  // namespace prowingen::proxygen_engine
