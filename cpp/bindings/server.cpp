@@ -73,6 +73,7 @@ std::unique_ptr<tls::Context> make_tls(const Options& options) {
   if (options.certfile.empty()) {
     if (!options.keyfile.empty()) throw std::invalid_argument("keyfile: it needs certfile");
     if (options.cert_reqs != "none") throw std::invalid_argument("cert_reqs: it needs certfile");
+    if (options.http3) throw std::invalid_argument("http3: it needs certfile");
     return nullptr;
   }
   return std::make_unique<tls::Context>(options, find_engine(options).protocols(options));

@@ -359,7 +359,7 @@ bool has_http3() {
 
 std::string engine_version() {
   return std::string("proxygen " PROWINGEN_PROXYGEN_RELEASE ", ") +
-         OpenSSL_version(OPENSSL_VERSION);
+         (has_http3() ? "HTTP/3, " : "") + OpenSSL_version(OPENSSL_VERSION);
 }
 
 }  // namespace prowingen::proxygen_engine

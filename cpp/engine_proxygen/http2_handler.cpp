@@ -1,5 +1,6 @@
 #include "engine_proxygen/http2_handler.h"
 
+#include "engine_proxygen/stream_handlers.h"
 #include "http/http2_policy.h"
 #include "proxies/proxies.h"
 
@@ -85,9 +86,11 @@ void Http2Handler::add_standing_fields(bool date, bool server) {
   }
 }
 
-// A client that goes on with a request is asked to stop (RFC 9113 section 8.1).
+// A client that goes on with a request is asked to stop (RFC 9113 section 8.1, RFC 9114 section
+// 4.1). There a reset would take the answer along, here it is behind it.
 void Http2Handler::on_answer_over() {
-  if (!request_done()) downstream_->sendAbort(px::ErrorCode::NO_ERROR);
+  if (request_done()) return;
+  if (!stop_sending(transaction())) downstream_->sendAbort(px::ErrorCode::NO_ERROR);
 }
 
 void Http2Handler::send_continue() {

@@ -1,0 +1,224 @@
+"""A client of HTTP/3, and a relay for its datagrams."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import selectors
+import socket
+import ssl
+import threading
+from collections import defaultdict
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aioquic.asyncio.client import connect
+from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.h3.connection import H3Connection
+from aioquic.h3.events import DataReceived, HeadersReceived
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.events import ConnectionTerminated, StopSendingReceived, StreamReset
+
+from harness.certificates import authority
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from aioquic.h3.events import H3Event
+    from aioquic.quic.events import QuicEvent
+
+    from harness.site import Site
+
+Fields = list[tuple[bytes, bytes]]
+
+
+@dataclass
+class Answer:
+    heads: list[dict[str, str]] = field(default_factory=list)
+    body: bytearray = field(default_factory=bytearray)
+    reset: int | None = None
+    """The error code of the stream, if it was reset."""
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def status(self) -> int:
+        return int(self.heads[-1][":status"])
+
+    def get(self, name: str) -> str | None:
+        return self.heads[-1].get(name)
+
+
+class H3Client(QuicConnectionProtocol):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._http = H3Connection(self._quic)
+        self._answers: dict[int, Answer] = defaultdict(Answer)
+        self.terminated: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        """The error code that the connection was closed with."""
+
+    def request(
+        self, path: str = "/", *fields: tuple[str, str], method: str = "GET", end: bool = True
+    ) -> int:
+        """Sends a head and returns its stream."""
+        head = [
+            (b":method", method.encode()),
+            (b":scheme", b"https"),
+            (b":authority", b"localhost"),
+            (b":path", path.encode()),
+            *((name.encode(), value.encode()) for name, value in fields),
+        ]
+        return self.send_head(head, end=end)
+
+    def send_head(self, head: Fields, *, end: bool = True) -> int:
+        stream = self._quic.get_next_available_stream_id()
+        self._http.send_headers(stream, head, end_stream=end)
+        self.transmit()
+        return stream
+
+    def send(self, stream: int, data: bytes, *, end: bool = False) -> None:
+        self._http.send_data(stream, data, end)
+        self.transmit()
+
+    def reset(self, stream: int, code: int = 0x10C) -> None:
+        """H3_REQUEST_CANCELLED unless told otherwise."""
+        self._quic.reset_stream(stream, code)
+        self._quic.stop_stream(stream, code)
+        self.transmit()
+
+    def keep_window_shut(self) -> None:
+        """Gives the server no room beyond what it was told of at first (RFC 9000 section 4.1)."""
+        self._quic._write_connection_limits = lambda *_, **__: None  # type: ignore[method-assign]
+        self._quic._write_stream_limits = lambda *_, **__: None  # type: ignore[method-assign]
+
+    async def begun(self, stream: int) -> Answer:
+        answer = self._answers[stream]
+        await asyncio.wait_for(answer.begun.wait(), 20)
+        return answer
+
+    async def answer(self, stream: int) -> Answer:
+        answer = self._answers[stream]
+        await asyncio.wait_for(answer.done.wait(), 60)
+        return answer
+
+    async def ask(
+        self, path: str = "/", *fields: tuple[str, str], method: str = "GET", body: bytes = b""
+    ) -> Answer:
+        stream = self.request(path, *fields, method=method, end=not body)
+        if body:
+            self.send(stream, body, end=True)
+        return await self.answer(stream)
+
+    def quic_event_received(self, event: QuicEvent) -> None:
+        if isinstance(event, ConnectionTerminated):
+            if not self.terminated.done():
+                self.terminated.set_result(event.error_code)
+            for answer in self._answers.values():
+                answer.begun.set()
+                answer.done.set()
+        elif isinstance(event, (StreamReset, StopSendingReceived)):
+            answer = self._answers[event.stream_id]
+            answer.reset = event.error_code
+            if isinstance(event, StreamReset):
+                answer.begun.set()
+                answer.done.set()
+        for http_event in self._http.handle_event(event):
+            self._take(http_event)
+
+    def _take(self, event: H3Event) -> None:
+        if not isinstance(event, (HeadersReceived, DataReceived)):
+            return
+        answer = self._answers[event.stream_id]
+        if isinstance(event, HeadersReceived):
+            answer.heads.append({name.decode(): value.decode() for name, value in event.headers})
+            if answer.status >= 200:
+                answer.begun.set()
+        else:
+            answer.body += event.data
+        if event.stream_ended:
+            answer.done.set()
+
+
+@asynccontextmanager
+async def h3_client(site: Site, *, port: int = 0, window: int = 1 << 24) -> AsyncIterator[H3Client]:
+    """A connection to a site, or to a port in its place. `window`: bytes that it takes ahead."""
+    configuration = QuicConfiguration(
+        is_client=True,
+        alpn_protocols=["h3"],
+        server_name="localhost",
+        verify_mode=ssl.CERT_REQUIRED,
+        cadata=authority().cert_pem.bytes(),
+        max_data=window,
+        max_stream_data=window,
+    )
+    async with connect(
+        "127.0.0.1", port or site.port, configuration=configuration, create_protocol=H3Client
+    ) as client:
+        assert isinstance(client, H3Client)
+        yield client
+
+
+class Relay:
+    """Datagrams between one client and a server, of which some are lost."""
+
+    def __init__(self, server_port: int, loss: float) -> None:
+        self._server = ("127.0.0.1", server_port)
+        self._loss = loss
+        self._chance = random.Random(20)
+        self._client_side = self._bound()
+        self._server_side = self._bound()
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self.port: int = self._client_side.getsockname()[1]
+        self.lost = 0
+
+    @staticmethod
+    def _bound() -> socket.socket:
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        bound.bind(("127.0.0.1", 0))
+        bound.setblocking(False)
+        return bound
+
+    def move(self) -> None:
+        """The client has another port from here on, as behind a router that forgot it."""
+        with self._lock:
+            self._server_side.close()
+            self._server_side = self._bound()
+
+    def run(self, over: threading.Event) -> None:
+        while not over.is_set():
+            with self._lock, selectors.DefaultSelector() as selector:
+                selector.register(self._client_side, selectors.EVENT_READ)
+                selector.register(self._server_side, selectors.EVENT_READ)
+                for key, _ in selector.select(0.01):
+                    assert isinstance(key.fileobj, socket.socket)
+                    self._pass_on(key.fileobj)
+
+    def _pass_on(self, side: socket.socket) -> None:
+        datagram, sender = side.recvfrom(1 << 16)
+        if self._chance.random() < self._loss:
+            self.lost += 1
+        elif side is self._client_side:
+            self._client = sender
+            self._server_side.sendto(datagram, self._server)
+        else:
+            self._client_side.sendto(datagram, self._client)
+
+    def close(self) -> None:
+        self._client_side.close()
+        self._server_side.close()
+
+
+@contextmanager
+def relay(site: Site, loss: float = 0.0) -> Iterator[Relay]:
+    over = threading.Event()
+    made = Relay(site.port, loss)
+    thread = threading.Thread(target=made.run, args=(over,))
+    thread.start()
+    try:
+        yield made
+    finally:
+        over.set()
+        thread.join()
+        made.close()
