@@ -37,7 +37,8 @@ const EngineEntry& find_engine(const Options& options) {
     known.append(", ").append(entry.name);
   }
   if (options.engine == "auto") {
-    throw std::invalid_argument("http3: no engine that is built in has HTTP/3: it takes proxygen's");
+    throw std::invalid_argument(
+        "http3: no engine that is built in has HTTP/3: it takes proxygen's");
   }
   throw std::invalid_argument("engine: \"" + options.engine + "\" is not built in; choose from " +
                               known);

@@ -76,6 +76,9 @@ std::unique_ptr<tls::Context> make_tls(const Options& options) {
     if (options.http3) throw std::invalid_argument("http3: it needs certfile");
     return nullptr;
   }
+  if (options.http3 && options.cert_reqs != "none") {
+    throw std::invalid_argument("http3: it does not go with cert_reqs");
+  }
   return std::make_unique<tls::Context>(options, find_engine(options).protocols(options));
 }
 
@@ -100,6 +103,9 @@ class Server {
                             channel->add(Severity::error, std::move(text));
                           })),
         application_(make_adapter(apps, listeners.size(), interface, multiprocess, errors)) {
+    if (options_.http3 && multiprocess) {
+      throw std::invalid_argument("http3: it does not go with several processes");
+    }
     for (const auto& [fd, description] : listeners) {
       listeners_.push_back({UniqueFd(fd), description});
     }

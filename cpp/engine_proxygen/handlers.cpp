@@ -49,8 +49,7 @@ bool stop_sending(px::HTTPTransaction& transaction) {
   const auto* session =
       dynamic_cast<const px::HQSession*>(transaction.getTransport().getHTTPSessionBase());
   if (session == nullptr) return false;
-  session->getQuicSocket()->stopSending(transaction.getID(),
-                                        px::HTTP3::ErrorCode::HTTP_NO_ERROR);
+  session->getQuicSocket()->stopSending(transaction.getID(), px::HTTP3::ErrorCode::HTTP_NO_ERROR);
   return true;
 #else
   static_cast<void>(transaction);

@@ -1,6 +1,6 @@
 #include "engine_proxygen/http2_handler.h"
 
-#include "engine_proxygen/stream_handlers.h"
+#include "engine_proxygen/handlers.h"
 #include "http/http2_policy.h"
 #include "proxies/proxies.h"
 

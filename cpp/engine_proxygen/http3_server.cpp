@@ -25,6 +25,19 @@ namespace {
 constexpr std::uint64_t most_streams = 100;
 constexpr std::uint64_t stream_window = std::uint64_t{64} * 1024;
 
+class Session final : public px::HQDownstreamSession {
+ public:
+  using HQDownstreamSession::HQDownstreamSession;
+
+ private:
+  // proxygen would have answers repeat the request's priority, in a field that means something else
+  // there: a server's own wishes (RFC 9218 section 5).
+  folly::Optional<px::HTTPHeaders> getExtraHeaders(const px::HTTPMessage&,
+                                                   quic::StreamId) override {
+    return folly::none;
+  }
+};
+
 /// Makes a session of each connection, and a handler of each of its requests.
 class Connections final : public quic::QuicServerTransportFactory,
                           private quic::QuicHandshakeSocketHolder::Callback,
@@ -45,8 +58,7 @@ class Connections final : public quic::QuicServerTransportFactory,
   void onQuicTransportReady(std::shared_ptr<quic::QuicSocket> socket) override {
     here_().count_accepted();
     // Handlers and the I/O thread have time limits of their own.
-    auto* session = new px::HQDownstreamSession(std::chrono::hours(24), this,
-                                                wangle::TransportInfo(), &sessions_);
+    auto* session = new Session(std::chrono::hours(24), this, wangle::TransportInfo(), &sessions_);
     socket->setConnectionSetupCallback(session);
     socket->setConnectionCallback(session);
     session->setSocket(std::move(socket));
@@ -70,9 +82,7 @@ class Connections final : public quic::QuicServerTransportFactory,
   }
   void attachSession(px::HTTPSessionBase*) override {}
   void detachSession(const px::HTTPSessionBase*) override {}
-  void onTransportReady(px::HTTPSessionBase* session) override {
-    here_().session_opened(*session);
-  }
+  void onTransportReady(px::HTTPSessionBase* session) override { here_().session_opened(*session); }
 
   const std::function<EventThread&()> here_;
   px::HTTPSessionBase::InfoCallback& sessions_;
@@ -86,8 +96,8 @@ quic::TransportSettings settings_for(const Options& options) {
   settings.disableMigration = false;
   // The time for the next request is the I/O thread's. A client that is gone without a word is
   // missed after this time, and one that waits for its answer is kept by pings.
-  settings.idleTimeout = std::max(quic::kDefaultIdleTimeout,
-                                  to_milliseconds(options.keep_alive_timeout) * 2);
+  settings.idleTimeout =
+      std::max(quic::kDefaultIdleTimeout, to_milliseconds(options.keep_alive_timeout) * 2);
   settings.enableKeepalive = true;
   settings.batchingMode = quic::QuicBatchingMode::BATCHING_MODE_GSO;
   settings.maxBatchSize = quic::kDefaultQuicMaxBatchSize;
@@ -132,8 +142,7 @@ Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddres
   }
   server_->setBindV6Only(false);
   server_->setListeningFDs(numbers);  // of which it makes copies
-  server_->setQuicServerTransportFactory(
-      std::make_unique<Connections>(std::move(here), sessions));
+  server_->setQuicServerTransportFactory(std::make_unique<Connections>(std::move(here), sessions));
   server_->setQuicUDPSocketFactory(std::make_unique<quic::QuicSharedUDPSocketFactory>());
   server_->setSupportedVersion({quic::QuicVersion::QUIC_V1});
   server_->setFizzContext(quic_tls(*context.tls));

@@ -1,8 +1,8 @@
 // HTTP/3 (RFC 9114): QUIC by mvfst, on the I/O threads that the other connections have, and
 // proxygen's sessions on that.
 //
-//   UDP sockets, one for each I/O thread --> quic::QuicServer --handshake--> HQSession: its streams'
-//   transactions have handlers as HTTP/2's do
+//   UDP sockets, one for each I/O thread --> quic::QuicServer --handshake--> HQSession: its
+//   streams' transactions have handlers as HTTP/2's do
 //
 // The kernel shares out what comes to the port by its addresses, and mvfst hands on what belongs to
 // another thread's connection by the connection id.
@@ -15,7 +15,6 @@
 #include "core/engine.h"
 #include "core/forks.h"
 #include "engine_proxygen/compat.h"
-
 
 namespace quic {
 class QuicServer;

@@ -74,8 +74,7 @@ std::shared_ptr<const fizz::server::FizzServerContext> quic_tls(const tls::Conte
 std::shared_ptr<const TlsFacts> facts_of(const quic::QuicSocket& socket) {
   auto facts = std::make_shared<TlsFacts>();
   facts->protocol = "TLSv1.3";  // RFC 9001 section 4.2
-  const auto* connection =
-      dynamic_cast<const quic::QuicServerConnectionState*>(socket.getState());
+  const auto* connection = dynamic_cast<const quic::QuicServerConnectionState*>(socket.getState());
   if (connection == nullptr || connection->serverHandshakeLayer == nullptr) return facts;
   const auto& state = connection->serverHandshakeLayer->getState();
   if (state.cipher()) facts->cipher = suite(*state.cipher());

@@ -36,6 +36,11 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
             yield name, "it needs certfile"
     if config.http3 and config.workers:
         yield "http3", "it does not go with workers"
+    if config.http3 and config.cert_reqs != "none":
+        yield (
+            "http3",
+            "it does not go with cert_reqs: no client of HTTP/3 is asked for a certificate",
+        )
     if config.alt_svc and not config.http3:
         yield "alt_svc", "it needs http3"
     if config.ca_certs and config.cert_reqs == "none":

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import prowingen_wsgi
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from harness.apps import PLAIN, Closable, Echo, Gate, Routes, answering, hello
+from harness.browser import open_page
 from harness.certificates import server_files
 from harness.h2wire import H2Wire
 from harness.h3client import Fields, H3Client, h3_client, relay
@@ -114,7 +119,14 @@ def test_other_versions_tell_where_it_is(serve3: ServeFixture) -> None:
     async def use(client: H3Client) -> Any:
         return await client.ask()
 
-    assert on_connection(site, use).get("alt-svc") is None
+    answer = on_connection(site, use)
+    assert sorted(answer.heads[0]) == [
+        ":status",
+        "content-length",
+        "content-type",
+        "date",
+        "server",
+    ]
 
 
 def test_what_they_tell_can_be_chosen(serve3: ServeFixture) -> None:
@@ -370,6 +382,29 @@ def test_a_program_that_the_application_runs_gets_no_socket(serve3: ServeFixture
     assert on_connection(serve3(app), use).body == b"0\n"
 
 
+def test_a_browser_speaks_it(serve3: ServeFixture) -> None:
+    site = serve3(answering([b"<title>served</title>"], headers=[("Content-Type", "text/html")]))
+    certificate = x509.load_pem_x509_certificate(Path(server_files().certfile).read_bytes())
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    pin = base64.b64encode(hashlib.sha256(key).digest()).decode()
+    with open_page(
+        f"--origin-to-force-quic-on=127.0.0.1:{site.port}",
+        f"--ignore-certificate-errors-spki-list={pin}",
+    ) as page:
+        page.goto(f"https://127.0.0.1:{site.port}/")
+        assert page.title() == "served"
+        script = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
+        assert page.evaluate(script) == "h3"
+
+
 def test_it_needs_a_certificate(engine: str) -> None:
     with pytest.raises(prowingen_wsgi.ConfigError, match=r"^http3: it needs certfile"):
         prowingen_wsgi.serve(hello, engine=engine, bind="127.0.0.1:0", http3=True)
+
+
+@pytest.mark.engines("embedded")
+def test_an_engine_without_it_says_so(serve: ServeFixture) -> None:
+    with pytest.raises(
+        prowingen_wsgi.ConfigError, match=r"^http3: the embedded engine .* no HTTP/3"
+    ):
+        serve(hello, http3=True, **vars(server_files()))

@@ -24,13 +24,13 @@ _ARGUMENTS = [
 
 
 @contextmanager
-def open_page() -> Iterator[Page]:
-    """A page of a new browser. What goes wrong in it, or fails to load, fails the test."""
+def open_page(*arguments: str) -> Iterator[Page]:
+    """A page of a new browser, given further arguments. What goes wrong in it fails the test."""
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*_ARGUMENTS, *arguments])
         try:
             page = browser.new_page()
             troubles: list[str] = []
