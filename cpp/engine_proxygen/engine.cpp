@@ -173,9 +173,7 @@ class ProxygenEngine final : public Engine {
         listening_(context_.accept_share == nullptr
                        ? Listening::OthersFirst()
                        : [this](unsigned taken) { return others_first(taken); }),
-        sessions_(threads_, [this] {
-          listening_.update([this] { return open_sessions() < context_.options.max_connections; });
-        }) {
+        sessions_(threads_, [this] { listening_.update([this] { return has_room(); }); }) {
     px::HTTPServerOptions options;
     options.threads = context_.options.io_threads;
     std::vector<px::HTTPServer::IPConfig> addresses;
@@ -284,7 +282,7 @@ class ProxygenEngine final : public Engine {
       if (!address.isFamilyInet()) continue;
       http3_.push_back(std::make_unique<Http3Server>(
           context_, address, loops, [this]() -> EventThread& { return threads_.here(); },
-          sessions_));
+          [this] { return has_room(); }, sessions_));
     }
   }
   void drain_http3() {
@@ -308,6 +306,8 @@ class ProxygenEngine final : public Engine {
     });
     return context_.accept_share->others_first(std::max<std::size_t>(open, taken_ - closed));
   }
+
+  bool has_room() const { return open_sessions() < context_.options.max_connections; }
 
   std::size_t open_sessions() const {
     std::size_t open = 0;

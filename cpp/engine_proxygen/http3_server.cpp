@@ -101,9 +101,10 @@ quic::TransportSettings settings_for(const Options& options) {
   settings.enableKeepalive = true;
   settings.batchingMode = quic::QuicBatchingMode::BATCHING_MODE_GSO;
   settings.maxBatchSize = quic::kDefaultQuicMaxBatchSize;
-  settings.statelessResetTokenSecret.emplace();
-  folly::Random::secureRandom(settings.statelessResetTokenSecret->data(),
-                              settings.statelessResetTokenSecret->size());
+  // No secret for Retry packets (RFC 9000 section 8.1.2): mvfst seals them for a version of its
+  // own, and other clients drop them.
+  auto& secret = settings.statelessResetTokenSecret.emplace();
+  folly::Random::secureRandom(secret.data(), secret.size());
   return settings;
 }
 
@@ -132,7 +133,7 @@ UniqueFd bind_udp(const folly::SocketAddress& address) {
 
 Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddress& address,
                          const std::vector<folly::EventBase*>& loops,
-                         std::function<EventThread&()> here,
+                         std::function<EventThread&()> here, std::function<bool()> has_room,
                          px::HTTPSessionBase::InfoCallback& sessions)
     : server_(quic::QuicServer::createQuicServer(settings_for(context.options))) {
   std::vector<UniqueFd> sockets;
@@ -146,6 +147,8 @@ Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddres
   server_->setQuicUDPSocketFactory(std::make_unique<quic::QuicSharedUDPSocketFactory>());
   server_->setSupportedVersion({quic::QuicVersion::QUIC_V1});
   server_->setFizzContext(quic_tls(*context.tls));
+  server_->rejectNewConnections(
+      [has_room = std::move(has_room)](const quic::SocketAddress&) { return !has_room(); });
   server_->initialize(quic::SocketAddress(address), loops, true);
   for (const int copy : server_->getAllListeningSocketFDs()) {
     ::fcntl(copy, F_SETFD, FD_CLOEXEC);

@@ -26,11 +26,12 @@ class EventThread;
 
 class Http3Server {
  public:
-  /// Serves the UDP port of the same address. `here`: the I/O thread that calls. Both outlive this.
-  /// Throws std::system_error, or std::invalid_argument for a certificate that cannot be used.
+  /// Serves the UDP port of the same address. `here`: the I/O thread that calls. `has_room`: for
+  /// one connection more. All of these outlive this. Throws std::system_error, or
+  /// std::invalid_argument for a certificate that cannot be used.
   Http3Server(const EngineContext& context, const folly::SocketAddress& address,
               const std::vector<folly::EventBase*>& loops, std::function<EventThread&()> here,
-              px::HTTPSessionBase::InfoCallback& sessions);
+              std::function<bool()> has_room, px::HTTPSessionBase::InfoCallback& sessions);
   ~Http3Server();
   Http3Server(const Http3Server&) = delete;
   Http3Server& operator=(const Http3Server&) = delete;

@@ -22,7 +22,7 @@ from harness.apps import PLAIN, Closable, Echo, Gate, Routes, answering, hello
 from harness.browser import open_page
 from harness.certificates import server_files
 from harness.h2wire import H2Wire
-from harness.h3client import Fields, H3Client, h3_client, relay
+from harness.h3client import Fields, H3Client, begin_and_vanish, h3_client, relay
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -259,6 +259,33 @@ def test_limits_hold(
         return await client.begun(stream)
 
     assert on_connection(serve3(hello, **options), use).status == status
+
+
+def test_no_more_connections_are_taken_than_there_is_room_for(serve3: ServeFixture) -> None:
+    site = serve3(hello, max_connections=2)
+
+    async def use(client: H3Client) -> Any:
+        async with h3_client(site) as second:
+            answers = [await client.ask(), await second.ask()]
+            with pytest.raises(ConnectionError):
+                async with h3_client(site):
+                    pass
+        while site.server.stats()["connections_open"] > 1:
+            await asyncio.sleep(0.01)
+        async with h3_client(site) as third:
+            return [*answers, await third.ask()]
+
+    assert [answer.status for answer in on_connection(site, use)] == [200] * 3
+
+
+def test_clients_get_in_while_others_begin_and_vanish(serve3: ServeFixture) -> None:
+    site = serve3(hello)
+    begin_and_vanish(site, times=150)
+
+    async def use(client: H3Client) -> Any:
+        return await client.ask()
+
+    assert on_connection(site, use).status == 200
 
 
 def test_an_answer_that_breaks_off_is_a_reset(serve3: ServeFixture, error_log: LogWatch) -> None:

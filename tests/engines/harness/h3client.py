@@ -8,6 +8,7 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 from collections import defaultdict
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, StopSendingReceived, StreamReset
 
 from harness.certificates import authority
@@ -140,10 +142,8 @@ class H3Client(QuicConnectionProtocol):
             answer.done.set()
 
 
-@asynccontextmanager
-async def h3_client(site: Site, *, port: int = 0, window: int = 1 << 24) -> AsyncIterator[H3Client]:
-    """A connection to a site, or to a port in its place. `window`: bytes that it takes ahead."""
-    configuration = QuicConfiguration(
+def _configuration(window: int) -> QuicConfiguration:
+    return QuicConfiguration(
         is_client=True,
         alpn_protocols=["h3"],
         server_name="localhost",
@@ -152,11 +152,30 @@ async def h3_client(site: Site, *, port: int = 0, window: int = 1 << 24) -> Asyn
         max_data=window,
         max_stream_data=window,
     )
+
+
+@asynccontextmanager
+async def h3_client(site: Site, *, port: int = 0, window: int = 1 << 24) -> AsyncIterator[H3Client]:
+    """A connection to a site, or to a port in its place. `window`: bytes that it takes ahead."""
     async with connect(
-        "127.0.0.1", port or site.port, configuration=configuration, create_protocol=H3Client
+        "127.0.0.1",
+        port or site.port,
+        configuration=_configuration(window),
+        create_protocol=H3Client,
     ) as client:
         assert isinstance(client, H3Client)
         yield client
+
+
+def begin_and_vanish(site: Site, times: int) -> None:
+    """Begins connections whose handshakes never go on."""
+    address = ("127.0.0.1", site.port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(times):
+            connection = QuicConnection(configuration=_configuration(1 << 16))
+            connection.connect(address, time.monotonic())
+            for datagram, _ in connection.datagrams_to_send(time.monotonic()):
+                sender.sendto(datagram, address)
 
 
 class Relay:
