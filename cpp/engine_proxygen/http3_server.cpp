@@ -38,10 +38,36 @@ class Session final : public px::HQDownstreamSession {
   }
 };
 
-/// Makes a session of each connection, and a handler of each of its requests.
+/// Makes a handler of each request of one session. It is the session's, which may outlive the
+/// server by a turn of its loop, and ends with it.
+class Requests final : public px::HTTPSessionController {
+ public:
+  explicit Requests(const std::function<EventThread&()>& here) : here_(here) {}
+
+ private:
+  px::HTTPTransactionHandler* getRequestHandler(px::HTTPTransaction& transaction,
+                                                px::HTTPMessage* message) override {
+    return make_stream_handler(here_(), transaction, *message, http_3);
+  }
+  // Without one the stream is reset, as RFC 9114 section 4.1.2 asks.
+  px::HTTPTransactionHandler* getParseErrorHandler(px::HTTPTransaction*, const px::HTTPException&,
+                                                   const folly::SocketAddress&) override {
+    return nullptr;
+  }
+  px::HTTPTransactionHandler* getTransactionTimeoutHandler(px::HTTPTransaction*,
+                                                           const folly::SocketAddress&) override {
+    return nullptr;
+  }
+  void attachSession(px::HTTPSessionBase*) override {}
+  void detachSession(const px::HTTPSessionBase*) override { delete this; }
+  void onTransportReady(px::HTTPSessionBase* session) override { here_().session_opened(*session); }
+
+  const std::function<EventThread&()> here_;
+};
+
+/// Makes a session of each connection.
 class Connections final : public quic::QuicServerTransportFactory,
-                          private quic::QuicHandshakeSocketHolder::Callback,
-                          private px::HTTPSessionController {
+                          private quic::QuicHandshakeSocketHolder::Callback {
  public:
   Connections(std::function<EventThread&()> here, px::HTTPSessionBase::InfoCallback& sessions)
       : here_(std::move(here)), sessions_(sessions) {}
@@ -58,7 +84,8 @@ class Connections final : public quic::QuicServerTransportFactory,
   void onQuicTransportReady(std::shared_ptr<quic::QuicSocket> socket) override {
     here_().count_accepted();
     // Handlers and the I/O thread have time limits of their own.
-    auto* session = new Session(std::chrono::hours(24), this, wangle::TransportInfo(), &sessions_);
+    auto* session = new Session(std::chrono::hours(24), std::make_unique<Requests>(here_).release(),
+                                wangle::TransportInfo(), &sessions_);
     socket->setConnectionSetupCallback(session);
     socket->setConnectionCallback(session);
     session->setSocket(std::move(socket));
@@ -66,23 +93,6 @@ class Connections final : public quic::QuicServerTransportFactory,
     session->onTransportReady();
   }
   void onConnectionSetupError(std::shared_ptr<quic::QuicSocket>, quic::QuicError) override {}
-
-  px::HTTPTransactionHandler* getRequestHandler(px::HTTPTransaction& transaction,
-                                                px::HTTPMessage* message) override {
-    return make_stream_handler(here_(), transaction, *message, http_3);
-  }
-  // Without one the stream is reset, as RFC 9114 section 4.1.2 asks.
-  px::HTTPTransactionHandler* getParseErrorHandler(px::HTTPTransaction*, const px::HTTPException&,
-                                                   const folly::SocketAddress&) override {
-    return nullptr;
-  }
-  px::HTTPTransactionHandler* getTransactionTimeoutHandler(px::HTTPTransaction*,
-                                                           const folly::SocketAddress&) override {
-    return nullptr;
-  }
-  void attachSession(px::HTTPSessionBase*) override {}
-  void detachSession(const px::HTTPSessionBase*) override {}
-  void onTransportReady(px::HTTPSessionBase* session) override { here_().session_opened(*session); }
 
   const std::function<EventThread&()> here_;
   px::HTTPSessionBase::InfoCallback& sessions_;
