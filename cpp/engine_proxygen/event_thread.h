@@ -72,7 +72,8 @@ class EventThread final : public Transport,
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   void session_opened(px::HTTPSessionBase& session);
   void session_closed(px::HTTPSessionBase& session);
-  /// Of HTTP/2 and 3, where the time for the next request is not the codec's: it has streams, or none.
+  /// Of HTTP/2 and 3, where the time for the next request is not the codec's: it has streams, or
+  /// none.
   void session_busy(const px::HTTPSessionBase& session);
   void session_idle(const px::HTTPSessionBase& session);
   /// The ends of a session's connection, taken from the message of its first request.
@@ -132,7 +133,7 @@ class EventThread final : public Transport,
   /// dropped: proxygen's own time limit is for one write, however slowly it goes on.
   struct Session {
     px::HTTPSessionBase* session;
-    Http1Codec* http1;                      // null for HTTP/2 and 3
+    Http1Codec* http1;                           // null for HTTP/2 and 3
     std::shared_ptr<StreamsMoved> streams = {};  // null for HTTP/1
     std::shared_ptr<IdleTimer> idle = {};        // likewise
     unsigned listener = 0;

@@ -14,8 +14,8 @@
 
 #include "core/options.h"
 #include "engine_proxygen/event_thread.h"
-#include "engine_proxygen/http3_tls.h"
 #include "engine_proxygen/handlers.h"
+#include "engine_proxygen/http3_tls.h"
 #include "http/http2_policy.h"
 
 namespace prowingen::proxygen_engine {
