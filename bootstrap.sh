@@ -362,6 +362,8 @@ run_tests() {
   done
   say "pytest over HTTPS"
   "$venv/bin/python" -m pytest --tls tests/engines || failed="$failed pytest-tls"
+  say "pytest on HTTP/2"
+  "$venv/bin/python" -m pytest --http2 tests/engines || failed="$failed pytest-http2"
   say "pytest"
   "$venv/bin/python" -m pytest || failed="$failed pytest"
   say_engines

@@ -36,11 +36,15 @@ DEFAULT_TIMEOUT = 30
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tls", action="store_true", help="the tests that use `serve`, over HTTPS")
+    parser.addoption(
+        "--http2", action="store_true", help="those that use `serve` or `listen`, on HTTP/2"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
     config.addinivalue_line("markers", "no_tls(why): cannot be run over TLS")
+    config.addinivalue_line("markers", "no_http2(why): cannot be meant on HTTP/2")
     config.addinivalue_line("markers", "real: other people's applications, and clients of theirs")
     config.addinivalue_line("markers", "engines(*names): the test is about these engines alone")
     # A shell starts a job in the background with SIGINT ignored, which the programs that tests
@@ -59,10 +63,11 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("tls"):
-        left_out = [item for item in items if not _goes_over_tls(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _goes_over_tls(item)]
+    for option, fixtures in (("tls", {"serve"}), ("http2", {"serve", "listen"})):
+        if config.getoption(option):
+            left_out = [item for item in items if not _goes_over(option, fixtures, item)]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
     for item in items:
         if HERE / "real" in item.path.parents:
             item.add_marker(pytest.mark.real)
@@ -70,9 +75,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT))
 
 
-def _goes_over_tls(item: pytest.Item) -> bool:
-    fixtures: list[str] = getattr(item, "fixturenames", [])
-    return "serve" in fixtures and item.get_closest_marker("no_tls") is None
+def _goes_over(option: str, fixtures: set[str], item: pytest.Item) -> bool:
+    used: list[str] = getattr(item, "fixturenames", [])
+    return not fixtures.isdisjoint(used) and item.get_closest_marker(f"no_{option}") is None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -102,13 +107,15 @@ def serve(engine: str, pytestconfig: pytest.Config) -> Iterator[ServeFixture]:
         def start(app: object, **options: object) -> Site:
             if pytestconfig.getoption("tls"):
                 options = {**vars(server_files()), **options}
-            return stack.enter_context(start_site(app, engine, **options))
+            site = stack.enter_context(start_site(app, engine, **options))
+            site.http2 = pytestconfig.getoption("http2")
+            return site
 
         yield start
 
 
 @pytest.fixture
-def listen(engine: str) -> Iterator[ListenFixture]:
+def listen(engine: str, pytestconfig: pytest.Config) -> Iterator[ListenFixture]:
     """Starts raw listeners that stop when the test ends."""
     import prowingen_wsgi
 
@@ -119,6 +126,7 @@ def listen(engine: str) -> Iterator[ListenFixture]:
         server.add_address("127.0.0.1", 0)
         server.start()
         started.append(Site(server))
+        started[-1].http2 = pytestconfig.getoption("http2")
         return started[-1]
 
     yield start

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.apps import PLAIN, Environ, Gate, StartResponse, hello
+from harness.wire import Truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -294,12 +296,13 @@ def test_writing_thread_does_not_outlive_the_answer(
     site = serve(for_posts(app))
     with site.connect(receive_buffer=4096 if leaves else 1 << 20) as wire:
         wire.post("/", b"")
-        wire.reply().exactly(1)
+        reply = wire.reply()
+        assert reply.head().status == 200
         if leaves:
             wire.reset()
         else:
-            wire.read_to_end() if end is raises else wire.reply()
-            wire.close()
+            with suppress(Truncated) if end is raises else nullcontext():
+                reply.rest()
         error = app.wait_error()
     assert isinstance(error, (ValueError, ConnectionAbortedError)), error
     assert str(error), "the error should say what happened"

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from harness.logwatch import LogWatch
 
-pytestmark = pytest.mark.no_tls("its clients speak HTTP alone")
+pytestmark = [
+    pytest.mark.no_tls("its clients speak HTTP alone"),
+    pytest.mark.no_http2("its clients speak HTTP/1.1 alone"),
+]
 
 SECONDS = 5.0
 Client = Callable[[Site, random.Random], None]

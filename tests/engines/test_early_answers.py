@@ -51,6 +51,7 @@ def write_on(stream: Any, write: Any) -> None:
     write(b"more")
 
 
+@pytest.mark.no_http2("it has no chunks")
 @pytest.mark.parametrize("go_on", [read, write_on])
 def test_bad_chunk_cuts_the_answer_that_has_begun(
     serve: ServeFixture, go_on: Callable[[Any, Any], object]
@@ -85,6 +86,7 @@ def test_bad_chunk_cuts_the_answer_that_has_begun(
     assert "malformed" in str(raised[0])
 
 
+@pytest.mark.no_http2("it has no chunks")
 def test_bad_chunk_at_any_moment_of_an_answer_is_harmless(
     serve: ServeFixture, error_log: LogWatch
 ) -> None:
@@ -114,6 +116,7 @@ def test_bad_chunk_at_any_moment_of_an_answer_is_harmless(
     assert "ERROR" not in error_log.text
 
 
+@pytest.mark.no_http2("it has no chunks")
 def test_bad_chunk_behind_a_whole_answer_that_is_not_read_yet(serve: ServeFixture) -> None:
     body = Closable([b"x" * 65536] * 300)
 
@@ -133,6 +136,7 @@ def test_bad_chunk_behind_a_whole_answer_that_is_not_read_yet(serve: ServeFixtur
     assert site.ask().body == b"hello"
 
 
+@pytest.mark.no_http2("it has no chunks")
 def test_bad_chunk_before_the_answer_is_refused_whatever_the_app_does_then(
     serve: ServeFixture,
 ) -> None:
@@ -189,7 +193,7 @@ def test_no_continue_after_the_head_of_the_answer(serve: ServeFixture, framing: 
         assert wire.is_silent(0.1), "the app waits for the body, and the client was told nothing"
         wire.send(body)
         assert reply.rest().body == b"answer first, then the body: hello"
-        wire.expect_closed()
+        wire.expect_over()
     assert read == [b"hello"]
 
 

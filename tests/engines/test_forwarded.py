@@ -357,6 +357,7 @@ def test_one_family_is_read_and_the_other_left_alone(behind: Site, rfc7239: Site
 # ---- with a PROXY header, and over HTTP/2
 
 
+@pytest.mark.no_http2("the header comes before the preface")
 @pytest.mark.parametrize(
     ("header", "client"),
     [
@@ -378,6 +379,7 @@ def test_a_proxy_header_tells_whose_fields_they_are(
         assert environ_of(wire.ask("/", "X-Forwarded-For: 192.0.2.1"))["REMOTE_ADDR"] == client
 
 
+@pytest.mark.no_http2("the header comes before the preface")
 def test_tls_to_the_balancer_remains_unless_a_proxy_says_else(serve: ServeFixture) -> None:
     site = serve(Echo(), proxy_protocol=True, forwarded_allow_ips=PROXIES)
     with site.connect() as wire:
@@ -386,6 +388,7 @@ def test_tls_to_the_balancer_remains_unless_a_proxy_says_else(serve: ServeFixtur
         assert environ_of(wire.ask("/", "X-Forwarded-Proto: http"))["wsgi.url_scheme"] == "http"
 
 
+@pytest.mark.no_http2("it speaks HTTP/2 by itself")
 def test_fields_of_http2(serve: ServeFixture) -> None:
     options = {"forwarded_allow_ips": PROXIES, "forwarded_fields": ALL}
     with H2Wire(serve(Echo(), http="2", **options)) as wire:

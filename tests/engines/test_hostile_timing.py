@@ -103,6 +103,7 @@ def test_expected_body_is_not_due_before_it_is_asked_for(serve: ServeFixture) ->
         assert reply.rest().body == b"body"
 
 
+@pytest.mark.no_http2("two threads use one connection, which h2 forbids")
 @pytest.mark.no_tls("two threads use one connection, which OpenSSL forbids")
 def test_early_answer_reaches_a_client_that_goes_on_sending(serve: ServeFixture) -> None:
     """Beyond what is thrown away before the connection ends: the answer is whole all the same."""
@@ -117,6 +118,7 @@ def test_early_answer_reaches_a_client_that_goes_on_sending(serve: ServeFixture)
             sender.join()
 
 
+@pytest.mark.no_http2("it has no chunks")
 def test_malformed_rest_of_an_answered_request_ends_the_connection(serve: ServeFixture) -> None:
     options = {"body_buffer": 1, "body_timeout": 60, "chunked_body": "stream"}
     with serve(hello, **options).connect() as wire:
@@ -157,6 +159,7 @@ def test_shut_connection_window_holds_no_worker(engine: str) -> None:
             assert wire.ask("/").status
 
 
+@pytest.mark.no_http2("it speaks HTTP/2 by itself")
 def test_refused_stream_is_over_although_its_body_is_not(serve: ServeFixture) -> None:
     site = serve(hello, http="2")
     with H2Wire(site) as wire:
@@ -169,6 +172,7 @@ def test_refused_stream_is_over_although_its_body_is_not(serve: ServeFixture) ->
         assert wire.ask("/").body == b"hello"
 
 
+@pytest.mark.no_http2("it speaks HTTP/2 by itself")
 def test_answered_stream_is_over_although_its_body_is_not(serve: ServeFixture) -> None:
     """It was answered whole, so that the reset is none to worry about (RFC 9113 section 8.1)."""
     site = serve(answering([b"x" * 200_000]), http="2", body_buffer=1, chunked_body="stream")
@@ -181,6 +185,7 @@ def test_answered_stream_is_over_although_its_body_is_not(serve: ServeFixture) -
         assert (len(response.body), response.ended, response.reset) == (200_000, True, 0)
 
 
+@pytest.mark.no_http2("it speaks HTTP/2 by itself")
 def test_paused_upload_leaves_room_for_the_others(serve: ServeFixture) -> None:
     gate = Gate()
 

@@ -22,6 +22,7 @@ def path_app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]
     return [environ["PATH_INFO"].encode() + b" " + body]
 
 
+@pytest.mark.no_http2("it is about a connection of HTTP/1")
 def test_http_1_1_connection_is_kept_by_default(serve: ServeFixture) -> None:
     with serve(hello).connect() as wire:
         for _ in range(100):
@@ -30,6 +31,7 @@ def test_http_1_1_connection_is_kept_by_default(serve: ServeFixture) -> None:
             assert response.version == "1.1"
 
 
+@pytest.mark.no_http2("it is about a connection of HTTP/1")
 @pytest.mark.parametrize("token", ["close", "Close", "close, x"])
 def test_connection_close_is_announced_and_kept(serve: ServeFixture, token: str) -> None:
     with serve(hello).connect() as wire:
@@ -39,6 +41,7 @@ def test_connection_close_is_announced_and_kept(serve: ServeFixture, token: str)
         wire.expect_closed()
 
 
+@pytest.mark.no_http2("it is about a connection of HTTP/1")
 def test_http_1_0_connection_ends_by_default(serve: ServeFixture) -> None:
     with serve(hello).connect() as wire:
         wire.get(version="1.0")
@@ -46,6 +49,7 @@ def test_http_1_0_connection_ends_by_default(serve: ServeFixture) -> None:
         wire.expect_closed()
 
 
+@pytest.mark.no_http2("it is about a connection of HTTP/1")
 def test_http_1_0_keep_alive_is_granted_for_a_known_length(serve: ServeFixture) -> None:
     with serve(hello).connect() as wire:
         for _ in range(3):
@@ -55,6 +59,7 @@ def test_http_1_0_keep_alive_is_granted_for_a_known_length(serve: ServeFixture) 
             assert (response.get("Connection") or "").lower() == "keep-alive"
 
 
+@pytest.mark.no_http2("it is about a connection of HTTP/1")
 def test_http_1_0_without_known_length_ends_the_body_by_closing(serve: ServeFixture) -> None:
     with serve(answering(iter([b"a", b"b"]))).connect() as wire:
         wire.get("/", "Connection: keep-alive", version="1.0")
@@ -64,6 +69,7 @@ def test_http_1_0_without_known_length_ends_the_body_by_closing(serve: ServeFixt
         wire.expect_closed()
 
 
+@pytest.mark.no_http2("it is about a connection of HTTP/1")
 def test_higher_minor_version_is_served_as_1_1(serve: ServeFixture) -> None:
     """RFC 9110 section 2.5 lets a server answer 1.2 as 1.1; refusing it as 505 is the other way."""
     with serve(hello).connect() as wire:
@@ -71,6 +77,7 @@ def test_higher_minor_version_is_served_as_1_1(serve: ServeFixture) -> None:
         assert wire.response().status in (200, 505)
 
 
+@pytest.mark.no_http2("streams are not pipelined")
 def test_pipelined_requests_are_answered_in_order(serve: ServeFixture) -> None:
     count = 200
     requests = b"".join(
@@ -91,6 +98,7 @@ def test_pipelined_requests_are_answered_in_order(serve: ServeFixture) -> None:
         sender.join()
 
 
+@pytest.mark.no_http2("streams are not pipelined")
 def test_slow_first_request_delays_the_pipelined_ones_behind_it(serve: ServeFixture) -> None:
     gate = Gate()
 
@@ -109,6 +117,7 @@ def test_slow_first_request_delays_the_pipelined_ones_behind_it(serve: ServeFixt
         assert wire.response().body == b"/fast "
 
 
+@pytest.mark.no_http2("streams are not pipelined")
 def test_pipelined_requests_behind_a_close_are_not_answered(serve: ServeFixture) -> None:
     app = Echo()
     with serve(app).connect() as wire:
@@ -121,6 +130,7 @@ def test_pipelined_requests_behind_a_close_are_not_answered(serve: ServeFixture)
     assert [environ["PATH_INFO"] for environ in app.environs] == ["/1"]
 
 
+@pytest.mark.no_http2("streams are not pipelined")
 def test_pipelined_garbage_is_refused_after_the_good_answers(serve: ServeFixture) -> None:
     with serve(path_app).connect() as wire:
         wire.send(
@@ -139,6 +149,7 @@ def test_requests_whose_bodies_are_unread_stay_in_step(serve: ServeFixture) -> N
             assert wire.response().body == b"hello"
 
 
+@pytest.mark.no_http2("streams end alone")
 def test_client_that_half_closes_still_gets_its_answers(serve: ServeFixture) -> None:
     gate = Gate()
 

@@ -39,6 +39,7 @@ def test_ipv6_address(serve: ServeFixture) -> None:
 
 
 @needs_ipv6
+@pytest.mark.no_http2("its clients speak HTTP/1.1 alone")
 @pytest.mark.no_tls("it connects by itself")
 @pytest.mark.parametrize("bind", ["[::]:0", "[0:0::0]:0", ":0"])
 def test_every_ipv6_address_is_every_ipv4_address_too(serve: ServeFixture, bind: str) -> None:
@@ -51,6 +52,7 @@ def test_every_ipv6_address_is_every_ipv4_address_too(serve: ServeFixture, bind:
 
 
 @needs_ipv6
+@pytest.mark.no_http2("its clients speak HTTP/1.1 alone")
 @pytest.mark.no_tls("it connects by itself")
 def test_every_ipv6_address_can_be_had_alone(serve: ServeFixture) -> None:
     site = serve(hello, bind="[::]:0", ipv6_only=True)
@@ -61,6 +63,7 @@ def test_every_ipv6_address_can_be_had_alone(serve: ServeFixture) -> None:
 
 
 @needs_ipv6
+@pytest.mark.no_http2("its clients speak HTTP/1.1 alone")
 @pytest.mark.no_tls("it connects by itself")
 @pytest.mark.parametrize("four", ["0.0.0.0", "127.0.0.1"])
 def test_both_families_may_be_named_beside_each_other(serve: ServeFixture, four: str) -> None:
@@ -114,6 +117,7 @@ def test_taken_port_is_an_error_that_names_it(serve: ServeFixture) -> None:
         serve(hello, bind=f"127.0.0.1:{site.port}")
 
 
+@pytest.mark.no_http2("its clients speak HTTP/1.1 alone")
 @pytest.mark.no_tls("it connects by itself")
 def test_several_addresses_are_served_at_once(serve: ServeFixture, tmp_path: Path) -> None:
     binds = ["127.0.0.1:0", "127.0.0.1:0", f"unix:{tmp_path}/s"]

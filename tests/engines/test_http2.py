@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from harness.site import ServeFixture, Site
 
+pytestmark = pytest.mark.no_http2("it speaks HTTP/2 by itself")
+
 
 PIECE = b"x" * 65536
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from harness.apps import Environ, StartResponse
     from harness.site import ServeFixture
 
-pytestmark = pytest.mark.engines("embedded")
+pytestmark = [
+    pytest.mark.engines("embedded"),
+    pytest.mark.no_http2("it speaks HTTP/2 by itself"),
+]
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:

@@ -15,6 +15,8 @@ from harness.h2wire import H2Wire
 if TYPE_CHECKING:
     from harness.site import ServeFixture
 
+pytestmark = pytest.mark.no_http2("it speaks HTTP/2 by itself")
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from harness.site import ServeFixture, Site
 
+pytestmark = pytest.mark.no_http2("it speaks HTTP/2 by itself")
+
 WINDOW = 0.3
 RATE = 10_000
 STREAMS = 20

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.site import ServeFixture, Site
     from harness.wire import Wire
 
+HEAD_IS_ONE_FRAME = pytest.mark.no_http2("a head is one frame")
 MIB = 1 << 20
 BUDGET = 4 * MIB
 MOST = BUDGET * 5 // 4
@@ -70,15 +71,27 @@ def statuses(wires: list[Wire]) -> set[int]:
     "data",
     [
         # Below what waits in a file.
-        POST + b"Content-Length: 1048576\r\n\r\n" + bytes(60_000),
-        POST + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n" + bytes(60_000),
-        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Filler: %b\r\n" % (b"x" * 10_000) * 6,
-        b"GET / HTTP/1.1\r\nHost: a\r\nX-Filler: " + b"x" * 60_000,
-        b"POST / HTTP/1.1\r\nHost: a\r\n"
-        + b"X-Filler: %b\r\n" % (b"x" * 10_000) * 6
-        + b"Content-Length: 10\r\n\r\n",
+        pytest.param(POST + b"Content-Length: 1048576\r\n\r\n" + bytes(60_000), id="body"),
+        pytest.param(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n" + bytes(60_000), id="chunked"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Filler: %b\r\n" % (b"x" * 10_000) * 6,
+            id="head",
+            marks=HEAD_IS_ONE_FRAME,
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Filler: " + b"x" * 60_000,
+            id="line",
+            marks=HEAD_IS_ONE_FRAME,
+        ),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: a\r\n"
+            + b"X-Filler: %b\r\n" % (b"x" * 10_000) * 6
+            + b"Content-Length: 10\r\n\r\n",
+            id="head of a body",
+        ),
     ],
-    ids=["body", "chunked", "head", "line", "head of a body"],
 )
 def test_unfinished_requests_fill_no_more_than_the_budget(
     serve: ServeFixture, error_log: LogWatch, data: bytes
@@ -94,6 +107,7 @@ def test_unfinished_requests_fill_no_more_than_the_budget(
     assert eventually(lambda: used(site) == 0), "what is gone should be given back"
 
 
+@pytest.mark.no_http2("a head is one frame")
 def test_a_crowd_that_leaves_is_over_at_once(serve: ServeFixture) -> None:
     """Those that wait to be read do not have to be cut one after another."""
     site = serve(Routes(hello=hello, reading=reading), memory_budget=BUDGET)
@@ -244,6 +258,7 @@ def test_workers_get_their_bodies_whatever_is_queued(serve: ServeFixture) -> Non
     assert cut(site) == 0
 
 
+@pytest.mark.no_http2("it has no chunks")
 def test_time_limits_go_on_behind_a_shortage(serve: ServeFixture) -> None:
     """Whoever was not read meanwhile has all of its time again, and no more than that."""
     gate = Gate()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.site import ServeFixture, Site
     from harness.wire import Wire
 
+pytestmark = pytest.mark.no_http2("streams are not pipelined")
+
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /%b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 EXPECTING = b"POST /%b HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture, Site
 
-pytestmark = pytest.mark.no_tls("the header comes before TLS: see test_tls_messages")
+pytestmark = [
+    pytest.mark.no_tls("the header comes before TLS: see test_tls_messages"),
+    pytest.mark.no_http2("the header comes before the preface"),
+]
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 APP = "apps.plain:app"

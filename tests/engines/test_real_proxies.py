@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture
 
-pytestmark = pytest.mark.no_tls("the proxies speak HTTP to it")
+pytestmark = [
+    pytest.mark.no_tls("the proxies speak HTTP to it"),
+    pytest.mark.no_http2("the proxies speak HTTP/1.1 to it"),
+]
 
 SPOOF = (
     "X-Forwarded-For: 6.6.6.6",

@@ -110,8 +110,7 @@ def test_answer_given_while_draining_announces_the_close(serve: ServeFixture) ->
         gate.opened.set()
         response = wire.response()
         assert response.body == b"hello"
-        assert response.closes
-        wire.expect_closed()
+        wire.expect_goodbye(response)
         stopper.join()
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from harness.site import ServeFixture, Site
 
+pytestmark = pytest.mark.no_http2("its client speaks HTTP/1.1 alone")
+
 SIZE = 10_000
 """One record."""
 

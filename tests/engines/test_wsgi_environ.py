@@ -36,7 +36,8 @@ def test_keys_that_pep_3333_requires_are_there(
         assert key in environ
     for key in ("SERVER_NAME", "SERVER_PORT"):
         assert environ[key], f"{key} must never be empty"
-    assert environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+    protocol = "HTTP/2.0" if pytestconfig.getoption("http2") else "HTTP/1.1"
+    assert environ["SERVER_PROTOCOL"] == protocol
     scheme = "https" if pytestconfig.getoption("tls") else "http"
     assert environ["wsgi.url_scheme"] == scheme
 
@@ -104,6 +105,7 @@ def test_target_is_split_and_its_path_percent_decoded(
     assert environ["REQUEST_URI"] == target
 
 
+@pytest.mark.no_http2("a target has one form")
 def test_absolute_form_gives_path_and_host_of_the_target(serve: ServeFixture) -> None:
     """RFC 9112 section 3.2.2: the target's authority replaces the Host field's."""
     environ = ask_environ(serve, "http://other.test:81/a%20b?c=d")
@@ -158,6 +160,7 @@ def test_peer_and_server_addresses(serve: ServeFixture) -> None:
     assert environ["SERVER_NAME"]
 
 
+@pytest.mark.no_http2("it has one version")
 def test_http_1_0_protocol_is_told(serve: ServeFixture) -> None:
     with serve(Echo()).connect() as wire:
         environ = environ_of(wire, b"GET / HTTP/1.0\r\n\r\n")

@@ -89,7 +89,7 @@ def test_file_shorter_than_declared_is_seen_as_incomplete(
         try:
             assert wire.response().status == 500
         except Truncated:
-            wire.expect_closed()
+            wire.expect_over()
 
 
 def test_head_sends_no_file(serve: ServeFixture, path: Path) -> None:

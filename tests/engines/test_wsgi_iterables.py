@@ -109,6 +109,7 @@ def test_generator_with_a_declared_length_is_streamed_too(serve: ServeFixture) -
         assert reply.rest().body == b"firstlater"
 
 
+@pytest.mark.no_http2("it has one version")
 def test_generator_is_streamed_to_an_http_1_0_client(serve: ServeFixture) -> None:
     gate = Gate()
 

@@ -118,6 +118,7 @@ def test_validator_finds_no_fault_in_head_requests(site: Site, error_log: LogWat
     assert "AssertionError" not in error_log.text
 
 
+@pytest.mark.no_http2("it has one version")
 def test_validator_finds_no_fault_in_http_1_0(site: Site) -> None:
     for target, body, status, expected in CALLS:
         if body is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from harness.certificates import client_context
+from harness.framed import FramedWire
 from harness.wire import Address, Response, Wire
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Site:
 
     def __init__(self, server: Any, tls: bool = False) -> None:
         self.server = server
+        self.http2 = False
+        """Whether its clients speak it."""
         self._tls = tls
         self._wires: list[Wire] = []
 
@@ -62,13 +65,18 @@ class Site:
         return address[1]
 
     @property
+    def protocol(self) -> str:
+        """As applications and logs name what its clients speak."""
+        return "HTTP/2.0" if self.http2 else "HTTP/1.1"
+
+    @property
     def tls(self) -> ssl.SSLContext | None:
         """A context of its clients, if it speaks TLS."""
         return client_context() if self._tls else None
 
     def connect(self, **options: Any) -> Wire:
         options.setdefault("tls", self.tls)
-        wire = Wire(self.address, **options)
+        wire = (FramedWire if self.http2 else Wire)(self.address, **options)
         self._wires.append(wire)
         return wire
 

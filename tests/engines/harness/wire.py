@@ -14,7 +14,7 @@ import ssl
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import h11
 
@@ -63,6 +63,12 @@ class Response:
     def text(self) -> str:
         return self.body.decode()
 
+    def says(self, status: str) -> bool:
+        """Whether this is its status and reason. HTTP/2 has no reasons."""
+        if self.version == "2":
+            return status[:3] == str(self.status)
+        return status == f"{self.status} {self.reason}"
+
     @property
     def closes(self) -> bool:
         """Whether the answer announces that the connection ends with it (RFC 9112 section 9.3)."""
@@ -74,33 +80,60 @@ def _text(pairs: object) -> list[tuple[str, str]]:
     return [(k.decode("latin-1"), v.decode("latin-1")) for k, v in pairs]  # type: ignore[attr-defined]
 
 
-class Reply:
-    """One answer, read as far as the test asks: head, then one piece of body after another."""
+class Ended(Exception):  # noqa: N818 - as Truncated, which a Reply makes of it
+    """Nothing more comes, and the answer is not whole."""
+
+
+class Events(Protocol):
+    """What comes of one answer, in h11's words, whatever it came in."""
+
+    def next(self) -> object: ...
+    def done(self) -> None: ...
+
+
+class Http1Events:
+    """Of the bytes of a connection, those that belong to its next answer."""
 
     def __init__(self, wire: Wire, method: str) -> None:
         self._wire = wire
         self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         self._parser.send(h11.Request(method=method, target="/", headers=[("Host", "h")]))
         self._parser.send(h11.EndOfMessage())
-        self._informational: list[int] = []
-        self._interim_fields: list[list[tuple[str, str]]] = []
         self._fed_end = False
-        self.response: Response | None = None
-        self.complete = False
 
-    def _next_event(self) -> object:
+    def next(self) -> object:
         while True:
             try:
                 event = self._parser.next_event()
             except h11.RemoteProtocolError as error:
                 if self._fed_end:
-                    raise Truncated(self.response) from error
+                    raise Ended from error
                 raise
             if event is not h11.NEED_DATA:
                 return event
             data = self._wire.take()
             self._fed_end = not data
             self._parser.receive_data(data)
+
+    def done(self) -> None:
+        self._wire.put_back(self._parser.trailing_data[0])
+
+
+class Reply:
+    """One answer, read as far as the test asks: head, then one piece of body after another."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._informational: list[int] = []
+        self._interim_fields: list[list[tuple[str, str]]] = []
+        self.response: Response | None = None
+        self.complete = False
+
+    def _next_event(self) -> object:
+        try:
+            return self._events.next()
+        except Ended as end:
+            raise Truncated(self.response) from end
 
     def continued(self) -> int:
         """Waits for an interim answer such as 100 and gives its status."""
@@ -143,7 +176,7 @@ class Reply:
         assert isinstance(event, h11.EndOfMessage), event
         response.trailers = _text(event.headers)
         self.complete = True
-        self._wire.put_back(self._parser.trailing_data[0])
+        self._events.done()
         return b""
 
     def exactly(self, count: int) -> bytes:
@@ -163,6 +196,9 @@ class Reply:
 
 class Wire:
     """A client connection. Every blocking call fails after `timeout` seconds of silence."""
+
+    pipelines = True
+    """Whether an answer waits for the ones before it, and is not given behind one that was cut."""
 
     def __init__(
         self,
@@ -205,10 +241,20 @@ class Wire:
     def send_leniently(self, data: bytes) -> bool:
         """Sends to a server that may refuse and close midway; tells whether all was taken."""
         try:
-            self.socket.sendall(data)
+            self.send(data)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             return False
         return True
+
+    def send_until_blocked(self, data: bytes, patience: float = 1.0) -> int:
+        """How much of it the server and the kernel take before they stop."""
+        sent = 0
+        self.socket.settimeout(patience)
+        with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+            while sent < len(data):
+                sent += self.socket.send(data[sent : sent + (1 << 16)])
+        self.socket.settimeout(TIMEOUT)
+        return sent
 
     def get(
         self, target: str = "/", *fields: str, method: str = "GET", version: str = "1.1"
@@ -231,7 +277,7 @@ class Wire:
         self._ahead = data + self._ahead
 
     def reply(self, method: str = "GET") -> Reply:
-        return Reply(self, method)
+        return Reply(Http1Events(self, method))
 
     def response(self, method: str = "GET") -> Response:
         return self.reply(method).rest()
@@ -251,6 +297,17 @@ class Wire:
     def expect_closed(self) -> None:
         rest = self.read_to_end()
         assert rest == b"", f"expected the end of the connection, got {rest[:200]!r}"
+
+    def expect_over(self, refusal: Response | None = None) -> None:
+        """Nothing comes behind an answer that was cut, asked for as the last, or a refusal, which
+        says so: nobody knows where the next request would begin."""
+        assert refusal is None or refusal.closes
+        self.expect_closed()
+
+    def expect_goodbye(self, last: Response) -> None:
+        """The connection ends behind this answer, as it says."""
+        assert last.closes
+        self.expect_closed()
 
     def is_silent(self, seconds: float) -> bool:
         """Whether nothing, not even an end, arrives for so long."""

@@ -131,6 +131,7 @@ def test_ciphers_of_tls_1_2_can_be_chosen(serve: ServeFixture, options: dict[str
         site.connect(tls=context)
 
 
+@pytest.mark.no_http2("it is about a connection of HTTP/1")
 def test_http_1_1_is_negotiated(serve: ServeFixture, options: dict[str, object]) -> None:
     site = serve(Echo(), http="1.1", **options)
     context = client_context()
