@@ -34,10 +34,12 @@ void handle_failure(Responder& responder, const ReportError& report) {
   }
   report(Severity::error, request_line(exchange));
   if (responder.finished()) return;
-  if (responder.head_sent()) {
-    exchange.abort();
-  } else {
+  if (!responder.head_sent()) {
     responder.answer_plainly(500, error_page);
+  } else if (!responder.sent_all()) {
+    exchange.abort();
+  } else if (!responder.finish()) {
+    PyErr_Clear();  // of a client that left
   }
 }
 

@@ -66,6 +66,8 @@ class Responder {
   bool started() const { return started_; }
   bool head_sent() const { return head_sent_; }
   bool finished() const { return finished_; }
+  /// The client has, or is on its way to have, all that the head announced.
+  bool sent_all() const { return head_sent_ && (!body_allowed_ || sent_ == bound()); }
   bool body_allowed() const { return body_allowed_; }
   std::optional<std::uint64_t> declared() const { return declared_; }
   /// Why the answer is not what the application meant, for the log; empty if it is.
