@@ -60,8 +60,9 @@ void Http2Exchange::settle_charge() {
 }
 
 http2::Offer Http2Exchange::offer(std::size_t most) const {
-  if (aborted) return {.failed = true};
   const auto all = waiting();
+  // What was written before the application failed is the client's, as on HTTP/1.
+  if (aborted && all == 0) return {.failed = true};
   const auto size = std::min<std::uint64_t>(most, all);
   return {static_cast<std::size_t>(size), size == all && output_finished_};
 }

@@ -218,6 +218,25 @@ def test_failing_app_resets_its_stream_alone(serve_http2: ServeFixture) -> None:
         assert wire.ask("/hello").body == b"hello"
 
 
+@pytest.mark.engines("embedded")
+def test_what_was_written_before_a_failure_goes_out(serve_http2: ServeFixture) -> None:
+    written = b"x" * 30_000
+
+    def failing(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", PLAIN)
+        yield written
+        raise RuntimeError("in the middle of the body")
+
+    with H2Wire(serve_http2(failing), window=1000) as wire:
+        stream = wire.start("GET", "/")
+        while len(wire.responses[stream].body) < 1000:
+            wire.pump()
+        wire.open_window(stream, len(written))
+        response = wire.response(stream)
+    assert response.reset is not None
+    assert response.body == written
+
+
 def test_endless_answer_waits_for_the_window(serve_http2: ServeFixture) -> None:
     """And a reset from the client ends it."""
     count = [0]
