@@ -200,7 +200,9 @@ bool Http2Connection::refuse_held() {
   for (const auto& exchange : std::vector(streams_)) {
     if (exchange->refused != 0 || !exchange->depart_untaken(Departure::memory_short)) continue;
     refused = true;
-    refuse(*exchange, short_of_memory, Departure::memory_short);
+    const auto& why =
+        exchange->submitted ? short_of_memory : refusal(RequestFault::request_timeout);
+    refuse(*exchange, why, Departure::memory_short);
   }
   if (refused) flush();
   return refused;
