@@ -242,8 +242,16 @@ bool Handler::take_output() {
     }
   }
   output.clear();
-  if (head != nullptr) downstream_->sendHeaders(*head);
+  if (head != nullptr) send_head(*head);
   return !pending_.empty() || output_finished_;
+}
+
+// A frame of nothing behind the head would be content, for a client that counts it against the
+// Content-Length of a 304.
+void Handler::send_head(px::HTTPMessage& head) {
+  end_sent_ = head_may_be_last() && exchange_->framing == ResponseFraming::none &&
+              output_finished_ && !aborted_;
+  end_sent_ ? transaction().sendHeadersWithEOM(head) : downstream_->sendHeaders(head);
 }
 
 // False: the file is shorter than it was.
@@ -282,7 +290,7 @@ void Handler::end_answer() {
   // What comes in from here on is not for the exchange; and this object lasts until it is told.
   const px::HTTPTransaction::DestructorGuard guard(&transaction());
   answered_ = true;
-  downstream_->sendEOM();
+  if (!end_sent_) downstream_->sendEOM();
   on_answer_over();
 }
 

@@ -85,6 +85,8 @@ class Handler : public px::RequestHandler {
   virtual void drop() = 0;
   /// More of an answered request comes than is worth reading, or it is malformed.
   virtual void give_up_reading() = 0;
+  /// Whether the head of an answer without content is the end of it.
+  virtual bool head_may_be_last() const { return false; }
   /// Whether a request may go on after its head.
   virtual bool body_may_follow() const = 0;
   /// Checks the size of the body so far.
@@ -126,6 +128,7 @@ class Handler : public px::RequestHandler {
   void await_more();
   void flush();
   bool take_output();
+  void send_head(px::HTTPMessage& head);
   bool send_next();
   void send_body(std::unique_ptr<folly::IOBuf> body);
   void finish();
@@ -150,6 +153,7 @@ class Handler : public px::RequestHandler {
   bool egress_paused_ = false;
   bool output_finished_ = false;
   bool aborted_ = false;
+  bool end_sent_ = false;  // with its head
   bool answered_ = false;  // its end is sent
   bool was_reset_ = false;
   bool refused_ = false;        // by us, after the request was accepted

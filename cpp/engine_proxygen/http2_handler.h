@@ -25,6 +25,7 @@ class Http2Handler final : public Handler {
   Moved request_moved() const override;
   Moved answer_moved() const override;
   void await_body() override;
+  bool head_may_be_last() const override { return true; }
   bool body_may_follow() const override { return true; }
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;
