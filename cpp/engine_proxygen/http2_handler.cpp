@@ -143,8 +143,11 @@ Moved Http2Handler::request_moved() const { return {received(), streams_->receiv
 
 Moved Http2Handler::answer_moved() const { return {taken_by_client(), streams_->taken}; }
 
+// Not by the transaction's own limit, behind which proxygen answers in our place and leaves the
+// client to go on with its request.
 void Http2Handler::await_body() {
-  transaction().setIdleTimeout(to_milliseconds(thread().options().body_timeout));
+  transaction().setIdleTimeout(std::chrono::hours(24));
+  thread().loop().timer().scheduleTimeout(this, to_milliseconds(thread().options().body_timeout));
 }
 
 // A length that was announced was checked with the head, and proxygen holds the client to it.
@@ -152,8 +155,11 @@ Verdict Http2Handler::check_received(std::uint64_t size) const {
   return check_body_size(size, thread().limits());
 }
 
+void Http2Handler::on_request_whole() { stop_awaiting_body(); }
+
 // From here on the client can only be late with taking the answer: with window updates.
-void Http2Handler::on_request_whole() {
+void Http2Handler::stop_awaiting_body() {
+  cancelTimeout();
   transaction().setIdleTimeout(to_milliseconds(thread().options().write_timeout));
 }
 

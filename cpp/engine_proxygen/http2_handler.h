@@ -5,7 +5,7 @@
 
 namespace prowingen::proxygen_engine {
 
-class Http2Handler final : public Handler {
+class Http2Handler final : public Handler, private LoopTimer {
  public:
   Http2Handler(EventThread& thread, px::HTTPTransaction& stream, px::HTTPMessage& message,
                HttpVersion version);
@@ -25,6 +25,8 @@ class Http2Handler final : public Handler {
   Moved request_moved() const override;
   Moved answer_moved() const override;
   void await_body() override;
+  void stop_awaiting_body() override;
+  void timeoutExpired() noexcept override { on_silent_request(); }
   bool head_may_be_last() const override { return true; }
   bool body_may_follow() const override { return true; }
   Verdict check_received(std::uint64_t size) const override;
