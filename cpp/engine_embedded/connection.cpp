@@ -171,8 +171,8 @@ bool Connection::receive_input() {
       return true;
     case Transfer::Status::ok: break;
   }
-  received_ = channel_.received();
   if (lingers()) {
+    received_ = channel_.received();
     if (transfer.bytes >= linger_left_) {
       close(Departure::client_closed);
     } else {
@@ -180,17 +180,20 @@ bool Connection::receive_input() {
     }
     return true;
   }
-  take_input({buffer.data(), transfer.bytes});
-  if (!closed()) note_read();
+  take({buffer.data(), transfer.bytes});
   return true;
 }
 
 void Connection::feed(std::string_view input) {
-  handle([&] {
-    received_ = channel_.received();
-    take_input(input);
-    if (!closed()) note_read();
-  });
+  handle([&] { take(input); });
+}
+
+void Connection::take(std::string_view input) {
+  const auto come = channel_.received() - received_;
+  received_ += come;
+  take_input(input);
+  if (came_aside()) aside_ += come;
+  if (!closed()) note_read();
 }
 
 bool Connection::turn_is_over(std::uint64_t written) { return written >= write_turn; }
@@ -260,16 +263,16 @@ void Connection::judge_progress() {
 void Connection::note_read() {
   if (!awaits_rest()) return reading_pace_.rest();
   rest_comes();
-  reading_pace_.wait(io_.now(), received_);
+  reading_pace_.wait(io_.now(), moved());
   if (read_rate_deadline_.armed() || io_.options().min_rate == 0) return;
-  reading_pace_.open_window(io_.now(), received_);
+  reading_pace_.open_window(io_.now(), moved());
   arm(read_rate_deadline_, Timeout::read_rate);
 }
 
 void Connection::judge_reading() {
   if (lingers() || !awaits_rest()) return;  // the next unfinished request opens a window
   const auto rate = static_cast<double>(io_.options().min_rate);
-  if (reading_pace_.too_slow(io_.now(), received_, rate)) return cut_slow_request();
+  if (reading_pace_.too_slow(io_.now(), moved(), rate)) return cut_slow_request();
   arm(read_rate_deadline_, Timeout::read_rate);
 }
 

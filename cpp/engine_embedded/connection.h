@@ -88,6 +88,8 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
 
   /// Whether the client is in the middle of a request and its rest is wanted.
   virtual bool awaits_rest() const = 0;
+  /// Whether what was taken last had nothing of a request in it.
+  virtual bool came_aside() const { return false; }
   /// Some of that has come, or of a record of TLS that it is in.
   virtual void rest_comes() {}
   /// Of a client that did not get on with that.
@@ -178,6 +180,9 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   void handle(Action action);
   void watch();
   bool due(TimeLimit limit, unsigned requests) const;
+  void take(std::string_view input);
+  /// By its client, of requests.
+  std::uint64_t moved() const { return received_ - aside_; }
   void judge_reading();
   void judge_writing();
   void judge_progress();
@@ -189,6 +194,7 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
   std::uint64_t linger_left_ = 0;
   std::size_t unacknowledged_ = 0;  // when the wait for writability began
   std::uint64_t received_ = 0;      // off the socket
+  std::uint64_t aside_ = 0;         // of that, what is no part of a request
   std::uint64_t sent_ = 0;          // to the socket
   MemoryCharge charge_;             // input that is not consumed, output that is not sent
 };

@@ -23,7 +23,9 @@ void Http2Connection::begin_with(std::string_view input) { feed(input); }
 // ---------------------------------------------------------------------------- input
 
 void Http2Connection::take_input(std::string_view input) {
+  const auto before = session_.request_bytes();
   const bool goes_on = session_.receive(input, io_.now());
+  came_aside_ = session_.request_bytes() == before;
   const bool head_due = read_deadline_.armed() && read_deadline_.kind == Timeout::header;
   if (session_.in_head()) {
     if (!head_due) arm(read_deadline_, Timeout::header);

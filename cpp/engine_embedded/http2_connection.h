@@ -46,6 +46,7 @@ class Http2Connection final : public Connection, private http2::Streams {
   void stop_working() override {}
   void drop_exchanges(Departure why) override;
   bool awaits_rest() const override;
+  bool came_aside() const override { return came_aside_; }
   void cut_slow_request() override;
   bool awaits_reader() const override;
   void cut_slow_reader() override;
@@ -103,6 +104,7 @@ class Http2Connection final : public Connection, private http2::Streams {
   Deadline drain_deadline_;
   SteadyTime last_taken_;  // when content of any stream was last framed
   bool draining_ = false;
+  bool came_aside_ = false;
   bool awaits_memory_ = false;
 };
 

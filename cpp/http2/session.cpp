@@ -266,7 +266,9 @@ bool Session::receive(std::string_view bytes, Time now) {
   while (calm_ && !bytes.empty()) {
     FrameHeader header;
     bool found = false;
+    const bool of_request = in_request_frame_ && walk_.in_payload();
     const auto size = walk_.step(bytes, header, found);
+    if (of_request) request_bytes_ += size;
     // What was before it first: a stream may be closed by that.
     if (!feed(bytes.substr(0, size))) return false;
     if (found) on_frame_begins(header);
@@ -359,6 +361,7 @@ void Session::check_closed(std::int32_t id) {
 
 void Session::on_frame_begins(const FrameHeader& header) {
   in_block_ = header.type == NGHTTP2_HEADERS || header.type == NGHTTP2_CONTINUATION;
+  in_request_frame_ = in_block_ || header.type == NGHTTP2_DATA;
   if (in_block_) block_open_ = (header.flags & NGHTTP2_FLAG_END_HEADERS) == 0;
   switch (header.type) {
     case NGHTTP2_DATA: return check_closed(header.stream);

@@ -149,6 +149,8 @@ class Session {
   bool blocked() const;
   bool blocked(const Stream& stream) const;
   unsigned open_streams() const { return open_streams_; }
+  /// About how many bytes of header blocks and of content have come.
+  std::uint64_t request_bytes() const { return request_bytes_; }
   /// Whether a header block is begun and not whole.
   bool in_head() const { return block_open_ || (in_block_ && walk_.in_payload()); }
 
@@ -182,6 +184,8 @@ class Session {
   TrailerSection trailers_;  // of the block that comes
   Verdict trailers_refused_ = nullptr;
   FrameWalk walk_{http2_preface.size()};
+  bool in_request_frame_ = false;
+  std::uint64_t request_bytes_ = 0;
   FloodGuard guard_;
   Time now_;
   std::unique_ptr<nghttp2_session, Free> session_;

@@ -38,6 +38,22 @@ def start(serve: ServeFixture) -> Callable[[object], Site]:
     return lambda app: serve(app, http="2", min_rate=RATE, min_rate_window=WINDOW)
 
 
+def test_frames_about_the_connection_are_no_movement_of_a_request(
+    start: Callable[[object], Site],
+) -> None:
+    """Who is silent, but for a PING now and then, has the other time limits."""
+    with H2Wire(start(reading)) as wire:
+        stream = wire.start("POST", "/", [("content-length", str(SIZE))], end=False)
+        wire.send(stream, bytes(SIZE // 2))
+        for _ in range(10):
+            time.sleep(WINDOW / 2)
+            wire.h2.ping(b"eight 8s")
+            wire.flush()
+            wire.pump()
+        wire.send(stream, bytes(SIZE // 2), end=True)
+        assert wire.response(stream).body == b"%d" % SIZE
+
+
 def take_in(wire: H2Wire) -> None:
     """What has come."""
     while not wire.closed and select.select([wire.socket], [], [], 0)[0]:
