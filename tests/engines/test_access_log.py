@@ -215,6 +215,7 @@ def test_line_tells_of_tls(engine: str) -> None:
 
 
 @pytest.mark.no_tls("is about a connection without")
+@pytest.mark.no_http2("its streams have numbers")
 def test_line_says_nothing_of_tls_without_it(serve: ServeFixture) -> None:
     lines = Lines()
     serve(hello, access_log=lines, access_log_format="json").ask()

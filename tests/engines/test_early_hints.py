@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from harness.site import ServeFixture
     from harness.wire import Wire
 
+pytestmark = pytest.mark.no_http2("its tests are of each version by itself")
+
 HINTS = [("Link", "</style.css>; rel=preload; as=style"), ("Link", " </app.js>; rel=preload ")]
 SENT = [("link", "</style.css>; rel=preload; as=style"), ("link", "</app.js>; rel=preload")]
 OF_HTTP2 = [(":status", "103"), *SENT]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.engines("proxygen"),
     pytest.mark.no_tls("its tests are all of TLS"),
+    pytest.mark.no_http2("it speaks HTTP/3"),
     pytest.mark.skipif(
         "HTTP/3" not in prowingen_wsgi._native.engines().get("proxygen", ""),
         reason="no engine that is built in has HTTP/3",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.site import ServeFixture
     from harness.wire import Response, Wire
 
+pytestmark = pytest.mark.no_http2("its tests are of each version by itself")
+
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 SECTION = [("X-Checksum", "1"), ("Server-Timing", "a"), ("x-checksum", "\xe9")]
 LINES = b"X-Checksum: 1\r\nServer-Timing:  a \r\nx-checksum: \xe9\r\n"

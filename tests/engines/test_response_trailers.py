@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture
 
+pytestmark = pytest.mark.no_http2("its tests are of each version by itself")
+
 TRAILERS = [("X-Checksum", "1"), ("Server-Timing", " app;dur=1 ")]
 SENT = [("x-checksum", "1"), ("server-timing", "app;dur=1")]
 TAKES = "TE: trailers"
