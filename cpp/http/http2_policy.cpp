@@ -1,5 +1,6 @@
 #include "http/http2_policy.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -19,7 +20,16 @@ bool belongs_to_connection(std::string_view name, std::string_view value) {
   return equals_ignoring_case(name, "te") && !equals_ignoring_case(value, "trailers");
 }
 
+bool is_lower_case_token(std::string_view text) {
+  return is_token(text) && std::ranges::none_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
 }  // namespace
+
+bool is_http2_field(std::string_view name, std::string_view value) {
+  return is_lower_case_token(name) && is_field_value(value) && trim(value).size() == value.size() &&
+         !belongs_to_connection(name, value);
+}
 
 Verdict check_http2_request(const RequestHead& head, const RequestLimits& limits,
                             RequestSemantics& out) {

@@ -12,6 +12,10 @@ inline constexpr HttpVersion http_3{3, 0};  // whose requests are the same (RFC 
 /// A client begins with it (RFC 9113 section 3.4); no request of HTTP/1 does.
 inline constexpr std::string_view http2_preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Whether a field may be in a header or trailer section (sections 8.2.1 and 8.2.2): in lower case,
+/// its value without white space around it, and none of a connection. Pseudo-header fields may not.
+bool is_http2_field(std::string_view name, std::string_view value);
+
 /// Checks a request as a whole. In `head`, :method and :path are the request line and :authority is
 /// Host. The body's framing is HTTP/2's: `out.framing` tells only whether its length was announced.
 Verdict check_http2_request(const RequestHead& head, const RequestLimits& limits,

@@ -39,6 +39,10 @@ inline constexpr std::array<FloodLimit, flood_kinds> flood_limits{{
     {"window updates", 1000, 100, 20'000},
 }};
 
+/// A head fits into a few frames of the size that every client may send. nghttp2 has the same
+/// limit.
+inline constexpr unsigned most_continuations = 8;
+
 /// I/O thread.
 class FloodGuard {
  public:

@@ -1,6 +1,9 @@
 #include "http2/head_reader.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "http/octets.h"
 
 namespace prowingen::http2 {
 namespace {
@@ -12,60 +15,87 @@ constexpr std::size_t line_overhead = 4;
 
 void HeadReader::begin(RequestHead& head) {
   head_ = &head;
-  method_.clear();
-  target_.clear();
-  authority_.clear();
+  for (std::string& value : pseudo_) value.clear();
   cookie_.clear();
   size_ = fields_ = 0;
+  has_host_ = has_length_ = malformed_ = false;
+}
+
+bool HeadReader::over_limits() const {
+  return size_ > limits_.max_header_bytes + limits_.max_request_line ||
+         fields_ > limits_.max_header_fields;
 }
 
 bool HeadReader::add(std::string_view name, std::string_view value) {
   size_ += name.size() + value.size() + line_overhead;
   const bool pseudo = name.starts_with(':');
   if (!pseudo) ++fields_;
-  if (size_ > limits_.max_header_bytes + limits_.max_request_line ||
-      fields_ > limits_.max_header_fields) {
-    return size_ <= patience * (limits_.max_header_bytes + limits_.max_request_line);
-  }
-  if (name == ":method") {
-    method_ = value;
-  } else if (name == ":path") {
-    target_ = value;
-  } else if (name == ":authority") {
-    authority_ = value;
-  } else if (name == "cookie") {
-    // RFC 9113 section 8.2.3: an application knows one Cookie only.
+  // What goes beyond the limits is decoded, but not kept.
+  if (over_limits()) return size_ <= patience(limits_);
+  malformed_ |= !(pseudo ? add_pseudo(name, value) : add_field(name, value));
+  return true;
+}
+
+// Section 8.3: each once, ahead of all fields, and none but those of a request.
+bool HeadReader::add_pseudo(std::string_view name, std::string_view value) {
+  const auto* const found = std::ranges::find(pseudo_names, name);
+  if (found == pseudo_names.end() || fields_ != 0 || value.empty()) return false;
+  std::string& kept = pseudo_[static_cast<std::size_t>(found - pseudo_names.begin())];
+  if (!kept.empty()) return false;
+  kept = value;
+  return is_field_value(value);
+}
+
+bool HeadReader::add_field(std::string_view name, std::string_view value) {
+  if (!is_http2_field(name, value)) return false;
+  if (name == "cookie") {
+    // Section 8.2.3: an application knows one Cookie only.
     if (!cookie_.empty()) cookie_.append("; ");
     cookie_.append(value);
-  } else if (name == "content-length") {
-    head_->add_field(name, plain_length(value));
-  } else if (!pseudo) {
-    head_->add_field(name, value);
+    return true;
   }
-  return true;
+  if (name == "content-length") {
+    head_->add_field(name, plain_length(value));
+    return !std::exchange(has_length_, true) && !value.empty() && all_are(value, Octet::digit);
+  }
+  head_->add_field(name, value);
+  return name != "host" || !std::exchange(has_host_, true);
+}
+
+bool HeadReader::is_whole() const {
+  const std::string& target = pseudo_[path];
+  if (pseudo_[method].empty() || (pseudo_[authority].empty() && !has_host_)) return false;
+  // Section 8.5: a tunnel has neither scheme nor path.
+  if (pseudo_[method] == "CONNECT") return pseudo_[scheme].empty() && target.empty();
+  return !pseudo_[scheme].empty() &&
+         (target.starts_with('/') || (target == "*" && pseudo_[method] == "OPTIONS"));
+}
+
+// Section 8.3.1: a Host that says something else makes the request malformed.
+bool HeadReader::agrees_on_host(const RequestHead& head) const {
+  return pseudo_[authority].empty() || !has_host_ ||
+         equals_ignoring_case(head.first("host"), pseudo_[authority]);
 }
 
 HeadReader::Result HeadReader::finish() {
   Result result;
   result.size = size_;
   RequestHead& head = *std::exchange(head_, nullptr);
-  head.set_request_line(method_, target_, http_2);
+  // Whose authority is its target.
+  const std::string& target = pseudo_[method] == "CONNECT" ? pseudo_[authority] : pseudo_[path];
+  head.set_request_line(pseudo_[method], target, http_2);
   if (!cookie_.empty()) head.add_field("cookie", cookie_);
-  if (!authority_.empty()) {
-    // RFC 9113 section 8.3.1: a Host that says something else makes the request malformed.
-    for (const FieldLine& field : head.fields()) {
-      if (equals_ignoring_case(head.view(field.name), "host") &&
-          !equals_ignoring_case(head.view(field.value), authority_)) {
-        result.outcome = Outcome::malformed;
-        return result;
-      }
-    }
+  if (malformed_ || (!over_limits() && !is_whole()) || !agrees_on_host(head)) {
+    result.outcome = Outcome::malformed;
+    return result;
+  }
+  if (!pseudo_[authority].empty()) {
     head.remove_fields("host");
-    head.add_field("host", authority_);
+    head.add_field("host", pseudo_[authority]);
   }
   if (fields_ > limits_.max_header_fields) {
     result.verdict = &refusal(RequestFault::too_many_fields);
-  } else if (size_ > limits_.max_header_bytes + limits_.max_request_line) {
+  } else if (over_limits()) {
     result.verdict = &refusal(RequestFault::header_too_large);
   } else {
     result.verdict = check_http2_request(head, limits_, result.semantics);

@@ -1,11 +1,12 @@
 // A request's head from the fields of a header block (RFC 9113 section 8.3), as every version of
 // HTTP shows it: pseudo-header fields are the request line and Host, crumbs of a cookie one field.
 //
-// The blocks of a connection come one after another, so one of these serves all its streams. What
-// the codec has already refused (unknown, doubled or late pseudo-header fields, upper case, fields
-// of a connection) does not come here.
+// The blocks of a connection come one after another, so one of these serves all its streams. It is
+// strict whatever is in front of it: what makes a request malformed ends its stream, and only what
+// HTTP/1 would refuse as well is answered.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -23,6 +24,12 @@ class HeadReader {
  public:
   explicit HeadReader(const RequestLimits& limits) : limits_(limits) {}
 
+  /// Of a header section that is too large: its end is waited for, so that its client can be told,
+  /// up to so much.
+  static std::size_t patience(const RequestLimits& limits) {
+    return 10 * (limits.max_header_bytes + limits.max_request_line);
+  }
+
   /// A block begins; its fields go to `head`, which is empty.
   void begin(RequestHead& head);
   /// False: so much more than the limits comes that its end is not worth waiting for.
@@ -38,14 +45,25 @@ class HeadReader {
   Result finish();
 
  private:
+  enum Pseudo : std::uint8_t { method, scheme, path, authority };
+  static constexpr std::array<std::string_view, 4> pseudo_names{":method", ":scheme", ":path",
+                                                                ":authority"};
+
+  bool over_limits() const;
+  bool add_pseudo(std::string_view name, std::string_view value);
+  bool add_field(std::string_view name, std::string_view value);
+  bool is_whole() const;
+  bool agrees_on_host(const RequestHead& head) const;
+
   const RequestLimits limits_;
   RequestHead* head_ = nullptr;
-  std::string method_;
-  std::string target_;
-  std::string authority_;
+  std::array<std::string, pseudo_names.size()> pseudo_;  // empty: not there
   std::string cookie_;
   std::size_t size_ = 0;
   std::size_t fields_ = 0;
+  bool has_host_ = false;
+  bool has_length_ = false;
+  bool malformed_ = false;
 };
 
 }  // namespace prowingen::http2

@@ -56,7 +56,7 @@ struct Callbacks {
       me.trailers_ = {};
       me.trailers_refused_ = nullptr;
       if (!me.reading_request_) return 0;
-      me.note_opened(frame->hd.stream_id);
+      me.past_.note_opened(frame->hd.stream_id);
       RequestHead* head = nullptr;
       Stream* stream = me.streams_.open(frame->hd.stream_id, head);
       if (stream == nullptr) {
@@ -144,10 +144,10 @@ struct Callbacks {
       Stream* stream = me.find(id);
       if (stream == nullptr) return 0;
       --me.open_streams_;
-      if (id == me.last_opened_) me.reading_request_ = false;
+      if (id == me.past_.last()) me.reading_request_ = false;
       // nghttp2 keeps some that are closed, for their place among the others.
       nghttp2_session_set_stream_user_data(session, id, nullptr);
-      if (!stream->reset_here) me.closed_[me.next_closed_++ % me.closed_.size()] = id;
+      if (!stream->reset_here) me.past_.note_closed(id);
       me.streams_.on_closed(*stream, error);
       return 0;
     });
@@ -181,7 +181,7 @@ struct Callbacks {
       Session& me = self(user);
       if (me.out_->size() >= me.most_) return NGHTTP2_ERR_WOULDBLOCK;
       const auto before = me.out_->size();
-      me.out_->append(text(header, FrameWalk::header_size));
+      me.out_->append(text(header, frame_header_size));
       Stream& stream = *static_cast<Stream*>(source->ptr);
       if (size == 0 || me.streams_.take(stream, size, *me.out_)) return 0;
       me.out_->resize(before);
@@ -267,10 +267,15 @@ bool Session::receive(std::string_view bytes, Time now) {
     FrameHeader header;
     bool found = false;
     const bool of_request = in_request_frame_ && walk_.in_payload();
+    const auto kept = walk_.kept();
     const auto size = walk_.step(bytes, header, found);
     if (of_request) request_bytes_ += size;
-    // What was before it first: a stream may be closed by that.
-    if (!feed(bytes.substr(0, size))) return false;
+    // What was before it first: a stream may be closed by that. Headers in one piece: nghttp2
+    // counts a CONTINUATION for each part of one.
+    auto piece = bytes.substr(0, size);
+    if (!found) piece.remove_suffix(walk_.kept() - kept);
+    if (found && kept != 0) piece = walk_.head();
+    if (!piece.empty() && !feed(piece)) return false;
     if (found) on_frame_begins(header);
     bytes.remove_prefix(size);
   }
@@ -286,6 +291,8 @@ bool Session::feed(std::string_view bytes) {
   if (taken == NGHTTP2_ERR_FLOODED) {
     fail("it sends what has to be answered and does not read the answers",
          ErrorCode::enhance_your_calm);
+  } else if (block_open_ && continuations_ >= most_continuations) {
+    fail("too many CONTINUATION frames", ErrorCode::enhance_your_calm);
   } else {
     fail(nghttp2_strerror(static_cast<int>(taken)), ErrorCode::protocol_error);
   }
@@ -339,22 +346,15 @@ void Session::fail(std::string_view fault, ErrorCode code) {
   terminate(code);
 }
 
-void Session::note_opened(std::int32_t id) {
-  if (id > last_opened_ + 2) {
-    skipped_from_ = last_opened_ + 1;
-    skipped_to_ = id - 1;
-  }
-  last_opened_ = id;
-}
-
-// Section 5.1: nghttp2 ignores what comes on a closed stream, which is right for one that was reset
-// here, as its client may not have known. Of others the last few are remembered.
+// Section 5.1: nghttp2 ignores what comes on a closed stream, which is right for some of them.
 void Session::check_closed(std::int32_t id) {
-  if (id <= 0 || id > last_opened_ || find(id) != nullptr) return;
+  if (id <= 0 || find(id) != nullptr) return;
+  const auto state = past_.state_of(id);
+  if (state == PastStreams::State::idle) return;
   count(Flood::control);
-  if (id >= skipped_from_ && id <= skipped_to_) {
+  if (state == PastStreams::State::skipped) {
     fail("a stream is opened with a lower number than another", ErrorCode::protocol_error);
-  } else if (std::ranges::find(closed_, id) != closed_.end()) {
+  } else if (state == PastStreams::State::closed) {
     fail("a closed stream goes on", ErrorCode::stream_closed);
   }
 }
@@ -365,8 +365,12 @@ void Session::on_frame_begins(const FrameHeader& header) {
   if (in_block_) block_open_ = (header.flags & NGHTTP2_FLAG_END_HEADERS) == 0;
   switch (header.type) {
     case NGHTTP2_DATA: return check_closed(header.stream);
-    case NGHTTP2_HEADERS: check_closed(header.stream); [[fallthrough]];
+    case NGHTTP2_HEADERS:
+      check_closed(header.stream);
+      continuations_ = 0;
+      [[fallthrough]];
     case NGHTTP2_CONTINUATION:
+      if (header.type == NGHTTP2_CONTINUATION) ++continuations_;
       if (header.length == 0 && block_open_) count(Flood::empty);
       return;
     case NGHTTP2_RST_STREAM:

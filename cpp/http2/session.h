@@ -28,19 +28,10 @@
 #include "http2/flood_guard.h"
 #include "http2/frame_walk.h"
 #include "http2/head_reader.h"
+#include "http2/past_streams.h"
+#include "http2/protocol.h"
 
 namespace prowingen::http2 {
-
-/// RFC 9113 section 7.
-enum class ErrorCode : std::uint8_t {
-  no_error = 0x0,
-  protocol_error = 0x1,
-  internal_error = 0x2,
-  stream_closed = 0x5,
-  refused_stream = 0x7,
-  cancel = 0x8,
-  enhance_your_calm = 0xb
-};
 
 /// One request and its answer, as the session sees it. Whoever owns the session derives from it.
 class Stream {
@@ -57,13 +48,6 @@ class Stream {
 
  protected:
   ~Stream() = default;
-};
-
-struct Settings {
-  std::uint32_t max_streams = 128;
-  std::uint32_t stream_window = 256 * 1024;
-  std::uint32_t connection_window = 1024 * 1024;
-  RequestLimits limits = {};
 };
 
 struct HeaderField {
@@ -166,7 +150,6 @@ class Session {
                  bool content);
   void count(Flood kind);
   void fail(std::string_view fault, ErrorCode code);
-  void note_opened(std::int32_t id);
   void check_closed(std::int32_t id);
   void on_frame_begins(const FrameHeader& header);
   bool feed(std::string_view bytes);
@@ -192,14 +175,10 @@ class Session {
   std::string* out_ = nullptr;  // while write() runs
   std::size_t most_ = 0;
   unsigned open_streams_ = 0;
-  std::int32_t last_opened_ = 0;
-  std::int32_t skipped_from_ = 0;  // numbers of streams that the last one opened has passed over
-  std::int32_t skipped_to_ = 0;
-  std::array<std::int32_t, 64>
-      closed_{};  // the last ones that came to their end, or their client's
-  std::size_t next_closed_ = 0;
+  PastStreams past_;
   bool in_block_ = false;    // the last frame was one of a header block
   bool block_open_ = false;  // and not the block's last one
+  unsigned continuations_ = 0;
   bool reading_request_ =
       false;  // the block that comes is a request's, and not its trailer section
   bool calm_ = true;
