@@ -16,7 +16,7 @@ set(uses_http1 http core http1)
 set(uses_http2 http http2)
 set(uses_tls core tls)
 set(uses_engine_embedded http core access_log proxies processes http1 http2 tls engine_embedded)
-set(uses_engine_proxygen http core access_log proxies processes http1 tls engine_proxygen)
+set(uses_engine_proxygen http core access_log proxies processes http1 http2 tls engine_proxygen)
 set(uses_wsgi http core wsgi)
 set(uses_listener http core wsgi listener)
 set(uses_bindings core access_log proxies processes tls engine_embedded engine_proxygen wsgi

@@ -32,7 +32,7 @@ add_library(prowingen_engine_proxygen STATIC ${proxygen_engine_sources})
 target_link_libraries(prowingen_engine_proxygen
                       PUBLIC prowingen_core prowingen_access_log prowingen_proxies
                              prowingen_processes prowingen_tls
-                      PRIVATE prowingen_http1 proxygen::proxygenhttpserver)
+                      PRIVATE prowingen_http1 prowingen_http2 proxygen::proxygenhttpserver)
 # folly's inline code has to agree with the library, which every package builds for release.
 target_compile_definitions(prowingen_engine_proxygen PRIVATE $<$<CONFIG:Debug>:NDEBUG>)
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/engine_figures.h"
+#include "engine_proxygen/announcing.h"
 #include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/handlers.h"
@@ -49,7 +50,7 @@ Acceptor::~Acceptor() {
 
 px::HTTPTransaction::Handler* Acceptor::newHandler(px::HTTPTransaction& transaction,
                                                    px::HTTPMessage* message) noexcept {
-  Http1Codec* codec = Http1Codec::current();
+  Http1Codec* codec = Announcing<Http1Codec>::current();
   if (codec == nullptr) return make_stream_handler(thread_, transaction, *message, http_2);
   name_ends(transaction, *message);
   return adapt(std::make_unique<Http1Handler>(*codec, *message));

@@ -18,6 +18,7 @@
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_codec.h"
+#include "engine_proxygen/http2_codec.h"
 #include "engine_proxygen/listener_addresses.h"
 #include "engine_proxygen/listening.h"
 #if defined(PROWINGEN_PROXYGEN_HTTP3)
@@ -75,7 +76,7 @@ class CodecFactory final : public px::HTTPCodecFactory {
                                           bool) override {
     EventThread& thread = threads_.here();
     if (protocol == "h2" || thread.options().http == "2") {
-      return std::make_unique<px::HTTP2Codec>(px::TransportDirection::DOWNSTREAM);
+      return std::make_unique<Http2Codec>(thread);
     }
     return std::make_unique<Http1Codec>(thread);
   }
@@ -126,6 +127,7 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
         codecs_(std::make_shared<CodecFactory>(threads)),
         threads_(threads),
         sessions_(sessions) {
+    http_.maxConcurrentIncomingStreams = http2::Settings().max_streams;
     // HTTP/2: a body that waits for its worker must not use up what the others need.
     http_.receiveSessionWindowSize =
         http_.maxConcurrentIncomingStreams * http_.receiveStreamWindowSize;

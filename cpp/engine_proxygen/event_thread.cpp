@@ -10,6 +10,7 @@
 #include "engine_proxygen/connection_ends.h"
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
+#include "engine_proxygen/http2_codec.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
@@ -26,13 +27,12 @@ std::string alternative_at(const folly::SocketAddress& address, const Options& o
   return "h3=\":" + std::to_string(address.getPort()) + "\"; ma=86400";
 }
 
-// Null: of HTTP/2 or 3.
-Http1Codec* http1_codec(px::HTTPSessionBase& session) {
+// Null: of HTTP/3, where each stream has one.
+const px::HTTPCodec* codec_of(px::HTTPSessionBase& session) {
   auto* transport = dynamic_cast<px::HTTPSession*>(&session);
-  if (transport == nullptr) return nullptr;
-  const auto& codec = static_cast<px::HTTPTransaction::Transport&>(*transport).getCodec();
-  // The session shows its codec; the codec is ours.
-  return const_cast<Http1Codec*>(dynamic_cast<const Http1Codec*>(&codec));
+  return transport == nullptr
+             ? nullptr
+             : &static_cast<px::HTTPTransaction::Transport&>(*transport).getCodec();
 }
 
 }  // namespace
@@ -44,6 +44,7 @@ EventThread::EventThread(const EngineContext& context, const ListenerAddresses& 
       limits_(context.options.request_limits()),
       loop_(loop),
       standing_(context.options.server_header, context.options.date_header),
+      complaints_(context),
       memory_watch_(context),
       memory_tick_(*this) {
   if (!context.options.http3) return;
@@ -76,12 +77,20 @@ Departure EventThread::departure_of(px::ProxygenError error) const {
 // ---------------------------------------------------------------------------- sessions
 
 void EventThread::session_opened(px::HTTPSessionBase& session) {
-  Session opened{&session, http1_codec(session)};
+  Session opened{&session};
+  if (const auto* codec = codec_of(session)) {
+    // The session shows its codec; the codec is ours.
+    opened.http1 = const_cast<Http1Codec*>(dynamic_cast<const Http1Codec*>(codec));
+    opened.http2 = const_cast<Http2Codec*>(dynamic_cast<const Http2Codec*>(codec));
+  }
   Http1Codec* http1 = opened.http1;
+  if (opened.http2 != nullptr) opened.http2->attach(session);
   if (http1 == nullptr) {
     opened.streams = std::make_shared<StreamsMoved>();
-    opened.idle = std::make_shared<IdleTimer>(session);
-    loop_.timer().scheduleTimeout(opened.idle.get(), to_milliseconds(options().header_timeout));
+    opened.idle = std::make_shared<IdleTimer>(*this, session);
+    // A session that is being made cannot say goodbye yet, and does as soon as it can.
+    const auto time = draining_ ? 0 : options().header_timeout;
+    loop_.timer().scheduleTimeout(opened.idle.get(), to_milliseconds(time));
   }
   opened.since = std::chrono::steady_clock::now();
   opened.listener = listeners_.listener_at(session.getLocalAddress());
@@ -98,8 +107,6 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   if (http1 != nullptr) {
     http1->attach(session);
     if (draining_) http1->drain();
-  } else if (draining_ && session.getTransport() == nullptr) {
-    session.closeWhenIdle();
   }
   open_.fetch_add(1, std::memory_order_relaxed);
   if (!isScheduled()) watch_progress();
@@ -113,6 +120,7 @@ void EventThread::session_closed(px::HTTPSessionBase& session) {
 }
 
 void EventThread::session_busy(const px::HTTPSessionBase& session) {
+  if (draining_) return;  // its time is the drain's
   if (const auto found = sessions_.find(&session); found != sessions_.end() && found->second.idle) {
     found->second.idle->cancelTimeout();
   }
@@ -120,7 +128,8 @@ void EventThread::session_busy(const px::HTTPSessionBase& session) {
 
 void EventThread::session_idle(const px::HTTPSessionBase& session) {
   const auto found = sessions_.find(&session);
-  if (found == sessions_.end() || !found->second.idle) return;
+  if (found == sessions_.end() || !found->second.idle || draining_) return;
+  found->second.idle_since = std::chrono::steady_clock::now();
   const auto time = options().keep_alive_timeout;
   loop_.timer().scheduleTimeout(found->second.idle.get(),
                                 to_milliseconds(time != 0 ? time : options().header_timeout));
@@ -139,6 +148,10 @@ const std::shared_ptr<const ConnectionInfo>& EventThread::ends_of(
   return known.ends;
 }
 
+void EventThread::complain_of_http2(const ConnectionInfo& connection, std::string_view fault) {
+  complaints_.add(connection, Complaints::broke_http2, fault, std::chrono::steady_clock::now());
+}
+
 void EventThread::drain() {
   loop_.runInEventBaseThread([this] {
     draining_ = true;
@@ -147,11 +160,38 @@ void EventThread::drain() {
     for (const auto& [key, progress] : std::unordered_map(sessions_)) {
       if (progress.http1 != nullptr) {
         progress.http1->drain();
+      } else if (progress.long_idle()) {
+        end_idle(*progress.session);
       } else {
-        progress.session->closeWhenIdle();
+        announce_end(*progress.session);
       }
     }
   });
+}
+
+bool EventThread::Session::long_idle() const {
+  if (idle_since == SteadyTime() || session->hasActiveTransactions()) return false;
+  return std::chrono::steady_clock::now() - idle_since >= drain_grace;
+}
+
+// In two steps: what the client has sent before it learns of this is still answered.
+void EventThread::announce_end(px::HTTPSessionBase& session) {
+  Session& known = sessions_.at(&session);
+  if (known.http2 == nullptr) return end_idle(session);  // of HTTP/3, which has steps of its own
+  known.idle->end_next();
+  loop_.timer().scheduleTimeout(known.idle.get(), drain_grace);
+  session.notifyPendingShutdown();
+}
+
+void EventThread::IdleTimer::timeoutExpired() noexcept {
+  if (thread_.draining_ && !ends_next_) return thread_.announce_end(session_);
+  thread_.end_idle(session_);
+}
+
+void EventThread::end_idle(px::HTTPSessionBase& session) {
+  Http2Codec* http2 = sessions_.at(&session).http2;
+  if (http2 != nullptr) http2->disableDoubleGoawayDrain();  // there is nothing to announce
+  session.closeWhenIdle();
 }
 
 void EventThread::watch_progress() {

@@ -7,9 +7,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "core/complaints.h"
 #include "core/engine.h"
 #include "core/memory_waiters.h"
 #include "core/memory_watch.h"
@@ -25,6 +27,7 @@ namespace prowingen::proxygen_engine {
 class Acceptor;
 class Handler;
 class Http1Codec;
+class Http2Codec;
 
 /// What has moved on a connection of HTTP/2, in bytes of bodies of all its streams together: how
 /// they share it is their client's and proxygen's affair.
@@ -84,6 +87,9 @@ class EventThread final : public Transport,
     return sessions_.at(&session).listener;
   }
 
+  /// For the log: a client is told to go away.
+  void complain_of_http2(const ConnectionInfo& connection, std::string_view fault);
+
   /// Of HTTP/2 and 3.
   const std::shared_ptr<StreamsMoved>& streams_of(const px::HTTPSessionBase& session) const {
     return sessions_.at(&session).streams;
@@ -119,21 +125,27 @@ class EventThread final : public Transport,
     Subject subject;
   };
 
-  /// Ends a session of HTTP/2 or 3 that nobody asks for anything, with a GOAWAY.
+  /// Ends a session of HTTP/2 or 3 that nobody asks for anything, with a GOAWAY; in a drain one
+  /// that may be asked, after that was announced.
   class IdleTimer final : public LoopTimer {
    public:
-    explicit IdleTimer(px::HTTPSessionBase& session) : session_(session) {}
-    void timeoutExpired() noexcept override { session_.closeWhenIdle(); }
+    IdleTimer(EventThread& thread, px::HTTPSessionBase& session)
+        : thread_(thread), session_(session) {}
+    void end_next() { ends_next_ = true; }
+    void timeoutExpired() noexcept override;
 
    private:
+    EventThread& thread_;
     px::HTTPSessionBase& session_;
+    bool ends_next_ = false;
   };
 
   /// A session: its ends, and how far its client has read. One that is behind and stands still is
   /// dropped: proxygen's own time limit is for one write, however slowly it goes on.
   struct Session {
     px::HTTPSessionBase* session;
-    Http1Codec* http1;                           // null for HTTP/2 and 3
+    Http1Codec* http1 = nullptr;  // of HTTP/1, as the next one is of HTTP/2
+    Http2Codec* http2 = nullptr;
     std::shared_ptr<StreamsMoved> streams = {};  // null for HTTP/1
     std::shared_ptr<IdleTimer> idle = {};        // likewise
     unsigned listener = 0;
@@ -142,6 +154,9 @@ class EventThread final : public Transport,
     std::uint64_t acknowledged = 0;
     std::int64_t room = 0;  // the connection's window, of HTTP/2
     SteadyTime since = {};
+    SteadyTime idle_since = {};  // of HTTP/2, once it was used
+
+    bool long_idle() const;
   };
 
   class Tick final : public LoopTimer {
@@ -156,6 +171,8 @@ class EventThread final : public Transport,
   void runLoopCallback() noexcept override { submit_gathered(); }
   void timeoutExpired() noexcept override;
   bool stands_still(Session& progress, SteadyTime now) const;
+  void announce_end(px::HTTPSessionBase& session);
+  void end_idle(px::HTTPSessionBase& session);
   void watch_progress();
   void see_to_memory();
   void look_at_readers();
@@ -183,6 +200,7 @@ class EventThread final : public Transport,
   std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted
   std::vector<std::shared_ptr<Exchange>> submitting_;
   std::vector<Mail> delivering_;
+  Complaints complaints_;
   MemoryWatch memory_watch_;
   Tick memory_tick_;
   std::vector<Handler*> handlers_;  // of requests that are received or answered

@@ -5,6 +5,7 @@
 #include "core/engine_figures.h"
 #include "core/unacknowledged.h"
 #include "core/unread_input.h"
+#include "engine_proxygen/announcing.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/http1_handler.h"
 #include "http/request_policy.h"
@@ -12,23 +13,6 @@
 #include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
-namespace {
-
-thread_local Http1Codec* announcing = nullptr;
-
-/// Marks the codec whose request the session is being told of.
-class Announcing {
- public:
-  explicit Announcing(Http1Codec* codec) : before_(std::exchange(announcing, codec)) {}
-  ~Announcing() { announcing = before_; }
-  Announcing(const Announcing&) = delete;
-  Announcing& operator=(const Announcing&) = delete;
-
- private:
-  Http1Codec* before_;
-};
-
-}  // namespace
 
 Http1Codec::Http1Codec(EventThread& thread)
     : HTTP1xCodec(px::TransportDirection::DOWNSTREAM),
@@ -46,8 +30,6 @@ void Http1Codec::attach(px::HTTPSessionBase& session) {
   listener_ = thread_.listener_of(session);
   await(Awaited::first_request);
 }
-
-Http1Codec* Http1Codec::current() { return announcing; }
 
 void Http1Codec::setCallback(px::HTTPCodec::Callback* callback) {
   callback_ = callback;
@@ -188,7 +170,7 @@ void Http1Codec::announce_request(bool whole) {
     receiving_ = incoming_;
   }
   {
-    const Announcing this_one(this);
+    const Announcing<Http1Codec> this_one(this);
     callback_->onHeadersComplete(id_, std::move(message_));
   }
   if (incoming_) {  // the session takes no more requests

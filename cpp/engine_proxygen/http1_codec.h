@@ -56,9 +56,8 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   bool give_up_head();
 
   // ---- the handler
-  /// The codec that is making a request known, on this thread.
-  static Http1Codec* current();
-  /// The request, which this handler answers. It is refused if it has a `refusal`.
+  /// The request that the session is being told of, which this handler answers. It is refused if it
+  /// has a `refusal`.
   std::shared_ptr<HandledExchange> take_request(Http1Handler& handler, px::HTTPMessage& message);
   /// The handler is gone.
   void forget(const Http1Handler& handler);

@@ -1,6 +1,8 @@
 #include "engine_proxygen/http2_handler.h"
 
+#include "engine_proxygen/announcing.h"
 #include "engine_proxygen/handlers.h"
+#include "engine_proxygen/http2_codec.h"
 #include "http/http2_policy.h"
 #include "proxies/proxies.h"
 
@@ -11,8 +13,11 @@ const px::HTTPSessionBase& session_of(px::HTTPTransaction& stream) {
   return *stream.getTransport().getHTTPSessionBase();
 }
 
+// The codec of HTTP/2 has it; of HTTP/3 there is proxygen's message.
 std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTransaction& stream,
                                               px::HTTPMessage& message, HttpVersion version) {
+  auto* const codec = Announcing<Http2Codec>::current();
+  if (codec != nullptr) return codec->take_request(message);
   const px::HTTPSessionBase& session = session_of(stream);
   auto made = thread.make_exchange();
   HandledExchange& exchange = *made;
@@ -44,7 +49,16 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTrans
 Http2Handler::Http2Handler(EventThread& thread, px::HTTPTransaction& stream,
                            px::HTTPMessage& message, HttpVersion version)
     : Handler(thread, take_request(thread, stream, message, version)),
+      codec_(Announcing<Http2Codec>::current()),
       streams_(thread.streams_of(session_of(stream))) {}
+
+Http2Handler::~Http2Handler() {
+  const auto& exchange = shared_exchange();
+  const bool worked_on = exchange->submitted && exchange.use_count() > 1;
+  if (codec_ != nullptr && worked_on) codec_->keep_counting(exchange);
+}
+
+bool Http2Handler::body_may_follow() const { return codec_ == nullptr || exchange().has_body; }
 
 px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
   HandledExchange& exchange = this->exchange();
@@ -150,7 +164,7 @@ void Http2Handler::await_body() {
   thread().loop().timer().scheduleTimeout(this, to_milliseconds(thread().options().body_timeout));
 }
 
-// A length that was announced was checked with the head, and proxygen holds the client to it.
+// A length that was announced was checked with the head, and the codec holds the client to it.
 Verdict Http2Handler::check_received(std::uint64_t size) const {
   return check_body_size(size, thread().limits());
 }

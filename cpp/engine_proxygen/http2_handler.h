@@ -5,10 +5,13 @@
 
 namespace prowingen::proxygen_engine {
 
+class Http2Codec;
+
 class Http2Handler final : public Handler, private LoopTimer {
  public:
   Http2Handler(EventThread& thread, px::HTTPTransaction& stream, px::HTTPMessage& message,
                HttpVersion version);
+  ~Http2Handler() override;
 
  private:
   px::HTTPMessage& begin_answer(Exchange::Output& output) override;
@@ -28,12 +31,13 @@ class Http2Handler final : public Handler, private LoopTimer {
   void stop_awaiting_body() override;
   void timeoutExpired() noexcept override { on_silent_request(); }
   bool head_may_be_last() const override { return true; }
-  bool body_may_follow() const override { return true; }
+  bool body_may_follow() const override;
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;
   void add_fields(const FieldSection& section, px::HTTPHeaders& fields);
   void add_standing_fields(bool date, bool server);
 
+  Http2Codec* const codec_;
   px::HTTPMessage answer_;
   const std::shared_ptr<StreamsMoved> streams_;
   std::uint64_t counted_received_ = 0;  // in `streams_`

@@ -388,6 +388,7 @@ void FrameReader::begin_block() {
   block_ = Block::ignored;
   block_size_ = 0;
   malformed_ = false;
+  trailers_.clear();
   const State state = state_of(frame_.stream);
   if (state == State::open) block_ = Block::trailers;
   if (state != State::idle) return;
@@ -421,6 +422,7 @@ bool FrameReader::on_field(std::string_view name, std::string_view value) {
   if (block_ == Block::request) return reader_.add(name, value);
   block_size_ += name.size() + value.size();
   malformed_ |= !is_http2_field(name, value);
+  if (block_ == Block::trailers && !malformed_) trailers_.add_field(name, value);
   return block_size_ <= HeadReader::patience(limits_);
 }
 
@@ -458,7 +460,8 @@ void FrameReader::end_trailers(std::int32_t id, bool whole) {
   if (malformed_ || !whole || stream->content_left.value_or(0) != 0) {
     return events_.on_stream_error(id, ErrorCode::protocol_error, "a trailer section is malformed");
   }
-  end_request(*stream);
+  events_.on_trailers(id, trailers_);
+  if ((stream = find(id)) != nullptr) end_request(*stream);
 }
 
 // ---------------------------------------------------------------------------- streams

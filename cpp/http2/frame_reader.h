@@ -40,6 +40,8 @@ class FrameEvents {
   virtual void on_content(std::int32_t stream, std::string_view bytes, std::size_t padding) = 0;
   /// Of no stream that is open: nobody wants it, but it was in the connection's window.
   virtual void on_dropped(std::string_view bytes) = 0;
+  /// A trailer section, which is well-formed. on_request_end() follows at once.
+  virtual void on_trailers(std::int32_t stream, const FieldSection& fields) = 0;
   virtual void on_request_end(std::int32_t stream) = 0;
   virtual void on_reset(std::int32_t stream, std::uint32_t code) = 0;
   /// Has to be told to the client. The stream may be one that was never told of.
@@ -132,6 +134,7 @@ class FrameReader final : private FieldSink {
   const RequestLimits limits_;
   FieldDecoder decoder_;
   HeadReader reader_;
+  FieldSection trailers_;  // of the block that comes
   FloodGuard guard_;
   Time now_;
   PastStreams past_;

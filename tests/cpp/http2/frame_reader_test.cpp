@@ -48,6 +48,9 @@ class Record final : public FrameEvents {
     padded += padding;
   }
   void on_dropped(std::string_view bytes) override { dropped += bytes.size(); }
+  void on_trailers(std::int32_t stream, const FieldSection& fields) override {
+    add("trailers", stream, " " + std::to_string(fields.fields().size()));
+  }
   void on_request_end(std::int32_t stream) override { add("end", stream); }
   void on_reset(std::int32_t stream, std::uint32_t code) override {
     add("reset", stream, " " + std::to_string(code));

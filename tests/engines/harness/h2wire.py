@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,6 +29,17 @@ class Endpoint(Protocol):
     def address(self) -> Address: ...
     @property
     def tls(self) -> ssl.SSLContext | None: ...
+
+
+def connect_h2(server: Endpoint, timeout: float, before: bytes = b"") -> socket.socket:
+    """A connection on which both sides know that it is HTTP/2."""
+    assert isinstance(server.address, tuple)
+    plain = socket.create_connection(server.address, timeout=timeout)
+    plain.sendall(before)
+    if (context := server.tls) is None:  # a new one each time
+        return plain
+    context.set_alpn_protocols(["h2"])
+    return context.wrap_socket(plain, server_hostname="localhost")
 
 
 @dataclass
@@ -60,12 +72,7 @@ class H2Wire:
         window: int | None = None,
         before: bytes = b"",
     ) -> None:
-        assert isinstance(server.address, tuple)
-        self.socket = socket.create_connection(server.address, timeout=timeout)
-        self.socket.sendall(before)
-        if (context := server.tls) is not None:  # a new one each time
-            context.set_alpn_protocols(["h2"])
-            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+        self.socket = connect_h2(server, timeout, before)
         # Faulty requests are what some tests are about.
         config = h2.config.H2Configuration(
             header_encoding="utf-8",
@@ -77,7 +84,7 @@ class H2Wire:
         if window is not None:
             self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.responses: dict[int, H2Response] = {}
-        self.goaway = False
+        self.goaway: int | None = None  # its error code
         self.closed = False
         self._auto_window = window is None
         self.flush()
@@ -138,12 +145,12 @@ class H2Wire:
 
     def pump_to_end(self) -> None:
         """Takes in what comes until the server says goodbye, or closes."""
-        while not (self.closed or self.goaway):
+        while not self.closed and self.goaway is None:
             self.pump()
 
     def pump_ready(self) -> None:
         """Takes in what has come, without waiting."""
-        while not (self.closed or self.goaway) and self._has_come():
+        while not self.closed and self.goaway is None and self._has_come():
             self.pump()
 
     def _has_come(self) -> bool:
@@ -153,7 +160,7 @@ class H2Wire:
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):
-            self.goaway = True
+            self.goaway = int(event.error_code or 0)
         elif isinstance(event, h2.events.InformationalResponseReceived):
             self.responses[event.stream_id].informational.append(_text(event.headers))
         elif isinstance(event, h2.events.ResponseReceived):
@@ -192,3 +199,121 @@ class H2Wire:
 def _text(headers: object) -> Fields:
     assert isinstance(headers, list)
     return [(str(name), str(value)) for name, value in headers]
+
+
+Frame = tuple[int, int, int, bytes]
+"""Type, flags, stream and payload."""
+
+GET = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")]
+POST = [(":method", "POST"), *GET[1:]]
+
+
+def block(*fields: tuple[str, str]) -> bytes:
+    """A header block of literals, none of which the table remembers."""
+    encoded = b""
+    for name, value in fields:
+        encoded += b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)])
+        encoded += value.encode()
+    return encoded
+
+
+def opened(stream: int = 1) -> Frame:
+    """A request whose content follows."""
+    return (0x1, 0x4, stream, block(*POST))
+
+
+def asked(stream: int = 1) -> Frame:
+    """A whole request."""
+    return (0x1, 0x5, stream, block(*GET))
+
+
+class RawH2:
+    """One connection, on which any frames are sent."""
+
+    PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+    def __init__(self, server: Endpoint, settings: bytes | None = b"", begins: bool = True) -> None:
+        self.socket = connect_h2(server, timeout=10)
+        self.goaways: list[tuple[int, int]] = []
+        """The last stream and the code of each."""
+        self._ended: set[int] = set()
+        self._resets: dict[int, int] = {}
+        if begins:
+            self.begin(settings)
+
+    def begin(self, settings: bytes | None = b"") -> None:
+        self.socket.sendall(self.PREFACE)
+        if settings is not None:
+            self.send((0x4, 0, 0, settings))
+
+    def __enter__(self) -> RawH2:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, *frames: Frame, apart: bool = False) -> None:
+        """At once, or octet by octet `apart`."""
+        octets = b"".join(
+            len(payload).to_bytes(3, "big")
+            + bytes([kind, flags])
+            + stream.to_bytes(4, "big")
+            + payload
+            for kind, flags, stream, payload in frames
+        )
+        if not apart:
+            self.socket.sendall(octets)
+            return
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for octet in octets:
+            self.socket.sendall(bytes([octet]))
+
+    def _read(self, size: int) -> bytes:
+        octets = b""
+        while len(octets) < size:
+            piece = self.socket.recv(size - len(octets))
+            if not piece:
+                raise EOFError("the server has closed the connection")
+            octets += piece
+        return octets
+
+    def _next(self) -> tuple[int, bytes]:
+        head = self._read(9)
+        kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+        payload = self._read(int.from_bytes(head[:3], "big"))
+        if kind == 0x3:
+            self._resets[stream] = int.from_bytes(payload, "big")
+        elif kind == 0x7:
+            self.goaways.append(struct.unpack("!LL", payload[:8]))
+        elif kind in (0x0, 0x1) and flags & 0x1:
+            self._ended.add(stream)
+        return kind, payload
+
+    def next_of(self, kind: int) -> bytes:
+        """The payload of the next frame of this type."""
+        while (found := self._next())[0] != kind:
+            pass
+        return found[1]
+
+    def answers(self, stream: int) -> bool:
+        """Whether an answer comes to its end."""
+        while stream not in self._ended and stream not in self._resets and not self._failed():
+            self._next()
+        return stream in self._ended
+
+    def _failed(self) -> bool:
+        return any(code != 0 for _, code in self.goaways)
+
+    def reset_of(self, stream: int) -> int | None:
+        """The code of its reset; None if it is answered."""
+        self.answers(stream)
+        return self._resets.get(stream)
+
+    def goaway(self) -> int:
+        """The code of the server's goodbye."""
+        return self.next_goaway()[1]
+
+    def next_goaway(self) -> tuple[int, int]:
+        while not self.goaways:
+            self._next()
+        return self.goaways.pop(0)

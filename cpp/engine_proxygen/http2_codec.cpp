@@ -1,0 +1,286 @@
+#include "engine_proxygen/http2_codec.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <string>
+
+#include "access_log/exchange.h"
+#include "engine_proxygen/announcing.h"
+#include "engine_proxygen/event_thread.h"
+#include "http/http2_policy.h"
+#include "proxies/proxies.h"
+
+namespace prowingen::proxygen_engine {
+namespace {
+
+// proxygen gives padding back to the connection's window twice, and ends the process when that is
+// two gigabytes too large.
+constexpr std::uint64_t most_padding = std::uint64_t{1} << 30;
+// A server opens none with such a number, and a client must not.
+constexpr std::uint64_t nobodys_stream = 2;
+
+constexpr std::size_t reset_size = http2::frame_header_size + 4;
+
+px::ErrorCode error_code(std::uint32_t code) {
+  // Section 7: unknown ones are like any other.
+  const bool known = code <= static_cast<std::uint32_t>(px::ErrorCode::HTTP_1_1_REQUIRED);
+  return known ? static_cast<px::ErrorCode>(code) : px::ErrorCode::INTERNAL_ERROR;
+}
+
+px::HTTPException exception(http2::ErrorCode code, std::string_view why) {
+  px::HTTPException error(px::HTTPException::Direction::INGRESS_AND_EGRESS, std::string(why));
+  error.setCodecStatusCode(error_code(static_cast<std::uint32_t>(code)));
+  return error;
+}
+
+std::uint64_t octets(std::string_view text) {
+  std::uint64_t value = 0;
+  for (const char octet : text) value = value << 8 | static_cast<unsigned char>(octet);
+  return value;
+}
+
+/// Of a few settings.
+std::string settings_frame(std::string_view pairs) {
+  std::string frame(http2::frame_header_size, '\0');
+  frame[2] = static_cast<char>(pairs.size());
+  frame[3] = static_cast<char>(http2::FrameType::settings);
+  return frame.append(pairs);
+}
+
+std::int32_t number_of(std::uint64_t stream) { return static_cast<std::int32_t>(stream); }
+
+}  // namespace
+
+Http2Codec::Http2Codec(EventThread& thread)
+    : HTTP2Codec(px::TransportDirection::DOWNSTREAM),
+      thread_(thread),
+      reader_(static_cast<http2::FrameEvents&>(*this), thread.limits()),
+      client_settings_(*HTTP2Codec::getIngressSettings()) {
+  setAddDateHeaderToResponse(false);
+  enableDoubleGoawayDrain();
+  getEgressSettings()->setSetting(px::SettingsId::MAX_HEADER_LIST_SIZE,
+                                  thread.limits().max_header_bytes);
+  tell_base(std::string(http2_preface) + settings_frame({}));
+}
+
+// ---------------------------------------------------------------------------- the handler
+
+const std::shared_ptr<const ConnectionInfo>& Http2Codec::ends() {
+  px::HTTPMessage message;
+  message.setClientAddress(session_->getPeerAddress());
+  message.setDstAddress(session_->getLocalAddress());
+  return thread_.ends_of(*session_, message);
+}
+
+std::shared_ptr<HandledExchange> Http2Codec::take_request(px::HTTPMessage& message) {
+  HandledExchange& exchange = *incoming_;
+  exchange.peer = thread_.ends_of(*session_, message);
+  exchange.listener = thread_.listener_of(*session_);
+  if (exchange.peer->from_proxy && exchange.refusal == nullptr) {
+    exchange.peer = thread_.context().proxies.ends_of(exchange.request, exchange.peer);
+  }
+  return std::move(incoming_);
+}
+
+void Http2Codec::keep_counting(const std::shared_ptr<HandledExchange>& exchange) {
+  departed_.push_back(exchange);
+}
+
+bool Http2Codec::has_room_for_stream() {
+  std::erase_if(departed_, [](const auto& exchange) { return exchange.use_count() == 1; });
+  return reader_.open_streams() + departed_.size() < http2::Settings().max_streams;
+}
+
+// ---------------------------------------------------------------------------- reading
+
+std::size_t Http2Codec::onIngress(const folly::IOBuf& input) noexcept {
+  input_ = &input;
+  const std::string_view bytes(reinterpret_cast<const char*>(input.data()), input.length());
+  if (!reader_.receive(bytes, std::chrono::steady_clock::now()) && !std::exchange(over_, true)) {
+    const auto& error = reader_.error();
+    thread_.complain_of_http2(*ends(), error.why);
+    callback_->onError(0, exception(error.code, error.why), false);
+  }
+  return input.length();
+}
+
+std::unique_ptr<folly::IOBuf> Http2Codec::part_of_input(std::string_view bytes) const {
+  if (bytes.empty()) return folly::IOBuf::create(0);
+  auto part = input_->cloneOne();
+  part->trimStart(
+      static_cast<std::size_t>(reinterpret_cast<const std::uint8_t*>(bytes.data()) - part->data()));
+  part->trimEnd(part->length() - bytes.size());
+  return part;
+}
+
+RequestHead* Http2Codec::open(std::int32_t stream) {
+  const auto id = static_cast<StreamID>(stream);
+  if (!isStreamIngressEgressAllowed(id)) return nullptr;  // it was told so by a GOAWAY
+  if (sessionClosing_ != ClosingState::CLOSED) lastStreamID_ = id;
+  if (!has_room_for_stream()) return nullptr;
+  if (incoming_) thread_.recycle(std::move(incoming_));
+  incoming_ = thread_.make_exchange();
+  return &incoming_->request;
+}
+
+void Http2Codec::on_request(std::int32_t stream, const http2::HeadReader::Result& head,
+                            bool whole) {
+  ++requests_;
+  HandledExchange& exchange = *incoming_;
+  exchange.stream_id = stream;
+  const RequestSemantics& semantics = head.semantics;
+  exchange.bytes_in = head.size;
+  exchange.refusal = head.verdict;
+  if (head.verdict != nullptr) thread_.count_refusal();
+  exchange.has_body = !whole;
+  if (!whole && head.verdict == nullptr) {
+    exchange.expects_continue = semantics.expects_continue;
+    exchange.expect_body(semantics, thread_.options());
+    exchange.body_left = semantics.content_length;
+  }
+  // What the transaction has to know of it; the rest is in the exchange.
+  const bool head_request = exchange.request.method() == "HEAD";
+  auto message = std::make_unique<px::HTTPMessage>();
+  message->setMethod(head_request ? px::HTTPMethod::HEAD : px::HTTPMethod::POST);
+  const Announcing<Http2Codec> this_one(this);
+  const auto id = static_cast<StreamID>(stream);
+  callback_->onMessageBegin(id, message.get());
+  callback_->onHeadersComplete(id, std::move(message));
+}
+
+void Http2Codec::on_content(std::int32_t stream, std::string_view bytes, std::size_t padding) {
+  padding_ += padding;
+  if (padding_ > most_padding) {
+    return reader_.fail(http2::ErrorCode::enhance_your_calm, "too much padding");
+  }
+  callback_->onBody(static_cast<StreamID>(stream), part_of_input(bytes),
+                    static_cast<std::uint16_t>(padding));
+}
+
+void Http2Codec::on_dropped(std::string_view bytes) {
+  callback_->onBody(nobodys_stream, part_of_input(bytes), 0);
+}
+
+void Http2Codec::on_trailers(std::int32_t stream, const FieldSection& section) {
+  auto trailers = std::make_unique<px::HTTPHeaders>();
+  for (const FieldLine& field : section.fields()) {
+    trailers->add(std::string(section.view(field.name)), std::string(section.view(field.value)));
+  }
+  callback_->onTrailersComplete(static_cast<StreamID>(stream), std::move(trailers));
+}
+
+void Http2Codec::on_request_end(std::int32_t stream) {
+  callback_->onMessageComplete(static_cast<StreamID>(stream), false);
+}
+
+void Http2Codec::on_reset(std::int32_t stream, std::uint32_t code) {
+  callback_->onAbort(static_cast<StreamID>(stream), error_code(code));
+}
+
+void Http2Codec::on_stream_error(std::int32_t stream, http2::ErrorCode code, std::string_view why) {
+  const bool untold = incoming_ && code == http2::ErrorCode::protocol_error;
+  if (untold) refuse_malformed(stream);
+  resetting_ = stream;
+  callback_->onError(static_cast<StreamID>(stream), exception(code, why), true);
+  resetting_ = 0;
+}
+
+// A request that no handler was told of.
+void Http2Codec::refuse_malformed(std::int32_t stream) {
+  thread_.count_refusal();
+  incoming_->stream_id = stream;
+  incoming_->peer = ends();
+  incoming_->listener = thread_.listener_of(*session_);
+  constexpr int status = 400;  // had it been HTTP/1
+  log_exchange(thread_.context().access_log, *incoming_, status, false, ++requests_);
+  thread_.recycle(std::move(incoming_));
+}
+
+void Http2Codec::on_window_update(std::int32_t stream, std::uint32_t size) {
+  callback_->onWindowUpdate(static_cast<StreamID>(stream), size);
+}
+
+void Http2Codec::on_ping(std::string_view payload, bool ack) {
+  std::uint64_t data = 0;  // which nobody looks into
+  std::memcpy(&data, payload.data(), sizeof data);
+  ack ? callback_->onPingReply(data) : callback_->onPingRequest(data);
+}
+
+// Of a setting that is there more than once, the last one counts. The base class makes use of two
+// of them; for a window of 0, which RFC 9113 permits, it would end the connection.
+void Http2Codec::on_settings(std::string_view pairs) {
+  using http2::Setting;
+  constexpr std::size_t pair_size = 6;
+  constexpr auto known = static_cast<std::size_t>(Setting::max_header_list_size);
+  std::array<std::string_view, known + 1> last;
+  for (; !pairs.empty(); pairs.remove_prefix(pair_size)) {
+    const std::size_t setting = octets(pairs.substr(0, 2));
+    if (setting <= known) last[setting] = pairs.substr(0, pair_size);
+  }
+  px::SettingsList changed;
+  std::string for_base;
+  for (std::size_t setting = 0; setting <= known; ++setting) {
+    if (last[setting].empty()) continue;
+    const auto value = static_cast<std::uint32_t>(octets(last[setting].substr(2)));
+    changed.emplace_back(static_cast<px::SettingsId>(setting), value);
+    client_settings_.setSetting(changed.back().id, value);
+    const auto which = static_cast<Setting>(setting);
+    if (which == Setting::header_table_size || which == Setting::max_frame_size) {
+      for_base.append(last[setting]);
+    }
+  }
+  if (!for_base.empty()) tell_base(settings_frame(for_base));
+  callback_->onSettings(changed);
+}
+
+// Without the session, which is told by this codec.
+void Http2Codec::tell_base(std::string_view frames) {
+  auto* const session = std::exchange(callback_, nullptr);
+  HTTP2Codec::onIngress(folly::IOBuf::wrapBufferAsValue(frames.data(), frames.size()));
+  callback_ = session;
+}
+
+// ---------------------------------------------------------------------------- writing
+
+void Http2Codec::generateHeader(folly::IOBufQueue& out, StreamID stream,
+                                const px::HTTPMessage& message, bool last, px::HTTPHeaderSize* size,
+                                const folly::Optional<px::HTTPHeaders>& extra) {
+  HTTP2Codec::generateHeader(out, stream, message, last, size, extra);
+  if (last) reader_.end_answer(number_of(stream));
+}
+
+std::size_t Http2Codec::generateBody(folly::IOBufQueue& out, StreamID stream,
+                                     std::unique_ptr<folly::IOBuf> body,
+                                     folly::Optional<std::uint8_t> padding, bool last) {
+  reader_.note_sent(body ? body->computeChainDataLength() : 0);
+  const auto size = HTTP2Codec::generateBody(out, stream, std::move(body), padding, last);
+  if (last) reader_.end_answer(number_of(stream));
+  return size;
+}
+
+std::size_t Http2Codec::generateTrailers(folly::IOBufQueue& out, StreamID stream,
+                                         const px::HTTPHeaders& trailers) {
+  const auto size = HTTP2Codec::generateTrailers(out, stream, trailers);
+  reader_.end_answer(number_of(stream));
+  return size;
+}
+
+std::size_t Http2Codec::generateEOM(folly::IOBufQueue& out, StreamID stream) {
+  const auto size = HTTP2Codec::generateEOM(out, stream);
+  reader_.end_answer(number_of(stream));
+  return size;
+}
+
+std::size_t Http2Codec::generateRstStream(folly::IOBufQueue& out, StreamID stream,
+                                          px::ErrorCode code) {
+  const auto id = number_of(stream);
+  // The session would have one for whatever comes on a stream that it does not know, and for one
+  // whose request has ended since. Where nothing was written it would reset the whole connection.
+  if (id != resetting_ && !reader_.is_open(id)) return reset_size;
+  reader_.reset(id, static_cast<http2::ErrorCode>(code));
+  return HTTP2Codec::generateRstStream(out, stream, code);
+}
+
+}  // namespace prowingen::proxygen_engine

@@ -1,0 +1,91 @@
+// HTTP/2 for proxygen's sessions: what comes in is read as this project reads it (http2/), what
+// goes out is proxygen's to write.
+//
+//   session --bytes--> FrameReader --> HeadReader --> exchange
+//      ^                    |
+//      +--requests, content, windows, settings, errors--+
+//
+// proxygen's own codec takes frames on idle and closed streams, malformed requests and faulty
+// compression, counts no floods, and parses heads into a table that WSGI would take apart again. It
+// is the base class for the writing, for what the session asks a codec, and since it has to know
+// the client's settings.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "engine_proxygen/compat.h"
+#include "engine_proxygen/exchange.h"
+#include "http2/frame_reader.h"
+
+namespace prowingen::proxygen_engine {
+
+class EventThread;
+
+/// I/O thread only, as all of a codec is.
+class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents {
+ public:
+  explicit Http2Codec(EventThread& thread);
+
+  // ---- the event thread
+  /// The session has been made.
+  void attach(px::HTTPSessionBase& session) { session_ = &session; }
+
+  // ---- the handler
+  /// The request that the session is being told of.
+  std::shared_ptr<HandledExchange> take_request(px::HTTPMessage& message);
+  /// The stream is over. It counts for as long as a worker is on its request: else a client could
+  /// have the workers do any number of them (CVE-2023-44487).
+  void keep_counting(const std::shared_ptr<HandledExchange>& exchange);
+
+  // ---- the session
+  std::size_t onIngress(const folly::IOBuf& input) noexcept override;
+  const px::HTTPSettings* getIngressSettings() const override { return &client_settings_; }
+  void generateHeader(folly::IOBufQueue& out, StreamID stream, const px::HTTPMessage& message,
+                      bool last, px::HTTPHeaderSize* size,
+                      const folly::Optional<px::HTTPHeaders>& extra) override;
+  std::size_t generateBody(folly::IOBufQueue& out, StreamID stream,
+                           std::unique_ptr<folly::IOBuf> body,
+                           folly::Optional<std::uint8_t> padding, bool last) override;
+  std::size_t generateTrailers(folly::IOBufQueue& out, StreamID stream,
+                               const px::HTTPHeaders& trailers) override;
+  std::size_t generateEOM(folly::IOBufQueue& out, StreamID stream) override;
+  std::size_t generateRstStream(folly::IOBufQueue& out, StreamID stream,
+                                px::ErrorCode code) override;
+
+ private:
+  RequestHead* open(std::int32_t stream) override;
+  void on_request(std::int32_t stream, const http2::HeadReader::Result& head, bool whole) override;
+  void on_content(std::int32_t stream, std::string_view bytes, std::size_t padding) override;
+  void on_dropped(std::string_view bytes) override;
+  void on_trailers(std::int32_t stream, const FieldSection& fields) override;
+  void on_request_end(std::int32_t stream) override;
+  void on_reset(std::int32_t stream, std::uint32_t code) override;
+  void on_stream_error(std::int32_t stream, http2::ErrorCode code, std::string_view why) override;
+  void on_window_update(std::int32_t stream, std::uint32_t size) override;
+  void on_settings(std::string_view pairs) override;
+  void on_settings_ack() override { callback_->onSettingsAck(); }
+  void on_ping(std::string_view payload, bool ack) override;
+
+  std::unique_ptr<folly::IOBuf> part_of_input(std::string_view bytes) const;
+  void tell_base(std::string_view frames);
+  void refuse_malformed(std::int32_t stream);
+  const std::shared_ptr<const ConnectionInfo>& ends();
+  bool has_room_for_stream();
+
+  EventThread& thread_;
+  px::HTTPSessionBase* session_ = nullptr;
+  http2::FrameReader reader_;
+  px::HTTPSettings client_settings_;
+  const folly::IOBuf* input_ = nullptr;        // that onIngress() is in
+  std::shared_ptr<HandledExchange> incoming_;  // until its handler takes it
+  std::vector<std::shared_ptr<HandledExchange>> departed_;
+  std::int32_t resetting_ = 0;  // the stream whose error the session is being told of
+  std::uint64_t requests_ = 0;
+  std::uint64_t padding_ = 0;
+  bool over_ = false;
+};
+
+}  // namespace prowingen::proxygen_engine
