@@ -324,18 +324,7 @@ def test_forwarded_says_it_all(rfc7239: Site) -> None:
 
 @pytest.mark.parametrize(
     "spoofed",
-    [
-        "for=6.6.6.6",
-        'for="',
-        pytest.param(
-            'for="6.6.6.6\\', marks=pytest.mark.no_http2("proxygen's codec takes it for malformed")
-        ),
-        'x="a, b',
-        "for=10.0.0.9",
-        "for=_x",
-        "garbage",
-        ",",
-    ],
+    ["for=6.6.6.6", 'for="', 'for="6.6.6.6\\', 'x="a, b', "for=10.0.0.9", "for=_x", "garbage", ","],
 )
 def test_forwarded_of_a_client_never_wins(rfc7239: Site, spoofed: str) -> None:
     added = "for=192.0.2.1;proto=https, for=10.0.0.2"

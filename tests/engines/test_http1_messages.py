@@ -66,7 +66,6 @@ def test_date_of_the_app_stands_alone(serve: ServeFixture) -> None:
     assert serve(answering([b"x"], headers=[("date", mine)])).ask().all("Date") == [mine]
 
 
-@pytest.mark.no_http2("proxygen's codec adds one")
 def test_date_can_be_left_out(serve: ServeFixture) -> None:
     assert serve(hello, date_header=False).ask().get("Date") is None
 

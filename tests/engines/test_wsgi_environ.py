@@ -138,7 +138,6 @@ def test_method_is_passed_as_sent(serve: ServeFixture, method: str) -> None:
         assert environ_of(wire, raw.encode())["REQUEST_METHOD"] == method
 
 
-@pytest.mark.no_http2("proxygen's codec takes it for GET")
 def test_method_is_case_sensitive(serve: ServeFixture) -> None:
     """RFC 9110 section 9.1: `get` is a method of its own, passed on as it is or refused."""
     with serve(Echo()).connect() as wire:
