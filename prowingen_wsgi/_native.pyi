@@ -98,14 +98,24 @@ class Server(metaclass=_Pybind11Type):
     def reopen_logs(self) -> None:
         """Opens the access log's file anew, after a rotation."""
 
+    def renew_certificates(self) -> None:
+        """Reads the files of certificates anew, for connections that begin from now on.
+
+        Raises ValueError for those it cannot use, and keeps what it has.
+        """
+
     def stalled_for(self) -> float:
         """Seconds for which no worker has taken or ended a request, though it should have."""
 
     def stats(self) -> dict[str, int]:
         """Counters since the start."""
 
-def check_tls(options: dict[str, Any]) -> None:
-    """Reads certificates and keys as a server does. Raises ValueError for those it cannot use."""
+def check_tls(options: dict[str, Any]) -> list[tuple[int, str]]:
+    """Reads certificates and keys as a server does. Raises ValueError for those it cannot use.
+
+    Returns lines for the log, each with its level: what is served until when, and what has expired
+    or soon will.
+    """
 
 def check_spool(options: dict[str, Any]) -> None:
     """Makes a file where a server keeps request bodies. Raises ValueError where it cannot."""

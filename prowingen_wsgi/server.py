@@ -104,7 +104,7 @@ class Server:
         if listeners is None:  # a host that opens them does what its options ask for
             self.config.check_embedded()
         self.engine = choose_engine(self.config)
-        check_certificates(self.config)
+        self._certificates = check_certificates(self.config)
         check_spool_dir(self.config)
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
@@ -191,6 +191,9 @@ class Server:
             self.config.threads,
             self._pid,
         )
+        if self._supervision is None:
+            for level, text in self._certificates:
+                error_log.log(level, "%s", text)
 
     def _start(self) -> None:
         try:
@@ -375,6 +378,18 @@ class Server:
         """Opens the access log's file anew, after a rotation."""
         if self._native is not None:
             self._native.reopen_logs()
+
+    def renew_certificates(self) -> None:
+        """Reads the files of certificates anew, for connections that begin from now on.
+
+        Which a server does by itself when they change, within about two seconds. Raises ConfigError
+        for files that it cannot use, and goes on with what it has.
+        """
+        if self._native is not None:
+            try:
+                self._native.renew_certificates()
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
 
     def stalled_for(self) -> float:
         """Seconds for which the worker threads have been stuck; 0.0 if they are not.

@@ -28,6 +28,7 @@
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
 #include "tls/context.h"
+#include "tls/renewal.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/forked_child.h"
@@ -73,8 +74,12 @@ std::unique_ptr<tls::Context> make_tls(const Options& options) {
   if (options.certfile.empty()) {
     if (!options.keyfile.empty()) throw std::invalid_argument("keyfile: it needs certfile");
     if (options.cert_reqs != "none") throw std::invalid_argument("cert_reqs: it needs certfile");
+    if (!options.ocsp_file.empty()) throw std::invalid_argument("ocsp_file: it needs certfile");
     if (options.http3) throw std::invalid_argument("http3: it needs certfile");
     return nullptr;
+  }
+  if (!options.crl.empty() && options.cert_reqs == "none") {
+    throw std::invalid_argument("crl: it needs cert_reqs, optional or required");
   }
   if (options.http3 && options.cert_reqs != "none") {
     throw std::invalid_argument("http3: it does not go with cert_reqs");
@@ -137,6 +142,8 @@ class Server {
     const auto report = [channel = channel_](Severity severity, std::string text) {
       channel->add(severity, std::move(text));
     };
+    // Of a supervised process's certificates the supervisor warns.
+    if (tls_) renewal_ = std::make_unique<tls::Renewal>(*tls_, report, slot_ == nullptr);
     if (!access_log_callable_.is_none()) {
       open_access_log(LogChannel::sink(channel_));
     } else if (options_.access_log == "-") {
@@ -270,6 +277,19 @@ class Server {
     });
   }
 
+  void renew_certificates() {
+    if (!tls_ || is_parents()) return;
+    const auto fault = without_gil([&]() -> std::optional<std::string> {
+      try {
+        tls_->renew();
+      } catch (const std::invalid_argument& error) {  // which must not pass the GIL's return
+        return error.what();
+      }
+      return std::nullopt;
+    });
+    if (fault) throw std::invalid_argument(*fault);
+  }
+
   double stalled_for() const {
     return queue_ && !is_parents() ? std::chrono::duration<double>(queue_->stalled_for()).count()
                                    : 0;
@@ -322,11 +342,12 @@ class Server {
   /// parent, and may have held any lock at the fork.
   bool is_parents() const { return started_in_ && started_in_->is_parent(); }
 
-  // Waits for log events, and sees meanwhile to the memory of a server that is idle. No event: what
-  // the I/O threads are done with should be dropped, which no worker comes by to do. False: the
-  // end.
+  // Waits for log events, and sees meanwhile to the memory of a server that is idle, and to files
+  // of certificates. No event: what the I/O threads are done with should be dropped, which no
+  // worker comes by to do. False: the end.
   bool take_log(std::deque<LogChannel::Event>& events) {
     while (channel_->take(events, IdleMemory::interval)) {
+      if (renewal_) renewal_->look(std::chrono::steady_clock::now());
       if (!events.empty() || drop_list_.has_some()) return true;
       if (!idle_memory_.due(queue_->counters().requests_taken, process_memory)) continue;
       give_memory_back();
@@ -425,7 +446,8 @@ class Server {
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<bool> limit_told_{false};
 
-  IdleMemory idle_memory_;  // of the log's thread
+  IdleMemory idle_memory_;                 // of the log's thread
+  std::unique_ptr<tls::Renewal> renewal_;  // likewise; null: no TLS
   bool stopped_ = false;
   std::optional<Birthplace> started_in_;
   // Keeps a start or a stop out of reopen_logs(), which waits for the log without the GIL. Who
@@ -459,7 +481,16 @@ void bind_engines(py::module_& m) {
 
 void bind_tls(py::module_& m) {
   m.def(
-      "check_tls", [](const py::dict& options) { make_tls(read_options(options)); },
+      "check_tls",
+      [](const py::dict& options) {
+        py::list lines;
+        if (const auto context = make_tls(read_options(options))) {
+          for (const auto& [severity, text] : context->described()) {
+            lines.append(py::make_tuple(static_cast<int>(severity), text));
+          }
+        }
+        return lines;
+      },
       py::arg("options"),
       "Reads certificates and keys as a server does. Raises ValueError for those it cannot use.");
   m.def(
@@ -505,6 +536,8 @@ void bind_server(py::module_& m) {
       .def("stop", &Server::stop, "Closes everything now and wakes every blocked call.")
       .def("reopen_logs", &Server::reopen_logs,
            "Opens the access log's file anew, after a rotation.")
+      .def("renew_certificates", &Server::renew_certificates,
+           "Reads the files of certificates anew. Raises ValueError, and keeps what it has.")
       .def("stalled_for", &Server::stalled_for,
            "Seconds for which no worker has taken or ended a request, though it should have.")
       .def("stats", &Server::stats, "Counters since the start.");

@@ -77,7 +77,7 @@ BIO_METHOD* TlsStream::bio_method() {
 // ---------------------------------------------------------------------------- the connection
 
 TlsStream::TlsStream(const tls::Context& context, int socket, TlsBuffers& buffers)
-    : socket_(socket), buffers_(buffers), ssl_(SSL_new(context.get())) {
+    : socket_(socket), buffers_(buffers), ssl_(SSL_new(context.current().get())) {
   BIO* bio = ssl_ ? BIO_new(bio_method()) : nullptr;
   if (bio == nullptr) throw std::bad_alloc();
   BIO_set_data(bio, this);

@@ -32,9 +32,8 @@ bool begins_otherwise(int socket) {
 }  // namespace
 
 Acceptor::Acceptor(std::shared_ptr<const px::AcceptorConfiguration> configuration,
-                   std::shared_ptr<px::HTTPCodecFactory> codecs,
-                   std::shared_ptr<const folly::SSLContext> tls, EventThread& thread,
-                   std::function<void()> on_change)
+                   std::shared_ptr<px::HTTPCodecFactory> codecs, std::shared_ptr<TlsContexts> tls,
+                   EventThread& thread, std::function<void()> on_change)
     : HTTPSessionAcceptor(std::move(configuration), std::move(codecs)),
       tls_(std::move(tls)),
       thread_(thread),

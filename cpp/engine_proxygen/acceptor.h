@@ -20,6 +20,7 @@
 #include "core/complaints.h"
 #include "engine_proxygen/arrival.h"
 #include "engine_proxygen/compat.h"
+#include "engine_proxygen/tls_contexts.h"
 
 namespace prowingen::proxygen_engine {
 
@@ -30,15 +31,14 @@ class Acceptor final : public px::HTTPSessionAcceptor {
  public:
   /// `tls`: null for none. `on_change`: told when an arrival is over.
   Acceptor(std::shared_ptr<const px::AcceptorConfiguration> configuration,
-           std::shared_ptr<px::HTTPCodecFactory> codecs,
-           std::shared_ptr<const folly::SSLContext> tls, EventThread& thread,
-           std::function<void()> on_change);
+           std::shared_ptr<px::HTTPCodecFactory> codecs, std::shared_ptr<TlsContexts> tls,
+           EventThread& thread, std::function<void()> on_change);
   ~Acceptor() override;
 
   void drain();
 
   // ---- an arrival
-  const std::shared_ptr<const folly::SSLContext>& tls() const { return tls_; }
+  TlsContexts& tls() const { return *tls_; }
   void header_came(Arrival& arrival);
   void hand_over(Arrival& arrival);
   void hand_over_transport(Arrival& arrival);
@@ -57,7 +57,7 @@ class Acceptor final : public px::HTTPSessionAcceptor {
   bool speaks_both() const;
   void one_less();
 
-  const std::shared_ptr<const folly::SSLContext> tls_;  // null: none
+  const std::shared_ptr<TlsContexts> tls_;  // null: none
   EventThread& thread_;
   const std::function<void()> on_change_;
   Complaints complaints_;

@@ -24,8 +24,8 @@
 #if defined(PROWINGEN_PROXYGEN_HTTP3)
 #include "engine_proxygen/http3_server.h"
 #endif
+#include "engine_proxygen/tls_contexts.h"
 #include "processes/accept_share.h"
-#include "tls/context.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -121,8 +121,7 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
 /// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
 class AcceptorFactory final : public wangle::AcceptorFactory {
  public:
-  AcceptorFactory(std::shared_ptr<const folly::SSLContext> tls, EventThreads& threads,
-                  SessionWatch& sessions)
+  AcceptorFactory(std::shared_ptr<TlsContexts> tls, EventThreads& threads, SessionWatch& sessions)
       : tls_(std::move(tls)),
         codecs_(std::make_shared<CodecFactory>(threads)),
         threads_(threads),
@@ -150,20 +149,12 @@ class AcceptorFactory final : public wangle::AcceptorFactory {
 
  private:
   px::HTTPServerOptions http_;
-  std::shared_ptr<const folly::SSLContext> tls_;
+  std::shared_ptr<TlsContexts> tls_;
   std::shared_ptr<px::HTTPCodecFactory> codecs_;
   std::shared_ptr<const px::AcceptorConfiguration> configuration_;
   EventThreads& threads_;
   SessionWatch& sessions_;
 };
-
-std::shared_ptr<const folly::SSLContext> folly_context(const tls::Context* tls) {
-  if (tls == nullptr) return nullptr;
-  const auto context = std::make_shared<folly::SSLContext>(tls->get());
-  // That constructor leaves it out.
-  context->sslAcceptRunner(std::make_unique<folly::SSLAcceptRunner>());
-  return context;
-}
 
 constexpr std::chrono::milliseconds take_connections_time{100};
 
@@ -200,7 +191,9 @@ class ProxygenEngine final : public Engine {
       start_server(
           *server_, [&] { started.set_value(); },
           [&](std::exception_ptr error) { started.set_exception(std::move(error)); },
-          std::make_shared<AcceptorFactory>(folly_context(context_.tls), threads_, sessions_));
+          std::make_shared<AcceptorFactory>(
+              context_.tls == nullptr ? nullptr : std::make_shared<TlsContexts>(*context_.tls),
+              threads_, sessions_));
     });
     try {
       started.get_future().get();

@@ -1,5 +1,11 @@
-// What a server's TLS connections have in common: certificate, key, versions, and whose
-// certificates are wanted; OpenSSL's SSL_CTX, read from the options of the group "TLS" once.
+// What a server's TLS connections have in common: certificates, keys, versions, and whose
+// certificates are wanted; OpenSSL's SSL_CTX, read from the files that the options of the group
+// "TLS" name, and read anew when those change:
+//
+//    files --read--> SSL_CTX 1  <-- connections that began with it keep it to their end
+//       \--renew()-> SSL_CTX 2  <-- those that begin now
+//
+// Files that cannot be used leave what there is in use. Sessions are resumed across a renewal.
 //
 // Both engines take it: the embedded one drives SSL objects itself, the proxygen one has folly do
 // so.
@@ -8,16 +14,20 @@
 #include <openssl/ssl.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "core/engine.h"
 #include "core/exchange.h"
 #include "core/options.h"
+#include "tls/faults.h"
+#include "tls/file_stamps.h"
 
 namespace prowingen::tls {
 
-/// Constant after construction: any thread.
 class Context {
  public:
   /// `protocols`: what may be negotiated (RFC 7301), best first. Throws std::invalid_argument that
@@ -26,20 +36,39 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  SSL_CTX* get() const { return context_.get(); }
+  /// For a connection that begins. Any thread.
+  std::shared_ptr<SSL_CTX> current() const;
 
   /// Makes tickets that every context with the same key takes, if it asks clients for the same
   /// certificates. `key`: as new_ticket_key() gives it, else std::invalid_argument. Before the
   /// first connection.
   void share_tickets(std::string_view key);
 
- private:
-  struct Free {
-    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-  };
+  /// Reads the files anew, for connections that begin from now on. Throws as the constructor does,
+  /// and then goes on with what it has. Any thread.
+  void renew();
+  /// The files as they were just before they were last read. Any thread.
+  FileStamps stamps() const;
+  /// The files as they are now.
+  FileStamps look() const { return FileStamps(paths_); }
 
+  using Line = std::pair<Severity, std::string>;
+  /// A line for each certificate in use, and warnings of what has expired, or will in three weeks.
+  /// Any thread.
+  std::vector<Line> described() const;
+
+ private:
+  std::shared_ptr<SSL_CTX> read() const;
+  void use_tickets(SSL_CTX* context) const;
+
+  const Options options_;
   const std::vector<std::string> protocols_;
-  std::unique_ptr<SSL_CTX, Free> context_;
+  const std::vector<std::string> paths_;
+  std::string ticket_key_;
+  std::mutex renewing_;
+  mutable std::mutex mutex_;  // guards the two below
+  FileStamps stamps_;
+  std::shared_ptr<SSL_CTX> current_;
 };
 
 /// A secret for share_tickets().
@@ -51,8 +80,6 @@ std::shared_ptr<const TlsFacts> facts_of(const SSL& connection);
 /// The protocol that was agreed on (RFC 7301), or nothing.
 std::string_view protocol_of(const SSL& connection);
 
-/// Why the last operation of this thread failed, in OpenSSL's words; takes it off its queue.
-std::string last_error();
 /// Whether what waits on a socket begins a request, and no handshake: of a client that takes the
 /// port for one without TLS. Leaves it there.
 bool begins_as_http(int socket);

@@ -309,18 +309,43 @@ class Config:
         "which of them the proxies set, and no client can: for, proto, host, port, prefix",
     )
 
-    certfile: str = _tls("", _PATH, "certificate chain (PEM); with it every address speaks HTTPS")
-    keyfile: str = _tls("", _PATH, "private key (PEM); empty: it is in certfile")
-    keyfile_password: str = _tls("", Secret(), "password of an encrypted private key")
+    certfile: tuple[str, ...] = _tls(
+        (),
+        _PATHS,
+        "certificate chain (PEM), or a PKCS#12 file; with it every address speaks HTTPS; given "
+        "several times, a client gets the one of the name that it asks for, or else the first",
+    )
+    keyfile: tuple[str, ...] = _tls(
+        (),
+        _PATHS,
+        "private key (PEM): one for each certfile, in the same order; none: they are in certfile",
+    )
+    keyfile_password: str = _tls("", Secret(), "password of encrypted private keys")
     ca_certs: str = _tls("", _PATH, "certificates (PEM) that a client's certificate must lead to")
+    crl: tuple[str, ...] = _tls(
+        (), _PATHS, "lists (PEM) of client certificates that are revoked, by their authorities"
+    )
+    ocsp_file: tuple[str, ...] = _tls(
+        (), _PATHS, "OCSP response (DER) about one of the certificates, sent along with it"
+    )
     cert_reqs: str = _tls(
         "none",
         Choice(("none", "optional", "required")),
         "whether clients are asked for a certificate, and whether they have to have one",
     )
-    tls_min_version: str = _tls("1.2", Choice(("1.2", "1.3")), "oldest version that is spoken")
+    tls_profile: str = _tls(
+        "intermediate",
+        Choice(("modern", "intermediate", "old")),
+        "what is spoken, after Mozilla's guideline: modern: TLS 1.3 alone; intermediate: 1.2 too; "
+        "old: what clients of the last decade have",
+    )
+    tls_min_version: str = _tls(
+        "auto",
+        Choice(("auto", "1.2", "1.3")),
+        "oldest version that is spoken; auto: as tls_profile says",
+    )
     ciphers: str = _tls(
-        "", Text(), "cipher suites of TLS 1.2, in OpenSSL's notation; empty: its default"
+        "", Text(), "cipher suites of TLS 1.2, in OpenSSL's notation; empty: as tls_profile says"
     )
 
     max_request_line: int = _limit(8192, Size(64, MIB), "longest request line; beyond it 414")

@@ -19,7 +19,10 @@ _NEED_CERTIFICATE = (
     "keyfile",
     "keyfile_password",
     "ca_certs",
+    "crl",
+    "ocsp_file",
     "cert_reqs",
+    "tls_profile",
     "tls_min_version",
     "ciphers",
     "http3",
@@ -45,6 +48,8 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "alt_svc", "it needs http3"
     if config.ca_certs and config.cert_reqs == "none":
         yield "ca_certs", "it needs cert_reqs, optional or required"
+    if config.crl and config.cert_reqs == "none":
+        yield "crl", "it needs cert_reqs, optional or required"
     if config.max_requests_jitter and not config.max_requests:
         yield "max_requests_jitter", "it needs max_requests"
     if config.reload and config.preload:

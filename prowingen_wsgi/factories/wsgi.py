@@ -99,6 +99,9 @@ def _config(properties: Properties, **further: object) -> Config:
         del options["access_log"]
     elif isinstance(options.get("access_log"), os.PathLike):
         options["access_log"] = os.fspath(options["access_log"])
+    for name in ("certfile", "keyfile"):
+        if isinstance(options.get(name), str):  # one path, as factories agree on, commas included
+            options[name] = (options[name],) if options[name] else ()
     return Config.embedded({**options, **further})
 
 

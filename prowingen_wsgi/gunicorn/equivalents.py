@@ -47,6 +47,10 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _one_path(value: Any) -> list[str]:
+    return [str(value)] if value else []
+
+
 def _octal(value: Any) -> Any:
     """gunicorn reads a text as Python reads a number, and 022 as 0o22."""
     if not isinstance(value, str):
@@ -143,8 +147,8 @@ BECOMES: Mapping[str, Becomes] = {
     "accesslog": Becomes("access_log", _text),
     "access_log_format": Becomes("access_log_format", _log_format),
     "loglevel": Becomes("log_level"),
-    "certfile": Becomes("certfile", _text),
-    "keyfile": Becomes("keyfile", _text),
+    "certfile": Becomes("certfile", _one_path),
+    "keyfile": Becomes("keyfile", _one_path),
     "ca_certs": Becomes("ca_certs", _text),
     "cert_reqs": Becomes("cert_reqs", _cert_reqs),
     "ciphers": Becomes("ciphers", _text),

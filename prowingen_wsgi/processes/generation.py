@@ -26,6 +26,7 @@ class Generation:
 
     number: counts them, from 1.
     load: loads the application; called in the process that needs it.
+    certificates: what is served until when, as lines for the log with their levels.
     ticket_key: with it they resume each other's TLS sessions; a new one each time.
     wanted: so many workers of it.
     proven: a worker of it has started, so that a later one that does not is an accident.
@@ -38,7 +39,7 @@ class Generation:
         self.config, self.load = program
         config = self.config
         self.identity = Identity.of(config)
-        check_certificates(config)
+        self.certificates = check_certificates(config)
         check_spool_dir(config)
         self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)

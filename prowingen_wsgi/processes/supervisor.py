@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .. import _native
+from ..certificates import ExpiryWarnings
 from ..configuration.arguments import UsageError
 from ..configuration.config import ConfigError
 from ..loader import TargetError
@@ -79,6 +80,7 @@ class Supervisor:
         self._templates: dict[Generation, Template] = {}
         self._leaving: dict[int, float] = {}  # processes of templates let go: when they are killed
         self._memory_kills = MemoryKills()
+        self._expiry_warnings = ExpiryWarnings()
         self._watcher = 0
         self._watch_at = float("inf")  # when the watcher is started, of the monotonic clock
         _check(program.config)
@@ -108,6 +110,7 @@ class Supervisor:
                 for key, _ in self._selector.select(_LOOK):
                     key.data()
                 self._look_at_workers()
+                self._expiry_warnings.look(self._rules.in_force.config)
                 self._notifier.keep_alive()
         except InChild:
             raise
@@ -261,6 +264,9 @@ class Supervisor:
             generation.config.threads,
             os.getpid(),
         )
+        for level, text in generation.certificates:
+            error_log.log(level, "%s", text)
+        self._expiry_warnings.told()
 
     def reload_failed(self) -> None:
         show_from(self._rules.in_force.config.log_level)

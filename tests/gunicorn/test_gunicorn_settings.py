@@ -83,9 +83,13 @@ def test_tls_follows_the_settings() -> None:
         certfile="/c.pem", keyfile="/k.pem", ca_certs="/ca.pem", cert_reqs=2, ciphers="ECDHE"
     )
     config = configure(settings, {})
-    assert (config.certfile, config.keyfile, config.ca_certs) == ("/c.pem", "/k.pem", "/ca.pem")
+    assert (config.certfile, config.keyfile, config.ca_certs) == (
+        ("/c.pem",),
+        ("/k.pem",),
+        "/ca.pem",
+    )
     assert (config.cert_reqs, config.ciphers) == ("required", "ECDHE")
-    assert configure(_config(), {}).certfile == ""
+    assert configure(_config(), {}).certfile == ()
     with pytest.raises(ConfigError, match=r"^cert_reqs: .* must be 0, 1 or 2$"):
         configure(_config(cert_reqs=3), {})
 

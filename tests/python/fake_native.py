@@ -109,6 +109,9 @@ class Server:
         self.calls.append("reopen_logs")
         self._log(20, "reopened", None)
 
+    def renew_certificates(self) -> None:
+        self.calls.append("renew_certificates")
+
     def stalled_for(self) -> float:
         return 0.0
 
@@ -116,8 +119,9 @@ class Server:
         return {"exchanges_open": self._open}
 
 
-def check_tls(options: dict[str, object]) -> None:
+def check_tls(options: dict[str, object]) -> list[tuple[int, str]]:
     assert not options["certfile"]
+    return []
 
 
 def check_spool(options: dict[str, object]) -> None:

@@ -299,7 +299,7 @@ TEST_F(TlsStreamTest, AClientMayLeaveInTheMiddleOfTheHandshake) {
 
 TEST(TlsContextTest, FilesThatCannotBeUsedAreNamed) {
   Options options;
-  options.certfile = "/nowhere/at/all.pem";
+  options.certfile = {"/nowhere/at/all.pem"};
   try {
     const tls::Context context(options, {"http/1.1"});
     FAIL();

@@ -41,7 +41,7 @@ class SelfSigned {
   const std::string& path() const { return path_; }
   Options options() const {
     Options options;
-    options.certfile = path_;
+    options.certfile = {path_};
     return options;
   }
 

@@ -40,7 +40,7 @@ class TlsTicketsTest : public testing::Test {
 
   // Shakes hands, with a session to resume if there is one; tells whether it was resumed.
   bool resumed(const Context& server) {
-    const std::unique_ptr<SSL, Free> ours(SSL_new(server.get()));
+    const std::unique_ptr<SSL, Free> ours(SSL_new(server.current().get()));
     const std::unique_ptr<SSL, Free> theirs(SSL_new(client.get()));
     BIO* near = nullptr;
     BIO* far = nullptr;

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .apps import hello
+from .certificates import client_context
 
 if TYPE_CHECKING:
     import ssl
@@ -30,6 +36,25 @@ def hash_of_body(environ: WSGIEnvironment, start_response: StartResponse) -> Ite
 def big(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     start_response("200 OK", [("Content-Length", str(len(BODY)))])
     return [BODY]
+
+
+def refused(**options: object) -> str:
+    """What is wrong with a server's options."""
+    # Late, as this module is also loaded for tests that need no native module.
+    from prowingen_wsgi import Config, ConfigError, Server
+
+    with pytest.raises(ConfigError) as info:
+        Server(hello, Config.embedded({"bind": "127.0.0.1:0", **options}))
+    return str(info.value)
+
+
+def certificate_of(address: Any) -> bytes:
+    """What a client is shown now (DER)."""
+    with (
+        socket.create_connection(address, timeout=10) as sock,
+        client_context().wrap_socket(sock, server_hostname="localhost") as tls,
+    ):
+        return tls.getpeercert(binary_form=True) or b""
 
 
 def asked(site: Site, context: ssl.SSLContext) -> Any:

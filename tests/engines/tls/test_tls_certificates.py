@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import signal
-import socket
 import ssl
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-from prowingen_wsgi import Config, ConfigError, Server
 
 from harness.apps import Echo, hello
 from harness.certificates import Files, authority, client_context, write
-from harness.https import asked
+from harness.https import asked, certificate_of, refused
 from harness.process import TESTS, run_server
 from harness.proxyhead import environ_of
 
@@ -89,20 +87,6 @@ def test_workers_serve_it_and_a_reload_takes_the_new_certificate(
         assert certificate_of(server.address) != before
 
 
-def certificate_of(address: Any) -> bytes:
-    with (
-        socket.create_connection(address, timeout=10) as sock,
-        client_context().wrap_socket(sock, server_hostname="localhost") as tls,
-    ):
-        return tls.getpeercert(binary_form=True) or b""
-
-
-def refused(**options: object) -> str:
-    with pytest.raises(ConfigError) as info:
-        Server(hello, Config.embedded({"bind": "127.0.0.1:0", **options}))
-    return str(info.value)
-
-
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     return write(authority().issue_cert("localhost"), tmp_path, "own")
@@ -159,11 +143,41 @@ def test_a_key_may_be_encrypted(serve: ServeFixture, files: Files, tmp_path: Pat
     assert serve(hello, **both, keyfile_password="open sesame").ask().status == 200
 
 
+def pkcs12(files: Files, path: Path, password: str) -> str:
+    command = ["openssl", "pkcs12", "-export", "-in", files.certfile, "-inkey", files.keyfile]
+    command += ["-out", str(path), "-passout", f"pass:{password}"]
+    subprocess.run(command, check=True)
+    return str(path)
+
+
+def test_a_certificate_may_come_with_its_key_as_pkcs12(
+    serve: ServeFixture, files: Files, tmp_path: Path
+) -> None:
+    plain = pkcs12(files, tmp_path / "plain.p12", "")
+    assert serve(hello, certfile=plain, keyfile=()).ask().status == 200
+    locked = pkcs12(files, tmp_path / "locked.pfx", "open sesame")
+    assert refused(certfile=locked) == (
+        f'certfile: "{locked}": it is encrypted: give its password in keyfile_password'
+    )
+    assert refused(certfile=locked, keyfile_password="no") == (
+        f'certfile: "{locked}": keyfile_password does not open it'
+    )
+    assert refused(certfile=locked, keyfile=files.keyfile, keyfile_password="open sesame") == (
+        f'keyfile: "{files.keyfile}": the key is in certfile, a PKCS#12 file'
+    )
+    assert (
+        serve(hello, certfile=locked, keyfile=(), keyfile_password="open sesame").ask().status
+        == 200
+    )
+    Path(plain).write_bytes(Path(plain).read_bytes()[:100])
+    assert refused(certfile=plain) == f'certfile: "{plain}": it is neither PEM nor PKCS#12'
+
+
 def test_certificate_and_key_may_be_in_one_file(serve: ServeFixture, tmp_path: Path) -> None:
     leaf = authority().issue_cert("localhost")
     both = tmp_path / "both.pem"
     leaf.private_key_and_cert_chain_pem.write_to_path(both)
-    assert serve(hello, certfile=str(both), keyfile="").ask().status == 200
+    assert serve(hello, certfile=str(both), keyfile=()).ask().status == 200
 
 
 def test_the_check_shows_no_password_and_reads_the_files(files: Files) -> None:

@@ -1,0 +1,79 @@
+#include "tls/served.h"
+
+#include <openssl/err.h>
+
+#include <exception>
+#include <stdexcept>
+
+#include "tls/faults.h"
+
+namespace prowingen::tls {
+namespace {
+
+int served_index() {
+  static const int index = SSL_CTX_get_ex_new_index(
+      0, nullptr, nullptr, nullptr, [](void*, void* served, CRYPTO_EX_DATA*, int, long, void*) {
+        delete static_cast<Served*>(served);
+      });
+  return index;
+}
+
+// The context has those of a name that nobody has: any other takes them from its connection, and
+// puts its own there. Not called where a session is resumed, which needs none.
+int choose_certificates(SSL* connection, void* data) {
+  constexpr int go_on = 1;
+  constexpr int failed = 0;
+  const auto& served = *static_cast<const Served*>(data);
+  try {  // no exception through C
+    const auto& choice = served.names.of(server_name_of(*connection));
+    if (choice == served.names.otherwise()) return go_on;
+    SSL_certs_clear(connection);
+    for (const std::size_t index : choice) {
+      const Credentials& one = served.credentials[index];
+      if (SSL_use_cert_and_key(connection, one.certificate.get(), one.key.get(), one.chain.get(),
+                               1) != 1) {
+        return failed;
+      }
+    }
+  } catch (const std::exception&) {
+    return failed;
+  }
+  return go_on;
+}
+
+int staple(SSL* connection, void* data) {
+  return static_cast<const Served*>(data)->staples.give(connection);
+}
+
+void use(SSL_CTX* context, const Credentials& one) {
+  if (SSL_CTX_use_cert_and_key(context, one.certificate.get(), one.key.get(), one.chain.get(), 1) !=
+      1) {
+    refuse("certfile", one.file, last_error());
+  }
+}
+
+}  // namespace
+
+void serve(SSL_CTX* context, std::unique_ptr<Served> served) {
+  // Each is tried, so that one that OpenSSL does not take is refused here and not in a handshake.
+  // Those of the first name come last, and stay.
+  const auto& otherwise = served->names.otherwise();
+  for (const Credentials& one : served->credentials) use(context, one);
+  for (const std::size_t index : otherwise) use(context, served->credentials[index]);
+  Served* const data = served.get();
+  if (SSL_CTX_set_ex_data(context, served_index(), data) != 1) {
+    throw std::invalid_argument("certfile: OpenSSL: " + last_error());
+  }
+  static_cast<void>(served.release());
+  keep_server_names(context);
+  SSL_CTX_set_cert_cb(context, choose_certificates, data);
+  if (data->staples.all().empty()) return;
+  SSL_CTX_set_tlsext_status_cb(context, staple);
+  SSL_CTX_set_tlsext_status_arg(context, data);
+}
+
+const Served& served_by(const SSL_CTX* context) {
+  return *static_cast<const Served*>(SSL_CTX_get_ex_data(context, served_index()));
+}
+
+}  // namespace prowingen::tls

@@ -1,0 +1,31 @@
+// What one reading of the files has found, and an SSL_CTX that serves it.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tls/credentials.h"
+#include "tls/server_names.h"
+#include "tls/staples.h"
+
+namespace prowingen::tls {
+
+/// Constant once attached to an SSL_CTX, and ends with it: after the last connection that began
+/// with it, whatever has been read since.
+struct Served {
+  std::vector<Credentials> credentials;
+  ServerNames names;
+  Staples staples;
+  /// Lists of revoked certificates that are out of date: the file, and whose list it is.
+  std::vector<std::pair<std::string, std::string>> outdated_lists;
+};
+
+/// Has an SSL_CTX's connections use the certificates that their clients' names mean.
+void serve(SSL_CTX* context, std::unique_ptr<Served> served);
+
+const Served& served_by(const SSL_CTX* context);
+
+}  // namespace prowingen::tls
