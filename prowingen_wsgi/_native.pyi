@@ -39,6 +39,8 @@ class Server(metaclass=_Pybind11Type):
         interface: str = "wsgi",
         multiprocess: bool = False,
         errors: ErrorStream | None = None,
+        redirects: list[tuple[int, str]] = ...,
+        redirect_port: str = "",
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -47,6 +49,8 @@ class Server(metaclass=_Pybind11Type):
             that takes a Request and a Response.
         multiprocess: what the environ says as wsgi.multiprocess.
         errors: wsgi.errors; without it, what sys.stderr is when a request is taken.
+        redirects: further listening sockets, whose clients are sent on to HTTPS.
+        redirect_port: where that is spoken; "" for the usual one.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """
@@ -119,6 +123,13 @@ def check_tls(options: dict[str, Any]) -> list[tuple[int, str]]:
 
 def check_spool(options: dict[str, Any]) -> None:
     """Makes a file where a server keeps request bodies. Raises ValueError where it cannot."""
+
+def new_development_authority() -> tuple[str, str]:
+    """An authority that can vouch for localhost alone, and its key (PEM)."""
+
+def new_development_certificate(authority: str, key: str) -> tuple[str, str]:
+    """A certificate of it for localhost, 127.0.0.1 and ::1, and its key (PEM). ValueError if it is
+    no authority with its key."""
 
 def new_ticket_key() -> bytes:
     """A secret for processes that are to resume each other's TLS sessions."""

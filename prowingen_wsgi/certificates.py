@@ -11,8 +11,13 @@ from .logs import error_log
 from .originals import time
 
 if TYPE_CHECKING:
-    from .configuration.config import Config
+    from collections.abc import Iterable
 
+    from .configuration.config import Config
+    from .listeners import Listener
+
+
+HTTPS_PORT = 443
 
 _DAY = 86400.0
 
@@ -54,6 +59,12 @@ class ExpiryWarnings:
         for level, text in lines:
             if level >= logging.WARNING:
                 error_log.log(level, "%s", text)
+
+
+def https_port(listeners: Iterable[Listener]) -> str:
+    """The port that clients of other listeners are sent on to; empty for HTTPS's usual one."""
+    ports = [each.port for each in listeners if each.port]
+    return "" if not ports or ports[0] == HTTPS_PORT else str(ports[0])
 
 
 def served_url(url: str, config: Config) -> str:

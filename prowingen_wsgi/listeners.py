@@ -76,6 +76,12 @@ class Listener:
         return self._socket.fileno()
 
     @property
+    def port(self) -> int:
+        """Of TCP; 0 of another socket."""
+        family, address = self.name
+        return 0 if family == socket.AF_UNIX else int(address[1])
+
+    @property
     def file(self) -> Path | None:
         """A Unix socket's file, if there is one that is this listener's to remove."""
         return self._file

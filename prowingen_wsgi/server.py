@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import atexit
 import logging
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from .certificates import check_certificates, served_url
+from .certificates import check_certificates, https_port, served_url
 from .configuration.config import Config, ConfigError
+from .development_certificates import with_development_certificate
 from .forks import close_in_children, leave_to_children
 from .listeners import Listener, open_listeners
 from .logs import GuardedAccessLog, error_log, lock_logging_natively, log_native_event
@@ -74,6 +75,7 @@ class Server:
     interface: how `app` is called: "wsgi", or "listener" for a handler as `create_server` takes.
     listeners: open sockets to serve on instead of opening `config.bind`; they are taken over.
     apps: for each of `listeners`, what is called in place of `app` for what comes in by it.
+    redirects: the same in place of `config.redirect_http`.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
@@ -92,6 +94,7 @@ class Server:
         interface: str = "wsgi",
         listeners: Sequence[Listener] | None = None,
         apps: Sequence[Callable[..., Any]] | None = None,
+        redirects: Sequence[Listener] | None = None,
         multiprocess: bool = False,
         errors: ErrorStream | None = None,
     ) -> None:
@@ -100,7 +103,7 @@ class Server:
             raise TypeError(f"{what} must be callable, not {type(app).__name__}")
         if access_log is not None and not callable(access_log):
             raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
-        self.config = (config or Config()).anchored()
+        self.config = with_development_certificate(config or Config()).anchored()
         if listeners is None:  # a host that opens them does what its options ask for
             self.config.check_embedded()
         self.engine = choose_engine(self.config)
@@ -110,11 +113,7 @@ class Server:
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._multiprocess = multiprocess
         self._errors = errors
-        self._listeners = (
-            open_listeners(self.config.places, self.config.backlog, written=self.config.bind)
-            if listeners is None
-            else list(listeners)
-        )
+        self._listeners, self._redirects = _opened(self.config, listeners, redirects)
         self._apps = tuple(apps or (app for _ in self._listeners))
         self._addresses = [served_url(each.description, self.config) for each in self._listeners]
         self._native: _native.Server | None = None
@@ -136,6 +135,11 @@ class Server:
     def addresses(self) -> list[str]:
         """Where it listens: URLs, and `unix:/path` for Unix sockets. Port 0 is resolved."""
         return list(self._addresses)
+
+    @property
+    def redirects(self) -> list[str]:
+        """The URLs whose clients are sent on to HTTPS."""
+        return [each.description for each in self._redirects]
 
     @property
     def _is_parents(self) -> bool:
@@ -192,6 +196,8 @@ class Server:
             self._pid,
         )
         if self._supervision is None:
+            if self._redirects:
+                error_log.info("redirecting %s to HTTPS", ", ".join(self.redirects))
             for level, text in self._certificates:
                 error_log.log(level, "%s", text)
 
@@ -210,13 +216,15 @@ class Server:
                 interface=self._interface,
                 multiprocess=self._multiprocess,
                 errors=self._errors,
+                redirects=[(each.fileno(), each.description) for each in self._redirects],
+                redirect_port=https_port(self._listeners),
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        for listener in self._listeners:
+        for listener in (*self._listeners, *self._redirects):
             with suppress(OSError):  # an inherited one may have been closed: it was copied
                 listener.keep_from_application()
-        descriptors = [listener.hand_over() for listener in self._listeners]
+        descriptors = [each.hand_over() for each in (*self._listeners, *self._redirects)]
         self._native = native
         close_in_children(descriptors)  # until the native side sees to that
         try:
@@ -280,7 +288,7 @@ class Server:
 
     def _stop(self) -> None:
         atexit.unregister(self._at_exit)
-        for listener in self._listeners:
+        for listener in (*self._listeners, *self._redirects):
             listener.close()
         native = self._native
         if native is None:
@@ -470,6 +478,25 @@ def serve(
     server = Server(app, Config.embedded(options), access_log=line_taker)
     server.start()
     return server
+
+
+def _opened(
+    config: Config, listeners: Sequence[Listener] | None, redirects: Sequence[Listener] | None
+) -> tuple[list[Listener], list[Listener]]:
+    """What is served, and what sends its clients on to HTTPS, as far as they are not open yet.
+
+    Raises ListenError."""
+    with ExitStack() as undo:
+        if listeners is None:
+            listeners = open_listeners(config.places, config.backlog, written=config.bind)
+            for listener in listeners:
+                undo.callback(listener.close)
+        if redirects is None:
+            redirects = open_listeners(
+                config.redirect_places, config.backlog, written=config.redirect_http
+            )
+        undo.pop_all()
+        return list(listeners), list(redirects)
 
 
 def choose_engine(config: Config) -> str:

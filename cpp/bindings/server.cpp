@@ -16,6 +16,7 @@
 #include "access_log/access_log.h"
 #include "bindings/engine_table.h"
 #include "core/forks.h"
+#include "core/https_redirect.h"
 #include "core/log_channel.h"
 #include "core/memory_budget.h"
 #include "core/options.h"
@@ -28,6 +29,7 @@
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
 #include "tls/context.h"
+#include "tls/development.h"
 #include "tls/renewal.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"
@@ -87,12 +89,34 @@ std::unique_ptr<tls::Context> make_tls(const Options& options) {
   return std::make_unique<tls::Context>(options, find_engine(options).protocols(options));
 }
 
+// Of a listener that sends its clients on: a body is thrown away as it comes, and whoever comes
+// without TLS seldom speaks the version that is spoken with it.
+Options for_redirects(Options options) {
+  options.http = "auto";
+  options.http3 = false;
+  options.io_threads = 1;
+  options.chunked_body = "stream";
+  options.body_buffer = 0;
+  return options;
+}
+
+using Listeners = std::vector<std::pair<int, std::string>>;
+
+std::vector<ListenerSpec> taken_over(const Listeners& listeners) {
+  std::vector<ListenerSpec> specs;
+  for (const auto& [fd, description] : listeners) specs.push_back({UniqueFd(fd), description});
+  return specs;
+}
+
 class Server {
  public:
-  Server(const py::tuple& apps, const std::vector<std::pair<int, std::string>>& listeners,
-         const py::dict& options, py::object log, const std::optional<py::object>& access_log,
-         const std::string& interface, bool multiprocess, const py::object& errors)
+  Server(const py::tuple& apps, const Listeners& listeners, const py::dict& options, py::object log,
+         const std::optional<py::object>& access_log, const std::string& interface,
+         bool multiprocess, const py::object& errors, const Listeners& redirects,
+         const std::string& redirect_port)
       : options_(read_options(options)),
+        redirect_options_(for_redirects(options_)),
+        redirect_(redirect_port),
         proxies_(options_),
         memory_(std::make_shared<MemoryBudget>(options_.memory_budget != 0 ? options_.memory_budget
                                                                            : no_memory_budget)),
@@ -111,9 +135,8 @@ class Server {
     if (options_.http3 && multiprocess) {
       throw std::invalid_argument("http3: it does not go with several processes");
     }
-    for (const auto& [fd, description] : listeners) {
-      listeners_.push_back({UniqueFd(fd), description});
-    }
+    listeners_ = taken_over(listeners);
+    redirect_listeners_ = taken_over(redirects);
   }
 
   ~Server() {
@@ -158,6 +181,13 @@ class Server {
         engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, memory_,
                                          access_log_.get(), report, accept_share_.get(), spool_},
                            std::move(listeners_));
+    if (!redirect_listeners_.empty()) {
+      redirect_engine_ =
+          find_engine("embedded")
+              .make(EngineContext{redirect_options_, proxies_, nullptr, redirect_, memory_,
+                                  access_log_.get(), report, nullptr, spool_},
+                    std::move(redirect_listeners_));
+    }
     if (spool_->directory().empty() && spools_whole()) {
       report(Severity::warning,
              "there is no temporary directory: request bodies without a length are limited to what "
@@ -167,6 +197,7 @@ class Server {
     running_engine_ = engine_.get();
     started_in_.emplace();
     engine_->start();
+    if (redirect_engine_) redirect_engine_->start();
     if (slot_ != nullptr) {
       reporter_ = std::make_unique<Reporter>(*slot_, std::move(lifeline_), grace_,
                                              [this](Scoreboard::Slot& slot) { publish(slot); });
@@ -228,6 +259,7 @@ class Server {
     if (accept_share_) accept_share_->accepts(false);
     without_gil([&] {
       engine_->drain();
+      if (redirect_engine_) redirect_engine_->drain();
       return true;
     });
   }
@@ -236,7 +268,7 @@ class Server {
     if (!engine_ || is_parents()) return true;
     return without_gil([&] {
       const auto deadline = std::chrono::steady_clock::now() + to_duration(seconds);
-      while (!engine_->drained()) {
+      while (!engine_->drained() || (redirect_engine_ && !redirect_engine_->drained())) {
         if (std::chrono::steady_clock::now() >= deadline) return false;
         std::this_thread::sleep_for(drain_poll);
       }
@@ -250,6 +282,7 @@ class Server {
     if (is_parents()) {
       // Its threads cannot be joined here.
       static_cast<void>(engine_.release());
+      static_cast<void>(redirect_engine_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
       static_cast<void>(reporter_.release());
@@ -257,6 +290,7 @@ class Server {
     }
     without_gil([&] {
       if (engine_) engine_->stop();
+      if (redirect_engine_) redirect_engine_->stop();
       if (queue_) queue_->stop();
       {
         const std::lock_guard lock(access_log_mutex_);
@@ -264,6 +298,7 @@ class Server {
       }
       channel_->close();
       listeners_.clear();
+      redirect_listeners_.clear();
       return true;
     });
   }
@@ -297,7 +332,7 @@ class Server {
 
   // Without the GIL, which the application may hold for ever.
   void publish(Scoreboard::Slot& slot) const {
-    const auto engine = engine_->counters();
+    const auto engine = engine_counters();
     const auto queue = queue_->counters();
     slot.set(Score::stalled_ns, static_cast<std::uint64_t>(queue_->stalled_for().count()));
     slot.set(Score::requests_taken, queue.requests_taken);
@@ -312,7 +347,7 @@ class Server {
   py::dict stats() const {
     py::dict stats;
     if (!engine_ || is_parents()) return stats;
-    const auto engine = engine_->counters();
+    const auto engine = engine_counters();
     const auto queue = queue_->counters();
     stats["connections_accepted"] = engine.connections_accepted;
     stats["connections_open"] = engine.connections_open;
@@ -337,6 +372,17 @@ class Server {
  private:
   /// Whether a body without a length arrives whole before a worker is taken.
   bool spools_whole() const { return options_.chunked_body == "spool"; }
+
+  EngineCounters engine_counters() const {
+    EngineCounters counters = engine_->counters();
+    if (redirect_engine_) {
+      const EngineCounters others = redirect_engine_->counters();
+      counters.connections_accepted += others.connections_accepted;
+      counters.connections_open += others.connections_open;
+      counters.requests_refused += others.requests_refused;
+    }
+    return counters;
+  }
 
   /// This is the copy in a child that was forked while the server ran. The threads are in the
   /// parent, and may have held any lock at the fork.
@@ -424,6 +470,8 @@ class Server {
   }
 
   const Options options_;
+  const Options redirect_options_;
+  HttpsRedirect redirect_;
   const Proxies proxies_;
   const std::shared_ptr<MemoryBudget> memory_;
   const EngineEntry& engine_entry_;
@@ -435,6 +483,7 @@ class Server {
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
   const std::shared_ptr<Spool> spool_;
   std::vector<ListenerSpec> listeners_;
+  std::vector<ListenerSpec> redirect_listeners_;
   // Of a supervised process.
   Scoreboard::Slot* slot_ = nullptr;
   std::unique_ptr<AcceptShare> accept_share_;
@@ -459,6 +508,7 @@ class Server {
   std::unique_ptr<wsgi::Adapter> application_;
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<WorkQueue> queue_;
+  std::unique_ptr<Engine> redirect_engine_;  // null: nobody is sent on
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> running_engine_{nullptr};
   std::unique_ptr<Reporter> reporter_;
@@ -498,6 +548,21 @@ void bind_tls(py::module_& m) {
       py::arg("options"),
       "Makes a file where a server keeps request bodies. Raises ValueError where it cannot.");
   m.def(
+      "new_development_authority",
+      [] {
+        const auto made = tls::new_development_authority();
+        return py::make_tuple(made.certificate, made.key);
+      },
+      "An authority for localhost alone, and its key (PEM).");
+  m.def(
+      "new_development_certificate",
+      [](const std::string& authority, const std::string& key) {
+        const auto made = tls::new_development_certificate({authority, key});
+        return py::make_tuple(made.certificate, made.key);
+      },
+      py::arg("authority"), py::arg("key"),
+      "A certificate of it for localhost, 127.0.0.1 and ::1, and its key (PEM).");
+  m.def(
       "new_ticket_key", [] { return py::bytes(tls::new_ticket_key()); },
       "A secret for processes that are to resume each other's TLS sessions.");
 }
@@ -512,12 +577,13 @@ void bind_server(py::module_& m) {
     }
   });
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and what it serves.")
-      .def(py::init<const py::tuple&, const std::vector<std::pair<int, std::string>>&,
-                    const py::dict&, py::object, const std::optional<py::object>&,
-                    const std::string&, bool, const py::object&>(),
+      .def(py::init<const py::tuple&, const Listeners&, const py::dict&, py::object,
+                    const std::optional<py::object>&, const std::string&, bool, const py::object&,
+                    const Listeners&, const std::string&>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
-           py::arg("errors") = py::none(),
+           py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
+           py::arg("redirect_port") = "",
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

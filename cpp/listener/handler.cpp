@@ -16,7 +16,7 @@ Handler::Handler(std::vector<PyRef> callables, const Options& options, wsgi::Dro
                  wsgi::ReportError report)
     : callables_(std::move(callables)),
       drop_list_(drop_list),
-      high_water_(options.write_high_water),
+      rules_(options),
       report_(std::move(report)) {}
 
 class Handler::Caller final : public wsgi::Adapter::Runner {
@@ -26,9 +26,9 @@ class Handler::Caller final : public wsgi::Adapter::Runner {
 
   void run(const std::shared_ptr<Exchange>& exchange) override {
     const PyRef request = make_request(exchange, PyRef::borrow(server_));
-    const PyRef object = make_response(exchange, queue_, handler_.drop_list_, handler_.left_out_,
-                                       handler_.high_water_, handler_.report_,
-                                       PyRef::borrow(request.get()), PyRef::borrow(server_));
+    const PyRef object =
+        make_response(exchange, queue_, handler_.drop_list_, handler_.left_out_, handler_.rules_,
+                      handler_.report_, PyRef::borrow(request.get()), PyRef::borrow(server_));
     if (!request || !object) {  // no memory
       handler_.report_(Severity::error, wsgi::request_line(*exchange));
       return exchange->abort();

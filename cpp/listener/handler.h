@@ -12,6 +12,7 @@
 #include "wsgi/drop_list.h"
 #include "wsgi/left_out_fields.h"
 #include "wsgi/py_ref.h"
+#include "wsgi/responder.h"
 
 namespace prowingen::listener {
 
@@ -31,7 +32,7 @@ class Handler final : public wsgi::Adapter {
 
   const std::vector<wsgi::PyRef> callables_;  // by Exchange::listener
   wsgi::DropList& drop_list_;
-  const std::size_t high_water_;
+  const wsgi::AnswerRules rules_;
   const wsgi::ReportError report_;
   wsgi::LeftOutFields left_out_{report_};
 };

@@ -41,10 +41,10 @@ class Response {
   using Field = std::pair<std::string, std::string>;
 
   Response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-           wsgi::LeftOutFields& left_out, std::size_t high_water, const wsgi::ReportError& report,
-           PyRef request, PyRef server)
+           wsgi::LeftOutFields& left_out, const wsgi::AnswerRules& rules,
+           const wsgi::ReportError& report, PyRef request, PyRef server)
       : server_(std::move(server)),
-        responder_(std::move(exchange), queue, drop_list, left_out, high_water),
+        responder_(std::move(exchange), queue, drop_list, left_out, rules),
         report_(report),
         request_(std::move(request)) {}
   ~Response();
@@ -99,7 +99,7 @@ bool init_response_types(PyObject* module);
 
 /// Arguments as for Response.
 PyRef make_response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-                    wsgi::LeftOutFields& left_out, std::size_t high_water,
+                    wsgi::LeftOutFields& left_out, const wsgi::AnswerRules& rules,
                     const wsgi::ReportError& report, PyRef request, PyRef server);
 
 Response& response_of(PyObject* object);

@@ -286,12 +286,12 @@ bool init_response_types(PyObject* module) {
 }
 
 PyRef make_response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
-                    wsgi::LeftOutFields& left_out, std::size_t high_water,
+                    wsgi::LeftOutFields& left_out, const wsgi::AnswerRules& rules,
                     const wsgi::ReportError& report, PyRef request, PyRef server) {
   auto* object = PyObject_New(ResponseObject, response_type);
   if (object == nullptr) return {};
-  new (&object->response) Response(std::move(exchange), queue, drop_list, left_out, high_water,
-                                   report, std::move(request), std::move(server));
+  new (&object->response) Response(std::move(exchange), queue, drop_list, left_out, rules, report,
+                                   std::move(request), std::move(server));
   return PyRef::steal(reinterpret_cast<PyObject*>(object));
 }
 

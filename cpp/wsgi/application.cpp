@@ -30,7 +30,7 @@ Application::Application(std::vector<PyRef> callables, const Options& options, b
                          PyRef errors, DropList& drop_list, ReportError report)
     : callables_(std::move(callables)),
       drop_list_(drop_list),
-      high_water_(options.write_high_water),
+      rules_(options),
       report_(std::move(report)) {
   const auto& software = options.server_header;
   if (!environ_.init(options.threads > 1, multiprocess, software.empty() ? "prowingen" : software,
@@ -63,7 +63,7 @@ std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyOb
 }
 
 void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue, Lent& lent) {
-  Responder responder(exchange, queue, drop_list_, left_out_, high_water_);
+  Responder responder(exchange, queue, drop_list_, left_out_, rules_);
   PyObject* start_response = lent.start_response.lend(responder);
   bool trailers_to_come = false;
   const PyRef trailers = make_trailers(*exchange, trailers_to_come);

@@ -41,7 +41,7 @@ class Application final : public Adapter {
   const std::vector<PyRef> callables_;  // by Exchange::listener
   DropList& drop_list_;
   EnvironBuilder environ_;
-  const std::size_t high_water_;
+  const AnswerRules rules_;
   const ReportError report_;
   LeftOutFields left_out_{report_};
 };

@@ -19,6 +19,8 @@ constexpr Py_ssize_t lend_from = 16 * 1024;
 // Each look costs the I/O thread a wake-up and a system call.
 constexpr std::chrono::milliseconds look_interval{50};
 
+constexpr std::string_view transport_security_field = "Strict-Transport-Security";
+
 bool fail(PyObject* type, const std::string& message) {
   PyRef text = PyRef::steal(
       PyUnicode_DecodeLatin1(message.data(), static_cast<Py_ssize_t>(message.size()), nullptr));
@@ -27,6 +29,11 @@ bool fail(PyObject* type, const std::string& message) {
 }
 
 }  // namespace
+
+AnswerRules::AnswerRules(const Options& options) : high_water(options.write_high_water) {
+  if (options.hsts <= 0) return;
+  transport_security = "max-age=" + std::to_string(static_cast<std::uint64_t>(options.hsts));
+}
 
 void Responder::begin(int status, std::string_view reason) {
   exchange_->response.clear();
@@ -84,7 +91,18 @@ bool Responder::wants_chunks() const {
          takes_trailers(exchange_->request);
 }
 
+void Responder::add_transport_security() {
+  ResponseHead& head = exchange_->response;
+  const bool has_one = std::ranges::any_of(head.fields(), [&](const FieldLine& field) {
+    return equals_ignoring_case(head.view(field.name), transport_security_field);
+  });
+  if (!has_one) head.add_field(transport_security_field, rules_.transport_security);
+}
+
 void Responder::settle_head() {
+  if (!rules_.transport_security.empty() && exchange_->peer->scheme == "https") {
+    add_transport_security();
+  }
   ResponseBody& body = exchange_->response_body;
   body.allowed = body_allowed_;
   if (declared_) {
@@ -197,7 +215,7 @@ bool Responder::push(Chunk chunk, bool last) {
     }
     more_soon = queue_.more_queued();
   }
-  const auto outcome = exchange_->push(std::move(chunk), high_water_, last, more_soon);
+  const auto outcome = exchange_->push(std::move(chunk), rules_.high_water, last, more_soon);
   // The tick sees to answers that wait for more; this order of looking cannot miss its sleep.
   if (more_soon && queue_.tick_sleeps()) exchange_->flush();
   switch (outcome) {

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "core/exchange.h"
+#include "core/options.h"
 #include "core/work_queue.h"
 #include "http/response_policy.h"
 #include "wsgi/drop_list.h"
@@ -19,15 +20,23 @@ namespace prowingen::wsgi {
 
 class LeftOutFields;
 
+/// What all answers of a server have in common.
+struct AnswerRules {
+  explicit AnswerRules(const Options& options);
+
+  std::size_t high_water;
+  std::string transport_security;  // what goes with answers by HTTPS (RFC 6797); empty: nothing
+};
+
 class Responder {
  public:
   Responder(std::shared_ptr<Exchange> exchange, WorkQueue& queue, DropList& drop_list,
-            LeftOutFields& left_out, std::size_t high_water)
+            LeftOutFields& left_out, const AnswerRules& rules)
       : exchange_(std::move(exchange)),
         queue_(queue),
         drop_list_(drop_list),
         left_out_(left_out),
-        high_water_(high_water),
+        rules_(rules),
         client_doubted_at_(exchange_->taken_at) {}
 
   // The head, which may be begun anew until it is sent: begin(), fields, end_head().
@@ -77,6 +86,7 @@ class Responder {
   void add_hop_by_hop(ResponseField kind, std::string_view name, std::string_view value);
   bool wants_chunks() const;
   void settle_head();
+  void add_transport_security();
   bool push(Chunk chunk, bool last);
   /// What the client was or will be told that the body's length is.
   std::optional<std::uint64_t> bound() const {
@@ -87,7 +97,7 @@ class Responder {
   WorkQueue& queue_;
   DropList& drop_list_;
   LeftOutFields& left_out_;
-  const std::size_t high_water_;
+  const AnswerRules& rules_;
   SteadyTime client_doubted_at_;
   bool started_ = false;
   bool head_sent_ = false;

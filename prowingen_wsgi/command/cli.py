@@ -1,4 +1,5 @@
-"""The command `prowingen`, also `python -m prowingen_wsgi`. Its one subcommand is import-gunicorn.
+"""The command `prowingen`, also `python -m prowingen_wsgi`. Its subcommands are import-gunicorn and
+dev-cert.
 
 Exit codes: 0 after SIGTERM, `--check`, `--version` and `--help`; 1 if the application or a socket
 cannot be had; 2 for a wrong command line or variable; death by SIGINT after Ctrl-C, as shells
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication
 
+    from ..configuration.config import Config
+
 SUCCESS, FAILURE, MISUSE = 0, 1, 2
-IMPORT_GUNICORN = "import-gunicorn"
+IMPORT_GUNICORN, DEV_CERT = "import-gunicorn", "dev-cert"
 
 
 class _StartError(Exception):
@@ -46,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from ..gunicorn import importer  # nobody else needs it
 
         return importer.main(words[1:])
+    if words[:1] == [DEV_CERT]:
+        from . import dev_cert
+
+        return dev_cert.main(words[1:])
     try:
         return _run(parse_arguments(words))
     except (UsageError, ConfigError, TargetError) as error:
@@ -97,6 +104,8 @@ class _Command:
         target = Target.parse(app)
         factory = self._arguments.factory or (not self._arguments.app and loaded.factory)
         config = loaded.config
+        if config.https:
+            config = _with_development_certificate(config)
         folder = self._sources.folder
         if config.chdir:
             folder = (folder / config.chdir).resolve()
@@ -111,6 +120,14 @@ class _Command:
         for warning in loaded.warnings:
             logs.error_log.warning(warning)
         return Program(config.anchored(folder), lambda: _load(target, factory, loaded, folder))
+
+
+def _with_development_certificate(config: Config) -> Config:
+    try:
+        from ..development_certificates import with_development_certificate
+    except ImportError as error:
+        raise _StartError(why_missing() or str(error)) from error
+    return with_development_certificate(config)
 
 
 def _go_to(folder: Path) -> None:

@@ -80,7 +80,7 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
         generation.identity.assume()
         generation.keep_from_application()
         app = program.load()
-        server = Server(app, config, listeners=generation.listeners)
+        server = Server(app, config, listeners=generation.listeners, redirects=generation.redirects)
         watchdog = Watchdog(notifier, server.stalled_for)
         ended_by = server.run(on_start=lambda: notifier.ready("serving"), on_stop=notifier.stopping)
     except KeyboardInterrupt:  # before the server took signals over

@@ -23,6 +23,7 @@ SIGTERM and SIGINT let requests finish; SIGQUIT, or a second one, closes everyth
 reopens the access log. With workers, SIGHUP reloads code and configuration.
 
 prowingen import-gunicorn gunicorn.conf.py writes gunicorn's configuration as a prowingen.toml.
+prowingen dev-cert makes a certificate for localhost, by which --https serves.
 """
 
 

@@ -321,6 +321,27 @@ class Config:
         "private key (PEM): one for each certfile, in the same order; none: they are in certfile",
     )
     keyfile_password: str = _tls("", Secret(), "password of encrypted private keys")
+    https: bool = _option(
+        False,
+        Switch(),
+        "for development: HTTPS by the certificate of `prowingen dev-cert`, which is made if there "
+        "is none",
+        group="TLS",
+        native=False,
+    )
+    redirect_http: tuple[str, ...] = _option(
+        (),
+        Many(parse_address, metavar="ADDRESS", minimum=0, anchor_one=anchored_address),
+        "where to listen without TLS too, as in bind, to send clients on to HTTPS by 308",
+        group="TLS",
+        native=False,
+    )
+    hsts: float = _tls(
+        0.0,
+        Seconds(0.0, 3650 * DAY),
+        "for so long a browser is to come by HTTPS alone, as answers by HTTPS tell it "
+        "(Strict-Transport-Security), unless the application does; 0: they do not",
+    )
     ca_certs: str = _tls("", _PATH, "certificates (PEM) that a client's certificate must lead to")
     crl: tuple[str, ...] = _tls(
         (), _PATHS, "lists (PEM) of client certificates that are revoked, by their authorities"
@@ -514,6 +535,11 @@ class Config:
     def places(self) -> tuple[str, ...]:
         """What is listened on for each address of `bind`, in the same order."""
         return self.bind if self.ipv6_only else with_ipv4(self.bind)
+
+    @property
+    def redirect_places(self) -> tuple[str, ...]:
+        """The same for each address of `redirect_http`."""
+        return self.redirect_http if self.ipv6_only else with_ipv4(self.redirect_http)
 
     def native_options(self) -> dict[str, object]:
         """What the native side is given: every option of its own, by name."""

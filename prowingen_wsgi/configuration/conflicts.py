@@ -26,6 +26,7 @@ _NEED_CERTIFICATE = (
     "tls_min_version",
     "ciphers",
     "http3",
+    "redirect_http",
 )
 
 
@@ -35,7 +36,7 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         if getattr(config, name) != OPTIONS[name].default and not config.workers:
             yield name, "it needs a supervisor: --workers 1 or more"
     for name in _NEED_CERTIFICATE:
-        if getattr(config, name) != OPTIONS[name].default and not config.certfile:
+        if getattr(config, name) != OPTIONS[name].default and not (config.certfile or config.https):
             yield name, "it needs certfile"
     if config.http3 and config.workers:
         yield "http3", "it does not go with workers"
@@ -46,6 +47,10 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         )
     if config.alt_svc and not config.http3:
         yield "alt_svc", "it needs http3"
+    if config.https and config.certfile:
+        yield "https", "it does not go with certfile, by which HTTPS is spoken anyway"
+    if config.hsts and not (config.certfile or config.https or config.forwarded_allow_ips):
+        yield "hsts", "it needs certfile, or proxies that speak HTTPS: forwarded_allow_ips"
     if config.ca_certs and config.cert_reqs == "none":
         yield "ca_certs", "it needs cert_reqs, optional or required"
     if config.crl and config.cert_reqs == "none":

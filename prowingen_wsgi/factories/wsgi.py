@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..certificates import check_certificates
 from ..configuration.config import Config, ConfigError
+from ..development_certificates import with_development_certificate
 from ..listeners import open_listeners
 from ..originals import os
 from ..server import Server, choose_engine
@@ -102,7 +103,7 @@ def _config(properties: Properties, **further: object) -> Config:
     for name in ("certfile", "keyfile"):
         if isinstance(options.get(name), str):  # one path, as factories agree on, commas included
             options[name] = (options[name],) if options[name] else ()
-    return Config.embedded({**options, **further})
+    return with_development_certificate(Config.embedded({**options, **further}))
 
 
 def _check_scheme(address: HostAddress, config: Config) -> None:

@@ -109,6 +109,7 @@ GOVERNED = {becomes.option: setting for setting, becomes in BECOMES.items()}
 WITHOUT_EFFECT = {
     "max_rss": "set max_requests instead",
     "env_file": "set raw_env instead",
+    "redirect_http": "gunicorn opens the sockets: have what stands before it redirect",
     "ipv6_only": "gunicorn opens the sockets, as the system's net.ipv6.bindv6only has it",
 }
 """Further options that a process manager of this server's own would see to."""

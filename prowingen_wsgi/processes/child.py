@@ -68,6 +68,7 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
             app,
             config,
             listeners=generation.listeners,
+            redirects=generation.redirects,
             multiprocess=worker_count(config) > 1,
         )
         server.supervised_by(lambda native: _introduce(native, post, generation))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import _native
 from ..certificates import check_certificates, served_url
 from ..configuration.addresses import TcpAddress, parse_address
+from ..configuration.config import ConfigError
 from ..listeners import Listener, ListenError, open_listeners
 from ..machine import worker_count
 from ..spooling import check_spool_dir
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from ..configuration.config import Config
     from .program import Program
+
+
+# What a place is for, and the place: port 0 is another one each time.
+_Key = tuple[str, str]
+_SERVED, _REDIRECTED = "served", "redirected"
 
 
 class Generation:
@@ -43,7 +49,8 @@ class Generation:
         check_spool_dir(config)
         self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)
-        self.identity.own(self.listeners)
+        self.redirects = sockets.redirects(config)
+        self.identity.own([*self.listeners, *self.redirects])
         self.wanted = worker_count(config)
         self.proven = False
 
@@ -54,7 +61,7 @@ class Generation:
 
     def keep_from_application(self) -> None:
         """Before the application is loaded: no process that it starts gets the sockets."""
-        for listener in self.listeners:
+        for listener in (*self.listeners, *self.redirects):
             listener.keep_from_application()
 
     def draw_request_limit(self) -> int:
@@ -71,7 +78,7 @@ class Sockets:
     whatever name: [::] is a part of every interface."""
 
     def __init__(self) -> None:
-        self._open: dict[str, list[Listener]] = {}
+        self._open: dict[_Key, list[Listener]] = {}
 
     def open(self, config: Config) -> list[Listener]:
         """The sockets of a configuration, opened as far as they are not open yet.
@@ -79,11 +86,12 @@ class Sockets:
         Raises ListenError (an OSError), with none of them opened.
         """
         present = self._listeners()
-        fresh: dict[str, list[Listener]] = {}
+        fresh: dict[_Key, list[Listener]] = {}
         try:
-            for place, written in zip(config.places, config.bind, strict=True):
-                if place not in self._open:
-                    fresh[place] = open_listeners([place], config.backlog, present, [written])
+            for key, written in _written(config).items():
+                place = key[1]
+                if key not in self._open:
+                    fresh[key] = open_listeners([place], config.backlog, present, [written])
         except OSError as error:
             _close({each for opened in fresh.values() for each in opened} - present)
             if error.errno == EADDRINUSE and (own := _overlapping(place, present)):
@@ -92,14 +100,27 @@ class Sockets:
                 ) from error
             raise
         self._open.update(fresh)
-        named = (listener for place in config.places for listener in self._open[place])
-        return list(dict.fromkeys(named))
+        return self._at(_SERVED, config.places)
+
+    def redirects(self, config: Config) -> list[Listener]:
+        """Of one whose sockets are open: those whose clients are sent on to HTTPS.
+
+        Raises ConfigError for one that is served, too."""
+        served = self._at(_SERVED, config.places)
+        redirects = self._at(_REDIRECTED, config.redirect_places)
+        for each in redirects:
+            if each in served:
+                raise ConfigError(f"redirect_http: {each.description} is one of bind's, too")
+        return redirects
+
+    def _at(self, use: str, places: Iterable[str]) -> list[Listener]:
+        return list(dict.fromkeys(each for place in places for each in self._open[use, place]))
 
     def keep(self, configs: Iterable[Config]) -> None:
         """Closes the sockets that none of these configurations names."""
-        named = {place for config in configs for place in config.places}
+        named = {key for config in configs for key in _written(config)}
         before = self._listeners()
-        self._open = {place: opened for place, opened in self._open.items() if place in named}
+        self._open = {key: opened for key, opened in self._open.items() if key in named}
         _close(before - self._listeners())
 
     def close(self) -> None:
@@ -107,6 +128,19 @@ class Sockets:
 
     def _listeners(self) -> set[Listener]:
         return {listener for opened in self._open.values() for listener in opened}
+
+
+def _written(config: Config) -> dict[_Key, str]:
+    """Each place that is listened on, and what the user has written for it."""
+    uses = (
+        (_SERVED, config.places, config.bind),
+        (_REDIRECTED, config.redirect_places, config.redirect_http),
+    )
+    return {
+        (use, place): written
+        for use, places, texts in uses
+        for place, written in zip(places, texts, strict=True)
+    }
 
 
 def _overlapping(place: str, present: Iterable[Listener]) -> str:

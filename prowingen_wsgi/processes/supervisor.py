@@ -264,6 +264,9 @@ class Supervisor:
             generation.config.threads,
             os.getpid(),
         )
+        if generation.redirects:
+            redirects = ", ".join(each.description for each in generation.redirects)
+            error_log.info("redirecting %s to HTTPS", redirects)
         for level, text in generation.certificates:
             error_log.log(level, "%s", text)
         self._expiry_warnings.told()

@@ -12,7 +12,7 @@ import queue
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 App = Callable[[dict[str, object], Callable[..., object]], Iterable[bytes]]
 Log = Callable[[int, str, "BaseException | None"], None]
@@ -30,7 +30,11 @@ class Server:
         interface: str = "wsgi",
         multiprocess: bool = False,
         errors: object = None,
+        redirects: Sequence[tuple[int, str]] = (),
+        redirect_port: str = "",
     ) -> None:
+        assert not redirects
+        del redirect_port  # of none
         assert (interface, multiprocess, errors) == ("wsgi", False, None)
         self.calls: list[str] = []
         self.options = dict(options)
@@ -126,6 +130,14 @@ def check_tls(options: dict[str, object]) -> list[tuple[int, str]]:
 
 def check_spool(options: dict[str, object]) -> None:
     assert not options["spool_dir"]
+
+
+def new_development_authority() -> tuple[str, str]:
+    return "an authority", "its key"
+
+
+def new_development_certificate(authority: str, key: str) -> tuple[str, str]:
+    return f"a certificate of {authority}", f"not {key}"
 
 
 def new_ticket_key() -> bytes:

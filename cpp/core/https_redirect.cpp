@@ -1,0 +1,68 @@
+#include "core/https_redirect.h"
+
+#include <limits>
+#include <string_view>
+
+#include "core/exchange.h"
+#include "http/request_target.h"
+#include "http/response_policy.h"
+
+namespace prowingen {
+namespace {
+
+constexpr std::string_view page = "This is served by HTTPS.\n";
+constexpr std::string_view no_host = "The request does not say which host it is for.\n";
+
+// Path and query as they were sent, and nothing of OPTIONS *, which is about the server.
+std::string_view path_and_query(std::string_view target, const TargetParts& parts) {
+  if (parts.form == TargetForm::origin) return target;
+  if (parts.form != TargetForm::absolute) return {};
+  return target.substr(parts.scheme.size() + std::string_view("://").size() +
+                       parts.authority.size());
+}
+
+void answer(Exchange& exchange, std::string_view port) {
+  const std::string location =
+      https_location(exchange.request.target(), exchange.request.first("host"), port);
+  const bool knows_where = !location.empty();
+  const std::string_view text = knows_where ? page : no_host;
+  ResponseHead& head = exchange.response;
+  head.clear();
+  head.status = knows_where ? 308 : 400;
+  head.reason = knows_where ? "Permanent Redirect" : "Bad Request";
+  if (knows_where) head.add_field("Location", location);
+  head.add_field("Content-Type", "text/plain; charset=utf-8");
+  ResponseBody& body = exchange.response_body;
+  body.allowed = response_has_content(exchange.request.method(), head.status);
+  body.length_known = body.add_length_field = true;
+  body.length = text.size();
+  exchange.push(body.allowed ? Chunk(std::string(text)) : Chunk(),
+                std::numeric_limits<std::size_t>::max(), true);
+}
+
+}  // namespace
+
+HttpsRedirect::HttpsRedirect(std::string port) : port_(port.empty() ? port : ":" + port) {}
+
+std::size_t HttpsRedirect::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& exchange : exchanges) {
+    exchange->queued_at = exchange->taken_at = now;
+    exchange->submit();
+    if (exchange->take()) answer(*exchange, port_);
+  }
+  return exchanges.size();
+}
+
+std::string https_location(std::string_view target, std::string_view host, std::string_view port) {
+  const TargetParts parts = split_target(target);
+  const std::string_view authority = parts.form == TargetForm::absolute ? parts.authority : host;
+  if (authority.empty()) return {};
+  const auto rest = path_and_query(target, parts);
+  std::string location = "https://";
+  location.append(split_authority(authority).host).append(port);
+  if (!rest.starts_with('/') && parts.form != TargetForm::asterisk) location.push_back('/');
+  return location.append(rest);
+}
+
+}  // namespace prowingen
