@@ -1,0 +1,108 @@
+// Certificates are read anew when their files have changed and are still, and no sooner.
+#include "tls/renewal.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tls/self_signed.h"
+
+namespace prowingen::tls {
+namespace {
+
+using std::chrono::seconds;
+
+class RenewalTest : public testing::Test {
+ protected:
+  void look() {
+    now += seconds(1);
+    renewal.look(now);
+  }
+
+  static std::string content(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  // As who renews them does it: another file takes the place.
+  void replace(const std::string& text) {
+    const std::string path = certificate.path() + ".new";
+    std::ofstream(path) << text;
+    std::filesystem::rename(path, certificate.path());
+  }
+
+  SelfSigned certificate, other;
+  Context context{certificate.options(), {"http/1.1"}};
+  std::vector<std::string> said;
+  std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now();
+  Renewal renewal{context, [this](Severity, std::string text) { said.push_back(std::move(text)); },
+                  true};
+};
+
+TEST_F(RenewalTest, WhatStaysIsNotReadAnew) {
+  const auto before = context.current();
+  for (int i = 0; i < 5; ++i) look();
+  EXPECT_EQ(context.current(), before);
+  EXPECT_TRUE(said.empty());
+}
+
+TEST_F(RenewalTest, AChangeIsReadOnceItIsStill) {
+  const auto before = context.current();
+  replace(content(other.path()));
+  look();
+  EXPECT_EQ(context.current(), before) << "more may be on its way";
+  look();
+  EXPECT_NE(context.current(), before);
+  EXPECT_EQ(said.front(), "certificates were read anew");
+}
+
+TEST_F(RenewalTest, AFileThatKeepsChangingIsWaitedFor) {
+  const auto before = context.current();
+  for (int i = 1; i < 5; ++i) {
+    replace(content(other.path()).substr(0, static_cast<std::size_t>(10 * i)));
+    look();
+  }
+  EXPECT_EQ(context.current(), before);
+  EXPECT_TRUE(said.empty());
+}
+
+TEST_F(RenewalTest, AFaultIsSaidOnceAndAnotherChangeMendsIt) {
+  const auto before = context.current();
+  replace("nothing");
+  for (int i = 0; i < 5; ++i) look();
+  EXPECT_EQ(context.current(), before);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_NE(said.front().find("what was read before stays in use"), std::string::npos);
+  replace(content(other.path()));
+  look();
+  look();
+  EXPECT_NE(context.current(), before);
+}
+
+TEST_F(RenewalTest, ExpiryIsToldOnceADay) {
+  // The certificate lasts an hour.
+  for (int i = 0; i < 5; ++i) look();
+  EXPECT_TRUE(said.empty());
+  now += std::chrono::hours(24);
+  for (int i = 0; i < 5; ++i) look();
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_NE(said.front().find("expires within a day"), std::string::npos);
+}
+
+TEST_F(RenewalTest, WhoBeganWithACertificateKeepsIt) {
+  const std::unique_ptr<SSL, decltype(&SSL_free)> connection(SSL_new(context.current().get()),
+                                                             SSL_free);
+  const X509* const used = SSL_get_certificate(connection.get());
+  replace(content(other.path()));
+  context.renew();
+  EXPECT_EQ(SSL_get_certificate(connection.get()), used);
+  EXPECT_NE(SSL_CTX_get0_certificate(context.current().get()), used);
+}
+
+}  // namespace
+}  // namespace prowingen::tls
