@@ -165,8 +165,8 @@ class Server {
     const auto report = [channel = channel_](Severity severity, std::string text) {
       channel->add(severity, std::move(text));
     };
-    // Of a supervised process's certificates the supervisor warns.
-    if (tls_) renewal_ = std::make_unique<tls::Renewal>(*tls_, report, slot_ == nullptr);
+    // Of the certificates of its workers a supervisor warns, and gunicorn's arbiter does not.
+    if (tls_) renewal_ = std::make_unique<tls::Renewal>(*tls_, report, !tells_ready_);
     if (!access_log_callable_.is_none()) {
       open_access_log(LogChannel::sink(channel_));
     } else if (options_.access_log == "-") {
@@ -563,7 +563,7 @@ void bind_tls(py::module_& m) {
       py::arg("authority"), py::arg("key"),
       "A certificate of it for localhost, 127.0.0.1 and ::1, and its key (PEM).");
   m.def(
-      "new_ticket_key", [] { return py::bytes(tls::new_ticket_key()); },
+      "new_ticket_key", [] { return py::bytes(tls::Tickets::new_secret()); },
       "A secret for processes that are to resume each other's TLS sessions.");
 }
 

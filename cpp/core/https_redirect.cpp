@@ -42,7 +42,7 @@ void answer(Exchange& exchange, std::string_view port) {
 
 }  // namespace
 
-HttpsRedirect::HttpsRedirect(std::string port) : port_(port.empty() ? port : ":" + port) {}
+HttpsRedirect::HttpsRedirect(const std::string& port) : port_(port.empty() ? port : ":" + port) {}
 
 std::size_t HttpsRedirect::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   const auto now = std::chrono::steady_clock::now();

@@ -14,7 +14,7 @@ namespace prowingen {
 class HttpsRedirect final : public RequestSink {
  public:
   /// `port`: where HTTPS is spoken; empty for the usual one.
-  explicit HttpsRedirect(std::string port);
+  explicit HttpsRedirect(const std::string& port);
 
   std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) override;
   std::chrono::nanoseconds backlog() const override { return {}; }

@@ -2,12 +2,12 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <initializer_list>
 #include <stdexcept>
 
 #include "tls/client_certificates.h"
@@ -17,9 +17,6 @@
 
 namespace prowingen::tls {
 namespace {
-
-// A name, and keys to encrypt and to sign with: what SSL_CTX_set_tlsext_ticket_keys() takes.
-constexpr std::size_t ticket_key_size = 80;
 
 constexpr std::time_t day = 24 * 60 * 60;
 // What automatic renewal has long done: it renews certificates of 90 days 30 days before their end.
@@ -72,6 +69,12 @@ std::string date_of(std::time_t time) {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d", &utc)};
 }
 
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const auto part : parts) all.append(part);
+  return all;
+}
+
 std::string days_left(std::time_t seconds) {
   const auto days = seconds / day;
   if (days == 0) return "within a day";
@@ -84,7 +87,7 @@ Context::Context(const Options& options, std::vector<std::string> protocols)
     : options_(options),
       protocols_(std::move(protocols)),
       paths_(paths_of(options)),
-      ticket_key_(new_ticket_key()) {
+      tickets_(std::make_shared<Tickets>(Tickets::new_secret())) {
   stamps_ = look();
   current_ = read();
 }
@@ -109,22 +112,14 @@ std::shared_ptr<SSL_CTX> Context::read() const {
                                                  std::move(staples), std::move(outdated)}));
   SSL_CTX_set_alpn_select_cb(context, choose_protocol,
                              const_cast<std::vector<std::string>*>(&protocols_));
-  use_tickets(context);
+  use_tickets(context, tickets_);
   return made;
-}
-
-void Context::use_tickets(SSL_CTX* context) const {
-  std::string copy(ticket_key_);  // the macro takes no const
-  if (copy.size() != ticket_key_size ||
-      SSL_CTX_set_tlsext_ticket_keys(context, copy.data(), static_cast<long>(copy.size())) != 1) {
-    throw std::invalid_argument("ticket_key: it is none");
-  }
 }
 
 void Context::share_tickets(std::string_view key) {
   const std::lock_guard renewing(renewing_);
-  ticket_key_ = key;
-  use_tickets(current().get());
+  tickets_ = std::make_shared<Tickets>(key);
+  use_tickets(current().get(), tickets_);
 }
 
 std::shared_ptr<SSL_CTX> Context::current() const {
@@ -155,40 +150,31 @@ std::vector<Context::Line> Context::described() const {
   const std::time_t now = std::time(nullptr);
   std::vector<Line> lines;
   for (const Credentials& one : served.credentials) {
-    const std::string subject = "certfile: \"" + one.file + "\": ";
+    const std::string certificate =
+        joined({"certfile: \"", one.file, "\": the certificate of ", one.name()});
     const std::string date = date_of(one.expires);
     if (one.expires <= now) {
-      lines.emplace_back(Severity::warning,
-                         subject + "the certificate of " + one.name() + " expired on " + date);
+      lines.emplace_back(Severity::warning, joined({certificate, " expired on ", date}));
     } else if (one.expires - now <= warned_before) {
-      lines.emplace_back(Severity::warning, subject + "the certificate of " + one.name() +
-                                                " expires " + days_left(one.expires - now) +
-                                                ", on " + date);
+      lines.emplace_back(Severity::warning, joined({certificate, " expires ",
+                                                    days_left(one.expires - now), ", on ", date}));
     } else {
-      lines.emplace_back(Severity::info, subject + "the certificate of " + one.name() + " (" +
-                                             std::string(one.key_type()) + ") is valid until " +
-                                             date);
+      lines.emplace_back(Severity::info,
+                         joined({certificate, " (", one.key_type(), ") is valid until ", date}));
     }
   }
   for (const auto& staple : served.staples.all()) {
     if (!staple.outdated(now)) continue;
-    lines.emplace_back(Severity::warning, "ocsp_file: \"" + staple.file +
-                                              "\": it is out of date since " +
-                                              date_of(staple.until) + ": handshakes go without it");
+    lines.emplace_back(Severity::warning,
+                       joined({"ocsp_file: \"", staple.file, "\": it is out of date since ",
+                               date_of(staple.until), ": handshakes go without it"}));
   }
   for (const auto& [file, issuer] : served.outdated_lists) {
-    lines.emplace_back(Severity::warning, "crl: \"" + file + "\": the list of " + issuer +
-                                              " is out of date: its certificates are refused");
+    lines.emplace_back(Severity::warning,
+                       joined({"crl: \"", file, "\": the list of ", issuer,
+                               " is out of date: its certificates are refused"}));
   }
   return lines;
-}
-
-std::string new_ticket_key() {
-  std::string key(ticket_key_size, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), static_cast<int>(key.size())) != 1) {
-    throw std::runtime_error("OpenSSL has no random numbers: " + last_error());
-  }
-  return key;
 }
 
 std::string_view protocol_of(const SSL& connection) {

@@ -25,6 +25,7 @@
 #include "core/options.h"
 #include "tls/faults.h"
 #include "tls/file_stamps.h"
+#include "tls/tickets.h"
 
 namespace prowingen::tls {
 
@@ -40,7 +41,7 @@ class Context {
   std::shared_ptr<SSL_CTX> current() const;
 
   /// Makes tickets that every context with the same key takes, if it asks clients for the same
-  /// certificates. `key`: as new_ticket_key() gives it, else std::invalid_argument. Before the
+  /// certificates. `key`: as Tickets::new_secret() gives it, else std::invalid_argument. Before the
   /// first connection.
   void share_tickets(std::string_view key);
 
@@ -59,20 +60,16 @@ class Context {
 
  private:
   std::shared_ptr<SSL_CTX> read() const;
-  void use_tickets(SSL_CTX* context) const;
 
   const Options options_;
   const std::vector<std::string> protocols_;
   const std::vector<std::string> paths_;
-  std::string ticket_key_;
+  std::shared_ptr<Tickets> tickets_;
   std::mutex renewing_;
   mutable std::mutex mutex_;  // guards the two below
   FileStamps stamps_;
   std::shared_ptr<SSL_CTX> current_;
 };
-
-/// A secret for share_tickets().
-std::string new_ticket_key();
 
 /// What is known of a connection when its handshake is done.
 std::shared_ptr<const TlsFacts> facts_of(const SSL& connection);

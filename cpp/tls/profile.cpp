@@ -58,10 +58,11 @@ const Profile& profile_of(const Options& options) {
 }
 
 void use_groups(SSL_CTX* context) {
-  const std::string hybrid = std::string("X25519MLKEM768:") + groups;
-  if (SSL_CTX_set1_groups_list(context, hybrid.c_str()) == 1) return;
+  std::string usual(groups);  // the macro takes no const
+  std::string hybrid = "X25519MLKEM768:" + usual;
+  if (SSL_CTX_set1_groups_list(context, hybrid.data()) == 1) return;
   ERR_clear_error();
-  if (SSL_CTX_set1_groups_list(context, groups) != 1) refuse_context();
+  if (SSL_CTX_set1_groups_list(context, usual.data()) != 1) refuse_context();
 }
 
 }  // namespace

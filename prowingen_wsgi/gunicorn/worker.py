@@ -22,6 +22,7 @@ from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker as BaseWorker
 
 from .. import threads
+from ..certificates import check_certificates
 from ..configuration.config import ConfigError
 from ..factories.mounts import Mounts
 from ..forks import disown_children
@@ -61,10 +62,14 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     alive: bool
 
     @classmethod
-    def check_config(cls, _cfg: Any, log: Any) -> None:
+    def check_config(cls, cfg: Any, log: Any) -> None:
         """Called once by the arbiter."""
         for warning in ignored_variables(os.environ):
             log.warning(warning)
+        with suppress(ConfigError):  # which each worker says that cannot start
+            config = configure(cfg, os.environ).anchored(Path(cfg.chdir))
+            for level, text in check_certificates(config):
+                log.log(level, "%s", text)
 
     def __init__(
         self, age: int, ppid: int, sockets: Any, app: Any, timeout: float, cfg: Any, log: Any

@@ -36,6 +36,7 @@ def look(arbiter: Arbiter, *fields: str, ahead: bytes = b"", **options: Any) -> 
 
 def test_https_by_gunicorns_settings(start: Start) -> None:
     arbiter = start(*TLS, "-w", "2")
+    arbiter.wait_for(r"the certificate of localhost \(EC\) is valid until")
     assert look(arbiter, tls=client_context())["wsgi.url_scheme"] == "https"
     arbiter.send(signal.SIGHUP)
     arbiter.booted(4)

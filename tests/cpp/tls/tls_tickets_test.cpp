@@ -68,7 +68,7 @@ class TlsTicketsTest : public testing::Test {
 
   SelfSigned certificate;
   std::unique_ptr<SSL_CTX, Free> client{SSL_CTX_new(TLS_client_method())};
-  const std::string key = new_ticket_key();
+  const std::string key = Tickets::new_secret();
   Session session;
 };
 
@@ -81,7 +81,8 @@ TEST_F(TlsTicketsTest, ASessionIsResumed) {
 TEST_F(TlsTicketsTest, AnotherContextResumesItWithTheSameKey) {
   EXPECT_FALSE(resumed(*made(options(), key)));
   EXPECT_TRUE(resumed(*made(options(), key)));
-  EXPECT_FALSE(resumed(*made(options(), new_ticket_key()))) << "what it cannot read is no ticket";
+  EXPECT_FALSE(resumed(*made(options(), Tickets::new_secret())))
+      << "what it cannot read is no ticket";
   EXPECT_FALSE(resumed(*made(options()))) << "by default the key is its own";
 }
 
@@ -94,7 +95,7 @@ TEST_F(TlsTicketsTest, NoneIsResumedPastAnotherDemandForACertificate) {
 }
 
 TEST_F(TlsTicketsTest, AKeyHasItsLength) {
-  EXPECT_NE(new_ticket_key(), key);
+  EXPECT_NE(Tickets::new_secret(), key);
   const auto server = made(options());
   EXPECT_THROW(server->share_tickets("short"), std::invalid_argument);
   EXPECT_THROW(server->share_tickets(key + "x"), std::invalid_argument);
