@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings/server.h"
+#include "bindings/tls.h"
 #include "listener/handler.h"
 #include "wsgi/runtime.h"
 

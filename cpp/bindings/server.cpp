@@ -15,6 +15,8 @@
 
 #include "access_log/access_log.h"
 #include "bindings/engine_table.h"
+#include "bindings/options.h"
+#include "bindings/tls.h"
 #include "core/forks.h"
 #include "core/https_redirect.h"
 #include "core/log_channel.h"
@@ -29,7 +31,6 @@
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
 #include "tls/context.h"
-#include "tls/development.h"
 #include "tls/renewal.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"
@@ -49,44 +50,8 @@ constexpr std::chrono::milliseconds drain_poll{2};
 // More than any machine has.
 constexpr std::uint64_t no_memory_budget = std::uint64_t{1} << 60;
 
-Options read_options(const py::dict& values) {
-  Options options;
-  std::size_t known = 0;
-#define PROWINGEN_OPTION(type, name, ...)                                              \
-  if (values.contains(#name)) {                                                        \
-    ++known;                                                                           \
-    try {                                                                              \
-      options.name = values[#name].cast<type>();                                       \
-    } catch (const py::cast_error&) {                                                  \
-      throw py::value_error(#name ": " + py::repr(values[#name]).cast<std::string>() + \
-                            " is not a " #type);                                       \
-    }                                                                                  \
-  }
-#include "options.inc"
-#undef PROWINGEN_OPTION
-  if (known != values.size()) throw py::value_error("options: one of them is not known");
-  return options;
-}
-
 std::shared_ptr<Spool> make_spool(const Options& options, Spool::Report report) {
   return std::make_shared<Spool>(options.spool_dir, options.max_spool, std::move(report));
-}
-
-std::unique_ptr<tls::Context> make_tls(const Options& options) {
-  if (options.certfile.empty()) {
-    if (!options.keyfile.empty()) throw std::invalid_argument("keyfile: it needs certfile");
-    if (options.cert_reqs != "none") throw std::invalid_argument("cert_reqs: it needs certfile");
-    if (!options.ocsp_file.empty()) throw std::invalid_argument("ocsp_file: it needs certfile");
-    if (options.http3) throw std::invalid_argument("http3: it needs certfile");
-    return nullptr;
-  }
-  if (!options.crl.empty() && options.cert_reqs == "none") {
-    throw std::invalid_argument("crl: it needs cert_reqs, optional or required");
-  }
-  if (options.http3 && options.cert_reqs != "none") {
-    throw std::invalid_argument("http3: it does not go with cert_reqs");
-  }
-  return std::make_unique<tls::Context>(options, find_engine(options).protocols(options));
 }
 
 // Of a listener that sends its clients on: a body is thrown away as it comes, and whoever comes
@@ -529,44 +494,6 @@ void bind_engines(py::module_& m) {
       "The engines built in, each with a text of its versions.");
 }
 
-void bind_tls(py::module_& m) {
-  m.def(
-      "check_tls",
-      [](const py::dict& options) {
-        py::list lines;
-        if (const auto context = make_tls(read_options(options))) {
-          for (const auto& [severity, text] : context->described()) {
-            lines.append(py::make_tuple(static_cast<int>(severity), text));
-          }
-        }
-        return lines;
-      },
-      py::arg("options"),
-      "Reads certificates and keys as a server does. Raises ValueError for those it cannot use.");
-  m.def(
-      "check_spool", [](const py::dict& options) { make_spool(read_options(options), {}); },
-      py::arg("options"),
-      "Makes a file where a server keeps request bodies. Raises ValueError where it cannot.");
-  m.def(
-      "new_development_authority",
-      [] {
-        const auto made = tls::new_development_authority();
-        return py::make_tuple(made.certificate, made.key);
-      },
-      "An authority for localhost alone, and its key (PEM).");
-  m.def(
-      "new_development_certificate",
-      [](const std::string& authority, const std::string& key) {
-        const auto made = tls::new_development_certificate({authority, key});
-        return py::make_tuple(made.certificate, made.key);
-      },
-      py::arg("authority"), py::arg("key"),
-      "A certificate of it for localhost, 127.0.0.1 and ::1, and its key (PEM).");
-  m.def(
-      "new_ticket_key", [] { return py::bytes(tls::Tickets::new_secret()); },
-      "A secret for processes that are to resume each other's TLS sessions.");
-}
-
 void bind_server(py::module_& m) {
   // The operating system's errors are Python's OSError, with the errno and the message.
   py::register_local_exception_translator([](std::exception_ptr thrown) {
@@ -576,6 +503,10 @@ void bind_server(py::module_& m) {
       PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code().value(), error.what()).ptr());
     }
   });
+  m.def(
+      "check_spool", [](const py::dict& options) { make_spool(read_options(options), {}); },
+      py::arg("options"),
+      "Makes a file where a server keeps request bodies. Raises ValueError where it cannot.");
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and what it serves.")
       .def(py::init<const py::tuple&, const Listeners&, const py::dict&, py::object,
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,

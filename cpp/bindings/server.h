@@ -7,8 +7,6 @@ namespace prowingen::bindings {
 
 void bind_engines(pybind11::module_& m);
 void bind_scoreboard(pybind11::module_& m);
-/// Whether the files that the TLS options name can be used.
-void bind_tls(pybind11::module_& m);
 void bind_server(pybind11::module_& m);
 
 }  // namespace prowingen::bindings

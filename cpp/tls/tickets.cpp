@@ -48,7 +48,10 @@ int tickets_index() {
 }
 
 // What SSL_CTX_set_tlsext_ticket_key_evp_cb() wants to be told.
-enum Told { failed = -1, unknown = 0, taken = 1, taken_and_renewed = 2 };
+constexpr int failed = -1;
+constexpr int unknown = 0;
+constexpr int taken = 1;
+constexpr int taken_and_renewed = 2;
 
 int use_key_of(SSL* connection, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                EVP_MAC_CTX* mac, int encrypts) {

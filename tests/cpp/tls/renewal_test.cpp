@@ -63,8 +63,8 @@ TEST_F(RenewalTest, AChangeIsReadOnceItIsStill) {
 
 TEST_F(RenewalTest, AFileThatKeepsChangingIsWaitedFor) {
   const auto before = context.current();
-  for (int i = 1; i < 5; ++i) {
-    replace(content(other.path()).substr(0, static_cast<std::size_t>(10 * i)));
+  for (const std::size_t size : {10, 20, 30, 40}) {
+    replace(content(other.path()).substr(0, size));
     look();
   }
   EXPECT_EQ(context.current(), before);
