@@ -57,6 +57,7 @@ std::shared_ptr<Spool> make_spool(const Options& options, Spool::Report report) 
 // Of a listener that sends its clients on: a body is thrown away as it comes, and whoever comes
 // without TLS seldom speaks the version that is spoken with it.
 Options for_redirects(Options options) {
+  options.engine = "embedded";
   options.http = "auto";
   options.http3 = false;
   options.io_threads = 1;
@@ -148,7 +149,7 @@ class Server {
                            std::move(listeners_));
     if (!redirect_listeners_.empty()) {
       redirect_engine_ =
-          find_engine("embedded")
+          find_engine(redirect_options_)
               .make(EngineContext{redirect_options_, proxies_, nullptr, redirect_, memory_,
                                   access_log_.get(), report, nullptr, spool_},
                     std::move(redirect_listeners_));

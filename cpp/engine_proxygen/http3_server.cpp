@@ -69,15 +69,16 @@ class Requests final : public px::HTTPSessionController {
 class Connections final : public quic::QuicServerTransportFactory,
                           private quic::QuicHandshakeSocketHolder::Callback {
  public:
-  Connections(std::function<EventThread&()> here, px::HTTPSessionBase::InfoCallback& sessions)
-      : here_(std::move(here)), sessions_(sessions) {}
+  Connections(std::shared_ptr<QuicTls> tls, std::function<EventThread&()> here,
+              px::HTTPSessionBase::InfoCallback& sessions)
+      : tls_(std::move(tls)), here_(std::move(here)), sessions_(sessions) {}
 
   quic::QuicServerTransport::Ptr make(
       folly::EventBase* loop, std::unique_ptr<quic::FollyAsyncUDPSocketAlias> socket,
       const folly::SocketAddress&, quic::QuicVersion,
-      std::shared_ptr<const fizz::server::FizzServerContext> tls) noexcept override {
+      std::shared_ptr<const fizz::server::FizzServerContext>) noexcept override {
     return quic::QuicHandshakeSocketHolder::makeServerTransport(loop, std::move(socket),
-                                                                std::move(tls), this);
+                                                                tls_->current(), this);
   }
 
  private:
@@ -94,6 +95,7 @@ class Connections final : public quic::QuicServerTransportFactory,
   }
   void onConnectionSetupError(std::shared_ptr<quic::QuicSocket>, quic::QuicError) override {}
 
+  const std::shared_ptr<QuicTls> tls_;
   const std::function<EventThread&()> here_;
   px::HTTPSessionBase::InfoCallback& sessions_;
 };
@@ -148,15 +150,19 @@ Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddres
     : server_(quic::QuicServer::createQuicServer(settings_for(context.options))) {
   std::vector<UniqueFd> sockets;
   std::vector<int> numbers;
+  sockets.reserve(loops.size());
+  numbers.reserve(loops.size());
   for (std::size_t i = 0; i < loops.size(); ++i) {
     numbers.push_back(sockets.emplace_back(bind_udp(address)).get());
   }
   server_->setBindV6Only(false);
   server_->setListeningFDs(numbers);  // of which it makes copies
-  server_->setQuicServerTransportFactory(std::make_unique<Connections>(std::move(here), sessions));
+  const auto tls = std::make_shared<QuicTls>(context);
+  server_->setQuicServerTransportFactory(
+      std::make_unique<Connections>(tls, std::move(here), sessions));
   server_->setQuicUDPSocketFactory(std::make_unique<quic::QuicSharedUDPSocketFactory>());
   server_->setSupportedVersion({quic::QuicVersion::QUIC_V1});
-  server_->setFizzContext(quic_tls(*context.tls));
+  server_->setFizzContext(tls->current());
   server_->rejectNewConnections(
       [has_room = std::move(has_room)](const quic::SocketAddress&) { return !has_room(); });
   server_->initialize(quic::SocketAddress(address), loops, true);

@@ -8,35 +8,37 @@
 #include <quic/server/state/ServerStateMachine.h>
 
 #include <array>
+#include <exception>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "tls/credentials.h"
+#include "tls/served.h"
+
 namespace prowingen::proxygen_engine {
 namespace {
 
-template <typename Thing, typename Owner>
+template <typename Owner, typename Thing>
 Owner owned(Thing* thing, int (*take)(Thing*)) {
   take(thing);
   return Owner(thing);
 }
 
-std::unique_ptr<fizz::SelfCert> certificate_of(SSL_CTX* context) {
+std::unique_ptr<fizz::SelfCert> certificate_of(const tls::Credentials& credentials) {
   using Certificate = folly::ssl::X509UniquePtr;
   std::vector<Certificate> chain;
-  chain.push_back(owned<X509, Certificate>(SSL_CTX_get0_certificate(context), X509_up_ref));
-  STACK_OF(X509)* further = nullptr;
-  SSL_CTX_get0_chain_certs(context, &further);
-  for (int i = 0; i < sk_X509_num(further); ++i) {
-    chain.push_back(owned<X509, Certificate>(sk_X509_value(further, i), X509_up_ref));
+  chain.push_back(owned<Certificate>(credentials.certificate.get(), X509_up_ref));
+  for (int i = 0; i < sk_X509_num(credentials.chain.get()); ++i) {
+    chain.push_back(owned<Certificate>(sk_X509_value(credentials.chain.get(), i), X509_up_ref));
   }
-  auto key = owned<EVP_PKEY, folly::ssl::EvpPkeyUniquePtr>(SSL_CTX_get0_privatekey(context),
-                                                           EVP_PKEY_up_ref);
+  auto key = owned<folly::ssl::EvpPkeyUniquePtr>(credentials.key.get(), EVP_PKEY_up_ref);
   std::unique_ptr<fizz::SelfCert> made;
   fizz::Error error;
   if (fizz::openssl::CertUtils::makeSelfCert(made, error, std::move(chain), std::move(key)) !=
       fizz::Status::Success) {
-    throw std::invalid_argument("certfile: HTTP/3 cannot use it: " + std::string(error.msg()));
+    throw std::invalid_argument("certfile: \"" + credentials.file +
+                                "\": HTTP/3 cannot use it: " + std::string(error.msg()));
   }
   return made;
 }
@@ -50,11 +52,18 @@ std::string_view suite(fizz::CipherSuite cipher) {
   }
 }
 
-}  // namespace
-
-std::shared_ptr<const fizz::server::FizzServerContext> quic_tls(const tls::Context& tls) {
+std::shared_ptr<const fizz::server::FizzServerContext> make(const SSL_CTX& openssl) {
+  // fizz chooses among them by the name that is asked for, the first for one that nobody has.
   const auto certificates = std::make_shared<fizz::server::DefaultCertManager>();
-  certificates->addCertAndSetDefault(certificate_of(tls.get()));
+  bool first = true;
+  for (const tls::Credentials& credentials : tls::served_by(&openssl).credentials) {
+    auto certificate = certificate_of(credentials);
+    if (std::exchange(first, false)) {
+      certificates->addCertAndSetDefault(std::move(certificate));
+    } else {
+      certificates->addCert(std::move(certificate));
+    }
+  }
   const auto context = std::make_shared<fizz::server::FizzServerContext>();
   context->setCertManager(certificates);
   context->setSupportedAlpns({"h3"});
@@ -69,6 +78,24 @@ std::shared_ptr<const fizz::server::FizzServerContext> quic_tls(const tls::Conte
   context->setTicketCipher(tickets);
   context->setSendNewSessionTicket(true);
   return context;
+}
+
+}  // namespace
+
+QuicTls::QuicTls(const EngineContext& context)
+    : context_(context), made_of_(context.tls->current()), made_(make(*made_of_)) {}
+
+std::shared_ptr<const fizz::server::FizzServerContext> QuicTls::current() {
+  const std::lock_guard lock(mutex_);
+  auto wanted = context_.tls->current();
+  if (wanted == made_of_) return made_;
+  made_of_ = std::move(wanted);
+  try {
+    made_ = make(*made_of_);
+  } catch (const std::exception& error) {
+    context_.report(Severity::error, error.what());
+  }
+  return made_;
 }
 
 std::shared_ptr<const TlsFacts> facts_of(const quic::QuicSocket& socket) {

@@ -232,7 +232,7 @@ bool Responder::push(Chunk chunk, bool last) {
 bool Responder::inform(ResponseHead head) {
   if (exchange_->request.version == HttpVersion{1, 0}) return true;
   const auto exchange = exchange_;  // as in push()
-  switch (exchange->inform(std::move(head), high_water_)) {
+  switch (exchange->inform(std::move(head), rules_.high_water)) {
     case Exchange::Push::ok: return true;
     case Exchange::Push::full:
       if (without_gil([&] { return exchange->wait_writable(); })) return true;

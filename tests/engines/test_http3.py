@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from harness.apps import PLAIN, Closable, Echo, Gate, Routes, answering, hello
 from harness.browser import open_page
-from harness.certificates import server_files
+from harness.certificates import authority, server_files, write
 from harness.h2wire import H2Wire
 from harness.h3client import Fields, H3Client, begin_and_vanish, h3_client, relay
 from harness.waiting import eventually
@@ -423,6 +423,26 @@ def test_a_browser_speaks_it(serve3: ServeFixture) -> None:
         assert page.title() == "served"
         script = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
         assert page.evaluate(script) == "h3"
+
+
+async def serial_of(client: H3Client) -> int:
+    certificate: x509.Certificate = client._quic.tls._peer_certificate
+    return certificate.serial_number
+
+
+def test_certificates_are_chosen_by_name_and_renewed(serve3: ServeFixture, tmp_path: Path) -> None:
+    first = write(authority().issue_cert("localhost"), tmp_path, "first")
+    second = write(authority().issue_cert("other.example"), tmp_path, "second")
+    site = serve3(
+        hello, certfile=[first.certfile, second.certfile], keyfile=[first.keyfile, second.keyfile]
+    )
+    serials = [on_connection(site, serial_of, name=name) for name in ("localhost", "other.example")]
+    assert serials[0] != serials[1]
+    write(authority().issue_cert("other.example"), tmp_path, "second")
+    site.server.renew_certificates()
+    renewed = [on_connection(site, serial_of, name=name) for name in ("localhost", "other.example")]
+    assert renewed[0] == serials[0]
+    assert renewed[1] != serials[1]
 
 
 def test_it_needs_a_certificate(engine: str) -> None:

@@ -142,11 +142,11 @@ class H3Client(QuicConnectionProtocol):
             answer.done.set()
 
 
-def _configuration(window: int) -> QuicConfiguration:
+def _configuration(window: int, name: str = "localhost") -> QuicConfiguration:
     return QuicConfiguration(
         is_client=True,
         alpn_protocols=["h3"],
-        server_name="localhost",
+        server_name=name,
         verify_mode=ssl.CERT_REQUIRED,
         cadata=authority().cert_pem.bytes(),
         max_data=window,
@@ -155,12 +155,17 @@ def _configuration(window: int) -> QuicConfiguration:
 
 
 @asynccontextmanager
-async def h3_client(site: Site, *, port: int = 0, window: int = 1 << 24) -> AsyncIterator[H3Client]:
-    """A connection to a site, or to a port in its place. `window`: bytes that it takes ahead."""
+async def h3_client(
+    site: Site, *, port: int = 0, window: int = 1 << 24, name: str = "localhost"
+) -> AsyncIterator[H3Client]:
+    """A connection to a site, or to a port in its place. `window`: bytes that it takes ahead.
+
+    It fails unless the server's certificate is one of `name`.
+    """
     async with connect(
         "127.0.0.1",
         port or site.port,
-        configuration=_configuration(window),
+        configuration=_configuration(window, name),
         create_protocol=H3Client,
     ) as client:
         assert isinstance(client, H3Client)
