@@ -284,7 +284,9 @@ void FrameReader::on_settings(std::string_view payload) {
   }
   if (has(flag::ack)) return events_.on_settings_ack();
   for (auto rest = payload; !rest.empty(); rest.remove_prefix(setting_size)) {
-    if (!permits(static_cast<Setting>(number(rest, 2)), number(rest.substr(2), 4))) return;
+    const auto id = number(rest, 2);
+    if (id > static_cast<unsigned>(Setting::max_header_list_size)) continue;  // means nothing here
+    if (!permits(static_cast<Setting>(id), number(rest.substr(2), 4))) return;
   }
   events_.on_settings(payload);
 }
@@ -461,7 +463,8 @@ void FrameReader::end_trailers(std::int32_t id, bool whole) {
     return events_.on_stream_error(id, ErrorCode::protocol_error, "a trailer section is malformed");
   }
   events_.on_trailers(id, trailers_);
-  if ((stream = find(id)) != nullptr) end_request(*stream);
+  stream = find(id);  // whoever is told may end it
+  if (stream != nullptr) end_request(*stream);
 }
 
 // ---------------------------------------------------------------------------- streams

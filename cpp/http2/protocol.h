@@ -31,7 +31,7 @@ inline constexpr std::uint8_t priority = 0x20;
 }  // namespace flag
 
 /// Section 6.5.2.
-enum class Setting : std::uint16_t {
+enum class Setting : std::uint8_t {
   header_table_size = 0x1,
   enable_push = 0x2,
   max_concurrent_streams = 0x3,

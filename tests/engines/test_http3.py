@@ -426,7 +426,8 @@ def test_a_browser_speaks_it(serve3: ServeFixture) -> None:
 
 
 async def serial_of(client: H3Client) -> int:
-    certificate: x509.Certificate = client._quic.tls._peer_certificate
+    certificate = client._quic.tls._peer_certificate
+    assert certificate is not None
     return certificate.serial_number
 
 

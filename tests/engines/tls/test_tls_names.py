@@ -133,6 +133,7 @@ def test_the_default_may_be_both_too(serve: ServeFixture, tmp_path: Path) -> Non
         assert is_rsa(found) == expected
 
 
+@pytest.mark.no_http2("its client speaks HTTP/1.1 alone")
 def test_a_session_is_resumed_under_another_certificate_than_the_first(
     serve: ServeFixture, tmp_path: Path
 ) -> None:

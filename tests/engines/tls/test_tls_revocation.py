@@ -90,6 +90,7 @@ def is_refused(site: Site, context: ssl.SSLContext, session: ssl.SSLSession | No
         return True
 
 
+@pytest.mark.no_http2("its client speaks HTTP/1.1 alone")
 def test_a_certificate_that_is_revoked_is_refused_and_others_are_not(
     serve: ServeFixture, options: dict[str, object], tmp_path: Path, error_log: LogWatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_certificate_that_is_revoked_is_refused_and_others_are_not(
     assert is_refused(site, context_with(good)), "a list is read anew as certificates are"
 
 
+@pytest.mark.no_http2("its client speaks HTTP/1.1 alone")
 def test_no_session_of_a_client_outlives_its_revocation(
     serve: ServeFixture, options: dict[str, object], tmp_path: Path
 ) -> None:
