@@ -37,7 +37,7 @@ std::string file_too_short(const Exchange& exchange) {
 
 void ServedExchange::expect_body(const RequestSemantics& semantics, const Options& options) {
   length_declared_ = semantics.framing == BodyFraming::content_length;
-  may_have_trailers = !length_declared_ || request.version.major == 2;
+  may_have_trailers = !length_declared_ || request.version.major >= 2;
   if (length_declared_) return;
   waits_whole = options.chunked_body == "spool";
   // The application is given content, and not chunks (RFC 9112 section 7.1.3).

@@ -93,6 +93,8 @@ void Http2Connection::handle_timeout(TimeLimit limit) {
 }
 
 void Http2Connection::on_late_body(Http2Exchange& exchange) {
+  // For an answer that is whole, and on its way, the rest of the request is not needed.
+  if (exchange.state() == ExchangeState::finished) return;
   refuse(exchange, refusal(RequestFault::request_timeout), Departure::body_timeout);
 }
 

@@ -15,7 +15,7 @@ void Http2Exchange::renew() {
   request_whole = answer_begun = reset_here = false;
   unconsumed = 0;
   continue_due = aborted = framed = output_finished_ = false;
-  body_bytes_in = end_at = 0;
+  body_bytes_in = discarded = end_at = 0;
   refused = 0;
   chunks_.clear();
   settle_charge();

@@ -22,9 +22,11 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   // ---- the request
   bool continue_due = false;  // 100 Continue is due when its body is first read
   std::uint64_t body_bytes_in = 0;
+  std::uint64_t discarded = 0;  // of that, what came when nobody wanted it any more
   /// Its client is to go on with it.
   bool awaits_body() const {
-    return !request_whole && !continue_due && unconsumed == 0 && refused == 0 && !framed;
+    return !request_whole && !continue_due && unconsumed == 0 && refused == 0 && !framed &&
+           !output_finished_;
   }
 
   // ---- the answer

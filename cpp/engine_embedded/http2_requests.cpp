@@ -66,8 +66,15 @@ void Http2Connection::on_body(http2::Stream& stream, std::string_view bytes) {
   Http2Exchange& exchange = exchange_of(stream);
   exchange.bytes_in += bytes.size();
   exchange.body_bytes_in += bytes.size();
-  // What nobody wants any more is thrown away; the stream is reset when its answer is out.
-  if (exchange.refused != 0) return session_.consume(stream, bytes.size());
+  // What nobody wants any more is thrown away, up to a bound; the stream is reset when its answer
+  // is out.
+  if (exchange.refused != 0) {
+    exchange.discarded += bytes.size();
+    if (exchange.discarded > io_.options().drain_limit) {
+      return session_.reset(exchange, http2::ErrorCode::no_error);
+    }
+    return session_.consume(stream, bytes.size());
+  }
   exchange.continue_due = false;
   if (auto verdict = check_body_size(exchange.body_bytes_in, io_.limits())) {
     return refuse(exchange, *verdict, Departure::body_too_large);

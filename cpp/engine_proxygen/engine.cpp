@@ -96,6 +96,11 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
     threads_.here().session_opened(const_cast<px::HTTPSessionBase&>(session));
     on_change_();
   }
+  void onFullHandshakeCompletion(const px::HTTPSessionBase& session) override {
+    if (session.getCodecProtocol() != px::CodecProtocol::HTTP_3) return;
+    threads_.here().session_opened(const_cast<px::HTTPSessionBase&>(session));
+    on_change_();
+  }
   void onActivateConnection(const px::HTTPSessionBase& session) override {
     if (has_streams(session)) threads_.here().session_busy(session);
   }
@@ -211,6 +216,7 @@ class ProxygenEngine final : public Engine {
   }
 
   void drain() override {
+    if (!main_.joinable()) return;  // it could not start
     take_connections();
     // More may have come; those that folly has are taken too, the others are another process's.
     listening_.pause();

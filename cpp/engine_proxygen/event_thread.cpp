@@ -77,6 +77,7 @@ Departure EventThread::departure_of(px::ProxygenError error) const {
 // ---------------------------------------------------------------------------- sessions
 
 void EventThread::session_opened(px::HTTPSessionBase& session) {
+  if (sessions_.contains(&session)) return;
   Session opened{&session};
   if (const auto* codec = codec_of(session)) {
     // The session shows its codec; the codec is ours.
@@ -104,6 +105,14 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
     }
   }
   sessions_.emplace(&session, std::move(opened));
+  if (session.getTransport() == nullptr) {
+    count_accepted();
+    // From here on packets may come from anywhere, before it is known that they are its client's.
+    px::HTTPMessage message;
+    message.setClientAddress(session.getPeerAddress());
+    message.setDstAddress(session.getLocalAddress());
+    ends_of(session, message);
+  }
   if (http1 != nullptr) {
     http1->attach(session);
     if (draining_) http1->drain();
@@ -227,6 +236,13 @@ void EventThread::timeoutExpired() noexcept {
   dropping_stalled_ = true;
   for (auto* session : stalled) session->dropConnection();
   dropping_stalled_ = false;
+  std::vector<std::shared_ptr<HandledExchange>> late;  // of HTTP/3
+  for (const Handler* handler : handlers_) {
+    if (handler->stands_still(now)) late.push_back(handler->shared_exchange());
+  }
+  for (const auto& exchange : late) {
+    if (exchange->handler != nullptr) exchange->handler->on_late_reader();
+  }
 }
 
 // ---------------------------------------------------------------------------- memory

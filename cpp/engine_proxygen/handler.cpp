@@ -49,6 +49,7 @@ void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
 }
 
 void Handler::await_more() {
+  if (output_finished_ && !needs_rest_of_request()) return;
   await_body();
   await_request();
 }
@@ -87,9 +88,13 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   }
 }
 
-void Handler::pause_reading() {
+void Handler::stop_awaiting_request() {
   rest(request_rate_);
   stop_awaiting_body();
+}
+
+void Handler::pause_reading() {
+  stop_awaiting_request();
   if (!std::exchange(ingress_paused_, true)) downstream_->pauseIngress();
 }
 
@@ -229,6 +234,7 @@ bool Handler::take_output() {
   exchange_->take_output(output);
   output_finished_ = output.finished || output.aborted;
   aborted_ = output.aborted;
+  if (output_finished_ && !request_done_ && !needs_rest_of_request()) stop_awaiting_request();
   for (const ResponseHead& interim : output.interim) send_interim(interim);
   px::HTTPMessage* head = nullptr;
   if (output.head) {

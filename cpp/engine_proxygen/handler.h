@@ -52,6 +52,9 @@ class Handler : public px::RequestHandler {
   void memory_freed();
   /// Now and then: what its client has taken meanwhile, and whether it is waited for.
   void look_at_reader();
+  /// Whether its client has taken nothing for write_timeout, where the session does not look.
+  virtual bool stands_still(SteadyTime) const { return false; }
+  void on_late_reader() { cut_off(Departure::write_timeout); }
   /// How much it holds for a client that does not get on, and for how long; 0: nothing.
   MemoryHolding memory_held(SteadyTime now) const;
   /// Gives up what it holds, since memory is short. False: that has become less since it was looked
@@ -87,6 +90,9 @@ class Handler : public px::RequestHandler {
   virtual void give_up_reading() = 0;
   /// Whether the head of an answer without content is the end of it.
   virtual bool head_may_be_last() const { return false; }
+  /// Whether a request has to come to its end even if its answer is whole: where the next one comes
+  /// behind it.
+  virtual bool needs_rest_of_request() const { return true; }
   /// Whether a request may go on after its head.
   virtual bool body_may_follow() const = 0;
   /// Checks the size of the body so far.
@@ -125,6 +131,7 @@ class Handler : public px::RequestHandler {
  private:
   void dispatch();
   void pause_reading();
+  void stop_awaiting_request();
   void await_more();
   void flush();
   bool take_output();

@@ -1,9 +1,6 @@
 #include "engine_proxygen/handlers.h"
 
 #include <proxygen/httpserver/RequestHandlerAdaptor.h>
-#if defined(PROWINGEN_PROXYGEN_HTTP3)
-#include <proxygen/lib/http/session/HQSession.h>
-#endif
 
 #include <memory>
 
@@ -42,19 +39,6 @@ px::HTTPTransactionHandler* make_stream_handler(EventThread& thread,
                                                 px::HTTPMessage& message, HttpVersion version) {
   name_ends(transaction, message);
   return adapt(std::make_unique<Http2Handler>(thread, transaction, message, version));
-}
-
-bool stop_sending(px::HTTPTransaction& transaction) {
-#if defined(PROWINGEN_PROXYGEN_HTTP3)
-  const auto* session =
-      dynamic_cast<const px::HQSession*>(transaction.getTransport().getHTTPSessionBase());
-  if (session == nullptr) return false;
-  session->getQuicSocket()->stopSending(transaction.getID(), px::HTTP3::ErrorCode::HTTP_NO_ERROR);
-  return true;
-#else
-  static_cast<void>(transaction);
-  return false;
-#endif
 }
 
 }  // namespace prowingen::proxygen_engine

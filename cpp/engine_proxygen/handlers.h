@@ -22,8 +22,4 @@ px::HTTPTransactionHandler* make_stream_handler(EventThread& thread,
                                                 px::HTTPTransaction& transaction,
                                                 px::HTTPMessage& message, HttpVersion version);
 
-/// Asks the client to send no more of a request of HTTP/3 (RFC 9000 section 3.5), and leaves its
-/// answer alone. False: it is one of HTTP/2, whose streams end as a whole.
-bool stop_sending(px::HTTPTransaction& transaction);
-
 }  // namespace prowingen::proxygen_engine

@@ -98,12 +98,32 @@ bool Http2Codec::has_room_for_stream() {
 std::size_t Http2Codec::onIngress(const folly::IOBuf& input) noexcept {
   input_ = &input;
   const std::string_view bytes(reinterpret_cast<const char*>(input.data()), input.length());
-  if (!reader_.receive(bytes, std::chrono::steady_clock::now()) && !std::exchange(over_, true)) {
-    const auto& error = reader_.error();
-    thread_.complain_of_http2(*ends(), error.why);
-    callback_->onError(0, exception(error.code, error.why), false);
-  }
+  const bool goes_on = reader_.receive(bytes, std::chrono::steady_clock::now());
+  await_block();
+  if (!goes_on) end_connection();
   return input.length();
+}
+
+void Http2Codec::end_connection() {
+  if (std::exchange(over_, true)) return;
+  cancelTimeout();
+  const auto& error = reader_.error();
+  thread_.complain_of_http2(*ends(), error.why);
+  callback_->onError(0, exception(error.code, error.why), false);
+}
+
+// Each header block has the time of a head.
+void Http2Codec::await_block() {
+  const auto block = over_ ? 0 : reader_.block_stream();
+  if (std::exchange(awaited_block_, block) == block) return;
+  if (block == 0) return cancelTimeout();
+  thread_.loop().timer().scheduleTimeout(this, to_milliseconds(thread_.options().header_timeout));
+}
+
+void Http2Codec::timeoutExpired() noexcept {
+  const folly::DelayedDestruction::DestructorGuard guard(session_);
+  reader_.fail(http2::ErrorCode::enhance_your_calm, "a header block does not come to its end");
+  end_connection();
 }
 
 std::unique_ptr<folly::IOBuf> Http2Codec::part_of_input(std::string_view bytes) const {
@@ -118,7 +138,6 @@ std::unique_ptr<folly::IOBuf> Http2Codec::part_of_input(std::string_view bytes) 
 RequestHead* Http2Codec::open(std::int32_t stream) {
   const auto id = static_cast<StreamID>(stream);
   if (!isStreamIngressEgressAllowed(id)) return nullptr;  // it was told so by a GOAWAY
-  if (sessionClosing_ != ClosingState::CLOSED) lastStreamID_ = id;
   if (!has_room_for_stream()) return nullptr;
   if (incoming_) thread_.recycle(std::move(incoming_));
   incoming_ = thread_.make_exchange();
@@ -128,6 +147,8 @@ RequestHead* Http2Codec::open(std::int32_t stream) {
 void Http2Codec::on_request(std::int32_t stream, const http2::HeadReader::Result& head,
                             bool whole) {
   ++requests_;
+  // Not before its head is whole: a GOAWAY would claim a request that the session has not heard of.
+  if (sessionClosing_ != ClosingState::CLOSED) lastStreamID_ = static_cast<StreamID>(stream);
   HandledExchange& exchange = *incoming_;
   exchange.stream_id = stream;
   const RequestSemantics& semantics = head.semantics;

@@ -25,7 +25,7 @@ namespace prowingen::proxygen_engine {
 class EventThread;
 
 /// I/O thread only, as all of a codec is.
-class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents {
+class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, private LoopTimer {
  public:
   explicit Http2Codec(EventThread& thread);
 
@@ -69,6 +69,9 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents {
   void on_settings_ack() override { callback_->onSettingsAck(); }
   void on_ping(std::string_view payload, bool ack) override;
 
+  void timeoutExpired() noexcept override;
+  void await_block();
+  void end_connection();
   std::unique_ptr<folly::IOBuf> part_of_input(std::string_view bytes) const;
   void tell_base(std::string_view frames);
   void refuse_malformed(std::int32_t stream);
@@ -85,6 +88,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents {
   std::int32_t resetting_ = 0;  // the stream whose error the session is being told of
   std::uint64_t requests_ = 0;
   std::uint64_t padding_ = 0;
+  std::int32_t awaited_block_ = 0;  // whose time it is
   bool over_ = false;
 };
 

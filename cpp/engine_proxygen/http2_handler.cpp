@@ -32,6 +32,11 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTrans
   });
   RequestSemantics semantics;
   exchange.refusal = check_http2_request(exchange.request, thread.limits(), semantics);
+  // What the codec of HTTP/2 sees to, and proxygen's of HTTP/3 does not.
+  const auto target = exchange.request.target();
+  if (!target.starts_with('/') && target != "*" && exchange.refusal == nullptr) {
+    exchange.refusal = &refusal(RequestFault::bad_target_form);
+  }
   if (exchange.refusal != nullptr) {
     thread.count_refusal();
   } else if (exchange.peer->from_proxy) {
@@ -100,11 +105,11 @@ void Http2Handler::add_standing_fields(bool date, bool server) {
   }
 }
 
-// A client that goes on with a request is asked to stop (RFC 9113 section 8.1, RFC 9114 section
-// 4.1). There a reset would take the answer along, here it is behind it.
+// A client that goes on with a request is asked to stop (RFC 9113 section 8.1). In HTTP/3 a reset
+// would overtake the answer, as would the client's own if it was asked by STOP_SENDING: for
+// proxygen that ends the stream.
 void Http2Handler::on_answer_over() {
-  if (request_done()) return;
-  if (!stop_sending(transaction())) downstream_->sendAbort(px::ErrorCode::NO_ERROR);
+  if (!request_done() && codec_ != nullptr) downstream_->sendAbort(px::ErrorCode::NO_ERROR);
 }
 
 void Http2Handler::send_continue() {
@@ -150,7 +155,15 @@ void Http2Handler::note_movement() {
   streams_->received += received() - std::exchange(counted_received_, received());
   if (was_reset()) return;  // what was thrown away was not taken
   const auto taken = std::max(taken_by_client(), counted_taken_);
+  const bool waits = transaction().getOutstandingEgressBodyBytes() != 0;
+  if (!waits || taken != counted_taken_) taken_at_ = std::chrono::steady_clock::now();
   streams_->taken += taken - std::exchange(counted_taken_, taken);
+}
+
+// Of HTTP/2 the event thread looks at the connection, of which the windows of QUIC tell nothing.
+bool Http2Handler::stands_still(SteadyTime now) const {
+  return codec_ == nullptr && transaction().getOutstandingEgressBodyBytes() != 0 &&
+         now - taken_at_ >= to_duration(thread().options().write_timeout);
 }
 
 Moved Http2Handler::request_moved() const { return {received(), streams_->received}; }

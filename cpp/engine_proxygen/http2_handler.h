@@ -25,12 +25,14 @@ class Http2Handler final : public Handler, private LoopTimer {
   void drop() override { reset(); }
   std::uint64_t taken_by_client() const override;
   void note_movement() override;
+  bool stands_still(SteadyTime now) const override;
   Moved request_moved() const override;
   Moved answer_moved() const override;
   void await_body() override;
   void stop_awaiting_body() override;
   void timeoutExpired() noexcept override { on_silent_request(); }
   bool head_may_be_last() const override { return true; }
+  bool needs_rest_of_request() const override { return false; }
   bool body_may_follow() const override;
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;
@@ -42,6 +44,7 @@ class Http2Handler final : public Handler, private LoopTimer {
   const std::shared_ptr<StreamsMoved> streams_;
   std::uint64_t counted_received_ = 0;  // in `streams_`
   std::uint64_t counted_taken_ = 0;
+  SteadyTime taken_at_ = std::chrono::steady_clock::now();  // or nothing was to be taken
 };
 
 }  // namespace prowingen::proxygen_engine

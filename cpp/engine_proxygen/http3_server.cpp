@@ -47,7 +47,9 @@ class Requests final : public px::HTTPSessionController {
  private:
   px::HTTPTransactionHandler* getRequestHandler(px::HTTPTransaction& transaction,
                                                 px::HTTPMessage* message) override {
-    return make_stream_handler(here_(), transaction, *message, http_3);
+    EventThread& thread = here_();
+    thread.session_opened(*transaction.getTransport().getHTTPSessionBase());  // if it is not yet
+    return make_stream_handler(thread, transaction, *message, http_3);
   }
   // Without one the stream is reset, as RFC 9114 section 4.1.2 asks.
   px::HTTPTransactionHandler* getParseErrorHandler(px::HTTPTransaction*, const px::HTTPException&,
@@ -60,7 +62,6 @@ class Requests final : public px::HTTPSessionController {
   }
   void attachSession(px::HTTPSessionBase*) override {}
   void detachSession(const px::HTTPSessionBase*) override { delete this; }
-  void onTransportReady(px::HTTPSessionBase* session) override { here_().session_opened(*session); }
 
   const std::function<EventThread&()> here_;
 };
@@ -83,9 +84,9 @@ class Connections final : public quic::QuicServerTransportFactory,
 
  private:
   void onQuicTransportReady(std::shared_ptr<quic::QuicSocket> socket) override {
-    here_().count_accepted();
-    // Handlers and the I/O thread have time limits of their own.
-    auto* session = new Session(std::chrono::hours(24), std::make_unique<Requests>(here_).release(),
+    // Of a stream without a request; handlers have time limits of their own.
+    const auto time = to_milliseconds(here_().options().header_timeout);
+    auto* session = new Session(time, std::make_unique<Requests>(here_).release(),
                                 wangle::TransportInfo(), &sessions_);
     socket->setConnectionSetupCallback(session);
     socket->setConnectionCallback(session);
@@ -106,6 +107,8 @@ quic::TransportSettings settings_for(const Options& options) {
   settings.advertisedInitialBidiRemoteStreamFlowControlWindow = stream_window;
   settings.advertisedInitialConnectionFlowControlWindow = most_streams * stream_window;
   settings.disableMigration = false;
+  // RFC 9000 section 8.1: three times what a client has sent that has not shown yet where it is.
+  settings.enableWritableBytesLimit = true;
   // The time for the next request is the I/O thread's. A client that is gone without a word is
   // missed after this time, and one that waits for its answer is kept by pings.
   settings.idleTimeout =

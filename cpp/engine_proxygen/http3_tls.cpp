@@ -25,6 +25,11 @@ Owner owned(Thing* thing, int (*take)(Thing*)) {
   return Owner(thing);
 }
 
+[[noreturn]] void refuse(const tls::Credentials& credentials, std::string_view why) {
+  throw std::invalid_argument("certfile: \"" + credentials.file +
+                              "\": HTTP/3 cannot use it: " + std::string(why));
+}
+
 std::unique_ptr<fizz::SelfCert> certificate_of(const tls::Credentials& credentials) {
   using Certificate = folly::ssl::X509UniquePtr;
   std::vector<Certificate> chain;
@@ -37,8 +42,7 @@ std::unique_ptr<fizz::SelfCert> certificate_of(const tls::Credentials& credentia
   fizz::Error error;
   if (fizz::openssl::CertUtils::makeSelfCert(made, error, std::move(chain), std::move(key)) !=
       fizz::Status::Success) {
-    throw std::invalid_argument("certfile: \"" + credentials.file +
-                                "\": HTTP/3 cannot use it: " + std::string(error.msg()));
+    refuse(credentials, error.msg());
   }
   return made;
 }
@@ -58,10 +62,14 @@ std::shared_ptr<const fizz::server::FizzServerContext> make(const SSL_CTX& opens
   bool first = true;
   for (const tls::Credentials& credentials : tls::served_by(&openssl).credentials) {
     auto certificate = certificate_of(credentials);
-    if (std::exchange(first, false)) {
-      certificates->addCertAndSetDefault(std::move(certificate));
-    } else {
-      certificates->addCert(std::move(certificate));
+    try {
+      if (std::exchange(first, false)) {
+        certificates->addCertAndSetDefault(std::move(certificate));
+      } else {
+        certificates->addCert(std::move(certificate));
+      }
+    } catch (const std::exception& error) {  // one without a common name, say
+      refuse(credentials, error.what());
     }
   }
   const auto context = std::make_shared<fizz::server::FizzServerContext>();

@@ -207,7 +207,7 @@ ResponseFraming frame_response(HttpVersion version, const ResponseBody& body) {
 }
 
 bool takes_trailers(const RequestHead& request) {
-  if (request.version != HttpVersion{1, 1}) return request.version.major == 2;
+  if (request.version != HttpVersion{1, 1}) return request.version.major >= 2;
   for (const FieldLine& field : request.fields()) {
     if (!equals_ignoring_case(request.view(field.name), "te")) continue;
     auto codings = request.view(field.value);
@@ -224,7 +224,7 @@ bool takes_trailers(const RequestHead& request) {
 }
 
 bool may_have_trailers(const RequestHead& request, const ResponseBody& body) {
-  const bool has_room = request.version.major == 2
+  const bool has_room = request.version.major >= 2
                             ? body.allowed
                             : frame_response(request.version, body) == ResponseFraming::chunked;
   return has_room && takes_trailers(request);

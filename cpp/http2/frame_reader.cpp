@@ -311,7 +311,6 @@ void FrameReader::check_content() {
   const bool last = has(flag::end_stream);
   const std::uint64_t size = content_left_;
   if (size == 0 && !last) count(Flood::empty);
-  if (size != 0) guard_.earn(Flood::control, 1);
   if (!stream->content_left) return;
   const std::uint64_t due = *stream->content_left;
   if (size > due || (last && size != due)) {
@@ -390,7 +389,9 @@ void FrameReader::begin_block() {
   block_ = Block::ignored;
   block_size_ = 0;
   malformed_ = false;
-  trailers_.clear();
+  trailers_ = {};
+  section_ = {};
+  section_refused_ = false;
   const State state = state_of(frame_.stream);
   if (state == State::open) block_ = Block::trailers;
   if (state != State::idle) return;
@@ -424,7 +425,10 @@ bool FrameReader::on_field(std::string_view name, std::string_view value) {
   if (block_ == Block::request) return reader_.add(name, value);
   block_size_ += name.size() + value.size();
   malformed_ |= !is_http2_field(name, value);
-  if (block_ == Block::trailers && !malformed_) trailers_.add_field(name, value);
+  if (block_ == Block::trailers && !malformed_ && !section_refused_) {
+    trailers_.add_field(name, value);
+    section_refused_ = section_.add(name, value, false, limits_) != nullptr;
+  }
   return block_size_ <= HeadReader::patience(limits_);
 }
 
@@ -434,6 +438,7 @@ void FrameReader::end_block() {
     case Block::request: return end_request_head(stream, block_ends_stream_);
     case Block::trailers: return end_trailers(stream, block_ends_stream_);
     case Block::refused:
+      count(Flood::resets);  // the client was told how many it may have
       return events_.on_stream_error(stream, ErrorCode::refused_stream, "too many streams at once");
     case Block::ignored: return;
   }
@@ -462,7 +467,7 @@ void FrameReader::end_trailers(std::int32_t id, bool whole) {
   if (malformed_ || !whole || stream->content_left.value_or(0) != 0) {
     return events_.on_stream_error(id, ErrorCode::protocol_error, "a trailer section is malformed");
   }
-  events_.on_trailers(id, trailers_);
+  events_.on_trailers(id, std::exchange(trailers_, {}));
   stream = find(id);  // whoever is told may end it
   if (stream != nullptr) end_request(*stream);
 }

@@ -40,7 +40,8 @@ class FrameEvents {
   virtual void on_content(std::int32_t stream, std::string_view bytes, std::size_t padding) = 0;
   /// Of no stream that is open: nobody wants it, but it was in the connection's window.
   virtual void on_dropped(std::string_view bytes) = 0;
-  /// A trailer section, which is well-formed. on_request_end() follows at once.
+  /// A trailer section, which is well-formed; of one beyond the limits, the fields up to the one
+  /// that is too much. on_request_end() follows at once.
   virtual void on_trailers(std::int32_t stream, const FieldSection& fields) = 0;
   virtual void on_request_end(std::int32_t stream) = 0;
   virtual void on_reset(std::int32_t stream, std::uint32_t code) = 0;
@@ -83,6 +84,8 @@ class FrameReader final : private FieldSink {
   /// Content is sent.
   void note_sent(std::size_t size);
 
+  /// The stream of a header block that is not whole; 0: none.
+  std::int32_t block_stream() const { return block_stream_; }
   bool is_open(std::int32_t stream) { return find(stream) != nullptr; }
   std::size_t open_streams() const { return streams_.size(); }
 
@@ -134,7 +137,9 @@ class FrameReader final : private FieldSink {
   const RequestLimits limits_;
   FieldDecoder decoder_;
   HeadReader reader_;
-  FieldSection trailers_;  // of the block that comes
+  FieldSection trailers_;   // of the block that comes, up to the field that is too much
+  TrailerSection section_;  // and what is thought of them
+  bool section_refused_ = false;
   FloodGuard guard_;
   Time now_;
   PastStreams past_;
@@ -148,8 +153,8 @@ class FrameReader final : private FieldSink {
   std::size_t padding_left_ = 0;
   std::size_t padding_due_ = 0;  // to be told, with its length, with the next piece of content
 
-  bool settled_ = false;           // the first SETTINGS has come
-  std::int32_t block_stream_ = 0;  // of a header block that is not whole; 0: none
+  bool settled_ = false;  // the first SETTINGS has come
+  std::int32_t block_stream_ = 0;
   Block block_ = Block::ignored;
   bool block_ends_stream_ = false;
   unsigned continuations_ = 0;

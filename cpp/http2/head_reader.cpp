@@ -78,6 +78,17 @@ bool HeadReader::agrees_on_host(const RequestHead& head) const {
 }
 
 HeadReader::Result HeadReader::finish() {
+  auto result = conclude();
+  // An idle connection keeps no large ones.
+  const auto release = [](std::string& kept) {
+    if (kept.capacity() > 1024) std::string().swap(kept);
+  };
+  std::ranges::for_each(pseudo_, release);
+  release(cookie_);
+  return result;
+}
+
+HeadReader::Result HeadReader::conclude() {
   Result result;
   result.size = size_;
   RequestHead& head = *std::exchange(head_, nullptr);

@@ -49,6 +49,7 @@ class HeadReader {
   static constexpr std::array<std::string_view, 4> pseudo_names{":method", ":scheme", ":path",
                                                                 ":authority"};
 
+  Result conclude();
   bool over_limits() const;
   bool add_pseudo(std::string_view name, std::string_view value);
   bool add_field(std::string_view name, std::string_view value);

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "tls/faults.h"
+#include "tls/openssl_types.h"
 
 namespace prowingen::tls {
 namespace {
@@ -45,6 +46,13 @@ int staple(SSL* connection, void* data) {
   return static_cast<const Served*>(data)->staples.give(connection);
 }
 
+void use(SSL* connection, const Credentials& one) {
+  if (SSL_use_cert_and_key(connection, one.certificate.get(), one.key.get(), one.chain.get(), 1) !=
+      1) {
+    refuse("certfile", one.file, last_error());
+  }
+}
+
 void use(SSL_CTX* context, const Credentials& one) {
   if (SSL_CTX_use_cert_and_key(context, one.certificate.get(), one.key.get(), one.chain.get(), 1) !=
       1) {
@@ -55,11 +63,14 @@ void use(SSL_CTX* context, const Credentials& one) {
 }  // namespace
 
 void serve(SSL_CTX* context, std::unique_ptr<Served> served) {
-  // Each is tried, so that one that OpenSSL does not take is refused here and not in a handshake.
-  // Those of the first name come last, and stay.
-  const auto& otherwise = served->names.otherwise();
-  for (const Credentials& one : served->credentials) use(context, one);
-  for (const std::size_t index : otherwise) use(context, served->credentials[index]);
+  // Each is tried, so that one that OpenSSL does not take is refused here and not in a handshake;
+  // on a connection of its own, since the context has a place for each kind of key, and one of
+  // another name would stay there.
+  const std::unique_ptr<SSL, FreeBy<SSL_free>> trial(SSL_new(context));
+  for (const Credentials& one : served->credentials) use(trial.get(), one);
+  for (const std::size_t index : served->names.otherwise()) {
+    use(context, served->credentials[index]);
+  }
   Served* const data = served.get();
   if (SSL_CTX_set_ex_data(context, served_index(), data) != 1) {
     throw std::invalid_argument("certfile: OpenSSL: " + last_error());

@@ -55,6 +55,27 @@ def start_curl(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+def test_an_answer_needs_no_more_of_its_request(serve: ServeFixture) -> None:
+    """Its client goes on reading, and does not go on with what nobody has asked for."""
+    body = b"x" * 400_000
+    with H2Wire(serve(answering([body]), body_timeout=0.5, min_rate=0), window=50_000) as wire:
+        fields = [("content-length", "1000"), ("expect", "100-continue")]
+        stream = wire.start("POST", "/", fields, end=False)
+        wire.send(stream, b"y")
+        response = wire.responses[stream]
+        read = 0
+        while len(response.body) < len(body):
+            wire.pump()
+            if not response.ended and len(response.body) - read >= 50_000:
+                time.sleep(0.1)  # as a reader that takes its time
+                wire.open_window(stream, len(response.body) - read)
+                wire.h2.increment_flow_control_window(len(response.body) - read)
+                wire.flush()
+                read = len(response.body)
+            assert response.reset is None
+        assert response.body == body
+
+
 def test_environ_is_the_one_of_http1(serve_http2: ServeFixture) -> None:
     app = Echo()
     site = serve_http2(app)

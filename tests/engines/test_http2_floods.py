@@ -94,6 +94,21 @@ def test_a_flood_ends_its_connection_alone(
         assert other.ask("/").body == b"hello"
 
 
+@pytest.mark.engines("proxygen")  # of which the answers to PINGs are not bounded otherwise
+def test_content_buys_no_pings(serve: ServeFixture) -> None:
+    with H2Wire(serve(hello)) as wire:
+        stream = wire.start("POST", "/", end=False)
+        pair = frame(0x0, 0, stream, b"x") + frame(0x6, 0, 0, bytes(8))
+        with suppress(OSError):
+            for _ in range(100):
+                wire.socket.sendall(pair * 30)
+            wire.pump_to_end()
+        assert wire.goaway in (None, ENHANCE_YOUR_CALM)
+        with suppress(OSError):
+            while wire.socket.recv(1 << 16):
+                pass
+
+
 def test_streams_that_were_reset_hold_up_nobody_else(serve: ServeFixture) -> None:
     gate = Gate()
     running = []

@@ -66,6 +66,24 @@ def is_rsa(certificate: x509.Certificate) -> bool:
     return isinstance(certificate.public_key(), rsa.RSAPublicKey)
 
 
+@pytest.mark.parametrize("newest", [True, False])
+def test_another_name_s_kind_of_key_is_not_offered(
+    serve: ServeFixture, tmp_path: Path, newest: bool
+) -> None:
+    first = issued(tmp_path, "first.example", key_type=RSA)
+    site = serve(hello, **options_of(first, issued(tmp_path, "second.example")))
+    kinds = {
+        name: is_rsa(certificate_for(site, name, newest=newest))
+        for name in ("first.example", "unknown.example", None, "second.example")
+    }
+    assert kinds == {
+        "first.example": True,
+        "unknown.example": True,
+        None: True,
+        "second.example": False,
+    }
+
+
 @pytest.mark.parametrize(
     ("asked_for", "shown"),
     [
