@@ -72,7 +72,7 @@ def test_an_answer_needs_no_more_of_its_request(serve: ServeFixture) -> None:
                 wire.h2.increment_flow_control_window(len(response.body) - read)
                 wire.flush()
                 read = len(response.body)
-            assert response.reset is None
+            assert response.reset in (None, 0), "not but to end the request, behind the answer"
         assert response.body == body
 
 
