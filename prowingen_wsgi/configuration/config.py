@@ -189,7 +189,8 @@ class Config:
     http3: bool = _option(
         False,
         Switch(),
-        "HTTP/3 too, on the UDP ports of the same numbers; needs TLS and the proxygen engine",
+        "HTTP/3 too, as an experiment, on the UDP ports of the same numbers; needs TLS and the "
+        "proxygen engine",
         group="Server",
     )
     alt_svc: str = _option(
