@@ -94,16 +94,18 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
     loop_.timer().scheduleTimeout(opened.idle.get(), to_milliseconds(time));
   }
   opened.since = std::chrono::steady_clock::now();
-  opened.listener = listeners_.listener_at(session.getLocalAddress());
+  folly::SocketAddress local = session.getLocalAddress();
   if (auto* transport = session.getTransport()) {  // and no connection of QUIC
     auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
     socket->setMaxReadsPerEvent(reads_per_event());
+    socket->getLocalAddress(&local);  // the session has another for a Unix socket
     if (const auto found = announced_.find(socket->getNetworkSocket().toFd());
         found != announced_.end()) {
       opened.header = std::move(found->second);
       announced_.erase(found);
     }
   }
+  opened.listener = listeners_.listener_at(local);
   sessions_.emplace(&session, std::move(opened));
   if (session.getTransport() == nullptr) {
     count_accepted();

@@ -180,7 +180,12 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         Count: 7,
         CountOrAuto: 7,
     }
-    several = {"bind": ["127.0.0.1:0", ":1"], "forwarded_fields": ["host", "for"]}
+    addresses = ["127.0.0.1:0", ":1"]
+    several = {
+        "bind": addresses,
+        "redirect_http": addresses,
+        "forwarded_fields": ["host", "for"],
+    }
     changed: dict[str, object] = {}
     least: dict[str, object] = {}
     for name, option in OPTIONS.items():
