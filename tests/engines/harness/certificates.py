@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -94,7 +95,9 @@ class ReturningClient:
     def resumed_by_all(self, workers: int, ask: Callable[[], object]) -> bool:
         """Whether every worker resumed the session of the first; `ask` tells who answered."""
         seen = {ask()}
-        for _ in range(100):  # they take even shares of what is open
+        for attempt in range(400):  # they take even shares of what is open, once all have started
+            if attempt >= 100:
+                time.sleep(0.03)
             seen.add(ask())
             if not self.resumed:
                 return False
