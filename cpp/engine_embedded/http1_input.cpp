@@ -132,6 +132,8 @@ void Http1Connection::on_head(bool request_done) {
   exchange.bytes_in = exchange.head_size;
   exchange.connection = this;
   exchange.safe = request_done && is_safe(exchange.request.method());
+  // Now, and not when it is queued, behind all that is read in this turn.
+  if (exchange.head_size >= MemoryCharge::step) exchange.charge_head();
   disarm(read_deadline_);
   if (!semantics.keep_alive) last_answer_ = true;
   if (request_done) {
@@ -145,7 +147,6 @@ void Http1Connection::on_head(bool request_done) {
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
   }
-  exchange.charge_head();
   if (continue_due_ && !exchange.waits_whole) {
     // The client may be waiting for the application to ask for the body.
     dispatch(incoming_);

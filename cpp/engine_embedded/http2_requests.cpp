@@ -45,6 +45,8 @@ void Http2Connection::on_request(http2::Stream& stream, const http2::HeadReader:
   if (exchange.refused != 0) return;  // before its head was whole
   if (head.verdict != nullptr) return refuse(exchange, *head.verdict, Departure::none);
   if (info_->from_proxy) exchange.peer = io_.context().proxies.ends_of(exchange.request, info_);
+  // Now, and not when it is queued, behind all that is read in this turn.
+  if (head.size >= MemoryCharge::step) exchange.charge_head();
   if (stream.request_whole) {
     exchange.end_body();
     return submit(exchange);
@@ -56,7 +58,6 @@ void Http2Connection::on_request(http2::Stream& stream, const http2::HeadReader:
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
   }
-  exchange.charge_head();
   if (!exchange.continue_due) return await_body(exchange);
   if (exchange.waits_whole) return resume_body(exchange);
   submit(exchange);  // the client may be waiting for the application to ask for the body

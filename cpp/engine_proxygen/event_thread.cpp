@@ -11,15 +11,16 @@
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http2_codec.h"
+#include "engine_proxygen/read_share.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
 
 constexpr std::chrono::milliseconds memory_tick_time{100};
-// A read is of 4,000 bytes at most. The second is folly's own figure.
-constexpr std::size_t reads_per_turn = 1024;
-constexpr std::size_t most_reads_per_event = 16;
+constexpr std::size_t read_size = 4000;  // at most
+constexpr std::size_t most_reads_per_turn = 1024;
+constexpr std::size_t most_reads_per_event = 16;  // folly's own figure
 
 std::string alternative_at(const folly::SocketAddress& address, const Options& options) {
   if (!address.isFamilyInet()) return {};  // a Unix socket has no port
@@ -42,6 +43,8 @@ EventThread::EventThread(const EngineContext& context, const ListenerAddresses& 
     : context_(context),
       listeners_(listeners),
       limits_(context.options.request_limits()),
+      reads_per_turn_(
+          std::min<std::size_t>(context.memory->limit() / 8 / read_size, most_reads_per_turn)),
       loop_(loop),
       standing_(context.options.server_header, context.options.date_header),
       complaints_(context),
@@ -97,7 +100,7 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   folly::SocketAddress local = session.getLocalAddress();
   if (auto* transport = session.getTransport()) {  // and no connection of QUIC
     auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
-    socket->setMaxReadsPerEvent(reads_per_event());
+    ReadShare::begin(*socket);
     socket->getLocalAddress(&local);  // the session has another for a Unix socket
     if (const auto found = announced_.find(socket->getNetworkSocket().toFd());
         found != announced_.end()) {
@@ -185,6 +188,15 @@ bool EventThread::Session::long_idle() const {
   return std::chrono::steady_clock::now() - idle_since >= drain_grace;
 }
 
+MemoryHolding EventThread::Session::memory_held(SteadyTime now) const {
+  if (http1 != nullptr) return http1->memory_held(now);
+  return http2 != nullptr ? http2->memory_held(now) : MemoryHolding{};
+}
+
+bool EventThread::Session::give_up_head() const {
+  return http1 != nullptr ? http1->give_up_head() : http2->give_up_block();
+}
+
 // In two steps: what the client has sent before it learns of this is still answered.
 void EventThread::announce_end(px::HTTPSessionBase& session) {
   Session& known = sessions_.at(&session);
@@ -261,7 +273,7 @@ void EventThread::remove(Handler& handler) {
 }
 
 std::uint16_t EventThread::reads_per_event() const {
-  const auto share = reads_per_turn / std::max<std::size_t>(sessions_.size(), 1);
+  const auto share = reads_per_turn_ / std::max<std::size_t>(sessions_.size(), 1);
   return static_cast<std::uint16_t>(std::clamp<std::size_t>(share, 1, most_reads_per_event));
 }
 
@@ -315,8 +327,7 @@ void EventThread::see_to_holders(MemoryWatch::Task task) {
       task, now,
       [&](auto& holders) {
         for (const auto& [key, session] : sessions_) {
-          if (session.http1 == nullptr) continue;
-          if (const auto held = session.http1->memory_held(now); held.counts()) {
+          if (const auto held = session.memory_held(now); held.counts()) {
             holders.push_back({held, {key, nullptr}});
           }
         }
@@ -331,7 +342,7 @@ void EventThread::see_to_holders(MemoryWatch::Task task) {
           return holder.exchange->handler != nullptr && holder.exchange->handler->give_up(held);
         }
         const auto found = sessions_.find(holder.session);
-        return found != sessions_.end() && found->second.http1->give_up_head();
+        return found != sessions_.end() && found->second.give_up_head();
       });
 }
 

@@ -38,11 +38,14 @@ Handler::~Handler() {
 // ---------------------------------------------------------------------------- request
 
 void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
+  // Now, and not when it is queued, behind all that is read in this turn.
+  if (exchange_->bytes_in >= MemoryCharge::step) {
+    exchange_->charge_head();
+    thread_.look_at_memory();
+  }
   if (!body_may_follow()) return;
   // Soon and not now: the request's end may be in the same frame.
   if (exchange_->refusal != nullptr) return thread_.output_ready(exchange_, false);
-  exchange_->charge_head();
-  thread_.look_at_memory();
   // The client may be waiting for the application to ask for the body, or for the server.
   if (continue_due_) return exchange_->waits_whole ? thread_.body_wanted(exchange_) : dispatch();
   await_more();

@@ -56,15 +56,8 @@ void Http1Codec::forget(const Http1Handler& handler) {
 
 // ---------------------------------------------------------------------------- reading
 
-void Http1Codec::set_reads_per_event() {
-  const auto reads = thread_.reads_per_event();
-  if (std::exchange(reads_per_event_, reads) == reads) return;
-  auto* socket = session_->getTransport()->getUnderlyingTransport<folly::AsyncSocket>();
-  socket->setMaxReadsPerEvent(reads);
-}
-
 std::size_t Http1Codec::onIngress(const folly::IOBuf& input) {
-  set_reads_per_event();    // for the next event
+  read_share_.renew(thread_, *session_);
   if (input.isChained()) {  // a parser wants its input in one piece
     const folly::IOBuf whole = input.cloneCoalescedAsValue();
     return onIngress(whole);

@@ -24,6 +24,7 @@
 #include "engine_proxygen/exchange.h"
 #include "engine_proxygen/linger.h"
 #include "engine_proxygen/rate_watch.h"
+#include "engine_proxygen/read_share.h"
 #include "http/refusal.h"
 #include "http/response_policy.h"
 #include "http1/request_parser.h"
@@ -127,7 +128,6 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   /// begun to show a whole head.
   enum class Awaited : std::uint8_t { first_request, next_request, head };
 
-  void set_reads_per_event();
   std::size_t read_head(std::string_view input);
   std::size_t read_body(const folly::IOBuf& input);
   void refuse_head(Verdict verdict, std::size_t bytes);
@@ -150,7 +150,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
 
   Reading reading_ = Reading::head;
   bool paused_ = false;
-  std::uint16_t reads_per_event_ = 0;  // that the socket knows of
+  ReadShare read_share_;
   bool request_pending_ = false;
   Awaited awaited_ = Awaited::first_request;    // while the timer runs
   bool looks_again_ = false;                    // the time is over, but something had come

@@ -23,6 +23,9 @@ constexpr std::uint64_t nobodys_stream = 2;
 
 constexpr std::size_t reset_size = http2::frame_header_size + 4;
 
+// Each piece of content that waits is a buffer of its own.
+constexpr std::size_t cost_of_piece = sizeof(folly::IOBuf) + 32;
+
 px::ErrorCode error_code(std::uint32_t code) {
   // Section 7: unknown ones are like any other.
   const bool known = code <= static_cast<std::uint32_t>(px::ErrorCode::HTTP_1_1_REQUIRED);
@@ -57,12 +60,43 @@ Http2Codec::Http2Codec(EventThread& thread)
     : HTTP2Codec(px::TransportDirection::DOWNSTREAM),
       thread_(thread),
       reader_(static_cast<http2::FrameEvents&>(*this), thread.limits()),
-      client_settings_(*HTTP2Codec::getIngressSettings()) {
+      client_settings_(*HTTP2Codec::getIngressSettings()),
+      charge_(thread.context().memory.get()) {
   setAddDateHeaderToResponse(false);
   enableDoubleGoawayDrain();
   getEgressSettings()->setSetting(px::SettingsId::MAX_HEADER_LIST_SIZE,
                                   thread.limits().max_header_bytes);
   tell_base(std::string(http2_preface) + settings_frame({}));
+}
+
+// ---------------------------------------------------------------------------- memory
+
+void Http2Codec::settle_charge() {
+  charge_.set(reader_.held() + reader_.waiting());
+  thread_.look_at_memory();
+}
+
+MemoryHolding Http2Codec::memory_held(SteadyTime now) const {
+  return {reader_.held(), now - waits_since_};
+}
+
+bool Http2Codec::give_up_block() {
+  if (over_ || reader_.held() == 0) return false;
+  const folly::DelayedDestruction::DestructorGuard guard(session_);
+  reader_.fail(http2::ErrorCode::enhance_your_calm, "memory is short, and a frame does not end");
+  end_connection();
+  return true;
+}
+
+void Http2Codec::note_taken(std::int64_t stream) {
+  content_taken_ = true;
+  if (reader_.waiting() == 0) return;
+  reader_.note_taken(static_cast<std::int32_t>(stream));
+  charge_.set(reader_.held() + reader_.waiting());
+}
+
+std::uint64_t Http2Codec::content_waiting(std::int64_t stream) {
+  return reader_.waiting(static_cast<std::int32_t>(stream));
 }
 
 // ---------------------------------------------------------------------------- the handler
@@ -96,9 +130,14 @@ bool Http2Codec::has_room_for_stream() {
 // ---------------------------------------------------------------------------- reading
 
 std::size_t Http2Codec::onIngress(const folly::IOBuf& input) noexcept {
+  read_share_.renew(thread_, *session_);
   input_ = &input;
   const std::string_view bytes(reinterpret_cast<const char*>(input.data()), input.length());
-  const bool goes_on = reader_.receive(bytes, std::chrono::steady_clock::now());
+  const bool nothing_held = reader_.held() == 0;
+  const auto now = std::chrono::steady_clock::now();
+  const bool goes_on = reader_.receive(bytes, now);
+  if (nothing_held) waits_since_ = now;
+  settle_charge();
   await_block();
   if (!goes_on) end_connection();
   return input.length();
@@ -176,8 +215,10 @@ void Http2Codec::on_content(std::int32_t stream, std::string_view bytes, std::si
   if (padding_ > most_padding) {
     return reader_.fail(http2::ErrorCode::enhance_your_calm, "too much padding");
   }
+  content_taken_ = false;
   callback_->onBody(static_cast<StreamID>(stream), part_of_input(bytes),
                     static_cast<std::uint16_t>(padding));
+  if (!content_taken_) reader_.note_waiting(stream, bytes.size() + cost_of_piece);
 }
 
 void Http2Codec::on_dropped(std::string_view bytes) {

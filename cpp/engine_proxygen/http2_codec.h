@@ -18,6 +18,7 @@
 
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
+#include "engine_proxygen/read_share.h"
 #include "http2/frame_reader.h"
 
 namespace prowingen::proxygen_engine {
@@ -32,6 +33,10 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   // ---- the event thread
   /// The session has been made.
   void attach(px::HTTPSessionBase& session) { session_ = &session; }
+  /// What a header block, or another frame, holds that is not whole, see Handler; give_up_block()
+  /// ends the connection. False: it is whole by now.
+  MemoryHolding memory_held(SteadyTime now) const;
+  bool give_up_block();
 
   // ---- the handler
   /// The request that the session is being told of.
@@ -39,6 +44,10 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   /// The stream is over. It counts for as long as a worker is on its request: else a client could
   /// have the workers do any number of them (CVE-2023-44487).
   void keep_counting(const std::shared_ptr<HandledExchange>& exchange);
+  /// Content has come to the handler, all that there was of this stream.
+  void note_taken(std::int64_t stream);
+  /// What the session holds of the stream's content for a handler that reads no further.
+  std::uint64_t content_waiting(std::int64_t stream);
 
   // ---- the session
   std::size_t onIngress(const folly::IOBuf& input) noexcept override;
@@ -70,6 +79,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   void on_ping(std::string_view payload, bool ack) override;
 
   void timeoutExpired() noexcept override;
+  void settle_charge();
   void await_block();
   void end_connection();
   std::unique_ptr<folly::IOBuf> part_of_input(std::string_view bytes) const;
@@ -86,9 +96,13 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   std::shared_ptr<HandledExchange> incoming_;  // until its handler takes it
   std::vector<std::shared_ptr<HandledExchange>> departed_;
   std::int32_t resetting_ = 0;  // the stream whose error the session is being told of
+  ReadShare read_share_;
   std::uint64_t requests_ = 0;
   std::uint64_t padding_ = 0;
   std::int32_t awaited_block_ = 0;  // whose time it is
+  SteadyTime waits_since_ = {};     // for the rest of a frame or block
+  bool content_taken_ = false;      // that on_content() told of
+  MemoryCharge charge_;
   bool over_ = false;
 };
 

@@ -152,7 +152,10 @@ std::uint64_t Http2Handler::taken_by_client() const {
 }
 
 void Http2Handler::note_movement() {
-  streams_->received += received() - std::exchange(counted_received_, received());
+  if (received() != counted_received_) {
+    streams_->received += received() - std::exchange(counted_received_, received());
+    if (codec_ != nullptr) codec_->note_taken(exchange().stream_id);
+  }
   if (was_reset()) return;  // what was thrown away was not taken
   const auto taken = std::max(taken_by_client(), counted_taken_);
   const bool waits = transaction().getOutstandingEgressBodyBytes() != 0;
@@ -164,6 +167,10 @@ void Http2Handler::note_movement() {
 bool Http2Handler::stands_still(SteadyTime now) const {
   return codec_ == nullptr && transaction().getOutstandingEgressBodyBytes() != 0 &&
          now - taken_at_ >= to_duration(thread().options().write_timeout);
+}
+
+std::uint64_t Http2Handler::held_by_session() const {
+  return codec_ == nullptr ? 0 : codec_->content_waiting(exchange().stream_id);
 }
 
 Moved Http2Handler::request_moved() const { return {received(), streams_->received}; }

@@ -480,7 +480,10 @@ FrameReader::Stream* FrameReader::find(std::int32_t id) {
 }
 
 void FrameReader::close(std::int32_t id, bool remembered) {
-  if (Stream* stream = find(id)) streams_.erase(streams_.begin() + (stream - streams_.data()));
+  if (Stream* stream = find(id)) {
+    waiting_ -= stream->waiting;
+    streams_.erase(streams_.begin() + (stream - streams_.data()));
+  }
   if (remembered) past_.note_closed(id);
 }
 
@@ -508,6 +511,28 @@ void FrameReader::note_sent(std::size_t size) {
   const auto parts = 1 + static_cast<double>(size) / 1024;
   guard_.earn(Flood::windows, 2 * parts);
   guard_.earn(Flood::control, 1);
+}
+
+std::size_t FrameReader::held() const {
+  if (block_stream_ == 0) return partial_.size();
+  return partial_.size() + (block_ == Block::request ? reader_.size() : block_size_);
+}
+
+void FrameReader::note_waiting(std::int32_t id, std::size_t cost) {
+  Stream* stream = find(id);
+  if (stream == nullptr) return;
+  stream->waiting += cost;
+  waiting_ += cost;
+}
+
+void FrameReader::note_taken(std::int32_t id) {
+  if (waiting_ == 0) return;
+  if (Stream* stream = find(id)) waiting_ -= std::exchange(stream->waiting, 0);
+}
+
+std::size_t FrameReader::waiting(std::int32_t id) {
+  const Stream* stream = find(id);
+  return stream == nullptr ? 0 : stream->waiting;
 }
 
 void FrameReader::count(Flood kind) {

@@ -89,6 +89,16 @@ class FrameReader final : private FieldSink {
   bool is_open(std::int32_t stream) { return find(stream) != nullptr; }
   std::size_t open_streams() const { return streams_.size(); }
 
+  // ---- memory
+  /// What it keeps itself: of a frame and of a header block that are not whole.
+  std::size_t held() const;
+  /// Content that was told of waits at its owner's, and costs so much there.
+  void note_waiting(std::int32_t stream, std::size_t cost);
+  /// All of it is taken.
+  void note_taken(std::int32_t stream);
+  std::size_t waiting() const { return waiting_; }
+  std::size_t waiting(std::int32_t stream);
+
  private:
   enum class At : std::uint8_t { preface, header, payload, padding_length, content, padding };
   enum class State : std::uint8_t { idle, open, half_closed, closed, forgotten, skipped };
@@ -99,6 +109,7 @@ class FrameReader final : private FieldSink {
     bool request_whole = false;
     bool answer_whole = false;
     std::optional<std::uint64_t> content_left = {};  // as its head has announced
+    std::size_t waiting = 0;                         // what of its content costs
   };
 
   std::size_t read_preface(std::string_view bytes);
@@ -144,6 +155,7 @@ class FrameReader final : private FieldSink {
   Time now_;
   PastStreams past_;
   std::vector<Stream> streams_;  // that are open, by number
+  std::size_t waiting_ = 0;      // of all of them
 
   At at_ = At::preface;
   std::size_t have_ = 0;  // of the preface

@@ -34,6 +34,8 @@ class HeadReader {
   void begin(RequestHead& head);
   /// False: so much more than the limits comes that its end is not worth waiting for.
   bool add(std::string_view name, std::string_view value);
+  /// Octets of the fields so far.
+  std::size_t size() const { return size_; }
   /// The block is whole.
   enum class Outcome : std::uint8_t { accepted, refused, malformed };
   struct Result {

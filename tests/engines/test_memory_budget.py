@@ -100,7 +100,8 @@ def test_unfinished_requests_fill_no_more_than_the_budget(
     wires = fill(site, 150, data)
     assert eventually(lambda: cut(site) > 0)
     assert eventually(lambda: used(site) < BUDGET)
-    assert 408 in statuses(wires)
+    # Who is counted as cut is told so a moment later.
+    assert eventually(lambda: 408 in statuses(wires))
     assert site.server.stats()["memory_shortages"] == 1
     error_log.wait_for("memory_budget is full")
     site.close_wires()
