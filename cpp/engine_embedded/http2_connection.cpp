@@ -188,7 +188,8 @@ bool Http2Connection::go_on() {
 
 // As with a pipeline of HTTP/1: of many small answers none would be counted.
 std::size_t Http2Connection::other_memory() const {
-  return streams_.size() > 1 ? (streams_.size() - 1) * MemoryCharge::step : 0;
+  const std::size_t beside = streams_.size() > 1 ? streams_.size() - 1 : 0;
+  return beside * MemoryCharge::step + session_.held_in_head();
 }
 
 std::uint64_t Http2Connection::exchange_memory() const {

@@ -324,6 +324,12 @@ bool Session::over() const {
   return nghttp2_session_want_read(session_.get()) == 0 && !wants_write();
 }
 
+std::uint64_t Session::held_in_head() const {
+  if (!in_head()) return 0;
+  const std::uint64_t decoded = reading_request_ ? reader_.size() : 0;
+  return std::max(decoded, request_bytes_ - block_began_);
+}
+
 bool Session::blocked() const {
   return nghttp2_session_get_remote_window_size(session_.get()) <= 0;
 }
@@ -368,6 +374,7 @@ void Session::on_frame_begins(const FrameHeader& header) {
     case NGHTTP2_HEADERS:
       check_closed(header.stream);
       continuations_ = 0;
+      block_began_ = request_bytes_;
       [[fallthrough]];
     case NGHTTP2_CONTINUATION:
       if (header.type == NGHTTP2_CONTINUATION) ++continuations_;

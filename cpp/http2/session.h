@@ -137,6 +137,8 @@ class Session {
   std::uint64_t request_bytes() const { return request_bytes_; }
   /// Whether a header block is begun and not whole.
   bool in_head() const { return block_open_ || (in_block_ && walk_.in_payload()); }
+  /// About what is kept of it.
+  std::uint64_t held_in_head() const;
 
  private:
   struct Free {
@@ -179,6 +181,7 @@ class Session {
   bool in_block_ = false;    // the last frame was one of a header block
   bool block_open_ = false;  // and not the block's last one
   unsigned continuations_ = 0;
+  std::uint64_t block_began_ = 0;  // of request_bytes_
   bool reading_request_ =
       false;  // the block that comes is a request's, and not its trailer section
   bool calm_ = true;

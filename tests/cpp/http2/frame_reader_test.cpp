@@ -205,6 +205,30 @@ TEST_F(FrameReaderTest, AHeadThatGrowsFromLittleIsNotWaitedFor) {
   EXPECT_EQ(error(), ErrorCode::enhance_your_calm);
 }
 
+TEST_F(FrameReaderTest, KnowsWhatItKeepsOfABlockThatIsNotWhole) {
+  ASSERT_TRUE(receive(beginning + frame(FrameType::headers, 0x1, 1, post)));
+  const auto head = reader.held();
+  EXPECT_GT(head, 20U);
+  const std::string more = frame(FrameType::continuation, flag::end_headers, 1, field("x", "yyyy"));
+  ASSERT_TRUE(receive(more.substr(0, more.size() - 2)));
+  EXPECT_EQ(reader.held(), head + more.size() - 2 - frame_header_size);
+  ASSERT_TRUE(receive(more.substr(more.size() - 2)));
+  EXPECT_EQ(reader.held(), 0U);
+}
+
+TEST_F(FrameReaderTest, KnowsWhatContentOfWhichStreamWaits) {
+  ASSERT_TRUE(receive(beginning + frame(FrameType::headers, 0x4, 1, post) +
+                      frame(FrameType::headers, 0x4, 3, post)));
+  for (const int stream : {1, 3, 5}) reader.note_waiting(stream, 100);
+  reader.note_waiting(1, 50);
+  EXPECT_EQ(reader.waiting(), 250U) << "there is no third one";
+  EXPECT_EQ(reader.waiting(1), 150U);
+  reader.note_taken(1);
+  EXPECT_EQ(reader.waiting(), 100U);
+  reader.reset(3, ErrorCode::cancel);
+  EXPECT_EQ(reader.waiting(), 0U);
+}
+
 TEST_F(FrameReaderTest, WhateverComesIsTakenOrRefused) {
   std::uint32_t seed = 1;
   const auto next = [&seed] { return seed = seed * 1664525 + 1013904223; };
