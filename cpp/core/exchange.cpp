@@ -55,10 +55,10 @@ ExchangeState next_state(ExchangeState state, ExchangeEvent event) {
 }
 
 Exchange::Exchange(Transport& transport)
-    : transport_(transport),
-      budget_(transport.memory()),
-      stored_(budget_.get()),
-      charge_(budget_.get()) {}
+    : budget_(transport.memory()),
+      transport_(transport),
+      charge_(budget_.get()),
+      stored_(budget_.get()) {}
 
 std::string_view describe(Departure departure) {
   switch (departure) {
@@ -81,7 +81,7 @@ Exchange::Intake Exchange::store_body(std::string_view bytes, std::optional<std:
   const bool fits = !stored_.add(bytes, spool);
   if (!fits && !most) return Intake::refuse;
   if (!fits) stored_.add_to_memory(bytes);
-  settle_charge();
+  settle_request();
   if (fits && (!most || stored_.size() < *most)) return Intake::read_on;
   const std::lock_guard lock(mutex_);
   intake_paused_ = true;
@@ -96,7 +96,7 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
     if (over()) return intake;
     was_empty = incoming_.empty();
     incoming_.append(bytes);
-    settle_charge();
+    settle_request();
     if (incoming_.size() >= high_water) {
       intake_paused_ = true;
       intake = Intake::pause;
@@ -111,7 +111,7 @@ void Exchange::add_trailer(std::string_view name, std::string_view value) {
   if (over()) return;
   if (!trailers_) trailers_ = std::make_unique<FieldSection>();
   trailers_->add_field(name, value);
-  settle_charge();
+  settle_request();
 }
 
 void Exchange::finish_body() {
@@ -163,13 +163,13 @@ Exchange::Read Exchange::read_body(std::string& buffer) {
     if (stored_.take(buffer)) return Read::failed;
     if (from_disk) lock.lock();
     used_up = stored_.release_file();
-    settle_charge();
+    settle_request();
     if (!stored_.empty()) return Read::bytes;  // no more is wanted yet
   } else if (incoming_.empty()) {
     return body_finished_ ? Read::end : Read::departed;
   } else {
     buffer.swap(incoming_);
-    settle_charge();
+    settle_request();
   }
   const bool resume = intake_paused_ && !over();
   intake_paused_ = false;
@@ -222,7 +222,8 @@ Exchange::Push Exchange::inform(ResponseHead head, std::size_t high_water) {
     if (state_ != running) return Push::departed;
     outgoing_bytes_ += head.wire().size();
     outgoing_memory_ += head.memory();
-    interim_.push_back(std::move(head));
+    if (!interim_) interim_ = std::make_unique<std::vector<ResponseHead>>();
+    interim_->push_back(std::move(head));
     settle_charge();
     high_water_ = room_for(outgoing_bytes_, high_water, charge_.budget());
     full = outgoing_bytes_ >= high_water_;
@@ -266,7 +267,7 @@ void Exchange::take_output(Output& out) {
   {
     const std::lock_guard lock(mutex_);
     signalled_ = false;
-    if (!interim_.empty()) out.interim.swap(interim_);
+    if (interim_) out.interim = std::move(*std::exchange(interim_, nullptr));
     out.head = head_pending_;
     head_pending_ = false;
     out.finished = state_ == finished;
@@ -289,7 +290,7 @@ void Exchange::written() {
 
 void Exchange::submit() {
   const std::lock_guard lock(mutex_);
-  settle_charge();
+  settle_request();
   advance(ExchangeEvent::submit);
 }
 
@@ -305,7 +306,7 @@ bool Exchange::depart_untaken(Departure why) { return end_early(why, false); }
 
 bool Exchange::end_early(Departure why, bool if_taken) {
   std::vector<Chunk> dropped;
-  std::vector<ResponseHead> dropped_interim;
+  std::unique_ptr<std::vector<ResponseHead>> dropped_interim;
   std::string dropped_body;
   StoredBody dropped_stored(budget_.get());
   std::unique_ptr<FieldSection> dropped_trailers;
@@ -327,7 +328,7 @@ bool Exchange::end_early(Departure why, bool if_taken) {
       dropped_trailers.swap(trailers_);
     }
     outgoing_bytes_ = outgoing_memory_ = 0;
-    settle_charge();
+    settle_request();
   }
   changed_.notify_all();
   return true;
@@ -338,7 +339,7 @@ void Exchange::forget_request() {
   const std::lock_guard lock(mutex_);
   if (taken_ || (state_ != departed && state_ != receiving)) return;
   std::swap(dropped, request);
-  settle_charge();
+  settle_request();
 }
 
 Departure Exchange::departure() const {
@@ -378,10 +379,10 @@ void Exchange::recycle() {
   trailers_.reset();
   if (incoming_.capacity() > merge_limit) incoming_.shrink_to_fit();
   body_finished_ = intake_paused_ = body_asked_for_ = false;
-  interim_.clear();
+  interim_.reset();
   outgoing_.clear();
   outgoing_bytes_ = outgoing_memory_ = 0;
-  settle_charge();
+  settle_request();
   head_pending_ = signalled_ = false;
 }
 

@@ -157,7 +157,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// What store_body() has added.
   std::uint64_t stored_body_size() const { return stored_.size(); }
   /// The head is whole, and waits for its body or for a worker.
-  void charge_head() { settle_charge(); }
+  void charge_head() { settle_request(); }
 
   // ---- request body, worker
   enum class Read : std::uint8_t { bytes, end, departed, failed };
@@ -252,39 +252,44 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool has_body_news() const {
     return !stored_.empty() || !incoming_.empty() || body_finished_ || over();
   }
-  /// Tells the budget what is held now.
-  void settle_charge() {
+  /// Tells the budget what is held now: of the answer, and of a request that has changed.
+  void settle_charge() { charge_.set(request_memory_ + outgoing_memory_); }
+  void settle_request() {
     const auto trailers = trailers_ ? trailers_->memory() : 0;
-    charge_.set(request.memory() + stored_.memory() + incoming_.size() + trailers +
-                outgoing_memory_);
+    request_memory_ = request.memory() + stored_.memory() + incoming_.size() + trailers;
+    settle_charge();
   }
 
+  const std::shared_ptr<MemoryBudget> budget_;  // an application may keep its input for longer
+  // ---- what every answer touches on both of its threads, close together: what one of them has
+  // written the other fetches by whole cache lines
   Transport& transport_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;  // body arrived, output taken, over
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
-  bool taken_ = false;                          // by a worker
-  std::atomic<bool> cut_{false};                // written under the mutex
-  const std::shared_ptr<MemoryBudget> budget_;  // an application may keep its input for longer
+  bool taken_ = false;            // by a worker
+  std::atomic<bool> cut_{false};  // written under the mutex
+  bool head_pending_ = false;
+  bool signalled_ = false;  // the transport knows; cleared when the output is taken
+  bool body_finished_ = false;
+  bool intake_paused_ = false;
+  bool body_asked_for_ = false;
+  // Who writes besides may have raised high_water_ since they were told to wait.
+  unsigned waiting_writers_ = 0;
+  std::vector<Chunk> outgoing_;
+  std::uint64_t outgoing_bytes_ = 0;
+  std::uint64_t outgoing_memory_ = 0;  // of these, what is not in files
+  std::uint64_t request_memory_ = 0;
+  std::size_t high_water_ = 0;                          // as of the last push
+  std::unique_ptr<std::vector<ResponseHead>> interim_;  // null: none
+  MemoryCharge charge_;
+
+  // ---- what few do
+  std::condition_variable changed_;  // body arrived, output taken, over
   // request body: what came before submit(), and what comes after it
   StoredBody stored_;
   std::string incoming_;
   std::unique_ptr<FieldSection> trailers_;  // constant once the body is finished
-  bool body_finished_ = false;
-  bool intake_paused_ = false;
-  bool body_asked_for_ = false;
-  // response
-  std::vector<ResponseHead> interim_;
-  std::vector<Chunk> outgoing_;
-  std::uint64_t outgoing_bytes_ = 0;
-  std::uint64_t outgoing_memory_ = 0;  // of these, what is not in files
-  std::size_t high_water_ = 0;         // as of the last push
-  // Who writes besides may have raised it since they were told to wait.
-  unsigned waiting_writers_ = 0;
-  bool head_pending_ = false;
-  bool signalled_ = false;  // the transport knows; cleared when the output is taken
-  MemoryCharge charge_;
 };
 
 }  // namespace prowingen

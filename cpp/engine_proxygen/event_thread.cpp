@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/engine_figures.h"
+#include "core/peer_state.h"
 #include "core/unacknowledged.h"
 #include "engine_proxygen/acceptor.h"
 #include "engine_proxygen/connection_ends.h"
@@ -67,7 +68,7 @@ px::HTTPMessage& EventThread::status_only(int status) {
 }
 
 Departure EventThread::departure_of(px::ProxygenError error) const {
-  if (dropping_stalled_) return Departure::write_timeout;
+  if (dropping_for_) return *dropping_for_;
   switch (error) {
     case px::kErrorTimeout: return Departure::body_timeout;
     case px::kErrorWriteTimeout: return Departure::write_timeout;
@@ -217,6 +218,30 @@ void EventThread::end_idle(px::HTTPSessionBase& session) {
   session.closeWhenIdle();
 }
 
+void EventThread::drop(px::HTTPSessionBase& session, Departure why) {
+  dropping_for_ = why;
+  session.dropConnection();
+  dropping_for_.reset();
+}
+
+void EventThread::look_at_transport(px::HTTPSessionBase& session) {
+  const auto* transport = session.getTransport();
+  if (transport == nullptr) return;  // of QUIC
+  const auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
+  const bool gone = transport->error() ||
+                    peer_state(socket->getNetworkSocket().toFd()) == PeerState::gone;
+  if (!gone) return;
+  // Soon and not now: the session is in the middle of it.
+  if (broken_.empty()) loop_.runInLoop([this] { drop_broken(); });
+  broken_.push_back(&session);
+}
+
+void EventThread::drop_broken() {
+  for (auto* session : std::exchange(broken_, {})) {
+    if (sessions_.contains(session)) drop(*session, Departure::client_closed);
+  }
+}
+
 void EventThread::watch_progress() {
   loop_.timer().scheduleTimeout(this, to_milliseconds(options().write_timeout / 8));
 }
@@ -247,9 +272,7 @@ void EventThread::timeoutExpired() noexcept {
   for (auto& [key, progress] : sessions_) {
     if (stands_still(progress, now)) stalled.push_back(progress.session);
   }
-  dropping_stalled_ = true;
-  for (auto* session : stalled) session->dropConnection();
-  dropping_stalled_ = false;
+  for (auto* session : stalled) drop(*session, Departure::write_timeout);
   std::vector<std::shared_ptr<HandledExchange>> late;  // of HTTP/3
   for (const Handler* handler : handlers_) {
     if (handler->stands_still(now)) late.push_back(handler->shared_exchange());

@@ -75,6 +75,10 @@ class EventThread final : public Transport,
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   void session_opened(px::HTTPSessionBase& session);
   void session_closed(px::HTTPSessionBase& session);
+  /// The session reads no more. If its client is gone it ends: of an error of TLS proxygen leaves
+  /// it to the next write to find that out, and a reset that comes before the handshake's last
+  /// write reads as an orderly end.
+  void look_at_transport(px::HTTPSessionBase& session);
   /// Of HTTP/2 and 3, where the time for the next request is not the codec's: it has streams, or
   /// none.
   void session_busy(const px::HTTPSessionBase& session);
@@ -176,6 +180,8 @@ class EventThread final : public Transport,
   bool stands_still(Session& progress, SteadyTime now) const;
   void announce_end(px::HTTPSessionBase& session);
   void end_idle(px::HTTPSessionBase& session);
+  void drop(px::HTTPSessionBase& session, Departure why);
+  void drop_broken();
   void watch_progress();
   void see_to_memory();
   void look_at_readers();
@@ -196,7 +202,8 @@ class EventThread final : public Transport,
   // By socket, until there is a session: a handshake may lie between. One that fails leaves its
   // entry to whoever gets the same number next, and announces itself anew.
   std::unordered_map<int, ProxyHeader> announced_;
-  bool dropping_stalled_ = false;
+  std::vector<px::HTTPSessionBase*> broken_;
+  std::optional<Departure> dropping_for_;
   http1::StandingFields standing_;
   Exchange::Output output_;
   px::HTTPMessage status_only_;

@@ -216,6 +216,11 @@ void Http1Codec::on_trailer(std::string_view name, std::string_view value) {
   if (receiving_) receiving_->add_trailer(name, value);
 }
 
+void Http1Codec::setParserPaused(bool paused) {
+  paused_ = paused;
+  if (paused && session_ != nullptr) thread_.look_at_transport(*session_);
+}
+
 void Http1Codec::onIngressEOF() {
   if (ends_) {
     linger_.end();

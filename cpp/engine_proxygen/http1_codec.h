@@ -91,7 +91,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   void setCallback(px::HTTPCodec::Callback* callback) override;
   std::size_t onIngress(const folly::IOBuf& input) override;
   void onIngressEOF() override;
-  void setParserPaused(bool paused) override { paused_ = paused; }
+  void setParserPaused(bool paused) override;
   bool isParserPaused() const override { return paused_; }
   /// Nor is a session dropped as idle that lingers.
   bool isBusy() const override {

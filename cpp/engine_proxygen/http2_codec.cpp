@@ -143,6 +143,11 @@ std::size_t Http2Codec::onIngress(const folly::IOBuf& input) noexcept {
   return input.length();
 }
 
+void Http2Codec::setParserPaused(bool paused) {
+  HTTP2Codec::setParserPaused(paused);
+  if (paused && session_ != nullptr) thread_.look_at_transport(*session_);
+}
+
 void Http2Codec::end_connection() {
   if (std::exchange(over_, true)) return;
   cancelTimeout();

@@ -51,6 +51,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
 
   // ---- the session
   std::size_t onIngress(const folly::IOBuf& input) noexcept override;
+  void setParserPaused(bool paused) override;
   const px::HTTPSettings* getIngressSettings() const override { return &client_settings_; }
   void generateHeader(folly::IOBufQueue& out, StreamID stream, const px::HTTPMessage& message,
                       bool last, px::HTTPHeaderSize* size,
