@@ -344,8 +344,9 @@ void Handler::look_at_reader() {
 }
 
 MemoryHolding Handler::memory_held(SteadyTime now) const {
-  const auto held = charge_.bytes() + exchange_->memory_to_regain() + held_by_session();
-  return {held, std::max(waited(request_rate_, now), waited(answer_rate_, now))};
+  const auto waiting = content_waiting(now);
+  return {charge_.bytes() + exchange_->memory_to_regain() + held_by_session() + waiting.bytes,
+          std::max({waited(request_rate_, now), waited(answer_rate_, now), waiting.waited})};
 }
 
 void Handler::await_request() {

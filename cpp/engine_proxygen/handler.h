@@ -111,6 +111,8 @@ class Handler : public px::RequestHandler {
   virtual Moved answer_moved() const = 0;
   /// What else is held for this answer in memory.
   virtual std::uint64_t held_by_session() const { return 0; }
+  /// Content of the request that has come, and is not read as memory is short, or a worker slow.
+  virtual MemoryHolding content_waiting(SteadyTime) const { return {}; }
 
   EventThread& thread() { return thread_; }
   const EventThread& thread() const { return thread_; }

@@ -71,10 +71,7 @@ Http2Codec::Http2Codec(EventThread& thread)
 
 // ---------------------------------------------------------------------------- memory
 
-void Http2Codec::settle_charge() {
-  charge_.set(reader_.held() + reader_.waiting());
-  thread_.look_at_memory();
-}
+void Http2Codec::settle_charge() { charge_.set(reader_.held() + reader_.waiting()); }
 
 MemoryHolding Http2Codec::memory_held(SteadyTime now) const {
   return {reader_.held(), now - waits_since_};
@@ -82,6 +79,10 @@ MemoryHolding Http2Codec::memory_held(SteadyTime now) const {
 
 bool Http2Codec::give_up_block() {
   if (over_ || reader_.held() == 0) return false;
+  if (reader_.give_up_head(refusal(RequestFault::request_timeout))) {
+    settle_charge();
+    return true;
+  }
   const folly::DelayedDestruction::DestructorGuard guard(session_);
   reader_.fail(http2::ErrorCode::enhance_your_calm, "memory is short, and a frame does not end");
   end_connection();
@@ -92,11 +93,13 @@ void Http2Codec::note_taken(std::int64_t stream) {
   content_taken_ = true;
   if (reader_.waiting() == 0) return;
   reader_.note_taken(static_cast<std::int32_t>(stream));
-  charge_.set(reader_.held() + reader_.waiting());
+  settle_charge();
 }
 
-std::uint64_t Http2Codec::content_waiting(std::int64_t stream) {
-  return reader_.waiting(static_cast<std::int32_t>(stream));
+MemoryHolding Http2Codec::content_waiting(std::int64_t stream, SteadyTime now) {
+  const auto waiting = reader_.waiting(static_cast<std::int32_t>(stream));
+  if (waiting.cost == 0) return {};
+  return {waiting.cost, now - waiting.last_came};
 }
 
 // ---------------------------------------------------------------------------- the handler
@@ -138,6 +141,7 @@ std::size_t Http2Codec::onIngress(const folly::IOBuf& input) noexcept {
   const bool goes_on = reader_.receive(bytes, now);
   if (nothing_held) waits_since_ = now;
   settle_charge();
+  thread_.look_at_memory();
   await_block();
   if (!goes_on) end_connection();
   return input.length();
@@ -311,11 +315,16 @@ void Http2Codec::tell_base(std::string_view frames) {
 
 // ---------------------------------------------------------------------------- writing
 
+void Http2Codec::end_answer(StreamID stream) {
+  reader_.end_answer(number_of(stream));
+  settle_charge();
+}
+
 void Http2Codec::generateHeader(folly::IOBufQueue& out, StreamID stream,
                                 const px::HTTPMessage& message, bool last, px::HTTPHeaderSize* size,
                                 const folly::Optional<px::HTTPHeaders>& extra) {
   HTTP2Codec::generateHeader(out, stream, message, last, size, extra);
-  if (last) reader_.end_answer(number_of(stream));
+  if (last) end_answer(stream);
 }
 
 std::size_t Http2Codec::generateBody(folly::IOBufQueue& out, StreamID stream,
@@ -323,20 +332,20 @@ std::size_t Http2Codec::generateBody(folly::IOBufQueue& out, StreamID stream,
                                      folly::Optional<std::uint8_t> padding, bool last) {
   reader_.note_sent(body ? body->computeChainDataLength() : 0);
   const auto size = HTTP2Codec::generateBody(out, stream, std::move(body), padding, last);
-  if (last) reader_.end_answer(number_of(stream));
+  if (last) end_answer(stream);
   return size;
 }
 
 std::size_t Http2Codec::generateTrailers(folly::IOBufQueue& out, StreamID stream,
                                          const px::HTTPHeaders& trailers) {
   const auto size = HTTP2Codec::generateTrailers(out, stream, trailers);
-  reader_.end_answer(number_of(stream));
+  end_answer(stream);
   return size;
 }
 
 std::size_t Http2Codec::generateEOM(folly::IOBufQueue& out, StreamID stream) {
   const auto size = HTTP2Codec::generateEOM(out, stream);
-  reader_.end_answer(number_of(stream));
+  end_answer(stream);
   return size;
 }
 
@@ -347,6 +356,7 @@ std::size_t Http2Codec::generateRstStream(folly::IOBufQueue& out, StreamID strea
   // whose request has ended since. Where nothing was written it would reset the whole connection.
   if (id != resetting_ && !reader_.is_open(id)) return reset_size;
   reader_.reset(id, static_cast<http2::ErrorCode>(code));
+  settle_charge();
   return HTTP2Codec::generateRstStream(out, stream, code);
 }
 

@@ -34,7 +34,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   /// The session has been made.
   void attach(px::HTTPSessionBase& session) { session_ = &session; }
   /// What a header block, or another frame, holds that is not whole, see Handler; give_up_block()
-  /// ends the connection. False: it is whole by now.
+  /// gives up its request, or else ends the connection. False: it is whole by now.
   MemoryHolding memory_held(SteadyTime now) const;
   bool give_up_block();
 
@@ -47,7 +47,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   /// Content has come to the handler, all that there was of this stream.
   void note_taken(std::int64_t stream);
   /// What the session holds of the stream's content for a handler that reads no further.
-  std::uint64_t content_waiting(std::int64_t stream);
+  MemoryHolding content_waiting(std::int64_t stream, SteadyTime now);
 
   // ---- the session
   std::size_t onIngress(const folly::IOBuf& input) noexcept override;
@@ -81,6 +81,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
 
   void timeoutExpired() noexcept override;
   void settle_charge();
+  void end_answer(StreamID stream);
   void await_block();
   void end_connection();
   std::unique_ptr<folly::IOBuf> part_of_input(std::string_view bytes) const;

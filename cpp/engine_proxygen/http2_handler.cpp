@@ -169,8 +169,8 @@ bool Http2Handler::stands_still(SteadyTime now) const {
          now - taken_at_ >= to_duration(thread().options().write_timeout);
 }
 
-std::uint64_t Http2Handler::held_by_session() const {
-  return codec_ == nullptr ? 0 : codec_->content_waiting(exchange().stream_id);
+MemoryHolding Http2Handler::content_waiting(SteadyTime now) const {
+  return codec_ == nullptr ? MemoryHolding{} : codec_->content_waiting(exchange().stream_id, now);
 }
 
 Moved Http2Handler::request_moved() const { return {received(), streams_->received}; }

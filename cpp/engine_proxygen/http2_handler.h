@@ -26,7 +26,7 @@ class Http2Handler final : public Handler, private LoopTimer {
   std::uint64_t taken_by_client() const override;
   void note_movement() override;
   bool stands_still(SteadyTime now) const override;
-  std::uint64_t held_by_session() const override;
+  MemoryHolding content_waiting(SteadyTime now) const override;
   Moved request_moved() const override;
   Moved answer_moved() const override;
   void await_body() override;

@@ -481,7 +481,7 @@ FrameReader::Stream* FrameReader::find(std::int32_t id) {
 
 void FrameReader::close(std::int32_t id, bool remembered) {
   if (Stream* stream = find(id)) {
-    waiting_ -= stream->waiting;
+    waiting_ -= stream->waiting.cost;
     streams_.erase(streams_.begin() + (stream - streams_.data()));
   }
   if (remembered) past_.note_closed(id);
@@ -515,24 +515,28 @@ void FrameReader::note_sent(std::size_t size) {
 
 std::size_t FrameReader::held() const {
   if (block_stream_ == 0) return partial_.size();
-  return partial_.size() + (block_ == Block::request ? reader_.size() : block_size_);
+  return partial_.size() + (block_ == Block::request ? reader_.held() : block_size_);
 }
 
 void FrameReader::note_waiting(std::int32_t id, std::size_t cost) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
-  stream->waiting += cost;
+  stream->waiting = {stream->waiting.cost + cost, now_};
   waiting_ += cost;
 }
 
 void FrameReader::note_taken(std::int32_t id) {
   if (waiting_ == 0) return;
-  if (Stream* stream = find(id)) waiting_ -= std::exchange(stream->waiting, 0);
+  if (Stream* stream = find(id)) waiting_ -= std::exchange(stream->waiting.cost, 0);
 }
 
-std::size_t FrameReader::waiting(std::int32_t id) {
+FrameReader::Waiting FrameReader::waiting(std::int32_t id) {
   const Stream* stream = find(id);
-  return stream == nullptr ? 0 : stream->waiting;
+  return stream == nullptr ? Waiting{} : stream->waiting;
+}
+
+bool FrameReader::give_up_head(const Refusal& why) {
+  return block_stream_ != 0 && block_ == Block::request && reader_.give_up(why);
 }
 
 void FrameReader::count(Flood kind) {

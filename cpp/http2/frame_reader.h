@@ -92,12 +92,19 @@ class FrameReader final : private FieldSink {
   // ---- memory
   /// What it keeps itself: of a frame and of a header block that are not whole.
   std::size_t held() const;
+  /// The request whose header block comes is refused when that is whole, and not kept until then.
+  /// False: there is none.
+  bool give_up_head(const Refusal& why);
   /// Content that was told of waits at its owner's, and costs so much there.
   void note_waiting(std::int32_t stream, std::size_t cost);
   /// All of it is taken.
   void note_taken(std::int32_t stream);
   std::size_t waiting() const { return waiting_; }
-  std::size_t waiting(std::int32_t stream);
+  struct Waiting {
+    std::size_t cost = 0;
+    Time last_came;
+  };
+  Waiting waiting(std::int32_t stream);
 
  private:
   enum class At : std::uint8_t { preface, header, payload, padding_length, content, padding };
@@ -109,7 +116,7 @@ class FrameReader final : private FieldSink {
     bool request_whole = false;
     bool answer_whole = false;
     std::optional<std::uint64_t> content_left = {};  // as its head has announced
-    std::size_t waiting = 0;                         // what of its content costs
+    Waiting waiting = {};
   };
 
   std::size_t read_preface(std::string_view bytes);

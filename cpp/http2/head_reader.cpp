@@ -19,6 +19,15 @@ void HeadReader::begin(RequestHead& head) {
   cookie_.clear();
   size_ = fields_ = 0;
   has_host_ = has_length_ = malformed_ = false;
+  given_up_ = nullptr;
+}
+
+bool HeadReader::give_up(const Refusal& why) {
+  if (given_up_ != nullptr) return false;
+  given_up_ = &why;
+  *head_ = RequestHead();
+  std::string().swap(cookie_);
+  return true;
 }
 
 bool HeadReader::over_limits() const {
@@ -31,7 +40,7 @@ bool HeadReader::add(std::string_view name, std::string_view value) {
   const bool pseudo = name.starts_with(':');
   if (!pseudo) ++fields_;
   // What goes beyond the limits is decoded, but not kept.
-  if (over_limits()) return size_ <= patience(limits_);
+  if (over_limits() || given_up_ != nullptr) return size_ <= patience(limits_);
   malformed_ |= !(pseudo ? add_pseudo(name, value) : add_field(name, value));
   return true;
 }
@@ -95,6 +104,11 @@ HeadReader::Result HeadReader::conclude() {
   // Whose authority is its target.
   const std::string& target = pseudo_[method] == "CONNECT" ? pseudo_[authority] : pseudo_[path];
   head.set_request_line(pseudo_[method], target, http_2);
+  if (given_up_ != nullptr) {
+    result.outcome = Outcome::refused;
+    result.verdict = given_up_;
+    return result;
+  }
   if (!cookie_.empty()) head.add_field("cookie", cookie_);
   if (malformed_ || (!over_limits() && !is_whole()) || !agrees_on_host(head)) {
     result.outcome = Outcome::malformed;

@@ -34,8 +34,10 @@ class HeadReader {
   void begin(RequestHead& head);
   /// False: so much more than the limits comes that its end is not worth waiting for.
   bool add(std::string_view name, std::string_view value);
-  /// Octets of the fields so far.
-  std::size_t size() const { return size_; }
+  /// Octets of the fields so far that are kept.
+  std::size_t held() const { return given_up_ == nullptr ? size_ : 0; }
+  /// The request is refused, whatever else comes: nothing of it is kept. False: it was before.
+  bool give_up(const Refusal& why);
   /// The block is whole.
   enum class Outcome : std::uint8_t { accepted, refused, malformed };
   struct Result {
@@ -67,6 +69,7 @@ class HeadReader {
   bool has_host_ = false;
   bool has_length_ = false;
   bool malformed_ = false;
+  Verdict given_up_ = nullptr;
 };
 
 }  // namespace prowingen::http2

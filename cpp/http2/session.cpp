@@ -326,7 +326,7 @@ bool Session::over() const {
 
 std::uint64_t Session::held_in_head() const {
   if (!in_head()) return 0;
-  const std::uint64_t decoded = reading_request_ ? reader_.size() : 0;
+  const std::uint64_t decoded = reading_request_ ? reader_.held() : 0;
   return std::max(decoded, request_bytes_ - block_began_);
 }
 

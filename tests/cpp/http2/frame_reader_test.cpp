@@ -222,7 +222,7 @@ TEST_F(FrameReaderTest, KnowsWhatContentOfWhichStreamWaits) {
   for (const int stream : {1, 3, 5}) reader.note_waiting(stream, 100);
   reader.note_waiting(1, 50);
   EXPECT_EQ(reader.waiting(), 250U) << "there is no third one";
-  EXPECT_EQ(reader.waiting(1), 150U);
+  EXPECT_EQ(reader.waiting(1).cost, 150U);
   reader.note_taken(1);
   EXPECT_EQ(reader.waiting(), 100U);
   reader.reset(3, ErrorCode::cancel);
