@@ -228,8 +228,8 @@ void EventThread::look_at_transport(px::HTTPSessionBase& session) {
   const auto* transport = session.getTransport();
   if (transport == nullptr) return;  // of QUIC
   const auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
-  const bool gone = transport->error() ||
-                    peer_state(socket->getNetworkSocket().toFd()) == PeerState::gone;
+  const bool gone =
+      transport->error() || peer_state(socket->getNetworkSocket().toFd()) == PeerState::gone;
   if (!gone) return;
   // Soon and not now: the session is in the middle of it.
   if (broken_.empty()) loop_.runInLoop([this] { drop_broken(); });
