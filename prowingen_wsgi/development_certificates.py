@@ -50,6 +50,11 @@ class DevelopmentCertificates:
         """
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            others = [path for path in (self.authority, self.certificate) if path.exists()]
+            if others and not self._with_key.exists():  # which comes before them
+                raise ConfigError(
+                    f'"{others[0]}" is there already, and was not made by this: name another folder'
+                )
             if not self._with_key.exists():
                 self._write("".join(_native.new_development_authority()), self._with_key, keep=True)
             authority, key = _apart(self._with_key.read_text())
@@ -90,9 +95,16 @@ def _apart(text: str) -> tuple[str, str]:
 
 
 def development_folder(environ: Mapping[str, str]) -> Path:
-    """A user's own, as the XDG base directory specification has it."""
+    """A user's own, as the XDG base directory specification has it.
+
+    Raises ConfigError for a user who has none."""
     base = environ.get("XDG_DATA_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local/share") / "prowingen"
+    if Path(base).is_absolute():
+        return Path(base) / "prowingen"
+    try:
+        return Path.home() / ".local/share/prowingen"
+    except RuntimeError:
+        raise ConfigError("there is no home directory: set HOME or XDG_DATA_HOME") from None
 
 
 def with_development_certificate(config: Config) -> Config:
@@ -101,8 +113,8 @@ def with_development_certificate(config: Config) -> Config:
     Raises ConfigError if there can be none."""
     if not config.https or config.certfile:
         return config
-    files = DevelopmentCertificates(development_folder(os.environ))
     try:
+        files = DevelopmentCertificates(development_folder(os.environ))
         files.make()
     except ConfigError as error:
         raise ConfigError(f"https: {error}") from None

@@ -282,7 +282,9 @@ class Server {
     if (!tls_ || is_parents()) return;
     const auto fault = without_gil([&]() -> std::optional<std::string> {
       try {
-        tls_->renew();
+        std::string faults;
+        for (const auto& each : tls_->renew()) faults.append(faults.empty() ? "" : "; ").append(each);
+        if (!faults.empty()) return faults;
       } catch (const std::invalid_argument& error) {  // which must not pass the GIL's return
         return error.what();
       }

@@ -13,6 +13,7 @@
 #include "tls/client_certificates.h"
 #include "tls/openssl_types.h"
 #include "tls/profile.h"
+#include "tls/resumption.h"
 #include "tls/served.h"
 
 namespace prowingen::tls {
@@ -89,10 +90,10 @@ Context::Context(const Options& options, std::vector<std::string> protocols)
       paths_(paths_of(options)),
       tickets_(std::make_shared<Tickets>(Tickets::new_secret())) {
   stamps_ = look();
-  current_ = read();
+  current_ = read(read_credentials(options_));
 }
 
-std::shared_ptr<SSL_CTX> Context::read() const {
+std::shared_ptr<SSL_CTX> Context::read(std::vector<Credentials> credentials) const {
   ERR_clear_error();
   const std::shared_ptr<SSL_CTX> made(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   SSL_CTX* const context = made.get();
@@ -104,7 +105,6 @@ std::shared_ptr<SSL_CTX> Context::read() const {
   // Sessions are resumed by tickets, which nobody has to store.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   apply_profile(context, options_);
-  auto credentials = read_credentials(options_);
   ServerNames names(credentials);
   Staples staples(options_.ocsp_file, credentials);
   auto outdated = want_client_certificates(context, options_);
@@ -113,6 +113,7 @@ std::shared_ptr<SSL_CTX> Context::read() const {
   SSL_CTX_set_alpn_select_cb(context, choose_protocol,
                              const_cast<std::vector<std::string>*>(&protocols_));
   use_tickets(context, tickets_);
+  judge_resumption(context);
   return made;
 }
 
@@ -132,16 +133,19 @@ FileStamps Context::stamps() const {
   return stamps_;
 }
 
-void Context::renew() {
+std::vector<std::string> Context::renew() {
   const std::lock_guard renewing(renewing_);
   auto stamps = look();  // what changes while it is read is read once more
   {
     const std::lock_guard lock(mutex_);
     stamps_ = std::move(stamps);
   }
-  auto read_anew = read();
+  std::vector<std::string> faults;
+  auto read_anew =
+      read(read_credentials_anew(options_, served_by(current().get()).credentials, faults));
   const std::lock_guard lock(mutex_);
   current_.swap(read_anew);
+  return faults;
 }
 
 std::vector<Context::Line> Context::described() const {

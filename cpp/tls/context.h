@@ -23,6 +23,7 @@
 #include "core/engine.h"
 #include "core/exchange.h"
 #include "core/options.h"
+#include "tls/credentials.h"
 #include "tls/faults.h"
 #include "tls/file_stamps.h"
 #include "tls/tickets.h"
@@ -46,8 +47,9 @@ class Context {
   void share_tickets(std::string_view key);
 
   /// Reads the files anew, for connections that begin from now on. Throws as the constructor does,
-  /// and then goes on with what it has. Any thread.
-  void renew();
+  /// and then goes on with what it has. Returns what is wrong with those certificates of several in
+  /// whose place the ones of before stay. Any thread.
+  std::vector<std::string> renew();
   /// The files as they were just before they were last read. Any thread.
   FileStamps stamps() const;
   /// The files as they are now.
@@ -59,7 +61,7 @@ class Context {
   std::vector<Line> described() const;
 
  private:
-  std::shared_ptr<SSL_CTX> read() const;
+  std::shared_ptr<SSL_CTX> read(std::vector<Credentials> credentials) const;
 
   const Options options_;
   const std::vector<std::string> protocols_;

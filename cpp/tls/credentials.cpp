@@ -134,6 +134,27 @@ std::vector<std::string> names_of(X509* certificate) {
   return names;
 }
 
+Credentials read_one(const Options& options, std::size_t which) {
+  const auto& keyfiles = options.keyfile;
+  ERR_clear_error();
+  Credentials read;
+  read.file = options.certfile[which];
+  const std::string text = read_file("certfile", read.file);
+  const bool apart = !keyfiles.empty() && keyfiles[which] != read.file;
+  if (is_der(text)) {
+    if (apart) refuse("keyfile", keyfiles[which], "the key is in certfile, a PKCS#12 file");
+    read_pkcs12(read, text, options.keyfile_password);
+  } else {
+    read_chain(read, text);
+    const std::string& path = apart ? keyfiles[which] : read.file;
+    read_key(read, apart ? read_file("keyfile", path) : text, path, apart,
+             options.keyfile_password);
+  }
+  read.names = names_of(read.certificate.get());
+  read.expires = time_of(X509_get0_notAfter(read.certificate.get()));
+  return read;
+}
+
 }  // namespace
 
 std::time_t time_of(const ASN1_TIME* time) {
@@ -151,6 +172,19 @@ std::string Credentials::name() const {
   return all;
 }
 
+Credentials Credentials::shared() const {
+  Credentials same{file, nullptr, nullptr, nullptr, names, expires};
+  X509_up_ref(certificate.get());
+  same.certificate.reset(certificate.get());
+  EVP_PKEY_up_ref(key.get());
+  same.key.reset(key.get());
+  if (chain) {
+    same.chain.reset(X509_chain_up_ref(chain.get()));
+    if (!same.chain) throw std::bad_alloc();
+  }
+  return same;
+}
+
 std::vector<Credentials> read_credentials(const Options& options) {
   const auto& keyfiles = options.keyfile;
   if (!keyfiles.empty() && keyfiles.size() != options.certfile.size()) {
@@ -159,24 +193,23 @@ std::vector<Credentials> read_credentials(const Options& options) {
         std::to_string(options.certfile.size()) +
         " of certfile: name one for each, in the same order, or none if the keys are in certfile");
   }
-  ERR_clear_error();
+  std::vector<Credentials> all;
+  for (std::size_t i = 0; i < options.certfile.size(); ++i) all.push_back(read_one(options, i));
+  return all;
+}
+
+std::vector<Credentials> read_credentials_anew(const Options& options,
+                                               const std::vector<Credentials>& before,
+                                               std::vector<std::string>& faults) {
   std::vector<Credentials> all;
   for (std::size_t i = 0; i < options.certfile.size(); ++i) {
-    Credentials& read = all.emplace_back();
-    read.file = options.certfile[i];
-    const std::string text = read_file("certfile", read.file);
-    const bool apart = !keyfiles.empty() && keyfiles[i] != read.file;
-    if (is_der(text)) {
-      if (apart) refuse("keyfile", keyfiles[i], "the key is in certfile, a PKCS#12 file");
-      read_pkcs12(read, text, options.keyfile_password);
-    } else {
-      read_chain(read, text);
-      const std::string& path = apart ? keyfiles[i] : read.file;
-      read_key(read, apart ? read_file("keyfile", path) : text, path, apart,
-               options.keyfile_password);
+    try {
+      all.push_back(read_one(options, i));
+    } catch (const std::invalid_argument& fault) {
+      faults.emplace_back(fault.what());
+      if (faults.size() == options.certfile.size()) throw;
+      all.push_back(before[i].shared());
     }
-    read.names = names_of(read.certificate.get());
-    read.expires = time_of(X509_get0_notAfter(read.certificate.get()));
   }
   return all;
 }

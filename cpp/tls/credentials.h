@@ -29,10 +29,18 @@ struct Credentials {
   std::string_view key_type() const { return EVP_PKEY_get0_type_name(key.get()); }
   /// What it is called in a message.
   std::string name() const;
+  /// The same objects once more.
+  Credentials shared() const;
 };
 
 /// Throws std::invalid_argument that names the option, the file and what is wrong with it.
 std::vector<Credentials> read_credentials(const Options& options);
+
+/// The same, where what was read `before` stands in for what cannot be used now: one bad file does
+/// not hold up the others. What would be thrown goes to `faults`, unless nothing can be used.
+std::vector<Credentials> read_credentials_anew(const Options& options,
+                                               const std::vector<Credentials>& before,
+                                               std::vector<std::string>& faults);
 
 /// A time as OpenSSL has it; 0 if it is none.
 std::time_t time_of(const ASN1_TIME* time);

@@ -10,9 +10,9 @@ FileStamps::FileStamps(const std::vector<std::string>& paths) {
     struct stat found {};
     if (::stat(path.c_str(), &found) != 0) continue;
 #if defined(__APPLE__)
-    const auto& changed = found.st_mtimespec;
+    const auto& changed = found.st_ctimespec;
 #else
-    const auto& changed = found.st_mtim;
+    const auto& changed = found.st_ctim;
 #endif
     stamp = {true,
              static_cast<std::uint64_t>(found.st_dev),

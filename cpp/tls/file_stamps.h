@@ -8,7 +8,7 @@
 namespace prowingen::tls {
 
 /// By what a file system says of each, links followed: a file that is replaced is another one, also
-/// where a folder above it is what changed.
+/// where a folder above it is what changed; one whose owner or mode was mended may be readable now.
 class FileStamps {
  public:
   FileStamps() = default;

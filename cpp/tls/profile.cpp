@@ -16,18 +16,20 @@ namespace {
 struct Profile {
   std::string_view name;
   int oldest;
-  const char* ciphers;       // up to TLS 1.2; null: none is spoken
+  const char* ciphers;       // up to TLS 1.2
   std::uint64_t preference;  // whose: the client's, who knows its hardware, or the server's
 };
 
 // SECLEVEL=0: OpenSSL 3 has no signature for TLS 1.0 and 1.1 above it.
+constexpr const char* intermediate_ciphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305";
+
 constexpr std::array<Profile, 3> profiles{{
-    {"modern", TLS1_3_VERSION, nullptr, 0},
-    {"intermediate", TLS1_2_VERSION,
-     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
-     "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305",
-     0},
+    // The ciphers are for who sets tls_min_version to 1.2 beside it.
+    {"modern", TLS1_3_VERSION, intermediate_ciphers, 0},
+    {"intermediate", TLS1_2_VERSION, intermediate_ciphers, 0},
     {"old", TLS1_VERSION,
      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
      "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
@@ -80,7 +82,7 @@ void apply_profile(SSL_CTX* context, const Options& options) {
       ERR_clear_error();
       refuse("ciphers", options.ciphers, "OpenSSL knows no cipher suite of TLS 1.2 in it");
     }
-  } else if (profile.ciphers != nullptr && SSL_CTX_set_cipher_list(context, profile.ciphers) != 1) {
+  } else if (SSL_CTX_set_cipher_list(context, profile.ciphers) != 1) {
     refuse_context();
   }
   SSL_CTX_set_dh_auto(context, 1);  // as strong as the certificate's key

@@ -1,6 +1,7 @@
 #include "tls/renewal.h"
 
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 namespace prowingen::tls {
@@ -31,11 +32,13 @@ void Renewal::look(std::chrono::steady_clock::time_point now) {
   const bool still = found == seen_;
   seen_ = std::move(found);
   if (!still) return;
+  const auto complain = [this](std::string_view fault) {
+    report_(Severity::error, std::string(fault) + "; what was read before stays in use");
+  };
   try {
-    context_.renew();
+    for (const auto& fault : context_.renew()) complain(fault);
   } catch (const std::invalid_argument& error) {
-    return report_(Severity::error,
-                   std::string(error.what()) + "; what was read before stays in use");
+    return complain(error.what());
   }
   report_(Severity::info, "certificates were read anew");
   for (auto& [severity, line] : context_.described()) report_(severity, std::move(line));

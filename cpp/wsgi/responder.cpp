@@ -1,6 +1,7 @@
 #include "wsgi/responder.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/engine.h"
 #include "http/response_policy.h"
@@ -32,7 +33,9 @@ bool fail(PyObject* type, const std::string& message) {
 
 AnswerRules::AnswerRules(const Options& options) : high_water(options.write_high_water) {
   if (options.hsts <= 0) return;
-  transport_security = "max-age=" + std::to_string(static_cast<std::uint64_t>(options.hsts));
+  // Whole seconds, of which none would end what was told before.
+  const auto seconds = static_cast<std::uint64_t>(std::ceil(options.hsts));
+  transport_security = "max-age=" + std::to_string(seconds);
 }
 
 void Responder::begin(int status, std::string_view reason) {

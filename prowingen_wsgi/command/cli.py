@@ -167,11 +167,12 @@ def _load(target: Target, factory: bool, loaded: LoadedConfig, folder: Path) -> 
 
 def _check(command: _Command, program: Program) -> int:
     config = program.config
+    told: list[str] = []
     try:  # most errors need no native module
         if config.certfile:
             from ..certificates import check_certificates
 
-            check_certificates(config)
+            told = [text for _, text in check_certificates(config)]
         if config.spool_dir:
             from ..spooling import check_spool_dir
 
@@ -180,7 +181,7 @@ def _check(command: _Command, program: Program) -> int:
         raise _StartError(why_missing() or str(error)) from error
     app = program.load()
     try:  # by now `sys.stdout` may be anything
-        write_output("\n".join([*_table(_option_rows(command, app)), ""]))
+        write_output("\n".join([*_table(_option_rows(command, app)), *told, ""]))
     except OSError as error:
         raise _StartError(f"standard output: {error.strerror}") from error
     return SUCCESS

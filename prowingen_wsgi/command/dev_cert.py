@@ -54,9 +54,9 @@ def main(arguments: Sequence[str]) -> int:
     except ImportError as error:
         print_error(why_missing() or str(error))
         return 1
-    folder: Path = given.folder or development_folder(os.environ)
-    files = DevelopmentCertificates(folder.absolute())
     try:
+        folder: Path = given.folder or development_folder(os.environ)
+        files = DevelopmentCertificates(folder.absolute())
         files.make(anew=given.renew)
     except ConfigError as error:
         print_error(str(error))

@@ -119,7 +119,8 @@ class Option:
 def _option(
     default: Any, kind: Kind, meaning: str, *, group: str, native: bool = True, short: str = ""
 ) -> Any:
-    return field(default=default, metadata={"option": Option(kind, meaning, group, native, short)})
+    option = Option(kind, meaning, group, native, short)
+    return field(default=default, metadata={"option": option}, repr=not isinstance(kind, Secret))
 
 
 def _limit(default: int, kind: Kind, meaning: str) -> Any:

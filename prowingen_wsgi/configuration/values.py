@@ -364,7 +364,15 @@ class FilePath(Text):
 
 @dataclass(frozen=True)
 class Secret(Text):
-    """A text that is not shown."""
+    """A text that is not shown, in errors neither."""
+
+    ascii_only: bool = False
+
+    def check(self, value: object) -> str:
+        try:
+            return super().check(value)
+        except BadValueError as error:
+            raise BadValueError("***", error.reason) from None
 
     def format(self, value: object) -> str:
         return "***" if value else ""

@@ -49,6 +49,8 @@ _LOOK = 1.0
 # What the server writes into the pipe that wakes the main thread when max_requests are taken;
 # anything else there is the number of a signal.
 _LIMIT_REACHED = b"L"
+# One that replaces another and cannot start is followed by the next one after so long, in seconds.
+_BEFORE_NEXT = 1.0
 # What threads may need beyond `graceful_timeout` before an orphan just exits, in seconds.
 _ORPHAN_MARGIN = 5.0
 
@@ -96,6 +98,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             server = self._start()
         except (ConfigError, OSError, RuntimeError, TypeError) as error:
             self.log.error("Cannot serve: %s", error)
+            if self.age > self.cfg.workers:  # others serve, and a file may be mended soon
+                time.sleep(_BEFORE_NEXT)
+                sys.exit(1)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)  # tells the arbiter not to try again
         try:
             while self.alive:

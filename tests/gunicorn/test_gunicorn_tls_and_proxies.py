@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import ssl
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +15,11 @@ import trustme
 from harness.certificates import ReturningClient, authority, client_context, server_files, write
 from harness.proxyhead import v1, v2
 from harness.site import address_of
+from harness.waiting import eventually
 from harness.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from harness.arbiter import Arbiter
 
@@ -69,6 +72,30 @@ def test_a_certificate_that_cannot_be_used_stops_gunicorn(start: Start, tmp_path
     arbiter = start(*TLS, "--keyfile", other.keyfile)
     assert arbiter.wait() == 3
     assert "it is not the key of the certificate in certfile" in arbiter.output
+
+
+def test_a_worker_that_finds_a_bad_certificate_is_followed_by_one_that_finds_it_mended(
+    start: Start, tmp_path: Path
+) -> None:
+    """It may be in the middle of being renewed when a worker is replaced."""
+    files = write(authority().issue_cert("localhost", "127.0.0.1"), tmp_path, "server")
+    arbiter = start("--certfile", files.certfile, "--keyfile", files.keyfile, "-w", "1")
+    (first,) = arbiter.booted(1)
+    whole = Path(files.keyfile).read_text()
+    Path(files.keyfile).write_text("")
+    os.kill(first, signal.SIGKILL)
+    arbiter.wait_for("Cannot serve: keyfile")
+    Path(files.keyfile).write_text(whole)
+    assert eventually(lambda: answers(arbiter))
+    assert look(arbiter, tls=client_context())["wsgi.url_scheme"] == "https"
+    arbiter.send(signal.SIGTERM)
+    assert arbiter.wait() == 0
+
+
+def answers(arbiter: Arbiter) -> bool:
+    with suppress(OSError):
+        return bool(look(arbiter, tls=client_context()))
+    return False
 
 
 GOES_ELSEWHERE = """

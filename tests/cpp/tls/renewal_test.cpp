@@ -84,6 +84,28 @@ TEST_F(RenewalTest, AFaultIsSaidOnceAndAnotherChangeMendsIt) {
   EXPECT_NE(context.current(), before);
 }
 
+TEST_F(RenewalTest, OneBadFileHoldsUpNoOther) {
+  const SelfSigned third;
+  Options both = certificate.options();
+  both.certfile.push_back(other.path());
+  Context context(both, {"http/1.1"});
+  const auto before = context.current();
+  std::ofstream(other.path()) << content(third.path());
+  replace("nothing");
+  const auto faults = context.renew();
+  ASSERT_EQ(faults.size(), 1U);
+  EXPECT_NE(faults.front().find(certificate.path()), std::string::npos);
+  EXPECT_NE(context.current(), before);
+  std::ofstream(other.path()) << "nothing either";
+  EXPECT_THROW(context.renew(), std::invalid_argument);
+}
+
+TEST_F(RenewalTest, AModeThatIsMendedIsAChange) {
+  const FileStamps before({certificate.path()});
+  std::filesystem::permissions(certificate.path(), std::filesystem::perms::owner_read);
+  EXPECT_NE(FileStamps({certificate.path()}), before);
+}
+
 TEST_F(RenewalTest, ExpiryIsToldOnceADay) {
   // The certificate lasts an hour.
   for (int i = 0; i < 5; ++i) look();

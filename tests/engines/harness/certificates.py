@@ -68,9 +68,12 @@ def client_context(ca: trustme.CA | None = None) -> ssl.SSLContext:
 class ReturningClient:
     """Each time a new connection, with the session of the last one; all stay open to the end."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, own: Files | None = None) -> None:
+        """own: the client's certificate."""
         self._address = address
         self._context = client_context()
+        if own is not None:
+            self._context.load_cert_chain(own.certfile, own.keyfile)
         # With TLS 1.3 Python shows a session when it has read behind the handshake.
         self._context.maximum_version = ssl.TLSVersion.TLSv1_2
         self._session: ssl.SSLSession | None = None
@@ -83,11 +86,9 @@ class ReturningClient:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def ask(self) -> Response:
+    def ask(self, name: str = "localhost") -> Response:
         wire = self._stack.enter_context(Wire(self._address))
-        tls = self._context.wrap_socket(
-            wire.socket, server_hostname="localhost", session=self._session
-        )
+        tls = self._context.wrap_socket(wire.socket, server_hostname=name, session=self._session)
         wire.socket, self._session = tls, tls.session
         self.resumed = tls.session_reused is True
         return wire.ask()

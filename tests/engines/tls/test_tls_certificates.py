@@ -188,6 +188,8 @@ def test_the_check_shows_no_password_and_reads_the_files(files: Files) -> None:
     assert told.returncode == 0, told.stderr
     assert "***" in told.stdout
     assert "sesame" not in told.stdout
+    assert "the certificate of localhost" in told.stdout
+    assert "is valid until" in told.stdout
     Path(files.keyfile).write_text("")
     told = subprocess.run(command, capture_output=True, text=True, cwd=TESTS)
     assert told.returncode != 0

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from prowingen_wsgi import ConfigError
 from prowingen_wsgi.development_certificates import DevelopmentCertificates
 
 from harness.apps import hello
@@ -166,3 +167,13 @@ def test_it_does_not_go_with_another_certificate(tmp_path: Path) -> None:
     told = command("apps.plain:app", "--https", "--certfile", "x.pem", "--check", data=tmp_path)
     assert told.returncode == 2
     assert "--https: it does not go with certfile" in told.stderr
+
+
+@pytest.mark.parametrize("name", ["authority.pem", "localhost.pem"])
+def test_what_others_have_made_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("of somebody else")
+    with pytest.raises(ConfigError, match=f'{name}" is there already'):
+        DevelopmentCertificates(tmp_path).make(anew=True)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        (name, "of somebody else")
+    ]

@@ -108,3 +108,11 @@ def test_versions_and_suites_that_are_named_win_over_the_profile(
     assert older.agreed(both)
     narrow = serve(hello, ciphers="ECDHE-RSA-AES128-SHA", **options)
     assert older.agreed(narrow) == "ECDHE-RSA-AES128-SHA"
+
+
+def test_who_lowers_the_version_of_modern_gets_the_suites_of_intermediate(
+    serve: ServeFixture, options: dict[str, object]
+) -> None:
+    site = serve(hello, tls_profile="modern", tls_min_version="1.2", **options)
+    assert Offer(TLS_1_2, "ECDHE-RSA-AES128-GCM-SHA256").agreed(site)
+    assert not Offer(TLS_1_2, "ECDHE-RSA-AES128-SHA").agreed(site)

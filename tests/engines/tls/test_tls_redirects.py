@@ -210,6 +210,7 @@ def test_browsers_are_told_to_come_by_https(
     assert site.ask().get(field) == "max-age=31536000"
     assert site.ask(method="HEAD").get(field) == "max-age=31536000"
     assert site.ask("/own").get(field) == "max-age=5; includeSubDomains"
+    assert serve(with_own, hsts=0.4, **options).ask().get(field) == "max-age=1"
     assert serve(with_own, **options).ask().get(field) is None
 
 

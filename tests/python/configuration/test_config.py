@@ -150,3 +150,11 @@ def test_a_relative_path_needs_a_current_directory(
     assert Config(access_log="/log").anchored().access_log == "/log"
     with pytest.raises(ConfigError, match='access_log: "log": the current directory is gone'):
         Config(access_log="log").anchored()
+
+
+def test_a_password_is_shown_nowhere() -> None:
+    assert Config(keyfile_password="öffne").keyfile_password == "öffne"
+    assert "öffne" not in repr(Config(keyfile_password="öffne"))
+    with pytest.raises(ConfigError) as info:
+        Config(keyfile_password="sesame\0")
+    assert "sesame" not in str(info.value)
