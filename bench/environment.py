@@ -12,6 +12,7 @@ from bench.paths import BENCH, PEER_PYTHON, PROXYGEN_HELLO, ROOT, VENV
 
 SYSTEM_PACKAGES = {
     "wrk": "the load generator",
+    "nghttp2-client": "has h2load, which speaks HTTP/2",
     "libev-dev": "bjoern is built on it",
     "build-essential": "bjoern and uWSGI are compiled",
     "libssl-dev": "uWSGI speaks HTTPS with it",
@@ -19,6 +20,7 @@ SYSTEM_PACKAGES = {
 }
 
 
+COMMANDS = {"wrk": "wrk", "openssl": "openssl", "nghttp2-client": "h2load"}
 HEADERS = {"libev-dev": "ev.h", "libssl-dev": "openssl/ssl.h"}
 
 
@@ -84,8 +86,8 @@ def _system() -> None:
 
 
 def _installed(package: str) -> bool:
-    if package in ("wrk", "openssl"):
-        return shutil.which(package) is not None
+    if package in COMMANDS:
+        return shutil.which(COMMANDS[package]) is not None
     if package in HEADERS:
         folders = ("/usr/include", "/usr/local/include", "/opt/homebrew/include")
         return any(Path(folder, HEADERS[package]).exists() for folder in folders)

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bench import wrk
+from bench import h2load, wrk
 from bench.paths import ROOT
 
 
@@ -24,6 +24,7 @@ def about(command: str) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "wrk": wrk.version(),
+        "h2load": h2load.version(),
         "load_before": list(os.getloadavg()),
     }
 

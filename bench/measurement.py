@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import certificate, idle, probe, wrk
+from bench import certificate, h2load, idle, probe, wrk
 from bench.limits import raise_open_files
+from bench.load import LoadError, LoadResult
 from bench.paths import OUT, ROOT
 from bench.process import Running, ServerError, free_port, running
 from bench.results import Measurement
@@ -63,6 +64,7 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
         row=case.row.name,
         access_log=access_log,
         tls=case.row.tls,
+        http2=case.row.http2,
     )
     if case.row.tls:
         certificate.make()
@@ -105,19 +107,20 @@ def _require_files() -> None:
         )
 
 
-def _load(case: Case, port: int, seconds: float) -> wrk.WrkResult:
+def _load(case: Case, port: int, seconds: float) -> LoadResult:
+    run = h2load.run if case.row.http2 else wrk.run
     try:
-        return wrk.run(
+        return run(
             f"{'https' if case.row.tls else 'http'}://127.0.0.1:{port}{case.row.path}",
             connections=case.connections,
             seconds=seconds,
             options=case.row.options,
         )
-    except wrk.WrkError as error:
+    except LoadError as error:
         raise ServerError(str(error)) from None
 
 
-def _wrk(server: Running, case: Case, window: Window) -> Measurement:
+def _closed_loop(server: Running, case: Case, window: Window) -> Measurement:
     before = server.usage()
     result = _load(case, server.port, window.seconds)
     after = server.usage()
@@ -137,7 +140,7 @@ def _wrk(server: Running, case: Case, window: Window) -> Measurement:
 
 
 def _mixed(server: Running, case: Case, window: Window) -> Measurement:
-    closed_loop = _wrk(server, case, window)
+    closed_loop = _closed_loop(server, case, window)
     seconds = max(1.0, window.seconds)
     command = [sys.executable, "-m", "bench.open_loop"]
     try:
@@ -158,7 +161,7 @@ def _mixed(server: Running, case: Case, window: Window) -> Measurement:
 
 
 def _idle(server: Running, case: Case, window: Window) -> Measurement:
-    without = _wrk(server, case, window)
+    without = _closed_loop(server, case, window)
     before = server.usage().rss_kib
     with idle.holding(server.port, IDLE_CONNECTIONS) as holders:
         if holders.opened < IDLE_CONNECTIONS:
@@ -166,7 +169,7 @@ def _idle(server: Running, case: Case, window: Window) -> Measurement:
                 f"only {holders.opened} of {IDLE_CONNECTIONS} connections were answered"
             )
         after = server.usage().rss_kib
-        loaded = _wrk(server, case, window)
+        loaded = _closed_loop(server, case, window)
         left = holders.count()
     if left < IDLE_CONNECTIONS:
         raise server.failed(f"only {left} of {IDLE_CONNECTIONS} connections stayed open")
@@ -182,4 +185,9 @@ def _idle(server: Running, case: Case, window: Window) -> Measurement:
     )
 
 
-MEASURES = {Kind.WRK: _wrk, Kind.LOG: _wrk, Kind.MIXED: _mixed, Kind.IDLE: _idle}
+MEASURES = {
+    Kind.CLOSED: _closed_loop,
+    Kind.LOG: _closed_loop,
+    Kind.MIXED: _mixed,
+    Kind.IDLE: _idle,
+}

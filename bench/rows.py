@@ -9,12 +9,13 @@ from bench import apps, probe
 from bench.paths import LUA
 
 FLASK_PATH = "/users/42/orders?page=3"
+STREAMS = ["-m10"]
 
 
 class Kind(Enum):
     """How a row is measured; each kind has its own function in `measurement`."""
 
-    WRK = "wrk alone"
+    CLOSED = "a closed loop alone: wrk, or h2load for HTTP/2"
     MIXED = "wrk for throughput, then open-loop arrivals for the fast requests' latency"
     IDLE = "wrk before and while ten thousand idle connections are held"
     LOG = "wrk, ours with and without an access log"
@@ -29,7 +30,7 @@ class Row:
     probe: probe.Probe
     path: str = "/"
     options: list[str] = field(default_factory=list)
-    """What wrk is told beyond connections and time."""
+    """What the load generator is told beyond connections and time."""
     threads: tuple[int, ...] = (8,)
     fixed_threads: bool = False
     """The row means this number of threads alone: `--threads` does not touch it."""
@@ -38,7 +39,9 @@ class Row:
     pipelined: bool = False
     tls: bool = False
     """Over HTTPS; only servers that speak it take part."""
-    kind: Kind = Kind.WRK
+    http2: bool = False
+    """Over HTTP/2; only servers that speak it take part."""
+    kind: Kind = Kind.CLOSED
     ours_only: bool = False
     """Peers are measured only if they are named on the command line."""
 
@@ -137,6 +140,28 @@ ROWS: dict[str, Row] = {
             "1 MiB answer in one piece over HTTPS",
             probe.expects(apps.ANSWER, tls=True),
             tls=True,
+        ),
+        Row(
+            "h2-hello",
+            "bench.apps:hello",
+            "hello by HTTP/2 over TLS: 100 connections with 10 streams each",
+            probe.expects(apps.HELLO, tls=True),
+            options=STREAMS,
+            threads=(1, 8, 64),
+            connections=100,
+            tls=True,
+            http2=True,
+        ),
+        Row(
+            "h2-flask-json",
+            "bench.flask_app:app",
+            "flask-json by HTTP/2 over TLS: 100 connections with 10 streams each",
+            probe.expects(b'"user 42"', path=FLASK_PATH, contains=True, tls=True),
+            path=FLASK_PATH,
+            options=STREAMS,
+            connections=100,
+            tls=True,
+            http2=True,
         ),
         Row(
             "hello-log",

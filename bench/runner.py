@@ -68,6 +68,7 @@ class Runner:
             if server.ours or not case.row.ours_only or (self.plan.named and kind is not Kind.LOG)
             if not server.rows or case.row.name in server.rows
             if server.speaks_tls or not case.row.tls
+            if server.speaks_http2 or not case.row.http2
         ]
         variants = (False, True) if kind is Kind.LOG else (False,)
         return [

@@ -42,6 +42,7 @@ class Launch:
     """Its name, for an option that helps in one row and does harm in another."""
     access_log: Path | None = None
     tls: bool = False
+    http2: bool = False
 
     @property
     def address(self) -> str:
@@ -65,6 +66,8 @@ class Server:
     """For the reader of the results: what is particular about this server."""
     environment: dict[str, str] = field(default_factory=dict)
     speaks_tls: bool = False
+    speaks_http2: bool = False
+    """Over TLS."""
     rows: tuple[str, ...] = ()
     """All it can take part in, where that is not every row."""
     ceiling: bool = False
@@ -98,8 +101,16 @@ def _granian(launch: Launch) -> list[str]:
         *(_script("granian"), "--interface", "wsgi", "--workers", "1"),
         *("--blocking-threads", str(launch.threads)),
         *("--host", "127.0.0.1", "--port", str(launch.port)),
-        # Neither HTTP/2 nor WebSockets are asked for: no detection of them is paid for.
-        *("--http", "1", "--no-ws", "--no-access-log", "--log-level", "error"),
+        # One version and no WebSockets are asked for: no detection of them is paid for. Its check
+        # beforehand speaks HTTP/1, so that both have to be there for HTTP/2.
+        *(
+            "--http",
+            "auto" if launch.http2 else "1",
+            "--no-ws",
+            "--no-access-log",
+            "--log-level",
+            "error",
+        ),
         *("--backlog", MANY),
         *(["--http1-pipeline-flush"] if launch.row == "pipelined-16" else []),
         *launch.certificate("--ssl-certificate", "--ssl-keyfile"),
@@ -167,7 +178,27 @@ def _pyvoy(launch: Launch) -> list[str]:
     return [
         *(_script("pyvoy"), "--interface", "wsgi", "--address", "127.0.0.1"),
         *("--port", str(launch.port), "--worker-threads", str(launch.threads)),
+        *launch.certificate("--tls-cert", "--tls-key"),
         *("--log-level", "off", launch.app),
+    ]
+
+
+def _hypercorn(launch: Launch) -> list[str]:
+    return [
+        *(_script("hypercorn"), "--workers", "1", "--bind", launch.address),
+        *("--backlog", MANY, "--log-level", "error"),
+        *launch.certificate("--certfile", "--keyfile"),
+        f"wsgi:{launch.app}",
+    ]
+
+
+def _peregrine(launch: Launch) -> list[str]:
+    return [
+        *(_script("peregrine"), "--protocol", "wsgi", "--workers", "1", "--no-websockets"),
+        *("--wsgi-threads", str(launch.threads), "--max-connections", MANY),
+        *("--host", "127.0.0.1", "--port", str(launch.port)),
+        *launch.certificate("--tls-cert", "--tls-key"),
+        launch.app,
     ]
 
 
@@ -182,7 +213,7 @@ def _launched(name: str) -> Callable[[Launch], list[str]]:
 ONE_THREAD = "one thread by design, whatever the row says"
 
 PEERS: tuple[Server, ...] = (
-    Server("granian", _granian, "granian", speaks_tls=True),
+    Server("granian", _granian, "granian", speaks_tls=True, speaks_http2=True),
     Server("bjoern", _launched("bjoern"), "bjoern", note=ONE_THREAD),
     Server("fastwsgi", _launched("fastwsgi"), "fastwsgi", note=ONE_THREAD),
     Server("socketify", _socketify, "socketify", note=ONE_THREAD),
@@ -196,7 +227,29 @@ PEERS: tuple[Server, ...] = (
     ),
     Server("waitress", _waitress, "waitress"),
     Server("cheroot", _launched("cheroot"), "cheroot"),
-    Server("pyvoy", _pyvoy, "pyvoy", note="runs inside Envoy"),
+    Server(
+        "pyvoy",
+        _pyvoy,
+        "pyvoy",
+        note="runs inside Envoy",
+        speaks_tls=True,
+        speaks_http2=True,
+    ),
+    Server(
+        "hypercorn",
+        _hypercorn,
+        "hypercorn",
+        note="asyncio; its number of WSGI threads is that of Python's default pool",
+        speaks_tls=True,
+        speaks_http2=True,
+    ),
+    Server(
+        "peregrine",
+        _peregrine,
+        "peregrine-server",
+        speaks_tls=True,
+        speaks_http2=True,
+    ),
 )
 
 
@@ -231,6 +284,7 @@ def ours(engine: str, python: str = sys.executable) -> Server:
         python=python,
         ours=True,
         speaks_tls=True,
+        speaks_http2=True,
         environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)])},
     )
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+
+from bench.load import LoadError, LoadResult
 
 UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
 SOCKET_ERRORS = ("connect", "read", "write", "timeout")
@@ -23,26 +24,8 @@ NON_2XX = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 SOCKETS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
 
 
-class WrkError(Exception):
-    """wrk could not be run, or printed something that is no result."""
-
-
-@dataclass(frozen=True)
-class WrkResult:
-    requests: int
-    requests_per_second: float
-    p50_ms: float | None
-    p99_ms: float | None
-    non_2xx: int
-    socket_errors: dict[str, int]
-
-    @property
-    def errors(self) -> int:
-        return self.non_2xx + sum(self.socket_errors.values())
-
-
-def parse(output: str) -> WrkResult:
-    """Reads the report of `wrk --latency`; raises WrkError where it is none."""
+def parse(output: str) -> LoadResult:
+    """Reads the report of `wrk --latency`; raises LoadError where it is none."""
     summary = SUMMARY.search(output)
     rate = RATE.search(output)
     percentiles = {
@@ -50,11 +33,11 @@ def parse(output: str) -> WrkResult:
         for share, value, unit in PERCENTILE.findall(output)
     }
     if summary is None or rate is None or not {50, 99} <= percentiles.keys():
-        raise WrkError(f"not a wrk report: {output.strip()[-300:]!r}")
+        raise LoadError(f"not a wrk report: {output.strip()[-300:]!r}")
     non_2xx = NON_2XX.search(output)
     sockets = SOCKETS.search(output)
     counts = sockets.groups() if sockets else ("0",) * len(SOCKET_ERRORS)
-    return WrkResult(
+    return LoadResult(
         requests=int(summary[1]),
         requests_per_second=float(rate[1]),
         p50_ms=percentiles[50] or None,
@@ -64,7 +47,7 @@ def parse(output: str) -> WrkResult:
     )
 
 
-def run(url: str, *, connections: int, seconds: float, options: list[str]) -> WrkResult:
+def run(url: str, *, connections: int, seconds: float, options: list[str]) -> LoadResult:
     """One wrk thread, which is enough for two cores; wrk takes whole seconds only."""
     whole = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "5s"]
@@ -77,9 +60,9 @@ def run(url: str, *, connections: int, seconds: float, options: list[str]) -> Wr
             check=True,
         )
     except FileNotFoundError:
-        raise WrkError("wrk is not installed: python -m bench setup") from None
+        raise LoadError("wrk is not installed: python -m bench setup") from None
     except subprocess.SubprocessError as error:
-        raise WrkError(f"wrk failed: {error}") from error
+        raise LoadError(f"wrk failed: {error}") from error
     return parse(done.stdout)
 
 

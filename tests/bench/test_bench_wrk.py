@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.wrk import WrkError, parse
+from bench.load import LoadError
+from bench.wrk import parse
 
 CLEAN = """\
 Running 4s test @ http://127.0.0.1:20000/
@@ -63,5 +64,5 @@ def test_a_percentile_of_zero_is_none() -> None:
 )
 def test_a_report_without_a_figure_is_an_error(missing: str) -> None:
     kept = "\n".join(line for line in CLEAN.splitlines() if missing not in line)
-    with pytest.raises(WrkError, match="not a wrk report"):
+    with pytest.raises(LoadError, match="not a wrk report"):
         parse(kept)
