@@ -1,4 +1,4 @@
-"""One command per job: `nox -s lint|tests|cpp|asan|tsan|reloads|bench|docs`.
+"""One command per job: `nox -s lint|tests|cpp|asan|tsan|reloads|floods|bench|docs`.
 
 Each is the same script that bootstrap.sh and CI run, in the same .venv, so that no job passes in
 one place and fails in another. bootstrap.sh makes what is missing and skips what is there.
@@ -66,6 +66,13 @@ def reloads(session: nox.Session) -> None:
     """Counts what bursts of reloads lose, for some 20 minutes; `-- --bursts 5` for fewer."""
     set_up(session)
     session.run(PYTHON, "tests/reloads.py", *session.posargs, external=True)
+
+
+@nox.session
+def floods(session: nox.Session) -> None:
+    """What floods of HTTP/2 cost other clients and the server's memory; needs wrk."""
+    set_up(session)
+    session.run(PYTHON, "tests/floods.py", *session.posargs, external=True)
 
 
 @nox.session

@@ -44,12 +44,19 @@ std::uint64_t octets(std::string_view text) {
   return value;
 }
 
-/// Of a few settings.
-std::string settings_frame(std::string_view pairs) {
+constexpr std::size_t ping_size = 8;
+
+/// A frame about the connection, with a payload of a few octets.
+std::string control_frame(http2::FrameType type, std::uint8_t flags, std::string_view payload) {
   std::string frame(http2::frame_header_size, '\0');
-  frame[2] = static_cast<char>(pairs.size());
-  frame[3] = static_cast<char>(http2::FrameType::settings);
-  return frame.append(pairs);
+  frame[2] = static_cast<char>(payload.size());
+  frame[3] = static_cast<char>(type);
+  frame[4] = static_cast<char>(flags);
+  return frame.append(payload);
+}
+
+std::string settings_frame(std::string_view pairs) {
+  return control_frame(http2::FrameType::settings, 0, pairs);
 }
 
 std::int32_t number_of(std::uint64_t stream) { return static_cast<std::int32_t>(stream); }
@@ -139,6 +146,7 @@ std::size_t Http2Codec::onIngress(const folly::IOBuf& input) noexcept {
   const bool nothing_held = reader_.held() == 0;
   const auto now = std::chrono::steady_clock::now();
   const bool goes_on = reader_.receive(bytes, now);
+  if (goes_on && !pings_.empty()) callback_->onPingRequest(0);
   if (nothing_held) waits_since_ = now;
   settle_charge();
   thread_.look_at_memory();
@@ -274,9 +282,13 @@ void Http2Codec::on_window_update(std::int32_t stream, std::uint32_t size) {
 }
 
 void Http2Codec::on_ping(std::string_view payload, bool ack) {
+  if (!ack) {
+    pings_.append(payload);
+    return;
+  }
   std::uint64_t data = 0;  // which nobody looks into
   std::memcpy(&data, payload.data(), sizeof data);
-  ack ? callback_->onPingReply(data) : callback_->onPingRequest(data);
+  callback_->onPingReply(data);
 }
 
 // Of a setting that is there more than once, the last one counts. The base class makes use of two
@@ -347,6 +359,18 @@ std::size_t Http2Codec::generateEOM(folly::IOBufQueue& out, StreamID stream) {
   const auto size = HTTP2Codec::generateEOM(out, stream);
   end_answer(stream);
   return size;
+}
+
+// The session puts what it is given here ahead of all that is to be written, and walks through that
+// each time: many pings would take the square of their number.
+std::size_t Http2Codec::generatePingReply(folly::IOBufQueue& out, std::uint64_t) {
+  std::string frames;
+  for (std::string_view rest = pings_; !rest.empty(); rest.remove_prefix(ping_size)) {
+    frames += control_frame(http2::FrameType::ping, http2::flag::ack, rest.substr(0, ping_size));
+  }
+  pings_.clear();
+  out.append(frames.data(), frames.size());
+  return frames.size();
 }
 
 std::size_t Http2Codec::generateRstStream(folly::IOBufQueue& out, StreamID stream,

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -64,6 +65,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   std::size_t generateEOM(folly::IOBufQueue& out, StreamID stream) override;
   std::size_t generateRstStream(folly::IOBufQueue& out, StreamID stream,
                                 px::ErrorCode code) override;
+  std::size_t generatePingReply(folly::IOBufQueue& out, std::uint64_t data) override;
 
  private:
   RequestHead* open(std::int32_t stream) override;
@@ -101,6 +103,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   ReadShare read_share_;
   std::uint64_t requests_ = 0;
   std::uint64_t padding_ = 0;
+  std::string pings_;  // payloads that are to be sent back
   std::int32_t awaited_block_ = 0;  // whose time it is
   SteadyTime waits_since_ = {};     // for the rest of a frame or block
   bool content_taken_ = false;      // that on_content() told of

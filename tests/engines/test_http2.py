@@ -446,3 +446,15 @@ def test_a_malformed_request_never_reaches_the_application(serve_http2: ServeFix
         assert response.reset is not None or response.status == 400
         assert wire.ask("/").status == 200
     assert len(app.environs) == 1
+
+
+def test_every_ping_is_answered_with_what_it_says(serve: ServeFixture) -> None:
+    pings = [number.to_bytes(8, "big") for number in range(50)]
+    with H2Wire(serve(hello)) as wire:
+        for ping in pings:
+            wire.h2.ping(ping)
+        wire.flush()
+        while len(wire.pongs) < len(pings):
+            wire.pump()
+        assert wire.pongs == pings
+        assert wire.ask("/").body == b"hello"

@@ -84,6 +84,7 @@ class H2Wire:
         if window is not None:
             self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.responses: dict[int, H2Response] = {}
+        self.pongs: list[bytes] = []
         self.goaway: int | None = None  # its error code
         self.closed = False
         self._auto_window = window is None
@@ -161,6 +162,8 @@ class H2Wire:
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ConnectionTerminated):
             self.goaway = int(event.error_code or 0)
+        elif isinstance(event, h2.events.PingAckReceived):
+            self.pongs.append(event.ping_data)
         elif isinstance(event, h2.events.InformationalResponseReceived):
             self.responses[event.stream_id].informational.append(_text(event.headers))
         elif isinstance(event, h2.events.ResponseReceived):
