@@ -18,20 +18,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "engines")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "engines"))
 
 import hpack
 from harness.process import run_server
 
 from bench import wrk
-from bench.load import LoadResult
 from prowingen_wsgi import _native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.wire import Address
+
+    from bench.load import LoadResult
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 0x1, 0x3, 0x4, 0x6, 0x9

@@ -129,6 +129,7 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
 }
 
 void EventThread::session_closed(px::HTTPSessionBase& session) {
+  std::erase(broken_, &session);  // another may soon be where it was
   if (sessions_.erase(&session) == 0) return;
   open_.fetch_sub(1, std::memory_order_relaxed);
   if (sessions_.empty()) cancelTimeout();  // the memory's tick ends by itself
@@ -226,19 +227,22 @@ void EventThread::drop(px::HTTPSessionBase& session, Departure why) {
 
 void EventThread::look_at_transport(px::HTTPSessionBase& session) {
   const auto* transport = session.getTransport();
-  if (transport == nullptr) return;  // of QUIC
+  if (transport == nullptr || dropping_for_) return;  // of QUIC, or on its way out
   const auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
   const bool gone =
       transport->error() || peer_state(socket->getNetworkSocket().toFd()) == PeerState::gone;
   if (!gone) return;
+  if (!sessions_.contains(&session) || std::ranges::count(broken_, &session) != 0) return;
   // Soon and not now: the session is in the middle of it.
   if (broken_.empty()) loop_.runInLoop([this] { drop_broken(); });
   broken_.push_back(&session);
 }
 
 void EventThread::drop_broken() {
-  for (auto* session : std::exchange(broken_, {})) {
-    if (sessions_.contains(session)) drop(*session, Departure::client_closed);
+  while (!broken_.empty()) {
+    auto* session = broken_.back();
+    broken_.pop_back();
+    drop(*session, Departure::client_closed);
   }
 }
 

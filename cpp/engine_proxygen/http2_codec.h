@@ -103,7 +103,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   ReadShare read_share_;
   std::uint64_t requests_ = 0;
   std::uint64_t padding_ = 0;
-  std::string pings_;  // payloads that are to be sent back
+  std::string pings_;               // payloads that are to be sent back
   std::int32_t awaited_block_ = 0;  // whose time it is
   SteadyTime waits_since_ = {};     // for the rest of a frame or block
   bool content_taken_ = false;      // that on_content() told of

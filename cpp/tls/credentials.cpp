@@ -194,6 +194,7 @@ std::vector<Credentials> read_credentials(const Options& options) {
         " of certfile: name one for each, in the same order, or none if the keys are in certfile");
   }
   std::vector<Credentials> all;
+  all.reserve(options.certfile.size());
   for (std::size_t i = 0; i < options.certfile.size(); ++i) all.push_back(read_one(options, i));
   return all;
 }

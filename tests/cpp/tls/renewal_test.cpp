@@ -88,16 +88,16 @@ TEST_F(RenewalTest, OneBadFileHoldsUpNoOther) {
   const SelfSigned third;
   Options both = certificate.options();
   both.certfile.push_back(other.path());
-  Context context(both, {"http/1.1"});
-  const auto before = context.current();
+  Context two(both, {"http/1.1"});
+  const auto before = two.current();
   std::ofstream(other.path()) << content(third.path());
   replace("nothing");
-  const auto faults = context.renew();
+  const auto faults = two.renew();
   ASSERT_EQ(faults.size(), 1U);
   EXPECT_NE(faults.front().find(certificate.path()), std::string::npos);
-  EXPECT_NE(context.current(), before);
+  EXPECT_NE(two.current(), before);
   std::ofstream(other.path()) << "nothing either";
-  EXPECT_THROW(context.renew(), std::invalid_argument);
+  EXPECT_THROW(two.renew(), std::invalid_argument);
 }
 
 TEST_F(RenewalTest, AModeThatIsMendedIsAChange) {
