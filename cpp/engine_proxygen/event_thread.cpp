@@ -12,16 +12,15 @@
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http2_codec.h"
-#include "engine_proxygen/read_share.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
 
 constexpr std::chrono::milliseconds memory_tick_time{100};
-constexpr std::size_t read_size = 4000;  // at most
-constexpr std::size_t most_reads_per_turn = 1024;
-constexpr std::size_t most_reads_per_event = 16;  // folly's own figure
+// A read is of 4,000 bytes at most. The second is folly's own figure.
+constexpr std::size_t reads_per_turn = 1024;
+constexpr std::size_t most_reads_per_event = 16;
 
 std::string alternative_at(const folly::SocketAddress& address, const Options& options) {
   if (!address.isFamilyInet()) return {};  // a Unix socket has no port
@@ -44,8 +43,6 @@ EventThread::EventThread(const EngineContext& context, const ListenerAddresses& 
     : context_(context),
       listeners_(listeners),
       limits_(context.options.request_limits()),
-      reads_per_turn_(
-          std::min<std::size_t>(context.memory->limit() / 8 / read_size, most_reads_per_turn)),
       loop_(loop),
       standing_(context.options.server_header, context.options.date_header),
       complaints_(context),
@@ -101,7 +98,7 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   folly::SocketAddress local = session.getLocalAddress();
   if (auto* transport = session.getTransport()) {  // and no connection of QUIC
     auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
-    ReadShare::begin(*socket);
+    socket->setMaxReadsPerEvent(reads_per_event());
     socket->getLocalAddress(&local);  // the session has another for a Unix socket
     if (const auto found = announced_.find(socket->getNetworkSocket().toFd());
         found != announced_.end()) {
@@ -300,7 +297,7 @@ void EventThread::remove(Handler& handler) {
 }
 
 std::uint16_t EventThread::reads_per_event() const {
-  const auto share = reads_per_turn_ / std::max<std::size_t>(sessions_.size(), 1);
+  const auto share = reads_per_turn / std::max<std::size_t>(sessions_.size(), 1);
   return static_cast<std::uint16_t>(std::clamp<std::size_t>(share, 1, most_reads_per_event));
 }
 

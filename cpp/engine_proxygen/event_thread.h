@@ -104,8 +104,8 @@ class EventThread final : public Transport,
   /// The exchange's request is not read until memory is freed.
   void await_memory(std::shared_ptr<HandledExchange> exchange);
   /// How often a session reads its socket before others have their turn: all of them together take
-  /// about four megabytes in a turn of the loop, and no more than an eighth of the budget, or each
-  /// of them one read. What a crowd sends at once is in memory before anybody can be cut.
+  /// about four megabytes in a turn of the loop, or each of them one read. What a crowd sends at
+  /// once is in memory before anybody can be cut.
   std::uint16_t reads_per_event() const;
   /// If it is urgent somebody is given up, soon.
   void look_at_memory();
@@ -194,7 +194,6 @@ class EventThread final : public Transport,
   const EngineContext& context_;
   const ListenerAddresses& listeners_;
   const RequestLimits limits_;
-  const std::size_t reads_per_turn_;
   folly::EventBase& loop_;
   bool draining_ = false;
   std::unordered_map<const px::HTTPSessionBase*, Session> sessions_;

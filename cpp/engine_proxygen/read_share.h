@@ -12,9 +12,6 @@ namespace prowingen::proxygen_engine {
 /// A codec's, of a session on a socket. I/O thread only.
 class ReadShare {
  public:
-  /// The session has been made: what it is sent first is read once, whoever comes beside it.
-  static void begin(folly::AsyncSocket& socket) { socket.setMaxReadsPerEvent(first); }
-
   /// Input has come: for the next event.
   void renew(const EventThread& thread, px::HTTPSessionBase& session) {
     const auto reads = thread.reads_per_event();
@@ -24,9 +21,7 @@ class ReadShare {
   }
 
  private:
-  static constexpr std::uint16_t first = 1;
-
-  std::uint16_t reads_ = first;  // that the socket knows of
+  std::uint16_t reads_ = 0;  // that the socket knows of
 };
 
 }  // namespace prowingen::proxygen_engine
