@@ -57,7 +57,7 @@ def test_a_session_goes_on_with_its_own_name(serve: ServeFixture, tmp_path: Path
 def test_a_session_goes_on_no_longer_than_its_clients_certificate(
     serve: ServeFixture, options: dict[str, object], tmp_path: Path
 ) -> None:
-    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=5)
     own = write(authority().issue_cert("ada@example.org", not_after=end), tmp_path, "own")
     site = serve(Echo(), ca_certs=authority_file(), cert_reqs="required", **options)
     with ReturningClient(site.address, own) as client:
