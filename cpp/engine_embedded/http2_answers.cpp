@@ -13,13 +13,6 @@ constexpr std::size_t frames_at_once = std::size_t{64} * 1024;
 
 Http2Exchange& exchange_of(http2::Stream& stream) { return static_cast<Http2Exchange&>(stream); }
 
-std::string_view trimmed(std::string_view value) {
-  constexpr std::string_view space = " \t";
-  const auto first = value.find_first_not_of(space);
-  if (first == std::string_view::npos) return {};
-  return value.substr(first, value.find_last_not_of(space) - first + 1);
-}
-
 }  // namespace
 
 void Http2Connection::note_output(ConnectionExchange& exchange) {
@@ -55,11 +48,7 @@ void Http2Connection::see_to(Http2Exchange& exchange) {
 
 void Http2Connection::list_fields(Http2Exchange& exchange, const FieldSection& section) {
   fields_.clear();
-  for (const FieldLine& field : section.fields()) {
-    // Space around a value, which HTTP/1 leaves to its reader, is malformed here (section 8.2.1).
-    fields_.push_back({section.view(field.name), trimmed(section.view(field.value))});
-    exchange.bytes_out += field.name.size + field.value.size;
-  }
+  exchange.bytes_out += http2::list_fields(section, fields_);
 }
 
 void Http2Connection::send_interim(Http2Exchange& exchange, const ResponseHead& head) {

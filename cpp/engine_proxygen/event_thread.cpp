@@ -12,6 +12,7 @@
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http2_codec.h"
+#include "engine_proxygen/last_byte_events.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
@@ -97,6 +98,7 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   opened.since = std::chrono::steady_clock::now();
   folly::SocketAddress local = session.getLocalAddress();
   if (auto* transport = session.getTransport()) {  // and no connection of QUIC
+    static_cast<px::HTTPSession&>(session).setByteEventTracker(std::make_shared<LastByteEvents>());
     auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
     socket->setMaxReadsPerEvent(reads_per_event());
     socket->getLocalAddress(&local);  // the session has another for a Unix socket

@@ -20,6 +20,7 @@
 #include "engine_proxygen/exchange.h"
 #include "engine_proxygen/listener_addresses.h"
 #include "http1/response_writer.h"
+#include "http2/header_field.h"
 #include "proxies/proxy_header.h"
 
 namespace prowingen::proxygen_engine {
@@ -64,6 +65,8 @@ class EventThread final : public Transport,
   bool draining() const { return draining_; }
   const http1::StandingFields& standing();
   Exchange::Output& output() { return output_; }
+  /// Of the head that is made for HTTP/2 or 3.
+  std::vector<http2::HeaderField>& fields() { return fields_; }
   /// A message for a codec that writes its own heads.
   px::HTTPMessage& status_only(int status);
   std::shared_ptr<HandledExchange> make_exchange() { return pool_.make(*this); }
@@ -205,6 +208,7 @@ class EventThread final : public Transport,
   std::optional<Departure> dropping_for_;
   http1::StandingFields standing_;
   Exchange::Output output_;
+  std::vector<http2::HeaderField> fields_;
   px::HTTPMessage status_only_;
   ExchangePool<HandledExchange> pool_;
   std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted

@@ -46,17 +46,35 @@ std::uint64_t octets(std::string_view text) {
 
 constexpr std::size_t ping_size = 8;
 
-/// A frame about the connection, with a payload of a few octets.
+using FrameHeader = std::array<char, http2::frame_header_size>;
+
+/// RFC 9113 section 4.1.
+FrameHeader frame_header(std::size_t size, http2::FrameType type, std::uint8_t flags,
+                         std::uint64_t stream) {
+  const auto octet = [](std::uint64_t value, int shift) {
+    return static_cast<char>(static_cast<unsigned char>(value >> shift));
+  };
+  return {octet(size, 16),   octet(size, 8),   octet(size, 0),
+          static_cast<char>(type), static_cast<char>(flags),
+          octet(stream, 24), octet(stream, 16), octet(stream, 8), octet(stream, 0)};
+}
+
+/// A frame about the connection.
 std::string control_frame(http2::FrameType type, std::uint8_t flags, std::string_view payload) {
-  std::string frame(http2::frame_header_size, '\0');
-  frame[2] = static_cast<char>(payload.size());
-  frame[3] = static_cast<char>(type);
-  frame[4] = static_cast<char>(flags);
-  return frame.append(payload);
+  const FrameHeader header = frame_header(payload.size(), type, flags, 0);
+  return std::string(header.data(), header.size()).append(payload);
 }
 
 std::string settings_frame(std::string_view pairs) {
   return control_frame(http2::FrameType::settings, 0, pairs);
+}
+
+std::vector<http2::HeaderField> list_fields(const px::HTTPHeaders& headers) {
+  std::vector<http2::HeaderField> fields;
+  headers.forEach([&](const std::string& name, const std::string& value) {
+    fields.push_back({name, value});
+  });
+  return fields;
 }
 
 std::int32_t number_of(std::uint64_t stream) { return static_cast<std::int32_t>(stream); }
@@ -291,7 +309,7 @@ void Http2Codec::on_ping(std::string_view payload, bool ack) {
   callback_->onPingReply(data);
 }
 
-// Of a setting that is there more than once, the last one counts. The base class makes use of two
+// Of a setting that is there more than once, the last one counts. The base class makes use of one
 // of them; for a window of 0, which RFC 9113 permits, it would end the connection.
 void Http2Codec::on_settings(std::string_view pairs) {
   using http2::Setting;
@@ -303,18 +321,15 @@ void Http2Codec::on_settings(std::string_view pairs) {
     if (setting <= known) last[setting] = pairs.substr(0, pair_size);
   }
   px::SettingsList changed;
-  std::string for_base;
   for (std::size_t setting = 0; setting <= known; ++setting) {
     if (last[setting].empty()) continue;
     const auto value = static_cast<std::uint32_t>(octets(last[setting].substr(2)));
     changed.emplace_back(static_cast<px::SettingsId>(setting), value);
     client_settings_.setSetting(changed.back().id, value);
     const auto which = static_cast<Setting>(setting);
-    if (which == Setting::header_table_size || which == Setting::max_frame_size) {
-      for_base.append(last[setting]);
-    }
+    if (which == Setting::header_table_size) encoder_.set_table_size(value);
+    if (which == Setting::max_frame_size) tell_base(settings_frame(last[setting]));
   }
-  if (!for_base.empty()) tell_base(settings_frame(for_base));
   callback_->onSettings(changed);
 }
 
@@ -327,15 +342,50 @@ void Http2Codec::tell_base(std::string_view frames) {
 
 // ---------------------------------------------------------------------------- writing
 
+// HEADERS, and CONTINUATION for what the client does not take in one frame.
+std::size_t Http2Codec::write_block(folly::IOBufQueue& out, StreamID stream,
+                                    std::string_view status,
+                                    std::span<const http2::HeaderField> fields, bool last) {
+  std::string block;
+  encoder_.encode(status, fields, block);
+  const auto most = static_cast<std::size_t>(
+      client_settings_.getSetting(px::SettingsId::MAX_FRAME_SIZE, http2::max_frame_size));
+  auto type = http2::FrameType::headers;
+  std::uint8_t flags = last ? http2::flag::end_stream : 0;
+  for (std::string_view rest = block;;) {
+    const auto part = rest.substr(0, most);
+    rest.remove_prefix(part.size());
+    if (rest.empty()) flags |= http2::flag::end_headers;
+    const FrameHeader header = frame_header(part.size(), type, flags, stream);
+    out.append(header.data(), header.size());
+    out.append(part.data(), part.size());
+    if (rest.empty()) return block.size();
+    type = http2::FrameType::continuation;
+    flags = 0;
+  }
+}
+
 void Http2Codec::end_answer(StreamID stream) {
   reader_.end_answer(number_of(stream));
   settle_charge();
 }
 
+void Http2Codec::set_fields(const px::HTTPMessage& message,
+                            std::span<const http2::HeaderField> fields) {
+  next_head_ = &message;
+  next_fields_ = fields;
+}
+
 void Http2Codec::generateHeader(folly::IOBufQueue& out, StreamID stream,
                                 const px::HTTPMessage& message, bool last, px::HTTPHeaderSize* size,
-                                const folly::Optional<px::HTTPHeaders>& extra) {
-  HTTP2Codec::generateHeader(out, stream, message, last, size, extra);
+                                const folly::Optional<px::HTTPHeaders>&) {
+  const bool told = std::exchange(next_head_, nullptr) == &message;
+  if (!isStreamIngressEgressAllowed(stream)) return;
+  const std::string status = std::to_string(message.getStatusCode());
+  const auto written =
+      told ? write_block(out, stream, status, next_fields_, last)
+           : write_block(out, stream, status, list_fields(message.getHeaders()), last);
+  if (size != nullptr) size->compressed = static_cast<std::uint32_t>(written);
   if (last) end_answer(stream);
 }
 
@@ -350,7 +400,9 @@ std::size_t Http2Codec::generateBody(folly::IOBufQueue& out, StreamID stream,
 
 std::size_t Http2Codec::generateTrailers(folly::IOBufQueue& out, StreamID stream,
                                          const px::HTTPHeaders& trailers) {
-  const auto size = HTTP2Codec::generateTrailers(out, stream, trailers);
+  const auto fields = list_fields(trailers);
+  if (fields.empty()) return generateEOM(out, stream);
+  const auto size = write_block(out, stream, {}, fields, true);
   end_answer(stream);
   return size;
 }

@@ -6,13 +6,14 @@
 //      +--requests, content, windows, settings, errors--+
 //
 // proxygen's own codec takes frames on idle and closed streams, malformed requests and faulty
-// compression, counts no floods, and parses heads into a table that WSGI would take apart again. It
-// is the base class for the writing, for what the session asks a codec, and since it has to know
-// the client's settings.
+// compression, counts no floods, parses heads into a table that WSGI would take apart again, and
+// writes them from another. It is the base class for the other frames, for what the session asks a
+// codec, and since it has to know the client's settings.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
 #include "engine_proxygen/read_share.h"
+#include "http2/field_encoder.h"
 #include "http2/frame_reader.h"
 
 namespace prowingen::proxygen_engine {
@@ -49,6 +51,10 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   void note_taken(std::int64_t stream);
   /// What the session holds of the stream's content for a handler that reads no further.
   MemoryHolding content_waiting(std::int64_t stream, SteadyTime now);
+
+  /// The next head is that of `message`, with these fields in place of its own. They, and what they
+  /// are views of, stay until it is sent.
+  void set_fields(const px::HTTPMessage& message, std::span<const http2::HeaderField> fields);
 
   // ---- the session
   std::size_t onIngress(const folly::IOBuf& input) noexcept override;
@@ -83,6 +89,8 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
 
   void timeoutExpired() noexcept override;
   void settle_charge();
+  std::size_t write_block(folly::IOBufQueue& out, StreamID stream, std::string_view status,
+                          std::span<const http2::HeaderField> fields, bool last);
   void end_answer(StreamID stream);
   void await_block();
   void end_connection();
@@ -95,6 +103,9 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   EventThread& thread_;
   px::HTTPSessionBase* session_ = nullptr;
   http2::FrameReader reader_;
+  http2::FieldEncoder encoder_;
+  const px::HTTPMessage* next_head_ = nullptr;  // that set_fields() told of
+  std::span<const http2::HeaderField> next_fields_;
   px::HTTPSettings client_settings_;
   const folly::IOBuf* input_ = nullptr;        // that onIngress() is in
   std::shared_ptr<HandledExchange> incoming_;  // until its handler takes it

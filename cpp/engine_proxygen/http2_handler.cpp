@@ -4,6 +4,7 @@
 #include "engine_proxygen/handlers.h"
 #include "engine_proxygen/http2_codec.h"
 #include "http/http2_policy.h"
+#include "http2/header_field.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
@@ -49,6 +50,13 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTrans
   return made;
 }
 
+void add_fields(std::span<const http2::HeaderField> fields, px::HTTPHeaders& headers) {
+  for (const http2::HeaderField& field : fields) {
+    headers.add(folly::StringPiece(field.name.data(), field.name.size()),
+                std::string(field.value));
+  }
+}
+
 }  // namespace
 
 Http2Handler::Http2Handler(EventThread& thread, px::HTTPTransaction& stream,
@@ -71,38 +79,39 @@ px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
   // A frame says where the body ends.
   exchange.framing =
       exchange.response_body.allowed ? ResponseFraming::sized : ResponseFraming::none;
-  answer_.setStatusCode(static_cast<std::uint16_t>(head.status));
-  px::HTTPHeaders& fields = answer_.getHeaders();
-  add_fields(head, fields);
+  auto& fields = thread().fields();
+  fields.clear();
+  exchange.bytes_out += http2::list_fields(head, fields);
   if (exchange.response_body.add_length_field) {
-    fields.add(px::HTTP_HEADER_CONTENT_LENGTH, std::to_string(exchange.response_body.length));
+    length_ = std::to_string(exchange.response_body.length);
+    fields.push_back({"content-length", length_});
   }
-  add_standing_fields(!head.has_date, !head.has_server);
-  return answer_;
+  list_standing_fields(!head.has_date, !head.has_server);
+  return head_of(answer_, head.status);
 }
 
-void Http2Handler::add_fields(const FieldSection& section, px::HTTPHeaders& fields) {
-  for (const FieldLine& field : section.fields()) {
-    const auto name = section.view(field.name);
-    fields.add(folly::StringPiece(name.data(), name.size()),
-               std::string(section.view(field.value)));
-    exchange().bytes_out += field.name.size + field.value.size;
-  }
-}
-
-void Http2Handler::add_standing_fields(bool date, bool server) {
+void Http2Handler::list_standing_fields(bool date, bool server) {
   const http1::StandingFields& standing = thread().standing();
-  px::HTTPHeaders& fields = answer_.getHeaders();
-  if (date && !standing.date().empty()) {
-    fields.add(px::HTTP_HEADER_DATE, std::string(standing.date()));
-  }
-  if (server && !standing.server().empty()) {
-    fields.add(px::HTTP_HEADER_SERVER, std::string(standing.server()));
-  }
+  auto& fields = thread().fields();
+  if (date && !standing.date().empty()) fields.push_back({"date", standing.date()});
+  if (server && !standing.server().empty()) fields.push_back({"server", standing.server()});
   const auto alternative = standing.alternative(exchange().listener);
   if (!alternative.empty() && exchange().request.version != http_3) {
-    fields.add("Alt-Svc", std::string(alternative));
+    fields.push_back({"alt-svc", alternative});
   }
+}
+
+// With the fields that are listed: the codec of HTTP/2 takes them as they are, for HTTP/3 proxygen
+// has to have them in its table.
+px::HTTPMessage& Http2Handler::head_of(px::HTTPMessage& message, int status) {
+  message.setStatusCode(static_cast<std::uint16_t>(status));
+  const auto& fields = thread().fields();
+  if (codec_ != nullptr) {
+    codec_->set_fields(message, fields);
+  } else {
+    add_fields(fields, message.getHeaders());
+  }
+  return message;
 }
 
 // A client that goes on with a request is asked to stop (RFC 9113 section 8.1). In HTTP/3 a reset
@@ -113,34 +122,38 @@ void Http2Handler::on_answer_over() {
 }
 
 void Http2Handler::send_continue() {
+  thread().fields().clear();
   px::HTTPMessage message;
-  message.setStatusCode(100);
-  downstream_->sendHeaders(message);
+  downstream_->sendHeaders(head_of(message, 100));
 }
 
 void Http2Handler::send_interim(const ResponseHead& head) {
+  thread().fields().clear();
+  exchange().bytes_out += http2::list_fields(head, thread().fields());
   px::HTTPMessage message;
-  message.setStatusCode(static_cast<std::uint16_t>(head.status));
-  add_fields(head, message.getHeaders());
-  downstream_->sendHeaders(message);
+  downstream_->sendHeaders(head_of(message, head.status));
 }
 
+// They are proxygen's to keep: they may have to wait for the content's end.
 void Http2Handler::send_trailers(const FieldSection& trailers) {
+  thread().fields().clear();
+  exchange().bytes_out += http2::list_fields(trailers, thread().fields());
   px::HTTPHeaders fields;
-  add_fields(trailers, fields);
+  add_fields(thread().fields(), fields);
   transaction().sendTrailers(fields);
 }
 
 void Http2Handler::send_refusal_page(const Refusal& refusal, bool head_only) {
   const std::string page = refusal_page(refusal);
-  answer_.setStatusCode(static_cast<std::uint16_t>(refusal.status));
-  px::HTTPHeaders& fields = answer_.getHeaders();
-  if (refusal.status == 503) fields.add(px::HTTP_HEADER_RETRY_AFTER, "1");
-  fields.add(px::HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
-  fields.add(px::HTTP_HEADER_CONTENT_LENGTH, std::to_string(page.size()));
-  add_standing_fields(true, true);
+  length_ = std::to_string(page.size());
+  auto& fields = thread().fields();
+  fields.clear();
+  if (refusal.status == 503) fields.push_back({"retry-after", "1"});
+  fields.push_back({"content-type", "text/plain; charset=utf-8"});
+  fields.push_back({"content-length", length_});
+  list_standing_fields(true, true);
   exchange().bytes_out = page.size();
-  downstream_->sendHeaders(answer_);
+  downstream_->sendHeaders(head_of(answer_, refusal.status));
   if (!head_only) downstream_->sendBody(folly::IOBuf::copyBuffer(page));
 }
 

@@ -37,11 +37,12 @@ class Http2Handler final : public Handler, private LoopTimer {
   bool body_may_follow() const override;
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;
-  void add_fields(const FieldSection& section, px::HTTPHeaders& fields);
-  void add_standing_fields(bool date, bool server);
+  void list_standing_fields(bool date, bool server);
+  px::HTTPMessage& head_of(px::HTTPMessage& message, int status);
 
   Http2Codec* const codec_;
   px::HTTPMessage answer_;
+  std::string length_;  // of the answer, as its field has it
   const std::shared_ptr<StreamsMoved> streams_;
   std::uint64_t counted_received_ = 0;  // in `streams_`
   std::uint64_t counted_taken_ = 0;

@@ -28,6 +28,7 @@
 #include "http2/flood_guard.h"
 #include "http2/frame_walk.h"
 #include "http2/head_reader.h"
+#include "http2/header_field.h"
 #include "http2/past_streams.h"
 #include "http2/protocol.h"
 
@@ -48,11 +49,6 @@ class Stream {
 
  protected:
   ~Stream() = default;
-};
-
-struct HeaderField {
-  std::string_view name;  // in any case; it is sent in lower case (section 8.2.1)
-  std::string_view value;
 };
 
 /// What a stream has to send.
