@@ -51,8 +51,7 @@ px::HTTPTransaction::Handler* Acceptor::newHandler(px::HTTPTransaction& transact
                                                    px::HTTPMessage* message) noexcept {
   Http1Codec* codec = Announcing<Http1Codec>::current();
   if (codec == nullptr) return make_stream_handler(thread_, transaction, *message, http_2);
-  name_ends(transaction, *message);
-  return adapt(std::make_unique<Http1Handler>(*codec, *message));
+  return adapt(std::make_unique<Http1Handler>(*codec));
 }
 
 void Acceptor::connectionAccepted(folly::NetworkSocket socket, const folly::SocketAddress& peer,

@@ -9,6 +9,8 @@ namespace prowingen::proxygen_engine {
 namespace {
 
 constexpr std::size_t file_piece = 64 * 1024;
+// A copy of this size costs less than two objects more that own the bytes.
+constexpr std::size_t copied = 512;
 
 void release_bytes(void*, void* owner) {
   const std::unique_ptr<BorrowedBytes> bytes(static_cast<BorrowedBytes*>(owner));
@@ -17,7 +19,10 @@ void release_bytes(void*, void* owner) {
 }  // namespace
 
 std::unique_ptr<folly::IOBuf> to_buffer(Chunk&& chunk) {
-  if (std::string* own = chunk.own()) return folly::IOBuf::fromString(std::move(*own));
+  if (std::string* own = chunk.own()) {
+    if (own->size() <= copied) return folly::IOBuf::copyBuffer(*own);
+    return folly::IOBuf::fromString(std::move(*own));
+  }
   auto owner = std::make_unique<BorrowedBytes>(std::move(*chunk.borrowed()));
   const auto bytes = owner->view();
   auto buffer = folly::IOBuf::takeOwnership(const_cast<char*>(bytes.data()), bytes.size(),

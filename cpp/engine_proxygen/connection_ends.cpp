@@ -23,10 +23,10 @@ void name_end(const folly::SocketAddress& address, std::string& host, std::strin
 
 }  // namespace
 
-std::shared_ptr<ConnectionInfo> connection_ends(const px::HTTPMessage& message) {
+std::shared_ptr<ConnectionInfo> connection_ends(const px::HTTPSessionBase& session) {
   auto info = std::make_shared<ConnectionInfo>();
-  name_end(message.getClientAddress(), info->remote_address, info->remote_port);
-  name_end(message.getDstAddress(), info->local_address, info->local_port);
+  name_end(session.getPeerAddress(), info->remote_address, info->remote_port);
+  name_end(session.getLocalAddress(), info->local_address, info->local_port);
   return info;
 }
 

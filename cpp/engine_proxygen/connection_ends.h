@@ -9,7 +9,7 @@
 namespace prowingen::proxygen_engine {
 
 /// As the session wrote them into the message of a request.
-std::shared_ptr<ConnectionInfo> connection_ends(const px::HTTPMessage& message);
+std::shared_ptr<ConnectionInfo> connection_ends(const px::HTTPSessionBase& session);
 
 /// Null: none.
 std::shared_ptr<const TlsFacts> tls_facts_of(const px::HTTPSessionBase& session);

@@ -60,6 +60,19 @@ const http1::StandingFields& EventThread::standing() {
   return standing_;
 }
 
+std::unique_ptr<px::HTTPMessage> EventThread::make_message() {
+  if (messages_.empty()) return std::make_unique<px::HTTPMessage>();
+  auto message = std::move(messages_.back());
+  messages_.pop_back();
+  return message;
+}
+
+void EventThread::recycle(std::unique_ptr<px::HTTPMessage> message) {
+  constexpr std::size_t most = 256;
+  const bool of_codec = message->getHeaders().size() == 0;  // and not of HTTP/3
+  if (of_codec && messages_.size() < most) messages_.push_back(std::move(message));
+}
+
 px::HTTPMessage& EventThread::status_only(int status) {
   status_only_.setStatusCode(static_cast<std::uint16_t>(status));
   return status_only_;
@@ -113,10 +126,7 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
   if (session.getTransport() == nullptr) {
     count_accepted();
     // From here on packets may come from anywhere, before it is known that they are its client's.
-    px::HTTPMessage message;
-    message.setClientAddress(session.getPeerAddress());
-    message.setDstAddress(session.getLocalAddress());
-    ends_of(session, message);
+    ends_of(session);
   }
   if (http1 != nullptr) {
     http1->attach(session);
@@ -151,10 +161,10 @@ void EventThread::session_idle(const px::HTTPSessionBase& session) {
 }
 
 const std::shared_ptr<const ConnectionInfo>& EventThread::ends_of(
-    const px::HTTPSessionBase& session, const px::HTTPMessage& message) {
+    const px::HTTPSessionBase& session) {
   Session& known = sessions_.at(&session);
   if (!known.ends) {
-    const auto ends = connection_ends(message);
+    const auto ends = connection_ends(session);
     context_.proxies.complete(*ends, known.header ? &*known.header : nullptr);
     ends->tls = tls_facts_of(session);
     if (ends->tls != nullptr) ends->scheme = "https";

@@ -67,6 +67,9 @@ class EventThread final : public Transport,
   Exchange::Output& output() { return output_; }
   /// Of the head that is made for HTTP/2 or 3.
   std::vector<http2::HeaderField>& fields() { return fields_; }
+  /// For a codec that reads its own heads: a request, to which it gives a method and nothing else.
+  std::unique_ptr<px::HTTPMessage> make_message();
+  void recycle(std::unique_ptr<px::HTTPMessage> message);
   /// A message for a codec that writes its own heads.
   px::HTTPMessage& status_only(int status);
   std::shared_ptr<HandledExchange> make_exchange() { return pool_.make(*this); }
@@ -86,9 +89,7 @@ class EventThread final : public Transport,
   /// none.
   void session_busy(const px::HTTPSessionBase& session);
   void session_idle(const px::HTTPSessionBase& session);
-  /// The ends of a session's connection, taken from the message of its first request.
-  const std::shared_ptr<const ConnectionInfo>& ends_of(const px::HTTPSessionBase& session,
-                                                       const px::HTTPMessage& message);
+  const std::shared_ptr<const ConnectionInfo>& ends_of(const px::HTTPSessionBase& session);
   /// Which listening socket a session's connection came in by.
   unsigned listener_of(const px::HTTPSessionBase& session) const {
     return sessions_.at(&session).listener;
@@ -210,6 +211,7 @@ class EventThread final : public Transport,
   Exchange::Output output_;
   std::vector<http2::HeaderField> fields_;
   px::HTTPMessage status_only_;
+  std::vector<std::unique_ptr<px::HTTPMessage>> messages_;
   ExchangePool<HandledExchange> pool_;
   std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted
   std::vector<std::shared_ptr<Exchange>> submitting_;

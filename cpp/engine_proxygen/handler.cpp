@@ -37,7 +37,8 @@ Handler::~Handler() {
 
 // ---------------------------------------------------------------------------- request
 
-void Handler::onRequest(std::unique_ptr<px::HTTPMessage>) noexcept {
+void Handler::onRequest(std::unique_ptr<px::HTTPMessage> message) noexcept {
+  thread_.recycle(std::move(message));
   // Now, and not when it is queued, behind all that is read in this turn.
   if (exchange_->bytes_in >= MemoryCharge::step) {
     exchange_->charge_head();

@@ -26,18 +26,10 @@ px::HTTPTransactionHandler* adapt(std::unique_ptr<Handler> handler) {
   return std::make_unique<Adaptor>(std::move(handler)).release();
 }
 
-void name_ends(const px::HTTPTransaction& transaction, px::HTTPMessage& message) {
-  folly::SocketAddress address;
-  transaction.getPeerAddress(address);
-  message.setClientAddress(address);
-  transaction.getLocalAddress(address);
-  message.setDstAddress(address);
-}
-
 px::HTTPTransactionHandler* make_stream_handler(EventThread& thread,
                                                 px::HTTPTransaction& transaction,
-                                                px::HTTPMessage& message, HttpVersion version) {
-  name_ends(transaction, message);
+                                                const px::HTTPMessage& message,
+                                                HttpVersion version) {
   return adapt(std::make_unique<Http2Handler>(thread, transaction, message, version));
 }
 

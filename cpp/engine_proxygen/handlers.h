@@ -11,15 +11,13 @@ namespace prowingen::proxygen_engine {
 class EventThread;
 class Handler;
 
-/// Tells the message its connection's ends, which proxygen leaves to its own acceptor.
-void name_ends(const px::HTTPTransaction& transaction, px::HTTPMessage& message);
-
 /// What passes a transaction's events on to its handler. Both end with the transaction.
 px::HTTPTransactionHandler* adapt(std::unique_ptr<Handler> handler);
 
 /// Of a request that is a stream of its connection: of HTTP/2 or 3. I/O thread only.
 px::HTTPTransactionHandler* make_stream_handler(EventThread& thread,
                                                 px::HTTPTransaction& transaction,
-                                                px::HTTPMessage& message, HttpVersion version);
+                                                const px::HTTPMessage& message,
+                                                HttpVersion version);
 
 }  // namespace prowingen::proxygen_engine

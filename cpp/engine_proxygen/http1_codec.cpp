@@ -36,9 +36,8 @@ void Http1Codec::setCallback(px::HTTPCodec::Callback* callback) {
   HTTP1xCodec::setCallback(callback);
 }
 
-std::shared_ptr<HandledExchange> Http1Codec::take_request(Http1Handler& handler,
-                                                          px::HTTPMessage& message) {
-  if (!connection_) connection_ = thread_.ends_of(*session_, message);
+std::shared_ptr<HandledExchange> Http1Codec::take_request(Http1Handler& handler) {
+  if (!connection_) connection_ = thread_.ends_of(*session_);
   incoming_->peer = connection_;
   incoming_->listener = listener_;
   if (connection_->from_proxy && incoming_->refusal == nullptr) {
@@ -145,7 +144,7 @@ void Http1Codec::begin() {
   ++id_;
   request_pending_ = response_pending_ = true;
   cut_ = false;
-  message_ = std::make_unique<px::HTTPMessage>();
+  message_ = thread_.make_message();
   callback_->onMessageBegin(id_, message_.get());
 }
 

@@ -59,7 +59,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   // ---- the handler
   /// The request that the session is being told of, which this handler answers. It is refused if it
   /// has a `refusal`.
-  std::shared_ptr<HandledExchange> take_request(Http1Handler& handler, px::HTTPMessage& message);
+  std::shared_ptr<HandledExchange> take_request(Http1Handler& handler);
   /// The handler is gone.
   void forget(const Http1Handler& handler);
   /// False: whatever the client wants, the next answer is the connection's last.

@@ -13,8 +13,8 @@ constexpr std::size_t body_with_head = 16 * 1024;
 
 }  // namespace
 
-Http1Handler::Http1Handler(Http1Codec& codec, px::HTTPMessage& message)
-    : Handler(codec.thread(), codec.take_request(*this, message)), codec_(codec) {}
+Http1Handler::Http1Handler(Http1Codec& codec)
+    : Handler(codec.thread(), codec.take_request(*this)), codec_(codec) {}
 
 Http1Handler::~Http1Handler() { codec_.forget(*this); }
 

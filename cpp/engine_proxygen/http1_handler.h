@@ -13,7 +13,7 @@ class Http1Codec;
 
 class Http1Handler final : public Handler, private LoopTimer {
  public:
-  Http1Handler(Http1Codec& codec, px::HTTPMessage& message);
+  explicit Http1Handler(Http1Codec& codec);
   ~Http1Handler() override;
 
   /// More has come behind the request: it is read when this one is answered.

@@ -130,15 +130,12 @@ MemoryHolding Http2Codec::content_waiting(std::int64_t stream, SteadyTime now) {
 // ---------------------------------------------------------------------------- the handler
 
 const std::shared_ptr<const ConnectionInfo>& Http2Codec::ends() {
-  px::HTTPMessage message;
-  message.setClientAddress(session_->getPeerAddress());
-  message.setDstAddress(session_->getLocalAddress());
-  return thread_.ends_of(*session_, message);
+  return thread_.ends_of(*session_);
 }
 
-std::shared_ptr<HandledExchange> Http2Codec::take_request(px::HTTPMessage& message) {
+std::shared_ptr<HandledExchange> Http2Codec::take_request() {
   HandledExchange& exchange = *incoming_;
-  exchange.peer = thread_.ends_of(*session_, message);
+  exchange.peer = ends();
   exchange.listener = thread_.listener_of(*session_);
   if (exchange.peer->from_proxy && exchange.refusal == nullptr) {
     exchange.peer = thread_.context().proxies.ends_of(exchange.request, exchange.peer);
@@ -237,7 +234,7 @@ void Http2Codec::on_request(std::int32_t stream, const http2::HeadReader::Result
   }
   // What the transaction has to know of it; the rest is in the exchange.
   const bool head_request = exchange.request.method() == "HEAD";
-  auto message = std::make_unique<px::HTTPMessage>();
+  auto message = thread_.make_message();
   message->setMethod(head_request ? px::HTTPMethod::HEAD : px::HTTPMethod::POST);
   const Announcing<Http2Codec> this_one(this);
   const auto id = static_cast<StreamID>(stream);

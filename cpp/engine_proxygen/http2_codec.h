@@ -43,7 +43,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
 
   // ---- the handler
   /// The request that the session is being told of.
-  std::shared_ptr<HandledExchange> take_request(px::HTTPMessage& message);
+  std::shared_ptr<HandledExchange> take_request();
   /// The stream is over. It counts for as long as a worker is on its request: else a client could
   /// have the workers do any number of them (CVE-2023-44487).
   void keep_counting(const std::shared_ptr<HandledExchange>& exchange);

@@ -16,14 +16,14 @@ const px::HTTPSessionBase& session_of(px::HTTPTransaction& stream) {
 
 // The codec of HTTP/2 has it; of HTTP/3 there is proxygen's message.
 std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTransaction& stream,
-                                              px::HTTPMessage& message, HttpVersion version) {
+                                              const px::HTTPMessage& message, HttpVersion version) {
   auto* const codec = Announcing<Http2Codec>::current();
-  if (codec != nullptr) return codec->take_request(message);
+  if (codec != nullptr) return codec->take_request();
   const px::HTTPSessionBase& session = session_of(stream);
   auto made = thread.make_exchange();
   HandledExchange& exchange = *made;
   exchange.stream_id = static_cast<std::int64_t>(stream.getID());
-  exchange.peer = thread.ends_of(session, message);
+  exchange.peer = thread.ends_of(session);
   exchange.listener = thread.listener_of(session);
   exchange.request.set_request_line(message.getMethodString(), message.getURL(), version);
   message.getHeaders().forEach([&](const std::string& name, const std::string& value) {
@@ -60,7 +60,7 @@ void add_fields(std::span<const http2::HeaderField> fields, px::HTTPHeaders& hea
 }  // namespace
 
 Http2Handler::Http2Handler(EventThread& thread, px::HTTPTransaction& stream,
-                           px::HTTPMessage& message, HttpVersion version)
+                           const px::HTTPMessage& message, HttpVersion version)
     : Handler(thread, take_request(thread, stream, message, version)),
       codec_(Announcing<Http2Codec>::current()),
       streams_(thread.streams_of(session_of(stream))) {}
@@ -87,7 +87,7 @@ px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
     fields.push_back({"content-length", length_});
   }
   list_standing_fields(!head.has_date, !head.has_server);
-  return head_of(answer_, head.status);
+  return head_of(head.status);
 }
 
 void Http2Handler::list_standing_fields(bool date, bool server) {
@@ -103,15 +103,17 @@ void Http2Handler::list_standing_fields(bool date, bool server) {
 
 // With the fields that are listed: the codec of HTTP/2 takes them as they are, for HTTP/3 proxygen
 // has to have them in its table.
-px::HTTPMessage& Http2Handler::head_of(px::HTTPMessage& message, int status) {
-  message.setStatusCode(static_cast<std::uint16_t>(status));
+px::HTTPMessage& Http2Handler::head_of(int status) {
   const auto& fields = thread().fields();
   if (codec_ != nullptr) {
-    codec_->set_fields(message, fields);
-  } else {
-    add_fields(fields, message.getHeaders());
+    px::HTTPMessage& head = thread().status_only(status);
+    codec_->set_fields(head, fields);
+    return head;
   }
-  return message;
+  table_ = std::make_unique<px::HTTPMessage>();
+  table_->setStatusCode(static_cast<std::uint16_t>(status));
+  add_fields(fields, table_->getHeaders());
+  return *table_;
 }
 
 // A client that goes on with a request is asked to stop (RFC 9113 section 8.1). In HTTP/3 a reset
@@ -123,15 +125,13 @@ void Http2Handler::on_answer_over() {
 
 void Http2Handler::send_continue() {
   thread().fields().clear();
-  px::HTTPMessage message;
-  downstream_->sendHeaders(head_of(message, 100));
+  downstream_->sendHeaders(head_of(100));
 }
 
 void Http2Handler::send_interim(const ResponseHead& head) {
   thread().fields().clear();
   exchange().bytes_out += http2::list_fields(head, thread().fields());
-  px::HTTPMessage message;
-  downstream_->sendHeaders(head_of(message, head.status));
+  downstream_->sendHeaders(head_of(head.status));
 }
 
 // They are proxygen's to keep: they may have to wait for the content's end.
@@ -153,7 +153,7 @@ void Http2Handler::send_refusal_page(const Refusal& refusal, bool head_only) {
   fields.push_back({"content-length", length_});
   list_standing_fields(true, true);
   exchange().bytes_out = page.size();
-  downstream_->sendHeaders(head_of(answer_, refusal.status));
+  downstream_->sendHeaders(head_of(refusal.status));
   if (!head_only) downstream_->sendBody(folly::IOBuf::copyBuffer(page));
 }
 

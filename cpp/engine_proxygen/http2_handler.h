@@ -9,7 +9,7 @@ class Http2Codec;
 
 class Http2Handler final : public Handler, private LoopTimer {
  public:
-  Http2Handler(EventThread& thread, px::HTTPTransaction& stream, px::HTTPMessage& message,
+  Http2Handler(EventThread& thread, px::HTTPTransaction& stream, const px::HTTPMessage& message,
                HttpVersion version);
   ~Http2Handler() override;
 
@@ -38,10 +38,10 @@ class Http2Handler final : public Handler, private LoopTimer {
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;
   void list_standing_fields(bool date, bool server);
-  px::HTTPMessage& head_of(px::HTTPMessage& message, int status);
+  px::HTTPMessage& head_of(int status);
 
   Http2Codec* const codec_;
-  px::HTTPMessage answer_;
+  std::unique_ptr<px::HTTPMessage> table_;  // of HTTP/3: the head that is sent
   std::string length_;  // of the answer, as its field has it
   const std::shared_ptr<StreamsMoved> streams_;
   std::uint64_t counted_received_ = 0;  // in `streams_`

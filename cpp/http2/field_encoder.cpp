@@ -3,7 +3,6 @@
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
-#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <vector>
@@ -52,16 +51,15 @@ void FieldEncoder::encode(std::string_view status, std::span<const HeaderField> 
                           std::string& out) {
   std::size_t size = 0;
   for (const HeaderField& field : fields) size += field.name.size();
-  std::string names;
-  names.reserve(size);  // so that none of them moves
+  std::string names(size, '\0');
+  char* name = names.data();
   std::vector<nghttp2_nv> lines;
   lines.reserve(fields.size() + 1);
   constexpr std::string_view status_name = ":status";
   if (!status.empty()) lines.push_back(line(status_name.data(), status_name.size(), status));
   for (const HeaderField& field : fields) {
-    const char* name = names.data() + names.size();
-    std::ranges::transform(field.name, std::back_inserter(names), lower);
     lines.push_back(line(name, field.name.size(), field.value));
+    name = std::ranges::transform(field.name, name, lower).out;
   }
   const auto before = out.size();
   const auto most = nghttp2_hd_deflate_bound(deflater_.get(), lines.data(), lines.size());
