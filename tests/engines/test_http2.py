@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import h2.settings
 import pytest
 
 from harness.apps import (
@@ -390,6 +391,31 @@ def test_fields_about_a_connection_are_no_part_of_an_answer(serve_http2: ServeFi
             answer = wire.ask("/")
             assert (answer.status, bytes(answer.body)) == (426, b"x")
             assert [answer.get(name.lower()) for name, _ in fields] == [None] * len(fields)
+
+
+def test_a_head_larger_than_a_frame_is_whole(serve_http2: ServeFixture) -> None:
+    """It goes on in CONTINUATION frames (RFC 9113 section 6.10), which nothing comes between."""
+    fields = [("Set-Cookie", f"{number}={'v' * 9_000}") for number in range(5)]
+    with H2Wire(serve_http2(answering([b"x"], "200 OK", fields))) as wire:
+        wire.h2.max_inbound_frame_size = 16_384
+        wire.h2.decoder.max_header_list_size = 100_000
+        for _ in range(2):
+            answer = wire.ask("/")
+            got = [value for name, value in answer.fields if name == "set-cookie"]
+            assert (got, bytes(answer.body)) == ([value for _, value in fields], b"x")
+
+
+def test_the_clients_table_may_change_its_size(serve_http2: ServeFixture) -> None:
+    """The smallest that it was in between is announced too (RFC 7541 section 4.2): what the client
+    has forgotten is not referred to."""
+    code = h2.settings.SettingCodes.HEADER_TABLE_SIZE
+    with H2Wire(serve_http2(answering([b"x"], "200 OK", [("X-Trace", "a" * 40)]))) as wire:
+        for sizes in ([], [0, 4096], [65_536], [100], [4096]):
+            for size in sizes:
+                wire.h2.update_settings({code: size})
+                wire.flush()
+            for _ in range(2):
+                assert wire.ask("/").get("x-trace") == "a" * 40
 
 
 def test_head_of_a_stream_states_no_length(serve_http2: ServeFixture) -> None:
