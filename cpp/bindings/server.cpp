@@ -308,6 +308,7 @@ class Server {
     slot.set(Score::requests_taken, queue.requests_taken);
     slot.set(Score::requests_rejected, queue.requests_rejected);
     slot.set(Score::requests_refused, engine.requests_refused);
+    slot.set(Score::protocol_errors, engine.protocol_errors);
     slot.set(Score::queue_length, queue.queue_length);
     slot.set(Score::workers_running, queue.workers_running);
     slot.set(Score::connections_accepted, engine.connections_accepted);
@@ -322,6 +323,7 @@ class Server {
     stats["connections_accepted"] = engine.connections_accepted;
     stats["connections_open"] = engine.connections_open;
     stats["requests_refused"] = engine.requests_refused;
+    stats["protocol_errors"] = engine.protocol_errors;
     const auto memory = memory_->counters();
     stats["memory_budget"] = memory_->limit();
     stats["memory_used"] = memory_->used();
@@ -350,6 +352,7 @@ class Server {
       counters.connections_accepted += others.connections_accepted;
       counters.connections_open += others.connections_open;
       counters.requests_refused += others.requests_refused;
+      counters.protocol_errors += others.protocol_errors;
     }
     return counters;
   }

@@ -57,7 +57,10 @@ class EmbeddedEngine final : public Engine {
   EngineCounters counters() const override {
     EngineCounters counters;
     for (const auto& listener : listeners_) counters.connections_accepted += listener->accepted();
-    for (const auto& thread : threads_) counters.requests_refused += thread->refused();
+    for (const auto& thread : threads_) {
+      counters.requests_refused += thread->refused();
+      counters.protocol_errors += thread->protocol_errors();
+    }
     counters.connections_open = open_connections();
     return counters;
   }

@@ -8,11 +8,26 @@
 #include "engine_embedded/io_thread.h"
 
 namespace prowingen::embedded {
+namespace {
+
+// A connection's window is open whatever streams wait for, and that of a few streams is enough to
+// keep the way to a client full.
+constexpr std::uint32_t full_streams = 4;
+
+http2::Settings settings_of(IoThread& io) {
+  const auto window = static_cast<std::uint32_t>(io.options().stream_window);
+  return {.max_streams = static_cast<std::uint32_t>(io.options().max_streams),
+          .stream_window = window,
+          .connection_window = full_streams * window,
+          .limits = io.limits()};
+}
+
+}  // namespace
 
 Http2Connection::Http2Connection(IoThread& io, Channel channel, unsigned listener,
                                  std::shared_ptr<const ConnectionInfo> info)
     : Connection(io, std::move(channel), listener, std::move(info)),
-      session_(*this, {.limits = io.limits()}) {
+      session_(*this, settings_of(io)) {
   drain_deadline_.connection = this;
 }
 
@@ -33,6 +48,7 @@ void Http2Connection::take_input(std::string_view input) {
     disarm(read_deadline_);
   }
   if (!goes_on && !std::exchange(ending_, true) && !session_.fault().empty()) {
+    io_.count_protocol_error();
     io_.complaints().add(*info_, Complaints::broke_http2, session_.fault(), io_.now());
   }
   flush();

@@ -18,7 +18,7 @@ Http2Exchange& exchange_of(http2::Stream& stream) { return static_cast<Http2Exch
 // client could have the workers do any number of them (CVE-2023-44487).
 bool Http2Connection::has_room_for_stream() {
   std::erase_if(departed_, [](const ExchangePtr& exchange) { return exchange.use_count() == 1; });
-  return streams_.size() + departed_.size() < http2::Settings().max_streams;
+  return streams_.size() + departed_.size() < static_cast<std::size_t>(io_.options().max_streams);
 }
 
 http2::Stream* Http2Connection::open(std::int32_t id, RequestHead*& head) {

@@ -83,6 +83,10 @@ class IoThread final : public Transport {
   void await_memory(std::shared_ptr<Connection> connection);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }  // any thread
+  void count_protocol_error() { protocol_errors_.fetch_add(1, std::memory_order_relaxed); }
+  std::uint64_t protocol_errors() const {  // any thread
+    return protocol_errors_.load(std::memory_order_relaxed);
+  }
 
  private:
   enum class Subject : std::uint8_t { output, body, client };
@@ -133,6 +137,7 @@ class IoThread final : public Transport {
   std::atomic<std::thread::id> id_;  // of the running loop
   std::atomic<std::size_t> open_{0};
   std::atomic<std::uint64_t> refused_{0};
+  std::atomic<std::uint64_t> protocol_errors_{0};
   std::mutex inbox_mutex_;  // guards mailbox_ and tasks_
   std::vector<Mail> mailbox_;
   std::vector<std::function<void()>> tasks_;

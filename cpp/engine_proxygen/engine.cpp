@@ -126,15 +126,18 @@ class SessionWatch final : public px::HTTPSession::InfoCallback {
 /// Acceptors with time limits of their own: HTTPServer knows one for all purposes.
 class AcceptorFactory final : public wangle::AcceptorFactory {
  public:
-  AcceptorFactory(std::shared_ptr<TlsContexts> tls, EventThreads& threads, SessionWatch& sessions)
+  AcceptorFactory(const Options& options, std::shared_ptr<TlsContexts> tls, EventThreads& threads,
+                  SessionWatch& sessions)
       : tls_(std::move(tls)),
         codecs_(std::make_shared<CodecFactory>(threads)),
         threads_(threads),
         sessions_(sessions) {
-    http_.maxConcurrentIncomingStreams = http2::Settings().max_streams;
+    const auto streams = static_cast<std::size_t>(options.max_streams);
+    http_.maxConcurrentIncomingStreams = static_cast<std::uint32_t>(streams);
+    http_.initialReceiveWindow = http_.receiveStreamWindowSize = options.stream_window;
     // HTTP/2: a body that waits for its worker must not use up what the others need.
     http_.receiveSessionWindowSize =
-        http_.maxConcurrentIncomingStreams * http_.receiveStreamWindowSize;
+        std::min<std::size_t>(streams * options.stream_window, http2::max_window);
     const auto ours = px::HTTPServerAcceptor::makeConfig(
         {folly::SocketAddress(), px::HTTPServer::Protocol::HTTP}, http_);
     auto limits = std::make_shared<px::AcceptorConfiguration>(*ours);
@@ -197,6 +200,7 @@ class ProxygenEngine final : public Engine {
           *server_, [&] { started.set_value(); },
           [&](std::exception_ptr error) { started.set_exception(std::move(error)); },
           std::make_shared<AcceptorFactory>(
+              context_.options,
               context_.tls == nullptr ? nullptr : std::make_shared<TlsContexts>(*context_.tls),
               threads_, sessions_));
     });
@@ -253,6 +257,7 @@ class ProxygenEngine final : public Engine {
     threads_.each([&](const EventThread& thread) {
       counters.connections_accepted += thread.accepted();
       counters.requests_refused += thread.refused();
+      counters.protocol_errors += thread.protocol_errors();
       counters.connections_open += thread.open_sessions();
     });
     return counters;

@@ -174,6 +174,7 @@ const std::shared_ptr<const ConnectionInfo>& EventThread::ends_of(
 }
 
 void EventThread::complain_of_http2(const ConnectionInfo& connection, std::string_view fault) {
+  protocol_errors_.fetch_add(1, std::memory_order_relaxed);
   complaints_.add(connection, Complaints::broke_http2, fault, std::chrono::steady_clock::now());
 }
 

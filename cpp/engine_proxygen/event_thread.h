@@ -56,6 +56,9 @@ class EventThread final : public Transport,
   std::size_t open_sessions() const { return open_.load(std::memory_order_relaxed); }
   std::uint64_t accepted() const { return accepted_.load(std::memory_order_relaxed); }
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+  std::uint64_t protocol_errors() const {
+    return protocol_errors_.load(std::memory_order_relaxed);
+  }
 
   // ---- this thread
   folly::EventBase& loop() { return loop_; }
@@ -226,6 +229,7 @@ class EventThread final : public Transport,
   std::atomic<std::size_t> open_{0};
   std::atomic<std::uint64_t> accepted_{0};
   std::atomic<std::uint64_t> refused_{0};
+  std::atomic<std::uint64_t> protocol_errors_{0};
   std::mutex mailbox_mutex_;  // guards what follows, and the loop's life as far as wakers go
   std::vector<Mail> mailbox_;
   bool wake_posted_ = false;

@@ -149,7 +149,7 @@ void Http2Codec::keep_counting(const std::shared_ptr<HandledExchange>& exchange)
 
 bool Http2Codec::has_room_for_stream() {
   std::erase_if(departed_, [](const auto& exchange) { return exchange.use_count() == 1; });
-  return reader_.open_streams() + departed_.size() < http2::Settings().max_streams;
+  return reader_.open_streams() + departed_.size() < static_cast<std::size_t>(thread_.options().max_streams);
 }
 
 // ---------------------------------------------------------------------------- reading

@@ -62,7 +62,7 @@ inline constexpr std::uint32_t max_window = 0x7FFF'FFFF;
 struct Settings {
   std::uint32_t max_streams = 128;
   std::uint32_t stream_window = 256 * 1024;
-  std::uint32_t connection_window = 1024 * 1024;
+  std::uint32_t connection_window = 4 * stream_window;
   RequestLimits limits = {};
 };
 

@@ -23,6 +23,7 @@ enum class Score : std::uint8_t {
   requests_taken,
   requests_rejected,
   requests_refused,
+  protocol_errors,
   queue_length,
   workers_running,
   connections_accepted,
@@ -30,7 +31,7 @@ enum class Score : std::uint8_t {
   accepting  // 1 while it takes connections
 };
 
-inline constexpr std::array<std::string_view, 12> score_names{
+inline constexpr std::array<std::string_view, 13> score_names{
     "pid",
     "heartbeat_ns",
     "stalled_ns",
@@ -38,6 +39,7 @@ inline constexpr std::array<std::string_view, 12> score_names{
     "requests_taken",
     "requests_rejected",
     "requests_refused",
+    "protocol_errors",
     "queue_length",
     "workers_running",
     "connections_accepted",

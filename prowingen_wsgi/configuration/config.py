@@ -396,6 +396,18 @@ class Config:
         16, Count(1, 1024), "pipelined requests that one connection may have under way"
     )
 
+    max_streams: int = _limit(
+        128,
+        Count(1, 10_000),
+        "streams of HTTP/2 that one connection may have side by side",
+    )
+    stream_window: int = _limit(
+        256 * KIB,
+        Size(16 * KIB, 64 * MIB),
+        "bytes of a body that a stream of HTTP/2 may have on its way, not taken yet; over a long "
+        "way it bounds how fast a client can send: one window in each round trip",
+    )
+
     body_buffer: int = _option(
         MIB,
         Size(0, 2**30),

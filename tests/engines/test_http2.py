@@ -36,6 +36,7 @@ pytestmark = pytest.mark.no_http2("it speaks HTTP/2 by itself")
 
 
 PIECE = b"x" * 65536
+PROTOCOL_ERROR, REFUSED_STREAM = 0x1, 0x7
 
 
 @pytest.fixture
@@ -139,6 +140,52 @@ def test_many_streams_of_one_connection(serve_http2: ServeFixture) -> None:
         streams = [wire.start("GET", f"/{number}") for number in range(90)]
         paths = [json.loads(wire.response(s).body)["environ"]["PATH_INFO"] for s in streams]
     assert paths == [f"/{number}" for number in range(90)]
+
+
+def test_as_many_streams_as_the_option_says(serve_http2: ServeFixture) -> None:
+    gate = Gate()
+
+    def wait(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.pass_through()
+        return hello(environ, start_response)
+
+    site = serve_http2(wait, max_streams=3)
+    with H2Wire(site) as wire:
+        wire.pump()
+        assert wire.h2.remote_settings.max_concurrent_streams == 3
+        streams = [wire.start("GET", "/") for _ in range(3)]
+        gate.wait_entered()
+        gate.opened.set()
+        assert [wire.response(stream).body for stream in streams] == [b"hello"] * 3
+        gate.opened.clear()
+        wire.h2.remote_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 4
+        wire.h2.remote_settings.acknowledge()  # as a client that does not keep to it
+        for _ in range(3):
+            wire.start("GET", "/")
+        beyond = wire.response(wire.start("GET", "/"))  # an error of the stream, or a connection's
+        assert beyond.reset == REFUSED_STREAM or wire.goaway == PROTOCOL_ERROR
+        gate.opened.set()
+
+
+def test_a_streams_window_is_as_large_as_the_option_says(serve_http2: ServeFixture) -> None:
+    """A client can send as much before a worker reads, and no more."""
+    gate = Gate()
+
+    def read_late(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.pass_through()
+        start_response("200 OK", PLAIN)
+        return [str(len(environ["wsgi.input"].read())).encode()]
+
+    size = 512 * 1024
+    site = serve_http2(read_late, stream_window=size, chunked_body="stream", body_buffer=0)
+    with H2Wire(site) as wire:
+        wire.pump()
+        assert wire.h2.remote_settings.initial_window_size == size
+        stream = wire.start("POST", "/", end=False)
+        assert wire.h2.local_flow_control_window(stream) in (size, 65_535)  # the connection's
+        gate.opened.set()
+        wire.send(stream, b"x" * (3 * size), end=True)
+        assert wire.response(stream).body == str(3 * size).encode()
 
 
 @pytest.mark.parametrize("size", [1, 65_535, 65_536, 3_000_000])

@@ -92,6 +92,7 @@ def test_a_flood_ends_its_connection_alone(
             while wire.socket.recv(1 << 16):
                 pass
         assert other.ask("/").body == b"hello"
+    assert site.server.stats()["protocol_errors"] == 1
 
 
 @pytest.mark.engines("proxygen")  # of which the answers to PINGs are not bounded otherwise
