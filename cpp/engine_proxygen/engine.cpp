@@ -25,6 +25,7 @@
 #include "engine_proxygen/http3_server.h"
 #endif
 #include "engine_proxygen/tls_contexts.h"
+#include "http2/protocol.h"
 #include "processes/accept_share.h"
 
 namespace prowingen::proxygen_engine {
