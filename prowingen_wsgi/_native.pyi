@@ -41,6 +41,7 @@ class Server(metaclass=_Pybind11Type):
         errors: ErrorStream | None = None,
         redirects: list[tuple[int, str]] = ...,
         redirect_port: str = "",
+        datagrams: list[tuple[list[int], int]] = ...,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -51,6 +52,8 @@ class Server(metaclass=_Pybind11Type):
         errors: wsgi.errors; without it, what sys.stderr is when a request is taken.
         redirects: further listening sockets, whose clients are sent on to HTTPS.
         redirect_port: where that is spoken; "" for the usual one.
+        datagrams: for each of the listening sockets, those of UDP on its port that HTTP/3 is spoken
+            on, one for each I/O thread, with the number that `steer_datagrams` has for the first.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """
@@ -130,6 +133,11 @@ def new_development_authority() -> tuple[str, str]:
 def new_development_certificate(authority: str, key: str) -> tuple[str, str]:
     """A certificate of it for localhost, 127.0.0.1 and ::1, and its key (PEM). ValueError if it is
     no authority with its key."""
+
+def steer_datagrams(socket: int, take_new: list[int]) -> None:
+    """Of all sockets that are bound to a UDP port, one of which is `socket`, each is given what
+    belongs to its connections of QUIC, and these new ones; numbered in the order in which they were
+    bound. Raises OSError, where the kernel cannot: Linux can."""
 
 def new_ticket_key() -> bytes:
     """A secret for processes that are to resume each other's TLS sessions."""

@@ -139,7 +139,7 @@ def open_listeners(
             try:
                 opened = _open(parse_address(text), backlog, present)
             except OSError as error:
-                why = _why(error)
+                why = reason(error)
                 if named != text and getattr(error, "family", None) == socket.AF_INET:
                     why += " (with ipv6_only it is IPv6's alone)"
                 raise ListenError(error.errno, f"cannot listen on {named}: {why}") from error
@@ -162,7 +162,8 @@ def describe(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _why(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """What kept a socket from being opened, in a few words."""
     if isinstance(error, socket.gaierror):
         return f"no such host ({(error.strerror or '').lower()})"
     if isinstance(error, ListenError):
@@ -217,7 +218,7 @@ def _bind_all(
                     if all(family == each for each, _ in targets):
                         raise
                     name = "IPv4" if family == socket.AF_INET else "IPv6"
-                    why = f"{_why(error)} on {name}"
+                    why = f"{reason(error)} on {name}"
                     raise ListenError(error.errno, why, family) from error
                 missing = error
                 continue

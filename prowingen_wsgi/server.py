@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 from .certificates import check_certificates, https_port, served_url
 from .configuration.config import Config, ConfigError
+from .datagrams import open_seats
 from .development_certificates import with_development_certificate
 from .forks import close_in_children, leave_to_children
 from .listeners import Listener, open_listeners
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from _typeshed.wsgi import ErrorStream, WSGIApplication
+
+    from .datagrams import Seat
 
 __all__ = ["Server", "serve"]
 
@@ -76,6 +79,8 @@ class Server:
     listeners: open sockets to serve on instead of opening `config.bind`; they are taken over.
     apps: for each of `listeners`, what is called in place of `app` for what comes in by it.
     redirects: the same in place of `config.redirect_http`.
+    seats: with HTTP/3, this process's UDP sockets for each of `listeners`, which are taken over;
+        opened without them, for a process that is the only one on its ports.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
@@ -95,6 +100,7 @@ class Server:
         listeners: Sequence[Listener] | None = None,
         apps: Sequence[Callable[..., Any]] | None = None,
         redirects: Sequence[Listener] | None = None,
+        seats: Sequence[Seat | None] | None = None,
         multiprocess: bool = False,
         errors: ErrorStream | None = None,
     ) -> None:
@@ -113,7 +119,9 @@ class Server:
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._multiprocess = multiprocess
         self._errors = errors
-        self._listeners, self._redirects = _opened(self.config, listeners, redirects)
+        self._listeners, self._redirects, self._seats = _opened(
+            self.config, listeners, redirects, seats
+        )
         self._apps = tuple(apps or (app for _ in self._listeners))
         self._addresses = [served_url(each.description, self.config) for each in self._listeners]
         self._native: _native.Server | None = None
@@ -218,6 +226,10 @@ class Server:
                 errors=self._errors,
                 redirects=[(each.fileno(), each.description) for each in self._redirects],
                 redirect_port=https_port(self._listeners),
+                datagrams=[
+                    ([], 0) if seat is None else (seat.filenos(), seat.first)
+                    for seat in self._seats
+                ],
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
@@ -225,6 +237,8 @@ class Server:
             with suppress(OSError):  # an inherited one may have been closed: it was copied
                 listener.keep_from_application()
         descriptors = [each.hand_over() for each in (*self._listeners, *self._redirects)]
+        for seat in filter(None, self._seats):
+            descriptors += seat.hand_over()
         self._native = native
         close_in_children(descriptors)  # until the native side sees to that
         try:
@@ -290,6 +304,8 @@ class Server:
         atexit.unregister(self._at_exit)
         for listener in (*self._listeners, *self._redirects):
             listener.close()
+        for seat in filter(None, self._seats):
+            seat.close()
         native = self._native
         if native is None:
             return
@@ -481,9 +497,13 @@ def serve(
 
 
 def _opened(
-    config: Config, listeners: Sequence[Listener] | None, redirects: Sequence[Listener] | None
-) -> tuple[list[Listener], list[Listener]]:
-    """What is served, and what sends its clients on to HTTPS, as far as they are not open yet.
+    config: Config,
+    listeners: Sequence[Listener] | None,
+    redirects: Sequence[Listener] | None,
+    seats: Sequence[Seat | None] | None,
+) -> tuple[list[Listener], list[Listener], list[Seat | None]]:
+    """What is served, what sends its clients on to HTTPS, and what HTTP/3 is spoken on, as far as
+    they are not open yet.
 
     Raises ListenError."""
     with ExitStack() as undo:
@@ -495,8 +515,12 @@ def _opened(
             redirects = open_listeners(
                 config.redirect_places, config.backlog, written=config.redirect_http
             )
+            for listener in redirects:
+                undo.callback(listener.close)
+        if seats is None:
+            seats = open_seats(listeners, config.io_threads) if config.http3 else []
         undo.pop_all()
-        return list(listeners), list(redirects)
+        return list(listeners), list(redirects), list(seats)
 
 
 def choose_engine(config: Config) -> str:

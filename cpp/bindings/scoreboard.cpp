@@ -1,8 +1,13 @@
 #include "processes/scoreboard.h"
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <vector>
 
 #include "bindings/server.h"
+#include "processes/datagram_steering.h"
 
 namespace prowingen::bindings {
 namespace py = pybind11;
@@ -26,6 +31,13 @@ void bind_scoreboard(py::module_& m) {
           py::arg("slot"), "The figures of a slot; all 0 before a process uses it.")
       .def("clear", &Scoreboard::clear, py::arg("slot"),
            "Makes a slot's figures 0, for the next process.");
+  m.def(
+      "steer_datagrams",
+      [](int socket, const std::vector<std::uint16_t>& take_new) {
+        datagrams::steer(socket, take_new);
+      },
+      py::arg("socket"), py::arg("take_new"),
+      "Has sockets of one UDP port given what is theirs. Raises OSError.");
 }
 
 }  // namespace prowingen::bindings

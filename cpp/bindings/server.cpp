@@ -67,10 +67,16 @@ Options for_redirects(Options options) {
 }
 
 using Listeners = std::vector<std::pair<int, std::string>>;
+using Datagrams = std::vector<std::pair<std::vector<int>, std::uint16_t>>;
 
-std::vector<ListenerSpec> taken_over(const Listeners& listeners) {
+std::vector<ListenerSpec> taken_over(const Listeners& listeners, const Datagrams& datagrams = {}) {
   std::vector<ListenerSpec> specs;
-  for (const auto& [fd, description] : listeners) specs.push_back({UniqueFd(fd), description});
+  for (const auto& [fd, description] : listeners) specs.push_back({UniqueFd(fd), description, {}});
+  for (std::size_t i = 0; i < datagrams.size(); ++i) {
+    const auto& [sockets, first] = datagrams[i];
+    for (const int socket : sockets) specs[i].datagrams.sockets.emplace_back(socket);
+    specs[i].datagrams.first = first;
+  }
   return specs;
 }
 
@@ -79,7 +85,7 @@ class Server {
   Server(const py::tuple& apps, const Listeners& listeners, const py::dict& options, py::object log,
          const std::optional<py::object>& access_log, const std::string& interface,
          bool multiprocess, const py::object& errors, const Listeners& redirects,
-         const std::string& redirect_port)
+         const std::string& redirect_port, const Datagrams& datagrams)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port),
@@ -98,10 +104,10 @@ class Server {
                             channel->add(Severity::error, std::move(text));
                           })),
         application_(make_adapter(apps, listeners.size(), interface, multiprocess, errors)) {
-    if (options_.http3 && multiprocess) {
-      throw std::invalid_argument("http3: it does not go with several processes");
+    if (!datagrams.empty() && datagrams.size() != listeners.size()) {
+      throw std::invalid_argument("datagrams: as many as listeners");
     }
-    listeners_ = taken_over(listeners);
+    listeners_ = taken_over(listeners, datagrams);
     redirect_listeners_ = taken_over(redirects);
   }
 
@@ -518,11 +524,11 @@ void bind_server(py::module_& m) {
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and what it serves.")
       .def(py::init<const py::tuple&, const Listeners&, const py::dict&, py::object,
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,
-                    const Listeners&, const std::string&>(),
+                    const Listeners&, const std::string&, const Datagrams&>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
-           py::arg("redirect_port") = "",
+           py::arg("redirect_port") = "", py::arg("datagrams") = Datagrams(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

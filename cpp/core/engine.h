@@ -64,9 +64,16 @@ class Transport {
   virtual std::shared_ptr<MemoryBudget> memory() { return nullptr; }
 };
 
+/// A process's sockets on a UDP port, one for each I/O thread; see processes/datagram_steering.h.
+struct DatagramSpec {
+  std::vector<UniqueFd> sockets;
+  std::uint16_t first = 0;  // the number of the first one of them
+};
+
 struct ListenerSpec {
   UniqueFd socket;          // bound and listening
   std::string description;  // as the user would write it: "http://127.0.0.1:8000", "unix:/path"
+  DatagramSpec datagrams;   // on the same port, for HTTP/3; none without it
 };
 
 enum class Severity : std::uint8_t { debug = 10, info = 20, warning = 30, error = 40 };

@@ -183,6 +183,9 @@ class ProxygenEngine final : public Engine {
       folly::SocketAddress address;
       address.setFromLocalAddress(folly::NetworkSocket::fromFd(listener.socket.get()));
       listeners_.add(address);
+      if (!listener.datagrams.sockets.empty()) {
+        ports_.emplace_back(address, std::move(listener.datagrams));
+      }
       addresses.emplace_back(address, px::HTTPServer::Protocol::HTTP);
       kept_.emplace_back(listener.socket.get());
       options.useExistingSocket(listener.socket.release());
@@ -235,7 +238,8 @@ class ProxygenEngine final : public Engine {
   }
 
   bool drained() const override {
-    return drain_begun_.load(std::memory_order_acquire) && open_sessions() == 0;
+    // In this order: a connection that is made becomes a session.
+    return drain_begun_.load(std::memory_order_acquire) && http3_drained() && open_sessions() == 0;
   }
 
   void stop() override {
@@ -282,23 +286,33 @@ class ProxygenEngine final : public Engine {
 
 #if defined(PROWINGEN_PROXYGEN_HTTP3)
   void begin_http3() {
-    if (!context_.options.http3) return;
     std::vector<folly::EventBase*> loops;
     threads_.each([&](EventThread& thread) { loops.push_back(&thread.loop()); });
-    for (const auto& address : listeners_.all()) {
-      if (!address.isFamilyInet()) continue;
+    for (auto& [address, sockets] : ports_) {
       http3_.push_back(std::make_unique<Http3Server>(
-          context_, address, loops, [this]() -> EventThread& { return threads_.here(); },
-          [this] { return has_room(); }, sessions_));
+          context_, address, std::move(sockets), loops,
+          [this]() -> EventThread& { return threads_.here(); }, [this] { return has_room(); },
+          sessions_));
     }
+    ports_.clear();
   }
+  /// Connections that have begun are still made; nobody else would.
   void drain_http3() {
+    const auto deadline = std::chrono::steady_clock::now() + take_connections_time;
+    while (std::chrono::steady_clock::now() < deadline &&
+           std::ranges::any_of(http3_, [](auto& server) { return server->has_waiting(); })) {
+      threads_.wait_for_a_turn();
+    }
     for (const auto& server : http3_) server->drain();
+  }
+  bool http3_drained() const {
+    return std::ranges::all_of(http3_, [](const auto& server) { return server->drained(); });
   }
   void end_http3() { http3_.clear(); }
 #else
   void begin_http3() {}
   void drain_http3() {}
+  bool http3_drained() const { return true; }
   void end_http3() {}
 #endif
 
@@ -329,6 +343,7 @@ class ProxygenEngine final : public Engine {
   SessionWatch sessions_;
   std::unique_ptr<px::HTTPServer> server_;
   std::vector<KeptFromChildren> kept_;  // listening sockets
+  std::vector<std::pair<folly::SocketAddress, DatagramSpec>> ports_;  // until it starts
 #if defined(PROWINGEN_PROXYGEN_HTTP3)
   std::vector<std::unique_ptr<Http3Server>> http3_;
 #endif

@@ -195,6 +195,10 @@ void EventThread::drain() {
   });
 }
 
+bool EventThread::Session::unused() const {
+  return idle_since == SteadyTime() && !session->hasActiveTransactions();
+}
+
 bool EventThread::Session::long_idle() const {
   if (idle_since == SteadyTime() || session->hasActiveTransactions()) return false;
   return std::chrono::steady_clock::now() - idle_since >= drain_grace;
@@ -212,10 +216,11 @@ bool EventThread::Session::give_up_head() const {
 // In two steps: what the client has sent before it learns of this is still answered.
 void EventThread::announce_end(px::HTTPSessionBase& session) {
   Session& known = sessions_.at(&session);
-  if (known.http2 == nullptr) return end_idle(session);  // of HTTP/3, which has steps of its own
+  // HTTP/3 has steps of its own. A client that has connected to ask would be told to ask elsewhere.
+  if (known.http2 == nullptr && !known.unused()) return end_idle(session);
   known.idle->end_next();
   loop_.timer().scheduleTimeout(known.idle.get(), drain_grace);
-  session.notifyPendingShutdown();
+  if (known.http2 != nullptr) session.notifyPendingShutdown();
 }
 
 void EventThread::IdleTimer::timeoutExpired() noexcept {

@@ -165,8 +165,9 @@ class EventThread final : public Transport,
     std::uint64_t acknowledged = 0;
     std::int64_t room = 0;  // the connection's window, of HTTP/2
     SteadyTime since = {};
-    SteadyTime idle_since = {};  // of HTTP/2, once it was used
+    SteadyTime idle_since = {};  // of HTTP/2 and 3, once it was used
 
+    bool unused() const;
     bool long_idle() const;
     /// Of a head that is not whole.
     MemoryHolding memory_held(SteadyTime now) const;

@@ -2,14 +2,14 @@
 
 #include <fcntl.h>
 #include <folly/Random.h>
+#include <poll.h>
 #include <proxygen/lib/http/session/HQDownstreamSession.h>
 #include <quic/server/QuicHandshakeSocketHolder.h>
 #include <quic/server/QuicServer.h>
 #include <quic/server/QuicSharedUDPSocketFactory.h>
-#include <sys/socket.h>
 
-#include <cerrno>
-#include <system_error>
+#include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "core/options.h"
@@ -17,6 +17,7 @@
 #include "engine_proxygen/handlers.h"
 #include "engine_proxygen/http3_tls.h"
 #include "http/http2_policy.h"
+#include "processes/datagram_steering.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -25,17 +26,38 @@ namespace {
 constexpr std::uint64_t most_streams = 100;
 constexpr std::uint64_t stream_window = std::uint64_t{64} * 1024;
 
+// How long a drain waits for connections that have begun and are not made yet: a flight and its
+// answer, sent again once.
+constexpr std::chrono::seconds handshake_grace{3};
+
+using Handshakes = std::shared_ptr<std::atomic<std::size_t>>;
+
+/// One more of them for as long as this lives.
+std::shared_ptr<void> count_one(const Handshakes& handshakes) {
+  handshakes->fetch_add(1);
+  return {handshakes.get(), [handshakes](void*) { handshakes->fetch_sub(1); }};
+}
+
 class Session final : public px::HQDownstreamSession {
  public:
-  using HQDownstreamSession::HQDownstreamSession;
+  Session(std::chrono::milliseconds timeout, px::HTTPSessionController* controller,
+          px::HTTPSessionBase::InfoCallback& sessions, std::shared_ptr<void> handshake)
+      : HQDownstreamSession(timeout, controller, wangle::TransportInfo(), &sessions),
+        handshake_(std::move(handshake)) {}
 
  private:
+  void onFullHandshakeDone() noexcept override {
+    HQDownstreamSession::onFullHandshakeDone();  // from here on it counts as a session
+    handshake_.reset();
+  }
   // proxygen would have answers repeat the request's priority, in a field that means something else
   // there: a server's own wishes (RFC 9218 section 5).
   folly::Optional<px::HTTPHeaders> getExtraHeaders(const px::HTTPMessage&,
                                                    quic::StreamId) override {
     return folly::none;
   }
+
+  std::shared_ptr<void> handshake_;
 };
 
 /// Makes a handler of each request of one session. It is the session's, which may outlive the
@@ -71,13 +93,17 @@ class Connections final : public quic::QuicServerTransportFactory,
                           private quic::QuicHandshakeSocketHolder::Callback {
  public:
   Connections(std::shared_ptr<QuicTls> tls, std::function<EventThread&()> here,
-              px::HTTPSessionBase::InfoCallback& sessions)
-      : tls_(std::move(tls)), here_(std::move(here)), sessions_(sessions) {}
+              px::HTTPSessionBase::InfoCallback& sessions, Handshakes handshakes)
+      : tls_(std::move(tls)),
+        here_(std::move(here)),
+        sessions_(sessions),
+        handshakes_(std::move(handshakes)) {}
 
   quic::QuicServerTransport::Ptr make(
       folly::EventBase* loop, std::unique_ptr<quic::FollyAsyncUDPSocketAlias> socket,
       const folly::SocketAddress&, quic::QuicVersion,
       std::shared_ptr<const fizz::server::FizzServerContext>) noexcept override {
+    handshakes_->fetch_add(1);  // until one of the callbacks below
     return quic::QuicHandshakeSocketHolder::makeServerTransport(loop, std::move(socket),
                                                                 tls_->current(), this);
   }
@@ -86,19 +112,23 @@ class Connections final : public quic::QuicServerTransportFactory,
   void onQuicTransportReady(std::shared_ptr<quic::QuicSocket> socket) override {
     // Of a stream without a request; handlers have time limits of their own.
     const auto time = to_milliseconds(here_().options().header_timeout);
-    auto* session = new Session(time, std::make_unique<Requests>(here_).release(),
-                                wangle::TransportInfo(), &sessions_);
+    auto* session = new Session(time, std::make_unique<Requests>(here_).release(), sessions_,
+                                count_one(handshakes_));
+    handshakes_->fetch_sub(1);
     socket->setConnectionSetupCallback(session);
     socket->setConnectionCallback(session);
     session->setSocket(std::move(socket));
     session->startNow();
     session->onTransportReady();
   }
-  void onConnectionSetupError(std::shared_ptr<quic::QuicSocket>, quic::QuicError) override {}
+  void onConnectionSetupError(std::shared_ptr<quic::QuicSocket>, quic::QuicError) override {
+    handshakes_->fetch_sub(1);
+  }
 
   const std::shared_ptr<QuicTls> tls_;
   const std::function<EventThread&()> here_;
   px::HTTPSessionBase::InfoCallback& sessions_;
+  const Handshakes handshakes_;
 };
 
 quic::TransportSettings settings_for(const Options& options) {
@@ -123,46 +153,27 @@ quic::TransportSettings settings_for(const Options& options) {
   return settings;
 }
 
-[[noreturn]] void fail(const folly::SocketAddress& address) {
-  throw std::system_error(errno, std::generic_category(),
-                          "http3: cannot listen on UDP port " + address.describe());
-}
-
-// mvfst would end the process where it cannot bind.
-UniqueFd bind_udp(const folly::SocketAddress& address) {
-  sockaddr_storage storage{};
-  const auto size = address.getAddress(&storage);
-  UniqueFd socket(::socket(address.getFamily(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket) fail(address);
-  const int on = 1;
-  const int off = 0;
-  if (::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) fail(address);
-  if (address.getFamily() == AF_INET6) {
-    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  }
-  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0) fail(address);
-  return socket;
-}
-
 }  // namespace
 
 Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddress& address,
-                         const std::vector<folly::EventBase*>& loops,
+                         DatagramSpec datagrams, const std::vector<folly::EventBase*>& loops,
                          std::function<EventThread&()> here, std::function<bool()> has_room,
                          px::HTTPSessionBase::InfoCallback& sessions)
-    : server_(quic::QuicServer::createQuicServer(settings_for(context.options))) {
-  std::vector<UniqueFd> sockets;
-  std::vector<int> numbers;
-  sockets.reserve(loops.size());
-  numbers.reserve(loops.size());
-  for (std::size_t i = 0; i < loops.size(); ++i) {
-    numbers.push_back(sockets.emplace_back(bind_udp(address)).get());
+    : server_(quic::QuicServer::createQuicServer(settings_for(context.options))),
+      handshakes_(std::make_shared<std::atomic<std::size_t>>(0)) {
+  // mvfst would open what is missing, and end the process where it cannot.
+  if (datagrams.sockets.size() != loops.size()) {
+    throw std::invalid_argument("http3: it needs a UDP socket for each I/O thread");
   }
-  server_->setBindV6Only(false);
+  std::vector<int> numbers;
+  numbers.reserve(loops.size());
+  for (const auto& socket : datagrams.sockets) numbers.push_back(socket.get());
   server_->setListeningFDs(numbers);  // of which it makes copies
+  server_->setConnectionIdVersion(quic::ConnectionIdVersion::V3);
+  server_->setHostId(datagrams::id_of(datagrams.first));
   const auto tls = std::make_shared<QuicTls>(context);
   server_->setQuicServerTransportFactory(
-      std::make_unique<Connections>(tls, std::move(here), sessions));
+      std::make_unique<Connections>(tls, std::move(here), sessions, handshakes_));
   server_->setQuicUDPSocketFactory(std::make_unique<quic::QuicSharedUDPSocketFactory>());
   server_->setSupportedVersion({quic::QuicVersion::QUIC_V1});
   server_->setFizzContext(tls->current());
@@ -172,6 +183,7 @@ Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddres
   for (const int copy : server_->getAllListeningSocketFDs()) {
     ::fcntl(copy, F_SETFD, FD_CLOEXEC);
     kept_.emplace_back(copy);
+    unread_.push_back(copy);
   }
   server_->start();
 }
@@ -181,8 +193,22 @@ Http3Server::~Http3Server() {
   server_->shutdown();
 }
 
+bool Http3Server::has_waiting() {
+  std::erase_if(unread_, [](int socket) {
+    ::pollfd polled{socket, POLLIN, 0};
+    return ::poll(&polled, 1, 0) == 0;
+  });
+  return !unread_.empty();
+}
+
 void Http3Server::drain() {
+  draining_since_ = std::chrono::steady_clock::now();
   server_->rejectNewConnections([](const quic::SocketAddress&) { return true; });
+}
+
+bool Http3Server::drained() const {
+  return handshakes_->load() == 0 ||
+         std::chrono::steady_clock::now() >= draining_since_ + handshake_grace;
 }
 
 }  // namespace prowingen::proxygen_engine

@@ -77,10 +77,17 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
     try:
         pidfile = _write_pidfile(config)
         generation = Generation(1, program, sockets)
+        seats = generation.take_seats()
         generation.identity.assume()
         generation.keep_from_application()
         app = program.load()
-        server = Server(app, config, listeners=generation.listeners, redirects=generation.redirects)
+        server = Server(
+            app,
+            config,
+            listeners=generation.listeners,
+            redirects=generation.redirects,
+            seats=seats,
+        )
         watchdog = Watchdog(notifier, server.stalled_for)
         ended_by = server.run(on_start=lambda: notifier.ready("serving"), on_stop=notifier.stopping)
     except KeyboardInterrupt:  # before the server took signals over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from .config import OPTIONS, ConfigError
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .layers import ResolvedConfig
+
+SHARES_UDP_PORTS = sys.platform == "linux"
+"""Whether processes can share a UDP port and each have the datagrams of its connections."""
 
 _NEED_WORKERS = ("preload", "max_requests", "max_requests_jitter", "max_rss", "worker_timeout")
 
@@ -38,8 +42,8 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
     for name in _NEED_CERTIFICATE:
         if getattr(config, name) != OPTIONS[name].default and not (config.certfile or config.https):
             yield name, "it needs certfile"
-    if config.http3 and config.workers:
-        yield "http3", "it does not go with workers"
+    if config.http3 and config.workers and not SHARES_UDP_PORTS:
+        yield "http3", "with workers it needs Linux, where they can share a UDP port"
     if config.http3 and config.cert_reqs != "none":
         yield (
             "http3",

@@ -220,6 +220,8 @@ def _configure(cfg: Any, log: Any) -> Any:
             # Where gunicorn has gone to; an application that is preloaded may be elsewhere by now.
             config = configure(cfg, os.environ).anchored(Path(cfg.chdir))
             choose_engine(config)
+            if config.http3:
+                raise ConfigError("http3: it does not go with gunicorn, which opens no UDP sockets")
         except ConfigError as error:
             reasons = [str(error)]
         else:

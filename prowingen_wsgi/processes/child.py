@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..configuration.config import ConfigError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from .. import _native
+    from ..datagrams import Seat
     from .generation import Generation
 
 # What threads may need beyond `graceful_timeout` before an orphan just exits, in seconds.
@@ -33,12 +34,14 @@ class Post:
     number: its slot on the scoreboard.
     status: the writing end of its status pipe.
     lifeline: the reading end of a pipe that ends with the supervisor.
+    seats: its sockets of UDP, for each of its generation's ports.
     """
 
     number: int
     status: int
     lifeline: int
     scoreboard: _native.Scoreboard
+    seats: list[Seat | None] = field(default_factory=list)
 
 
 def serve(post: Post, generation: Generation, app: WSGIApplication | None = None) -> int:
@@ -61,6 +64,9 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
         # Their ends tell the supervisor of this process's, and this process of the supervisor's.
         close_in_children([post.status, post.lifeline])
         generation.keep_from_application()
+        for seat in post.seats:
+            if seat is not None:
+                seat.keep_from_application()
         if app is None:
             generation.identity.assume()
             app = generation.load()
@@ -69,6 +75,7 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
             config,
             listeners=generation.listeners,
             redirects=generation.redirects,
+            seats=post.seats,
             multiprocess=worker_count(config) > 1,
         )
         server.supervised_by(lambda native: _introduce(native, post, generation))

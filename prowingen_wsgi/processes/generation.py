@@ -10,6 +10,7 @@ from .. import _native
 from ..certificates import check_certificates, served_url
 from ..configuration.addresses import TcpAddress, parse_address
 from ..configuration.config import ConfigError
+from ..datagrams import DatagramPort
 from ..listeners import Listener, ListenError, open_listeners
 from ..machine import worker_count
 from ..spooling import check_spool_dir
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..configuration.config import Config
+    from ..datagrams import Seat
     from .program import Program
 
 
@@ -31,6 +33,7 @@ class Generation:
     """One reading of the configuration.
 
     number: counts them, from 1.
+    ports: of UDP, for each of `listeners`; None for a Unix socket's. Empty without HTTP/3.
     load: loads the application; called in the process that needs it.
     certificates: what is served until when, as lines for the log with their levels.
     ticket_key: with it they resume each other's TLS sessions; a new one each time.
@@ -50,6 +53,8 @@ class Generation:
         self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)
         self.redirects = sockets.redirects(config)
+        self.ports = sockets.ports(self.listeners) if config.http3 else []
+        self.give_back(self.take_seats())  # so that errors come here
         self.identity.own([*self.listeners, *self.redirects])
         self.wanted = worker_count(config)
         self.proven = False
@@ -64,6 +69,23 @@ class Generation:
         for listener in (*self.listeners, *self.redirects):
             listener.keep_from_application()
 
+    def take_seats(self) -> list[Seat | None]:
+        """For a process that is to serve: one on each port. Raises ListenError."""
+        size = self.config.io_threads
+        seats: list[Seat | None] = []
+        try:
+            seats.extend(None if port is None else port.take(size) for port in self.ports)
+        except ListenError:
+            self.give_back(seats)
+            raise
+        return seats
+
+    def give_back(self, seats: Iterable[Seat | None]) -> None:
+        """Of a process that is gone, or never was."""
+        for port, seat in zip(self.ports, seats, strict=False):
+            if port is not None and seat is not None:
+                port.give_back(seat)
+
     def draw_request_limit(self) -> int:
         """After how many requests a worker is replaced; 0: never. By chance a little different
         for each, so that they do not all go at once."""
@@ -75,10 +97,12 @@ class Generation:
 
 class Sockets:
     """The listening sockets of all generations: one that both name stays open through a reload, by
-    whatever name: [::] is a part of every interface."""
+    whatever name: [::] is a part of every interface. With them the ports of UDP, where one of them
+    speaks HTTP/3."""
 
     def __init__(self) -> None:
         self._open: dict[_Key, list[Listener]] = {}
+        self._ports: dict[Listener, DatagramPort] = {}
 
     def open(self, config: Config) -> list[Listener]:
         """The sockets of a configuration, opened as far as they are not open yet.
@@ -113,15 +137,33 @@ class Sockets:
                 raise ConfigError(f"redirect_http: {each.description} is one of bind's, too")
         return redirects
 
+    def ports(self, listeners: Iterable[Listener]) -> list[DatagramPort | None]:
+        """The ports of UDP of listeners that are open; they open sockets as these are needed."""
+        return [
+            self._ports.setdefault(each, DatagramPort(each)) if each.port else None
+            for each in listeners
+        ]
+
+    def keep_seats(self, seats: Iterable[Seat | None]) -> None:
+        """In a child: closes the sockets of UDP of all others."""
+        mine = [seat for seat in seats if seat is not None]
+        for port in self._ports.values():
+            port.keep(mine)
+
     def _at(self, use: str, places: Iterable[str]) -> list[Listener]:
         return list(dict.fromkeys(each for place in places for each in self._open[use, place]))
 
     def keep(self, configs: Iterable[Config]) -> None:
         """Closes the sockets that none of these configurations names."""
+        configs = list(configs)
         named = {key for config in configs for key in _written(config)}
         before = self._listeners()
         self._open = {key: opened for key, opened in self._open.items() if key in named}
-        _close(before - self._listeners())
+        gone = before - self._listeners()
+        without = gone if any(config.http3 for config in configs) else self._ports.keys()
+        for each in self._ports.keys() & without:
+            self._ports.pop(each).close()
+        _close(gone)
 
     def close(self) -> None:
         self.keep([])

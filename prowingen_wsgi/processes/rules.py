@@ -47,6 +47,10 @@ class Hands(Protocol):
     def start_worker(self, generation: Generation) -> Worker | None:
         """A new one; None: not yet. Raises SpawnError."""
 
+    def leave_new_to_others(self, worker: Worker) -> None:
+        """It is about to be told to finish: no new connection is given to it any more, where the
+        kernel is told by whom they are taken."""
+
     def serving(self, generation: Generation) -> None:
         """A worker of it is ready, the first one."""
 
@@ -152,6 +156,7 @@ class Rules:
     def _retire(self, worker: Worker, now: float) -> None:
         if worker.expires and not self.ends:
             error_log.info("%s is replaced: %s", worker, worker.expires)
+        self._hands.leave_new_to_others(worker)
         worker.retire(now + worker.generation.config.graceful_timeout + _RETIRE_MARGIN)
 
     # ---- what an administrator wants

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..configuration.config import Config
+    from ..datagrams import DatagramPort, Seat
     from ..systemd import Notifier
     from .program import Program
     from .signal_pipe import SignalPipe
@@ -107,6 +108,7 @@ class Supervisor:
                 for generation, template in list(self._templates.items()):
                     self._take_in(generation, template.take_pending())
                 self._drop_old_generations()
+                self._steer()
                 for key, _ in self._selector.select(_LOOK):
                     key.data()
                 self._look_at_workers()
@@ -146,12 +148,13 @@ class Supervisor:
         self._sockets.close()
         self._forget()
 
-    def _forget_in_child(self, *serves: Generation) -> None:
+    def _forget_in_child(self, *serves: Generation, seats: Iterable[Seat | None] = ()) -> None:
         """Closes what a child must not have: with the supervisor's end of the lifeline in a child,
         nobody would notice the supervisor's, and a socket that only others serve would stay open
         after them."""
         self._forget()
         self._sockets.keep([generation.config for generation in serves])
+        self._sockets.keep_seats(seats)
 
     def _forget(self) -> None:
         self._signals.close()
@@ -215,16 +218,21 @@ class Supervisor:
             template = self._template_of(generation) if generation.config.preload else None
             if generation.config.preload and template is None:
                 return None  # it has to load the application first
+            seats = generation.take_seats()
+        except OSError as error:
+            raise SpawnError(str(error)) from error
+        try:
             reader, writer = os.pipe()
         except OSError as error:
+            generation.give_back(seats)
             raise SpawnError(str(error)) from error
         # What follows is not undone in a `finally`, which a child would pass too.
         worker: Worker
         number = self._free_slot()
-        post = Post(number, writer, self._lifeline_reader, self._scoreboard)
+        post = Post(number, writer, self._lifeline_reader, self._scoreboard, seats)
 
         def forget() -> None:
-            self._forget_in_child(generation)
+            self._forget_in_child(generation, seats=seats)
             os.close(reader)
 
         try:
@@ -240,12 +248,30 @@ class Supervisor:
                 self._selector.unregister(reader)
             os.close(reader)
             os.close(writer)
+            generation.give_back(seats)
             if isinstance(error, TemplateLostError) and template is not None:
                 self._release(template)
             raise SpawnError(str(error)) from error
         os.close(writer)
-        worker = Worker(number, process, generation, template, reader, time.monotonic())
+        worker = Worker(number, process, generation, template, reader, time.monotonic(), seats)
         return worker
+
+    def leave_new_to_others(self, worker: Worker) -> None:
+        self._steer(without=worker)
+
+    def _steer(self, without: Worker | None = None) -> None:
+        """Has new connections of HTTP/3 given to workers that serve, or will."""
+        taking: dict[DatagramPort, list[Seat]] = {}
+        for state in (State.ready, State.starting):
+            found: dict[DatagramPort, list[Seat]] = {}
+            for worker in self._rules.workers:
+                if worker.state is state and worker is not without:
+                    for port, seat in zip(worker.generation.ports, worker.seats, strict=True):
+                        if port is not None and seat is not None:
+                            found.setdefault(port, []).append(seat)
+            taking = {**found, **taking}
+        for port, seats in taking.items():
+            port.steer(seats)
 
     def _free_slot(self) -> int:
         taken = {worker.number for worker in self._rules.workers}
@@ -367,6 +393,7 @@ class Supervisor:
         if not worker.is_silent:
             self._selector.unregister(worker.status)
         os.close(worker.status)
+        worker.generation.give_back(worker.seats)
         self._rules.worker_ended(worker, self._exit(status), time.monotonic())
 
     def _exit(self, status: int | None) -> Exit:

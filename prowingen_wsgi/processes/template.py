@@ -14,9 +14,11 @@ import errno
 import gc
 import json
 from array import array
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..configuration.config import ConfigError
+from ..datagrams import Seat
 from ..forks import close_in_children, keep_from_children, leave_to_children
 from ..loader import LOAD_ERRORS, explain
 from ..originals import os, selectors, signal, socket
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from .generation import Generation
 
 _MESSAGE_SIZE = 1 << 16
+# Linux sends no more with a message (SCM_MAX_FD).
+_MOST_DESCRIPTORS = 253
 # Programs that the application starts in another thread meanwhile do not inherit what comes.
 _CLOSE_ON_EXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # macOS has none
 # Forking takes milliseconds, also with gigabytes to share.
@@ -92,9 +96,11 @@ class Template:
 
         Raises SpawnError, and TemplateLostError if it can no longer be told what it answers.
         """
-        request = json.dumps({"spawn": post.number}).encode() + b"\n"
+        firsts = [None if seat is None else [seat.first, len(seat)] for seat in post.seats]
+        request = json.dumps({"spawn": post.number, "seats": firsts}).encode() + b"\n"
+        sockets = [number for seat in post.seats if seat is not None for number in seat.filenos()]
         try:
-            socket.send_fds(self._control, [request], [post.status])
+            socket.send_fds(self._control, [request], [post.status, *sockets])
             while True:
                 heard = self._receive()
                 answers = [each for each in heard if "spawned" in each or "failed" in each]
@@ -188,14 +194,24 @@ class _Template:
             return False
         if not data:
             return False
-        if not descriptors:  # the kernel leaves out what this process has no number free for
+        request = json.loads(data)
+        sizes = [0 if each is None else each[1] for each in request["seats"]]
+        if len(descriptors) != 1 + sum(sizes):
+            # The kernel leaves out what this process has no number free for.
+            for each in descriptors:
+                os.close(each)
             self._say({"failed": errno.EMFILE})
             return True
+        status, *numbers = descriptors
+        sockets = iter([socket.socket(fileno=number) for number in numbers])
         post = Post(
-            number=json.loads(data)["spawn"],
-            status=descriptors[0],
+            number=request["spawn"],
+            status=status,
             lifeline=self._post.lifeline,
             scoreboard=self._post.scoreboard,
+            seats=[
+                each and Seat(each[0], list(islice(sockets, each[1]))) for each in request["seats"]
+            ],
         )
         try:
             process = fork(lambda: serve(post, self._generation, app), self._forget)
@@ -204,6 +220,9 @@ class _Template:
         else:
             self._say({"spawned": process})
         os.close(post.status)
+        for seat in post.seats:
+            if seat is not None:
+                seat.close()
         return True
 
     def _leave(self) -> None:
@@ -233,7 +252,7 @@ def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
     # Not `recv_fds`, which passes no flags on.
     descriptors = array("i")
     data, ancillary, _, _ = control.recvmsg(
-        _MESSAGE_SIZE, socket.CMSG_LEN(descriptors.itemsize), _CLOSE_ON_EXEC
+        _MESSAGE_SIZE, socket.CMSG_LEN(_MOST_DESCRIPTORS * descriptors.itemsize), _CLOSE_ON_EXEC
     )
     for level, kind, content in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):

@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING
 from ..originals import os, signal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..datagrams import Seat
     from .generation import Generation
     from .template import Template
 
@@ -63,6 +66,7 @@ class Worker:
     number: its slot on the scoreboard, which another gets after it.
     template: what it was forked from, if not from the supervisor; learns how it ends.
     status: the reading end of the pipe that it reports by.
+    seats: its sockets of UDP, for each of its generation's ports.
     expires: why it is to be replaced; empty if it is not.
     has_handlers: it has said that it serves, and so handles signals; before that, those that it is
         sent have their default actions.
@@ -79,12 +83,14 @@ class Worker:
         template: Template | None,
         status: int,
         now: float,
+        seats: Sequence[Seat | None] = (),
     ) -> None:
         self.number = number
         self.process = process
         self.generation = generation
         self.template = template
         self.status = status
+        self.seats = seats
         self.state = State.starting
         self.expires = ""
         self.has_handlers = False

@@ -32,8 +32,10 @@ class Server:
         errors: object = None,
         redirects: Sequence[tuple[int, str]] = (),
         redirect_port: str = "",
+        datagrams: Sequence[tuple[list[int], int]] = (),
     ) -> None:
         assert not redirects
+        assert not datagrams
         del redirect_port  # of none
         assert (interface, multiprocess, errors) == ("wsgi", False, None)
         self.calls: list[str] = []

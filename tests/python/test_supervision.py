@@ -58,6 +58,7 @@ class Process(Worker):
         self.pipe = b""
         self.said_ready = False
         self.reopen_owed = False
+        self.leaves_new_to_others = False
         self.end = BOOT_FAILURE
 
     def send(self, number: signal.Signals) -> None:
@@ -79,6 +80,8 @@ class Process(Worker):
             self.die(CRASH)
         elif number == signal.SIGTERM:
             self.told_at = min(self.told_at, self.world.now)
+            if not self.leaves_new_to_others and not self.world.at_once:
+                self.world.faults.append(f"{self} is told to finish, and given new connections")
             if self.has_handlers and self.world.serve_too_few():
                 self.world.faults.append(f"{self} is told to finish, and is needed")
         elif number == signal.SIGUSR1:
@@ -147,6 +150,9 @@ class World(RuleBasedStateMachine):
         process = Process(self, self.numbers, generation)
         self.processes.append(process)
         return process
+
+    def leave_new_to_others(self, worker: Worker) -> None:
+        cast("Process", worker).leaves_new_to_others = True
 
     def serving(self, generation: Generation) -> None:
         assert generation is self.workforce.generation

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aioquic.asyncio.client import connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
@@ -30,9 +30,14 @@ if TYPE_CHECKING:
     from aioquic.h3.events import H3Event
     from aioquic.quic.events import QuicEvent
 
-    from harness.site import Site
-
 Fields = list[tuple[bytes, bytes]]
+
+
+class Served(Protocol):
+    """A site, or a server in a process of its own."""
+
+    @property
+    def port(self) -> int: ...
 
 
 @dataclass
@@ -59,6 +64,8 @@ class H3Client(QuicConnectionProtocol):
         self._answers: dict[int, Answer] = defaultdict(Answer)
         self.terminated: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The error code that the connection was closed with."""
+        self.patience = 60.0
+        """Seconds that it waits for an answer."""
 
     def request(
         self, path: str = "/", *fields: tuple[str, str], method: str = "GET", end: bool = True
@@ -101,7 +108,7 @@ class H3Client(QuicConnectionProtocol):
 
     async def answer(self, stream: int) -> Answer:
         answer = self._answers[stream]
-        await asyncio.wait_for(answer.done.wait(), 60)
+        await asyncio.wait_for(answer.done.wait(), self.patience)
         return answer
 
     async def ask(
@@ -156,14 +163,19 @@ def _configuration(window: int, name: str = "localhost") -> QuicConfiguration:
 
 @asynccontextmanager
 async def h3_client(
-    site: Site, *, port: int = 0, window: int = 1 << 24, name: str = "localhost"
+    site: Served,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    window: int = 1 << 24,
+    name: str = "localhost",
 ) -> AsyncIterator[H3Client]:
     """A connection to a site, or to a port in its place. `window`: bytes that it takes ahead.
 
     It fails unless the server's certificate is one of `name`.
     """
     async with connect(
-        "127.0.0.1",
+        host,
         port or site.port,
         configuration=_configuration(window, name),
         create_protocol=H3Client,
@@ -172,7 +184,7 @@ async def h3_client(
         yield client
 
 
-def begin_and_vanish(site: Site, times: int) -> None:
+def begin_and_vanish(site: Served, times: int) -> None:
     """Begins connections whose handshakes never go on."""
     address = ("127.0.0.1", site.port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -184,14 +196,17 @@ def begin_and_vanish(site: Site, times: int) -> None:
 
 
 class Relay:
-    """Datagrams between one client and a server, of which some are lost."""
+    """Datagrams between one client and a server, of which some are lost.
 
-    def __init__(self, server_port: int, loss: float) -> None:
-        self._server = ("127.0.0.1", server_port)
+    As clients do, it takes none from an address that it has not sent to.
+    """
+
+    def __init__(self, server: tuple[str, int], loss: float) -> None:
+        self._server = server
         self._loss = loss
         self._chance = random.Random(20)
         self._client_side = self._bound()
-        self._server_side = self._bound()
+        self._server_side = self._connected()
         self._client: Any = None
         self._lock = threading.Lock()
         self.port: int = self._client_side.getsockname()[1]
@@ -204,11 +219,18 @@ class Relay:
         bound.setblocking(False)
         return bound
 
+    def _connected(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._server[0] else socket.AF_INET
+        connected = socket.socket(family, socket.SOCK_DGRAM)
+        connected.connect(self._server)
+        connected.setblocking(False)
+        return connected
+
     def move(self) -> None:
         """The client has another port from here on, as behind a router that forgot it."""
         with self._lock:
             self._server_side.close()
-            self._server_side = self._bound()
+            self._server_side = self._connected()
 
     def run(self, over: threading.Event) -> None:
         while not over.is_set():
@@ -225,7 +247,7 @@ class Relay:
             self.lost += 1
         elif side is self._client_side:
             self._client = sender
-            self._server_side.sendto(datagram, self._server)
+            self._server_side.send(datagram)
         else:
             self._client_side.sendto(datagram, self._client)
 
@@ -235,9 +257,10 @@ class Relay:
 
 
 @contextmanager
-def relay(site: Site, loss: float = 0.0) -> Iterator[Relay]:
+def relay(site: Served, loss: float = 0.0, host: str = "127.0.0.1") -> Iterator[Relay]:
+    """`host`: the server's address."""
     over = threading.Event()
-    made = Relay(site.port, loss)
+    made = Relay((host, site.port), loss)
     thread = threading.Thread(target=made.run, args=(over,))
     thread.start()
     try:

@@ -90,6 +90,12 @@ class ServerProcess:
         return address_of(self.url)
 
     @property
+    def port(self) -> int:
+        address = self.address
+        assert isinstance(address, tuple)
+        return address[1]
+
+    @property
     def pid(self) -> int:
         return self.process.pid
 

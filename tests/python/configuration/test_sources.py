@@ -103,7 +103,6 @@ def test_a_file_that_is_passed_over_is_mentioned(tmp_path: Path) -> None:
         ({"workers": "1", "reload": "on", "preload": "on"}, "it does not go with reload"),
         ({"reload_paths": "x"}, "it needs reload"),
         ({"http3": "on"}, "--http3: it needs certfile"),
-        ({"http3": "on", "certfile": "x", "workers": "2"}, "--http3: it does not go with workers"),
         ({"http3": "on", "certfile": "x", "cert_reqs": "required"}, "does not go with cert_reqs"),
         ({"alt_svc": "clear"}, "--alt-svc: it needs http3"),
     ],
