@@ -6,13 +6,13 @@
 #include <proxygen/lib/http/session/HQDownstreamSession.h>
 #include <quic/server/QuicHandshakeSocketHolder.h>
 #include <quic/server/QuicServer.h>
-#include <quic/server/QuicSharedUDPSocketFactory.h>
 
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
 
 #include "core/options.h"
+#include "engine_proxygen/datagram_sockets.h"
 #include "engine_proxygen/event_thread.h"
 #include "engine_proxygen/handlers.h"
 #include "engine_proxygen/http3_tls.h"
@@ -167,14 +167,18 @@ Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddres
   }
   std::vector<int> numbers;
   numbers.reserve(loops.size());
-  for (const auto& socket : datagrams.sockets) numbers.push_back(socket.get());
+  for (const auto& socket : datagrams.sockets) {
+    tell_destinations(socket.get(), address);
+    numbers.push_back(socket.get());
+  }
+  server_->setListenerSocketFactory(listening_sockets(address));
   server_->setListeningFDs(numbers);  // of which it makes copies
   server_->setConnectionIdVersion(quic::ConnectionIdVersion::V3);
   server_->setHostId(datagrams::id_of(datagrams.first));
   const auto tls = std::make_shared<QuicTls>(context);
   server_->setQuicServerTransportFactory(
       std::make_unique<Connections>(tls, std::move(here), sessions, handshakes_));
-  server_->setQuicUDPSocketFactory(std::make_unique<quic::QuicSharedUDPSocketFactory>());
+  server_->setQuicUDPSocketFactory(connection_sockets());
   server_->setSupportedVersion({quic::QuicVersion::QUIC_V1});
   server_->setFizzContext(tls->current());
   server_->rejectNewConnections(

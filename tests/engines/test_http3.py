@@ -206,6 +206,28 @@ def test_a_client_may_move_to_another_port(serve3: ServeFixture) -> None:
 
 
 @pytest.mark.parametrize(
+    ("bind", "address"),
+    [("0.0.0.0:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1")],
+)
+def test_an_answer_leaves_by_the_address_that_was_asked(
+    serve3: ServeFixture, bind: str, address: str
+) -> None:
+    """Of all that the machine has; else clients drop it."""
+    echo = Echo()
+    site = serve3(echo, bind=bind)
+    with relay(site, host=address) as between:
+
+        async def use(client: H3Client) -> Any:
+            answers = [await client.ask()]
+            between.move()
+            answers.append(await client.ask())
+            return [answer.status for answer in answers]
+
+        assert on_connection(site, use, port=between.port) == [200] * 2
+    assert {environ["SERVER_NAME"] for environ in echo.environs} == {address}
+
+
+@pytest.mark.parametrize(
     "head",
     [
         [field for field in REQUEST if field[0] != b":method"],
