@@ -1,4 +1,5 @@
-"""Runs h2load, which speaks HTTP/2, and reads what it prints: no percentiles are in it."""
+"""Runs h2load, which speaks HTTP/2 and, where it is built with that, HTTP/3, and reads what it
+prints: no percentiles are in it."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 
 from bench.load import LoadError, LoadResult
+from bench.paths import H2LOAD
 
 SUMMARY = re.compile(r"^finished in [\d.]+\w+, ([\d.]+) req/s", re.MULTILINE)
 REQUESTS = re.compile(
@@ -18,16 +20,16 @@ STATUSES = re.compile(r"^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5x
 PROTOCOL = re.compile(r"^Application protocol: (\S+)", re.MULTILINE)
 
 
-def parse(output: str) -> LoadResult:
-    """Reads h2load's report; raises LoadError where it is none, or not about HTTP/2."""
+def parse(output: str, protocol: str = "h2") -> LoadResult:
+    """Reads h2load's report; raises LoadError where it is none, or not about this protocol."""
     summary = SUMMARY.search(output)
     requests = REQUESTS.search(output)
     statuses = STATUSES.search(output)
     if summary is None or requests is None or statuses is None:
         raise LoadError(f"not a report of h2load: {output.strip()[-300:]!r}")
-    protocol = PROTOCOL.search(output)
-    if protocol is None or not protocol[1].startswith("h2"):
-        raise LoadError(f"it does not speak HTTP/2, but {protocol[1] if protocol else 'nothing'}")
+    spoken = PROTOCOL.search(output)
+    if spoken is None or not spoken[1].startswith(protocol):
+        raise LoadError(f"it does not speak {protocol}, but {spoken[1] if spoken else 'nothing'}")
     done, errored, timeout = (int(count) for count in requests.groups())
     _ok, *others = (int(count) for count in statuses.groups())
     return LoadResult(
@@ -40,10 +42,14 @@ def parse(output: str) -> LoadResult:
     )
 
 
-def run(url: str, *, connections: int, seconds: float, options: list[str]) -> LoadResult:
+def run(
+    url: str, *, connections: int, seconds: float, options: list[str], protocol: str = "h2"
+) -> LoadResult:
     """One thread of h2load, for so long."""
     whole = max(1, round(seconds))
-    command = ["h2load", "-t1", f"-c{connections}", f"-D{whole}", *options, url]
+    command = [H2LOAD, "-t1", f"-c{connections}", f"-D{whole}", *options, url]
+    if protocol == "h3":
+        command.insert(1, "--alpn-list=h3")
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=whole + 30, check=True
@@ -52,11 +58,11 @@ def run(url: str, *, connections: int, seconds: float, options: list[str]) -> Lo
         raise LoadError("h2load is not installed: python -m bench setup") from None
     except subprocess.SubprocessError as error:
         raise LoadError(f"h2load failed: {error}") from error
-    return parse(done.stdout)
+    return parse(done.stdout, protocol)
 
 
 def version() -> str:
-    if shutil.which("h2load") is None:
+    if shutil.which(H2LOAD) is None:
         return "not installed"
-    done = subprocess.run(["h2load", "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run([H2LOAD, "--version"], capture_output=True, text=True, check=False)
     return done.stdout.strip().removeprefix("h2load nghttp2/") or "unknown"

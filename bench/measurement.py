@@ -13,6 +13,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,7 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
         access_log=access_log,
         tls=case.row.tls,
         http2=case.row.http2,
+        http3=case.row.http3,
     )
     if case.row.tls:
         certificate.make()
@@ -108,7 +110,9 @@ def _require_files() -> None:
 
 
 def _load(case: Case, port: int, seconds: float) -> LoadResult:
-    run = h2load.run if case.row.http2 else wrk.run
+    run = wrk.run
+    if case.row.http2 or case.row.http3:
+        run = partial(h2load.run, protocol="h3" if case.row.http3 else "h2")
     try:
         return run(
             f"{'https' if case.row.tls else 'http'}://127.0.0.1:{port}{case.row.path}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ KEY = OUT / "certificate.key"
 
 PROXYGEN_HELLO = ROOT / "build" / "bench" / "proxygen_hello"
 """The C++ ceiling, where `python -m bench setup` found a proxygen to build it with."""
+
+H2LOAD = os.environ.get("H2LOAD", "h2load")
+"""Distributions build it without HTTP/3: the rows over that need another one."""
 
 PEER_PYTHON = VENV / "bin" / "python"
 """The interpreter that has every peer installed."""

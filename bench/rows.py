@@ -15,7 +15,7 @@ STREAMS = ["-m10"]
 class Kind(Enum):
     """How a row is measured; each kind has its own function in `measurement`."""
 
-    CLOSED = "a closed loop alone: wrk, or h2load for HTTP/2"
+    CLOSED = "a closed loop alone: wrk, or h2load for HTTP/2 and 3"
     MIXED = "wrk for throughput, then open-loop arrivals for the fast requests' latency"
     IDLE = "wrk before and while ten thousand idle connections are held"
     LOG = "wrk, ours with and without an access log"
@@ -41,6 +41,8 @@ class Row:
     """Over HTTPS; only servers that speak it take part."""
     http2: bool = False
     """Over HTTP/2; only servers that speak it take part."""
+    http3: bool = False
+    """Likewise."""
     kind: Kind = Kind.CLOSED
     ours_only: bool = False
     """Peers are measured only if they are named on the command line."""
@@ -162,6 +164,16 @@ ROWS: dict[str, Row] = {
             connections=100,
             tls=True,
             http2=True,
+        ),
+        Row(
+            "h3-hello",
+            "bench.apps:hello",
+            "hello by HTTP/3: 100 connections with 10 streams each",
+            probe.expects(apps.HELLO, tls=True),
+            options=STREAMS,
+            connections=100,
+            tls=True,
+            http3=True,
         ),
         Row(
             "hello-log",

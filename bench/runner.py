@@ -69,6 +69,7 @@ class Runner:
             if not server.rows or case.row.name in server.rows
             if server.speaks_tls or not case.row.tls
             if server.speaks_http2 or not case.row.http2
+            if server.speaks_http3 or not case.row.http3
         ]
         variants = (False, True) if kind is Kind.LOG else (False,)
         return [

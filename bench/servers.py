@@ -43,6 +43,7 @@ class Launch:
     access_log: Path | None = None
     tls: bool = False
     http2: bool = False
+    http3: bool = False
 
     @property
     def address(self) -> str:
@@ -68,6 +69,7 @@ class Server:
     speaks_tls: bool = False
     speaks_http2: bool = False
     """Over TLS."""
+    speaks_http3: bool = False
     rows: tuple[str, ...] = ()
     """All it can take part in, where that is not every row."""
     ceiling: bool = False
@@ -234,6 +236,7 @@ PEERS: tuple[Server, ...] = (
         note="runs inside Envoy",
         speaks_tls=True,
         speaks_http2=True,
+        speaks_http3=True,
     ),
     Server(
         "hypercorn",
@@ -273,6 +276,7 @@ def ours(engine: str, python: str = sys.executable) -> Server:
         words = [python, "-m", "prowingen_wsgi", launch.app, "--bind", launch.address]
         words += ["--threads", str(launch.threads), "--engine", engine]
         words += launch.certificate("--certfile", "--keyfile")
+        words += ["--http3"] if launch.http3 else []
         if launch.access_log is not None:
             words += ["--access-log", str(launch.access_log)]
         return words
@@ -285,6 +289,7 @@ def ours(engine: str, python: str = sys.executable) -> Server:
         ours=True,
         speaks_tls=True,
         speaks_http2=True,
+        speaks_http3=engine == "proxygen",
         environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)])},
     )
 

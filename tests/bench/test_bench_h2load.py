@@ -34,5 +34,8 @@ def test_a_report_without_a_figure_is_an_error(missing: str) -> None:
 
 
 def test_what_was_not_spoken_is_not_measured() -> None:
-    with pytest.raises(LoadError, match="does not speak HTTP/2, but http"):
+    with pytest.raises(LoadError, match=r"does not speak h2, but http/1\.1"):
         parse(REPORT.replace("protocol: h2", "protocol: http/1.1"))
+    with pytest.raises(LoadError, match="does not speak h3, but h2"):
+        parse(REPORT, "h3")
+    assert parse(REPORT.replace("protocol: h2", "protocol: h3"), "h3").requests == 116307
