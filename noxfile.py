@@ -1,4 +1,4 @@
-"""One command per job: `nox -s lint|tests|cpp|asan|tsan|reloads|floods|bench|docs`.
+"""One command per job: `nox -s lint|tests|cpp|asan|tsan|reloads|floods|http3|bench|docs`.
 
 Each is the same script that bootstrap.sh and CI run, in the same .venv, so that no job passes in
 one place and fails in another. bootstrap.sh makes what is missing and skips what is there.
@@ -73,6 +73,13 @@ def floods(session: nox.Session) -> None:
     """What floods of HTTP/2 cost other clients and the server's memory; needs wrk."""
     set_up(session)
     session.run(PYTHON, "tests/floods.py", *session.posargs, external=True)
+
+
+@nox.session
+def http3(session: nox.Session) -> None:
+    """Moves 100 MiB each way over HTTP/3, also where datagrams are lost: some minutes."""
+    set_up(session)
+    session.run(PYTHON, "tests/http3_transfers.py", *session.posargs, external=True)
 
 
 @nox.session
