@@ -104,7 +104,7 @@ def test_a_reload_loses_no_request(engine: str, preload: tuple[str, ...]) -> Non
         over.clear()
         coming = [asyncio.create_task(keep_coming(server)) for _ in range(4)]
         try:
-            for reload in range(1, 4):
+            for reload in (1, 2):
                 slow = asyncio.create_task(ask_once(server, "/slow"))
                 await asyncio.sleep(0.1)
                 server.signal(signal.SIGHUP)
@@ -121,17 +121,17 @@ def test_a_reload_loses_no_request(engine: str, preload: tuple[str, ...]) -> Non
     with workers3(engine, *preload) as server:
         with_clients(use)
         wait_until(lambda: len(children(server.pid)) == (1 if preload else 2), "old ones stay")
-        assert len(set(pids)) > 4, "each generation had some"
+        assert len(set(pids)) >= 4, "each generation had some"
 
 
 def test_a_recycled_worker_loses_no_request(engine: str) -> None:
     async def use() -> Any:
         async def keep_coming() -> set[int]:
-            return {who(await ask_once(server)) for _ in range(30)}
+            return {who(await ask_once(server)) for _ in range(16)}
 
-        return set.union(*await asyncio.gather(*(keep_coming() for _ in range(4))))
+        return set.union(*await asyncio.gather(*(keep_coming() for _ in range(3))))
 
-    with workers3(engine, "--max-requests", "20") as server:
+    with workers3(engine, "--max-requests", "8") as server:
         assert len(with_clients(use)) > 2
         wait_until(lambda: len(children(server.pid)) == 2, "old workers stay")
 
