@@ -288,11 +288,10 @@ class ProxygenEngine final : public Engine {
   void begin_http3() {
     std::vector<folly::EventBase*> loops;
     threads_.each([&](EventThread& thread) { loops.push_back(&thread.loop()); });
-    for (auto& [address, sockets] : ports_) {
+    for (const auto& [address, sockets] : ports_) {
       http3_.push_back(std::make_unique<Http3Server>(
-          context_, address, std::move(sockets), loops,
-          [this]() -> EventThread& { return threads_.here(); }, [this] { return has_room(); },
-          sessions_));
+          context_, address, sockets, loops, [this]() -> EventThread& { return threads_.here(); },
+          [this] { return has_room(); }, sessions_));
     }
     ports_.clear();
   }
@@ -342,7 +341,7 @@ class ProxygenEngine final : public Engine {
   Listening listening_;
   SessionWatch sessions_;
   std::unique_ptr<px::HTTPServer> server_;
-  std::vector<KeptFromChildren> kept_;  // listening sockets
+  std::vector<KeptFromChildren> kept_;                                // listening sockets
   std::vector<std::pair<folly::SocketAddress, DatagramSpec>> ports_;  // until it starts
 #if defined(PROWINGEN_PROXYGEN_HTTP3)
   std::vector<std::unique_ptr<Http3Server>> http3_;

@@ -156,7 +156,7 @@ quic::TransportSettings settings_for(const Options& options) {
 }  // namespace
 
 Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddress& address,
-                         DatagramSpec datagrams, const std::vector<folly::EventBase*>& loops,
+                         const DatagramSpec& datagrams, const std::vector<folly::EventBase*>& loops,
                          std::function<EventThread&()> here, std::function<bool()> has_room,
                          px::HTTPSessionBase::InfoCallback& sessions)
     : server_(quic::QuicServer::createQuicServer(settings_for(context.options))),

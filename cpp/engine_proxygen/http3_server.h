@@ -33,7 +33,7 @@ class Http3Server {
   /// thread that calls. `has_room`: for one connection more. All of these outlive this. Throws
   /// std::system_error, or std::invalid_argument for a certificate that cannot be used.
   Http3Server(const EngineContext& context, const folly::SocketAddress& address,
-              DatagramSpec datagrams, const std::vector<folly::EventBase*>& loops,
+              const DatagramSpec& datagrams, const std::vector<folly::EventBase*>& loops,
               std::function<EventThread&()> here, std::function<bool()> has_room,
               px::HTTPSessionBase::InfoCallback& sessions);
   ~Http3Server();

@@ -189,7 +189,7 @@ def test_a_template_without_a_free_descriptor_says_so_and_goes_on(
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = os.dup(0)
         os.close(lowest)
-        socket.send_fds(ours, [b'{"spawn": 7}'], [0])
+        socket.send_fds(ours, [b'{"spawn": 7, "seats": []}'], [0])
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
         try:
             assert obey(template)
@@ -209,7 +209,7 @@ def test_a_template_without_a_free_descriptor_says_so_and_goes_on(
 
         monkeypatch.setattr("prowingen_wsgi.processes.template.fork", fork)
         monkeypatch.setattr(originals.os, "set_inheritable", fail)
-        socket.send_fds(ours, [b'{"spawn": 7}'], [0])
+        socket.send_fds(ours, [b'{"spawn": 7, "seats": []}'], [0])
         assert obey(template)
         assert json.loads(ours.recv(100)) == {"spawned": NOBODY}
         assert inheritable == [False], "from the start"
