@@ -23,7 +23,7 @@ void Complaints::add(const ConnectionInfo& connection, std::string_view why,
   last_ = now;
   left_out_ = 0;
   // Whoever scans the Internet fails to shake hands: nothing that an administrator has to mend.
-  const bool strangers = why == no_handshake || why == broke_http2;
+  const bool strangers = why == no_handshake || why == broke_http2 || why == broke_http3;
   context_.report(strangers ? Severity::info : Severity::warning, std::move(text));
 }
 

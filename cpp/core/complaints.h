@@ -21,6 +21,7 @@ class Complaints {
   static constexpr std::string_view no_header = "its PROXY protocol header is malformed";
   static constexpr std::string_view no_handshake = "its TLS handshake failed";
   static constexpr std::string_view broke_http2 = "its client does not keep to HTTP/2";
+  static constexpr std::string_view broke_http3 = "its client does not keep to HTTP/3";
   static constexpr std::string_view late =
       "its PROXY protocol header, or its TLS handshake, did not come in time";
 

@@ -97,7 +97,7 @@ struct EngineCounters {
   std::uint64_t connections_open = 0;
   std::uint64_t exchanges_open = 0;
   std::uint64_t requests_refused = 0;  // answered by the engine itself with a 4xx or 5xx
-  std::uint64_t protocol_errors = 0;   // connections that broke HTTP/2, or flooded it, and ended
+  std::uint64_t protocol_errors = 0;   // connections of HTTP/2 and 3 that broke it, or flooded us
 };
 
 class Engine {

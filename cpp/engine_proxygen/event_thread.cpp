@@ -9,6 +9,7 @@
 #include "core/unacknowledged.h"
 #include "engine_proxygen/acceptor.h"
 #include "engine_proxygen/connection_ends.h"
+#include "engine_proxygen/guarded_session.h"
 #include "engine_proxygen/handler.h"
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http2_codec.h"
@@ -108,6 +109,8 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
     const auto time = draining_ ? 0 : options().header_timeout;
     loop_.timer().scheduleTimeout(opened.idle.get(), to_milliseconds(time));
   }
+  opened.guarded = dynamic_cast<GuardedSession*>(&session);
+  if (opened.guarded != nullptr) ++guarded_sessions_;
   opened.since = std::chrono::steady_clock::now();
   folly::SocketAddress local = session.getLocalAddress();
   if (auto* transport = session.getTransport()) {  // and no connection of QUIC
@@ -139,7 +142,10 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
 
 void EventThread::session_closed(px::HTTPSessionBase& session) {
   std::erase(broken_, &session);  // another may soon be where it was
-  if (sessions_.erase(&session) == 0) return;
+  const auto found = sessions_.find(&session);
+  if (found == sessions_.end()) return;
+  if (found->second.guarded != nullptr) --guarded_sessions_;
+  sessions_.erase(found);
   open_.fetch_sub(1, std::memory_order_relaxed);
   if (sessions_.empty()) cancelTimeout();  // the memory's tick ends by itself
 }
@@ -178,6 +184,11 @@ void EventThread::complain_of_http2(const ConnectionInfo& connection, std::strin
   complaints_.add(connection, Complaints::broke_http2, fault, std::chrono::steady_clock::now());
 }
 
+void EventThread::complain_of_http3(const ConnectionInfo& connection, std::string_view fault) {
+  protocol_errors_.fetch_add(1, std::memory_order_relaxed);
+  complaints_.add(connection, Complaints::broke_http3, fault, std::chrono::steady_clock::now());
+}
+
 void EventThread::drain() {
   loop_.runInEventBaseThread([this] {
     draining_ = true;
@@ -206,11 +217,13 @@ bool EventThread::Session::long_idle() const {
 
 MemoryHolding EventThread::Session::memory_held(SteadyTime now) const {
   if (http1 != nullptr) return http1->memory_held(now);
-  return http2 != nullptr ? http2->memory_held(now) : MemoryHolding{};
+  if (http2 != nullptr) return http2->memory_held(now);
+  return guarded != nullptr ? guarded->memory_held(now) : MemoryHolding{};
 }
 
 bool EventThread::Session::give_up_head() const {
-  return http1 != nullptr ? http1->give_up_head() : http2->give_up_block();
+  if (http1 != nullptr) return http1->give_up_head();
+  return http2 != nullptr ? http2->give_up_block() : guarded->give_up();
 }
 
 // In two steps: what the client has sent before it learns of this is still answered.
@@ -347,9 +360,10 @@ void EventThread::see_to_memory() {
 
 // Nobody tells when a socket has taken a part of an answer, or none of the rest of it.
 void EventThread::look_at_readers() {
-  if (context_.memory->used() != 0) {
+  if (context_.memory->used() != 0 || guarded_sessions_ != 0) {
     for (const auto& [key, session] : sessions_) {
       if (session.http1 != nullptr) session.http1->settle_charge();
+      if (session.guarded != nullptr) session.guarded->settle_charge();
     }
   }
   for (Handler* handler : handlers_) handler->look_at_reader();

@@ -26,6 +26,7 @@
 namespace prowingen::proxygen_engine {
 
 class Acceptor;
+class GuardedSession;
 class Handler;
 class Http1Codec;
 class Http2Codec;
@@ -100,10 +101,16 @@ class EventThread final : public Transport,
 
   /// For the log: a client is told to go away.
   void complain_of_http2(const ConnectionInfo& connection, std::string_view fault);
+  void complain_of_http3(const ConnectionInfo& connection, std::string_view fault);
 
   /// Of HTTP/2 and 3.
   const std::shared_ptr<StreamsMoved>& streams_of(const px::HTTPSessionBase& session) const {
     return sessions_.at(&session).streams;
+  }
+
+  /// Null: it is not of HTTP/3.
+  GuardedSession* guarded(const px::HTTPSessionBase& session) const {
+    return sessions_.at(&session).guarded;
   }
 
   // ---- memory
@@ -157,6 +164,7 @@ class EventThread final : public Transport,
     px::HTTPSessionBase* session;
     Http1Codec* http1 = nullptr;  // of HTTP/1, as the next one is of HTTP/2
     Http2Codec* http2 = nullptr;
+    GuardedSession* guarded = nullptr;           // of HTTP/3
     std::shared_ptr<StreamsMoved> streams = {};  // null for HTTP/1
     std::shared_ptr<IdleTimer> idle = {};        // likewise
     unsigned listener = 0;
@@ -205,6 +213,7 @@ class EventThread final : public Transport,
   folly::EventBase& loop_;
   bool draining_ = false;
   std::unordered_map<const px::HTTPSessionBase*, Session> sessions_;
+  std::size_t guarded_sessions_ = 0;  // of them
   std::vector<Acceptor*> acceptors_;
   // By socket, until there is a session: a handshake may lie between. One that fails leaves its
   // entry to whoever gets the same number next, and announces itself anew.

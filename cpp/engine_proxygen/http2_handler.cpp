@@ -1,6 +1,7 @@
 #include "engine_proxygen/http2_handler.h"
 
 #include "engine_proxygen/announcing.h"
+#include "engine_proxygen/guarded_session.h"
 #include "engine_proxygen/handlers.h"
 #include "engine_proxygen/http2_codec.h"
 #include "http/http2_policy.h"
@@ -63,12 +64,14 @@ Http2Handler::Http2Handler(EventThread& thread, px::HTTPTransaction& stream,
                            const px::HTTPMessage& message, HttpVersion version)
     : Handler(thread, take_request(thread, stream, message, version)),
       codec_(Announcing<Http2Codec>::current()),
+      guarded_(thread.guarded(session_of(stream))),
       streams_(thread.streams_of(session_of(stream))) {}
 
 Http2Handler::~Http2Handler() {
   const auto& exchange = shared_exchange();
   const bool worked_on = exchange->submitted && exchange.use_count() > 1;
   if (codec_ != nullptr && worked_on) codec_->keep_counting(exchange);
+  if (guarded_ != nullptr && worked_on) guarded_->keep_counting(exchange);
 }
 
 bool Http2Handler::body_may_follow() const { return codec_ == nullptr || exchange().has_body; }

@@ -5,6 +5,7 @@
 
 namespace prowingen::proxygen_engine {
 
+class GuardedSession;
 class Http2Codec;
 
 class Http2Handler final : public Handler, private LoopTimer {
@@ -40,7 +41,8 @@ class Http2Handler final : public Handler, private LoopTimer {
   void list_standing_fields(bool date, bool server);
   px::HTTPMessage& head_of(int status);
 
-  Http2Codec* const codec_;
+  Http2Codec* const codec_;  // of HTTP/2, as the next one is of HTTP/3
+  GuardedSession* const guarded_;
   std::unique_ptr<px::HTTPMessage> table_;  // of HTTP/3: the head that is sent
   std::string length_;  // of the answer, as its field has it
   const std::shared_ptr<StreamsMoved> streams_;

@@ -3,142 +3,98 @@
 #include <fcntl.h>
 #include <folly/Random.h>
 #include <poll.h>
-#include <proxygen/lib/http/session/HQDownstreamSession.h>
 #include <quic/server/QuicHandshakeSocketHolder.h>
 #include <quic/server/QuicServer.h>
 
 #include <algorithm>
+#include <map>
 #include <stdexcept>
 #include <utility>
 
 #include "core/options.h"
-#include "engine_proxygen/datagram_sockets.h"
+#include "engine_proxygen/http3_datagram_sockets.h"
 #include "engine_proxygen/event_thread.h"
-#include "engine_proxygen/handlers.h"
+#include "engine_proxygen/http3_handshakes.h"
+#include "engine_proxygen/http3_session.h"
+#include "engine_proxygen/http3_socket.h"
 #include "engine_proxygen/http3_tls.h"
-#include "http/http2_policy.h"
 #include "processes/datagram_steering.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
 
-// As HTTP/2 has it here.
-constexpr std::uint64_t most_streams = 100;
 constexpr std::uint64_t stream_window = std::uint64_t{64} * 1024;
-
+/// Of all I/O threads together, and of each.
+constexpr std::size_t most_handshakes = 1000;
+constexpr std::size_t least_handshakes = 16;
 // How long a drain waits for connections that have begun and are not made yet: a flight and its
 // answer, sent again once.
 constexpr std::chrono::seconds handshake_grace{3};
-
-using Handshakes = std::shared_ptr<std::atomic<std::size_t>>;
-
-/// One more of them for as long as this lives.
-std::shared_ptr<void> count_one(const Handshakes& handshakes) {
-  handshakes->fetch_add(1);
-  return {handshakes.get(), [handshakes](void*) { handshakes->fetch_sub(1); }};
-}
-
-class Session final : public px::HQDownstreamSession {
- public:
-  Session(std::chrono::milliseconds timeout, px::HTTPSessionController* controller,
-          px::HTTPSessionBase::InfoCallback& sessions, std::shared_ptr<void> handshake)
-      : HQDownstreamSession(timeout, controller, wangle::TransportInfo(), &sessions),
-        handshake_(std::move(handshake)) {}
-
- private:
-  void onFullHandshakeDone() noexcept override {
-    HQDownstreamSession::onFullHandshakeDone();  // from here on it counts as a session
-    handshake_.reset();
-  }
-  // proxygen would have answers repeat the request's priority, in a field that means something else
-  // there: a server's own wishes (RFC 9218 section 5).
-  folly::Optional<px::HTTPHeaders> getExtraHeaders(const px::HTTPMessage&,
-                                                   quic::StreamId) override {
-    return folly::none;
-  }
-
-  std::shared_ptr<void> handshake_;
-};
-
-/// Makes a handler of each request of one session. It is the session's, which may outlive the
-/// server by a turn of its loop, and ends with it.
-class Requests final : public px::HTTPSessionController {
- public:
-  explicit Requests(const std::function<EventThread&()>& here) : here_(here) {}
-
- private:
-  px::HTTPTransactionHandler* getRequestHandler(px::HTTPTransaction& transaction,
-                                                px::HTTPMessage* message) override {
-    EventThread& thread = here_();
-    thread.session_opened(*transaction.getTransport().getHTTPSessionBase());  // if it is not yet
-    return make_stream_handler(thread, transaction, *message, http_3);
-  }
-  // Without one the stream is reset, as RFC 9114 section 4.1.2 asks.
-  px::HTTPTransactionHandler* getParseErrorHandler(px::HTTPTransaction*, const px::HTTPException&,
-                                                   const folly::SocketAddress&) override {
-    return nullptr;
-  }
-  px::HTTPTransactionHandler* getTransactionTimeoutHandler(px::HTTPTransaction*,
-                                                           const folly::SocketAddress&) override {
-    return nullptr;
-  }
-  void attachSession(px::HTTPSessionBase*) override {}
-  void detachSession(const px::HTTPSessionBase*) override { delete this; }
-
-  const std::function<EventThread&()> here_;
-};
 
 /// Makes a session of each connection.
 class Connections final : public quic::QuicServerTransportFactory,
                           private quic::QuicHandshakeSocketHolder::Callback {
  public:
-  Connections(std::shared_ptr<QuicTls> tls, std::function<EventThread&()> here,
-              px::HTTPSessionBase::InfoCallback& sessions, Handshakes handshakes)
+  Connections(std::shared_ptr<QuicTls> tls, const std::vector<folly::EventBase*>& loops,
+              std::function<EventThread&()> here, std::function<bool()> has_room,
+              px::HTTPSessionBase::InfoCallback& sessions, const Handshakes::Count& count)
       : tls_(std::move(tls)),
         here_(std::move(here)),
-        sessions_(sessions),
-        handshakes_(std::move(handshakes)) {}
+        has_room_(std::move(has_room)),
+        sessions_(sessions) {
+    const auto share = std::max(most_handshakes / loops.size(), least_handshakes);
+    for (folly::EventBase* loop : loops) {
+      handshakes_[loop] = std::make_shared<Handshakes>(share, count);
+    }
+  }
 
   quic::QuicServerTransport::Ptr make(
       folly::EventBase* loop, std::unique_ptr<quic::FollyAsyncUDPSocketAlias> socket,
       const folly::SocketAddress&, quic::QuicVersion,
       std::shared_ptr<const fizz::server::FizzServerContext>) noexcept override {
-    handshakes_->fetch_add(1);  // until one of the callbacks below
-    return quic::QuicHandshakeSocketHolder::makeServerTransport(loop, std::move(socket),
-                                                                tls_->current(), this);
+    auto* const bounded = dynamic_cast<BoundedSocket*>(socket.get());
+    auto made = quic::QuicHandshakeSocketHolder::makeServerTransport(loop, std::move(socket),
+                                                                     tls_->current(), this);
+    if (bounded != nullptr) {
+      bounded->belong_to(static_cast<const quic::QuicServerConnectionState&>(*made->getState()));
+    }
+    handshakes_.at(loop)->add(*loop, made);
+    return made;
   }
 
  private:
   void onQuicTransportReady(std::shared_ptr<quic::QuicSocket> socket) override {
-    // Of a stream without a request; handlers have time limits of their own.
-    const auto time = to_milliseconds(here_().options().header_timeout);
-    auto* session = new Session(time, std::make_unique<Requests>(here_).release(), sessions_,
-                                count_one(handshakes_));
-    handshakes_->fetch_sub(1);
+    auto* session = new Http3Session(here_(), has_room_, sessions_);
+    session->keep_until_connected(handshakes_here().removal(socket.get()));
     socket->setConnectionSetupCallback(session);
     socket->setConnectionCallback(session);
     session->setSocket(std::move(socket));
     session->startNow();
     session->onTransportReady();
   }
-  void onConnectionSetupError(std::shared_ptr<quic::QuicSocket>, quic::QuicError) override {
-    handshakes_->fetch_sub(1);
+  void onConnectionSetupError(std::shared_ptr<quic::QuicSocket> socket, quic::QuicError) override {
+    handshakes_here().remove(socket.get());
   }
+  Handshakes& handshakes_here() { return *handshakes_.at(&here_().loop()); }
 
   const std::shared_ptr<QuicTls> tls_;
   const std::function<EventThread&()> here_;
+  const std::function<bool()> has_room_;
+  std::map<folly::EventBase*, std::shared_ptr<Handshakes>> handshakes_;
   px::HTTPSessionBase::InfoCallback& sessions_;
-  const Handshakes handshakes_;
 };
 
 quic::TransportSettings settings_for(const Options& options) {
   quic::TransportSettings settings;
-  settings.advertisedInitialMaxStreamsBidi = most_streams;
+  settings.advertisedInitialMaxStreamsBidi = most_http3_streams;
   settings.advertisedInitialBidiRemoteStreamFlowControlWindow = stream_window;
-  settings.advertisedInitialConnectionFlowControlWindow = most_streams * stream_window;
+  settings.advertisedInitialConnectionFlowControlWindow = most_http3_streams * stream_window;
+  settings.advertisedInitialMaxStreamsUni = most_http3_unidirectional_streams;
+  settings.advertisedInitialUniStreamFlowControlWindow = stream_window;
   settings.disableMigration = false;
-  // RFC 9000 section 8.1: three times what a client has sent that has not shown yet where it is.
+  // So much for each packet of a client that has not shown where it is; its socket counts bytes.
   settings.enableWritableBytesLimit = true;
+  settings.limitedCwndInMss = 3;
   // The time for the next request is the I/O thread's. A client that is gone without a word is
   // missed after this time, and one that waits for its answer is kept by pings.
   settings.idleTimeout =
@@ -146,8 +102,11 @@ quic::TransportSettings settings_for(const Options& options) {
   settings.enableKeepalive = true;
   settings.batchingMode = quic::QuicBatchingMode::BATCHING_MODE_GSO;
   settings.maxBatchSize = quic::kDefaultQuicMaxBatchSize;
-  // No secret for Retry packets (RFC 9000 section 8.1.2): mvfst seals them for a version of its
-  // own, and other clients drop them.
+  // Without a secret for tokens mvfst takes every client for one that has shown where it is (RFC
+  // 9000 section 8.1.3). It sends no Retry packets: only its own client takes them for ones, as
+  // they are sealed for a version of its own, and name the id that the client has chosen itself.
+  auto& tokens = settings.retryTokenSecret.emplace();
+  folly::Random::secureRandom(tokens.data(), tokens.size());
   auto& secret = settings.statelessResetTokenSecret.emplace();
   folly::Random::secureRandom(secret.data(), secret.size());
   return settings;
@@ -177,7 +136,7 @@ Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddres
   server_->setHostId(datagrams::id_of(datagrams.first));
   const auto tls = std::make_shared<QuicTls>(context);
   server_->setQuicServerTransportFactory(
-      std::make_unique<Connections>(tls, std::move(here), sessions, handshakes_));
+      std::make_unique<Connections>(tls, loops, std::move(here), has_room, sessions, handshakes_));
   server_->setQuicUDPSocketFactory(connection_sockets());
   server_->setSupportedVersion({quic::QuicVersion::QUIC_V1});
   server_->setFizzContext(tls->current());

@@ -1,51 +1,19 @@
 #include "engine_proxygen/http3_tls.h"
 
-#include <fizz/backend/openssl/certificate/CertUtils.h>
 #include <fizz/server/AeadTicketCipher.h>
-#include <fizz/server/DefaultCertManager.h>
 #include <fizz/server/TicketCodec.h>
 #include <folly/Random.h>
 #include <quic/server/state/ServerStateMachine.h>
 
 #include <array>
 #include <exception>
-#include <stdexcept>
 #include <utility>
-#include <vector>
 
-#include "tls/credentials.h"
+#include "engine_proxygen/http3_certificates.h"
 #include "tls/served.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
-
-template <typename Owner, typename Thing>
-Owner owned(Thing* thing, int (*take)(Thing*)) {
-  take(thing);
-  return Owner(thing);
-}
-
-[[noreturn]] void refuse(const tls::Credentials& credentials, std::string_view why) {
-  throw std::invalid_argument("certfile: \"" + credentials.file +
-                              "\": HTTP/3 cannot use it: " + std::string(why));
-}
-
-std::unique_ptr<fizz::SelfCert> certificate_of(const tls::Credentials& credentials) {
-  using Certificate = folly::ssl::X509UniquePtr;
-  std::vector<Certificate> chain;
-  chain.push_back(owned<Certificate>(credentials.certificate.get(), X509_up_ref));
-  for (int i = 0; i < sk_X509_num(credentials.chain.get()); ++i) {
-    chain.push_back(owned<Certificate>(sk_X509_value(credentials.chain.get(), i), X509_up_ref));
-  }
-  auto key = owned<folly::ssl::EvpPkeyUniquePtr>(credentials.key.get(), EVP_PKEY_up_ref);
-  std::unique_ptr<fizz::SelfCert> made;
-  fizz::Error error;
-  if (fizz::openssl::CertUtils::makeSelfCert(made, error, std::move(chain), std::move(key)) !=
-      fizz::Status::Success) {
-    refuse(credentials, error.msg());
-  }
-  return made;
-}
 
 std::string_view suite(fizz::CipherSuite cipher) {
   switch (cipher) {
@@ -57,21 +25,7 @@ std::string_view suite(fizz::CipherSuite cipher) {
 }
 
 std::shared_ptr<const fizz::server::FizzServerContext> make(const SSL_CTX& openssl) {
-  // fizz chooses among them by the name that is asked for, the first for one that nobody has.
-  const auto certificates = std::make_shared<fizz::server::DefaultCertManager>();
-  bool first = true;
-  for (const tls::Credentials& credentials : tls::served_by(&openssl).credentials) {
-    auto certificate = certificate_of(credentials);
-    try {
-      if (std::exchange(first, false)) {
-        certificates->addCertAndSetDefault(std::move(certificate));
-      } else {
-        certificates->addCert(std::move(certificate));
-      }
-    } catch (const std::exception& error) {  // one without a common name, say
-      refuse(credentials, error.what());
-    }
-  }
+  const auto certificates = std::make_shared<Http3Certificates>(tls::served_by(&openssl));
   const auto context = std::make_shared<fizz::server::FizzServerContext>();
   context->setCertManager(certificates);
   context->setSupportedAlpns({"h3"});

@@ -23,24 +23,18 @@ from harness.browser import open_page
 from harness.certificates import authority, server_files, write
 from harness.h2wire import H2Wire
 from harness.h3client import Fields, H3Client, begin_and_vanish, h3_client, relay
+from harness.h3serve import HTTP3_ONLY, on_connection, serve3
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
 
     from harness.apps import Environ, StartResponse
     from harness.logwatch import LogWatch
-    from harness.site import ServeFixture, Site
+    from harness.site import ServeFixture
 
-pytestmark = [
-    pytest.mark.engines("proxygen"),
-    pytest.mark.no_tls("its tests are all of TLS"),
-    pytest.mark.no_http2("it speaks HTTP/3"),
-    pytest.mark.skipif(
-        "HTTP/3" not in prowingen_wsgi._native.engines().get("proxygen", ""),
-        reason="no engine that is built in has HTTP/3",
-    ),
-]
+__all__ = ["serve3"]
+pytestmark = HTTP3_ONLY
 
 NO_ERROR = 0x100
 MESSAGE_ERROR = 0x10E
@@ -52,28 +46,12 @@ REQUEST: Fields = [
 ]
 
 
-@pytest.fixture
-def serve3(serve: ServeFixture) -> ServeFixture:
-    def start(app: object, **options: object) -> Site:
-        return serve(app, http3=True, **{**vars(server_files()), **options})
-
-    return start
-
-
 def hashing(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     seen = hashlib.sha256()
     while piece := environ["wsgi.input"].read(65536):
         seen.update(piece)
     start_response("200 OK", PLAIN)
     return [seen.hexdigest().encode()]
-
-
-def on_connection(site: Site, use: Callable[[H3Client], Awaitable[Any]], **options: Any) -> Any:
-    async def connected() -> Any:
-        async with h3_client(site, **options) as client:
-            return await use(client)
-
-    return asyncio.run(connected())
 
 
 def test_a_request_tells_the_truth(serve3: ServeFixture) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aioquic.asyncio.client import connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.buffer import encode_uint_var
 from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
@@ -57,6 +58,12 @@ class Answer:
         return self.heads[-1].get(name)
 
 
+def frame(kind: int, payload: bytes = b"", *, announced: int | None = None) -> bytes:
+    """One of HTTP/3 (RFC 9114 section 7.1), which may announce more than it has."""
+    size = len(payload) if announced is None else announced
+    return encode_uint_var(kind) + encode_uint_var(size) + payload
+
+
 class H3Client(QuicConnectionProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -89,6 +96,22 @@ class H3Client(QuicConnectionProtocol):
     def send(self, stream: int, data: bytes, *, end: bool = False) -> None:
         self._http.send_data(stream, data, end)
         self.transmit()
+
+    def open(self, octets: bytes, *, unidirectional: bool = False) -> int:
+        """Begins a stream with what may be no frames of any meaning."""
+        stream = self._quic.get_next_available_stream_id(is_unidirectional=unidirectional)
+        self.send_raw(stream, octets)
+        return stream
+
+    def send_raw(self, stream: int, octets: bytes, *, end: bool = False) -> None:
+        self._quic.send_stream_data(stream, octets, end)
+        self.transmit()
+
+    @property
+    def control_stream(self) -> int:
+        stream = self._http._local_control_stream_id
+        assert stream is not None
+        return stream
 
     def reset(self, stream: int, code: int = 0x10C) -> None:
         """H3_REQUEST_CANCELLED unless told otherwise."""

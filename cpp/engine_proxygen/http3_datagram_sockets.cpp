@@ -1,4 +1,4 @@
-#include "engine_proxygen/datagram_sockets.h"
+#include "engine_proxygen/http3_datagram_sockets.h"
 
 #include <folly/io/async/AsyncUDPSocket.h>
 #include <netinet/in.h>
@@ -9,6 +9,8 @@
 #include <string>
 #include <system_error>
 #include <utility>
+
+#include "engine_proxygen/http3_socket.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -77,10 +79,10 @@ class ListeningSocket final : public AsyncUDPSocket, private Reader {
   Reader* reader_ = nullptr;
 };
 
-class ConnectionSocket final : public AsyncUDPSocket {
+class ConnectionSocket final : public BoundedSocket {
  public:
   ConnectionSocket(folly::EventBase* loop, const folly::SocketAddress& own)
-      : AsyncUDPSocket(loop), own_(own) {
+      : BoundedSocket(loop), own_(own) {
     setNontrivialCmsgs(leaving_by(own_));
   }
   const folly::SocketAddress& address() const override { return own_; }
@@ -105,8 +107,12 @@ class ListeningSockets final : public quic::QuicUDPSocketFactory {
 class ConnectionSockets final : public quic::QuicUDPSocketFactory {
  public:
   std::unique_ptr<AsyncUDPSocket> make(folly::EventBase* loop, int descriptor) override {
-    auto socket = asked_at == nullptr ? std::make_unique<AsyncUDPSocket>(loop)
-                                      : std::make_unique<ConnectionSocket>(loop, *asked_at);
+    std::unique_ptr<AsyncUDPSocket> socket;
+    if (asked_at == nullptr) {
+      socket = std::make_unique<BoundedSocket>(loop);
+    } else {
+      socket = std::make_unique<ConnectionSocket>(loop, *asked_at);
+    }
     socket->setFD(folly::NetworkSocket::fromFd(descriptor), AsyncUDPSocket::FDOwnership::SHARED);
     socket->setDFAndTurnOffPMTU();
     return socket;
