@@ -1,4 +1,4 @@
-"""One command per job: `nox -s lint|tests|cpp|asan|tsan|reloads|floods|http3|bench|docs`.
+"""One command per job: see the README's table, or `nox --list`.
 
 Each is the same script that bootstrap.sh and CI run, in the same .venv, so that no job passes in
 one place and fails in another. bootstrap.sh makes what is missing and skips what is there.
@@ -59,6 +59,13 @@ def tsan(session: nox.Session) -> None:
     """All tests under ThreadSanitizer."""
     set_up(session)
     session.run("scripts/sanitized.sh", "tsan", *session.posargs, external=True)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """libFuzzer against what strangers send; `-- --seconds 600` for each target."""
+    set_up(session)
+    session.run("scripts/fuzz.sh", *session.posargs, external=True)
 
 
 @nox.session

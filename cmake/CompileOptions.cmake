@@ -62,3 +62,8 @@ if(PROWINGEN_SANITIZE)
                                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(prowingen_compile_options INTERFACE ${sanitizer_flags})
 endif()
+
+if(PROWINGEN_BUILD_FUZZERS)
+  # All that is fuzzed tells libFuzzer where it has been; only its programs have its main().
+  target_compile_options(prowingen_compile_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -88,7 +88,16 @@ RequestParser::Progress RequestParser::parse_body(std::string_view input) {
     // An unfinished chunk header, or with its line complete a trailer section; neither may grow
     // without bound.
     const auto line = input.starts_with("\r\n") ? input.substr(2) : input;
-    const bool trailers = line.find('\n') != std::string_view::npos;
+    const auto end = line.find("\r\n");
+    const bool trailers = end != std::string_view::npos;
+    if (trailers) {
+      // For a quoted string that its line does not end Beast waits, as if it went on.
+      const auto header = line.substr(0, end);
+      const auto digits = std::min(header.find_first_not_of("0123456789abcdefABCDEF"), end);
+      if (auto verdict = check_chunk_extension(header.substr(digits), limits_)) {
+        return {Outcome::refused, 0, verdict};
+      }
+    }
     const auto bound = max_chunk_size_digits + limits_.max_chunk_extension + 4 +
                        (trailers ? limits_.max_trailer_bytes : 0);
     if (input.size() > bound) {
@@ -118,7 +127,7 @@ RequestFault RequestParser::fault_of(const error_code& ec, std::string_view rest
     case http::error::bad_target: return bad_target;
     case http::error::bad_version: {
       // "HTTP/2.0" is a version that is not supported, "HTTP/1.1x" is no version at all.
-      const auto line = rest.substr(0, rest.find('\r'));
+      const auto line = rest.substr(0, rest.find_first_of("\r\n"));
       const auto space = line.rfind(' ');
       const auto version = space == std::string_view::npos ? line : line.substr(space + 1);
       const bool known = version == "HTTP/1.0" || version == "HTTP/1.1";

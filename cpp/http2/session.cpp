@@ -129,6 +129,11 @@ struct Callbacks {
   // Of a head that is too large to be sent, for one.
   static int not_sent(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
     return guarded([&] {
+      // Its client has ended the stream, or made this side end the connection.
+      if (error == NGHTTP2_ERR_SESSION_CLOSING || error == NGHTTP2_ERR_STREAM_CLOSING ||
+          error == NGHTTP2_ERR_STREAM_CLOSED) {
+        return 0;
+      }
       Session& me = self(user);
       Stream* stream = me.find(frame->hd.stream_id);
       if (frame->hd.type != NGHTTP2_HEADERS || stream == nullptr) return 0;

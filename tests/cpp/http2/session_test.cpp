@@ -386,6 +386,21 @@ TEST_F(Http2Session, HeadThatCannotBeSentFailsItsStreamAlone) {
   EXPECT_EQ(client->answers[other].body, "whole");
 }
 
+TEST_F(Http2Session, HeadThatNobodyTakesAnyMoreHasNotFailed) {
+  start();
+  const auto id = client->ask();
+  const auto other = client->ask();
+  talk();
+  answer(other, "lost");
+  client->reset(other);
+  session->receive(client->output(), now);
+  session->terminate(ErrorCode::protocol_error);  // for something else that its client did
+  answer(id, "late");
+  talk();
+  EXPECT_FALSE(requests.at(id)->failed);
+  EXPECT_FALSE(requests.at(other)->failed);
+}
+
 TEST_F(Http2Session, InterimAnswersComeFirst) {
   start();
   const auto id = client->ask();
