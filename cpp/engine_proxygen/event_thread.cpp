@@ -221,9 +221,9 @@ MemoryHolding EventThread::Session::memory_held(SteadyTime now) const {
   return guarded != nullptr ? guarded->memory_held(now) : MemoryHolding{};
 }
 
-bool EventThread::Session::give_up_head() const {
+bool EventThread::Session::give_up() const {
   if (http1 != nullptr) return http1->give_up_head();
-  return http2 != nullptr ? http2->give_up_block() : guarded->give_up();
+  return http2 != nullptr ? http2->give_up() : guarded->give_up();
 }
 
 // In two steps: what the client has sent before it learns of this is still answered.
@@ -366,7 +366,19 @@ void EventThread::look_at_readers() {
       if (session.guarded != nullptr) session.guarded->settle_charge();
     }
   }
-  for (Handler* handler : handlers_) handler->look_at_reader();
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& [key, session] : sessions_) {
+    if (session.http2 != nullptr) session.http2->look_at_output(now);
+  }
+  // Copies, as what one of them sends now may be the end of it.
+  std::vector<std::shared_ptr<HandledExchange>> held_back;
+  for (Handler* handler : handlers_) {
+    handler->look_at_reader();
+    if (handler->is_held_back()) held_back.push_back(handler->shared_exchange());
+  }
+  for (const auto& exchange : held_back) {
+    if (exchange->handler != nullptr) exchange->handler->output_ready();
+  }
 }
 
 void EventThread::see_to_holders(MemoryWatch::Task task) {
@@ -398,7 +410,7 @@ void EventThread::see_to_holders(MemoryWatch::Task task) {
           return holder.exchange->handler != nullptr && holder.exchange->handler->give_up(held);
         }
         const auto found = sessions_.find(holder.session);
-        return found != sessions_.end() && found->second.give_up_head();
+        return found != sessions_.end() && found->second.give_up();
       });
 }
 

@@ -99,6 +99,8 @@ class EventThread final : public Transport,
     return sessions_.at(&session).listener;
   }
 
+  /// Ends a session at once, and its exchanges, for this reason.
+  void drop(px::HTTPSessionBase& session, Departure why);
   /// For the log: a client is told to go away.
   void complain_of_http2(const ConnectionInfo& connection, std::string_view fault);
   void complain_of_http3(const ConnectionInfo& connection, std::string_view fault);
@@ -177,9 +179,9 @@ class EventThread final : public Transport,
 
     bool unused() const;
     bool long_idle() const;
-    /// Of a head that is not whole.
+    /// Of a head that is not whole, and of HTTP/2 of frames that are not sent.
     MemoryHolding memory_held(SteadyTime now) const;
-    bool give_up_head() const;
+    bool give_up() const;
   };
 
   class Tick final : public LoopTimer {
@@ -196,7 +198,6 @@ class EventThread final : public Transport,
   bool stands_still(Session& progress, SteadyTime now) const;
   void announce_end(px::HTTPSessionBase& session);
   void end_idle(px::HTTPSessionBase& session);
-  void drop(px::HTTPSessionBase& session, Departure why);
   void drop_broken();
   void watch_progress();
   void see_to_memory();

@@ -1,5 +1,7 @@
 #include "engine_proxygen/handler.h"
 
+#include <folly/String.h>
+
 #include <algorithm>
 
 #include "access_log/exchange.h"
@@ -107,7 +109,10 @@ void Handler::on_trailers(const px::HTTPHeaders& trailers) {
   if (answered_ || refused_ || exchange_->refusal != nullptr) return;
   TrailerSection section;
   Verdict verdict = nullptr;
-  trailers.forEach([&](const std::string& name, const std::string& value) {
+  trailers.forEach([&](const std::string& told, const std::string& value) {
+    // proxygen has spellings of its own for the names that it knows.
+    std::string name = told;
+    folly::toLowerAscii(name);
     if (verdict == nullptr) verdict = section.add(name, value, false, thread_.limits());
     const bool kept = verdict == nullptr && trailer_fit(name) == TrailerFit::fits;
     if (kept) exchange_->add_trailer(name, value);
@@ -222,13 +227,20 @@ void Handler::client_doubted() {
 void Handler::flush() {
   if (refused_) return;
   while (!egress_paused_ && !answered_) {
-    if (pending_.empty() && !take_output()) return;
+    if (pending_.empty() && (held_back() || !take_output())) return;
     if (!pending_.empty() && !send_next()) {
       thread_.context().report(Severity::error, file_too_short(*exchange_));
       return cut();
     }
     if (pending_.empty() && output_finished_) return finish();
   }
+}
+
+// What the session has for its socket already is enough: heads are not counted as bodies are.
+bool Handler::held_back() {
+  held_back_ = !output_finished_ && output_waits();
+  if (held_back_) await_reader();
+  return held_back_;
 }
 
 // False: there is nothing to send now.
@@ -311,6 +323,8 @@ void Handler::reset() {
 
 void Handler::cut() {
   log(exchange_->response.status, false);
+  pending_.clear();
+  pending_memory_ = 0;
   abort_answer();
 }
 
@@ -336,7 +350,7 @@ void Handler::settle_charge() {
 void Handler::look_at_reader() {
   settle_charge();
   note_movement();
-  if (egress_paused_) return;
+  if (egress_paused_ || held_back_) return;
   if (charge_.bytes() + held_by_session() != 0) {
     await_reader();
   } else {

@@ -61,6 +61,10 @@ class Handler : public px::RequestHandler {
   /// at; a worker has taken the request meanwhile, or the client the answer.
   bool give_up(std::uint64_t held_then);
 
+  /// It has left output to the exchange, since the client does not read what there is: to be told
+  /// again of it.
+  bool is_held_back() const { return held_back_ && !answered_; }
+
   const std::shared_ptr<HandledExchange>& shared_exchange() const { return exchange_; }
 
   // Its place in the event thread's list.
@@ -109,6 +113,8 @@ class Handler : public px::RequestHandler {
   /// What min_rate is about: see Moved.
   virtual Moved request_moved() const = 0;
   virtual Moved answer_moved() const = 0;
+  /// More is ready to be sent on the connection than its client reads: nothing is added.
+  virtual bool output_waits() const { return false; }
   /// What else is held for this answer in memory.
   virtual std::uint64_t held_by_session() const { return 0; }
   /// Content of the request that has come, and is not read as memory is short, or a worker slow.
@@ -136,6 +142,7 @@ class Handler : public px::RequestHandler {
   void stop_awaiting_request();
   void await_more();
   void flush();
+  bool held_back();
   bool take_output();
   void send_head(px::HTTPMessage& head);
   bool send_next();
@@ -160,6 +167,7 @@ class Handler : public px::RequestHandler {
   bool request_done_ = false;
   bool ingress_paused_ = false;
   bool egress_paused_ = false;
+  bool held_back_ = false;  // output is left to the exchange for now
   bool output_finished_ = false;
   bool aborted_ = false;
   bool end_sent_ = false;  // with its head

@@ -23,6 +23,10 @@ constexpr std::uint64_t nobodys_stream = 2;
 
 constexpr std::size_t reset_size = http2::frame_header_size + 4;
 
+// What may wait for the socket of a client before what is made for it is left to the exchanges: the
+// heads of all the streams that it may have, each as large as most servers let them be.
+constexpr std::size_t most_output = std::size_t{1} << 20;
+
 // Each piece of content that waits is a buffer of its own.
 constexpr std::size_t cost_of_piece = sizeof(folly::IOBuf) + 32;
 
@@ -96,13 +100,37 @@ Http2Codec::Http2Codec(EventThread& thread)
 
 // ---------------------------------------------------------------------------- memory
 
-void Http2Codec::settle_charge() { charge_.set(reader_.held() + reader_.waiting()); }
-
-MemoryHolding Http2Codec::memory_held(SteadyTime now) const {
-  return {reader_.held(), now - waits_since_};
+void Http2Codec::settle_charge() {
+  const auto waiting = output_since_ == SteadyTime() ? 0 : output();
+  charge_.set(reader_.held() + reader_.waiting() + waiting);
 }
 
-bool Http2Codec::give_up_block() {
+bool Http2Codec::output_waits() const { return output() > most_output; }
+
+// What a loop's turn leaves is nobody's fault.
+void Http2Codec::look_at_output(SteadyTime now) {
+  const bool waits = output() >= MemoryCharge::step;
+  if (!waits && output_since_ == SteadyTime()) return;
+  if (!waits) output_since_ = {};
+  if (waits && output_since_ == SteadyTime()) output_since_ = now;
+  settle_charge();
+}
+
+MemoryHolding Http2Codec::memory_held(SteadyTime now) const {
+  MemoryHolding holding;
+  if (reader_.held() != 0) holding = {reader_.held(), now - waits_since_};
+  if (output_since_ != SteadyTime()) {
+    holding.bytes += output();
+    holding.waited = std::max<std::chrono::duration<double>>(holding.waited, now - output_since_);
+  }
+  return holding;
+}
+
+bool Http2Codec::give_up() {
+  if (output_since_ != SteadyTime() && output() > reader_.held()) {
+    thread_.drop(*session_, Departure::memory_short);  // and this with it
+    return true;
+  }
   if (over_ || reader_.held() == 0) return false;
   if (reader_.give_up_head(refusal(RequestFault::request_timeout))) {
     settle_charge();
@@ -316,6 +344,9 @@ void Http2Codec::on_settings(std::string_view pairs) {
   for (; !pairs.empty(); pairs.remove_prefix(pair_size)) {
     const std::size_t setting = octets(pairs.substr(0, 2));
     if (setting <= known) last[setting] = pairs.substr(0, pair_size);
+    if (setting == static_cast<std::size_t>(Setting::header_table_size)) {
+      encoder_.set_table_size(static_cast<std::uint32_t>(octets(pairs.substr(2, 4))));
+    }
   }
   px::SettingsList changed;
   for (std::size_t setting = 0; setting <= known; ++setting) {
@@ -323,11 +354,15 @@ void Http2Codec::on_settings(std::string_view pairs) {
     const auto value = static_cast<std::uint32_t>(octets(last[setting].substr(2)));
     changed.emplace_back(static_cast<px::SettingsId>(setting), value);
     client_settings_.setSetting(changed.back().id, value);
-    const auto which = static_cast<Setting>(setting);
-    if (which == Setting::header_table_size) encoder_.set_table_size(value);
-    if (which == Setting::max_frame_size) tell_base(settings_frame(last[setting]));
+    if (static_cast<Setting>(setting) == Setting::max_frame_size) {
+      tell_base(settings_frame(last[setting]));
+    }
   }
+  window_overflows_ = false;
   callback_->onSettings(changed);
+  if (window_overflows_) {
+    reader_.fail(http2::ErrorCode::flow_control_error, "SETTINGS open a window too far");
+  }
 }
 
 // Without the session, which is told by this codec.
@@ -376,6 +411,7 @@ void Http2Codec::set_fields(const px::HTTPMessage& message,
 void Http2Codec::generateHeader(folly::IOBufQueue& out, StreamID stream,
                                 const px::HTTPMessage& message, bool last, px::HTTPHeaderSize* size,
                                 const folly::Optional<px::HTTPHeaders>&) {
+  out_ = &out;
   const bool told = std::exchange(next_head_, nullptr) == &message;
   if (!isStreamIngressEgressAllowed(stream)) return;
   const std::string status = std::to_string(message.getStatusCode());
@@ -390,7 +426,9 @@ std::size_t Http2Codec::generateBody(folly::IOBufQueue& out, StreamID stream,
                                      std::unique_ptr<folly::IOBuf> body,
                                      folly::Optional<std::uint8_t> padding, bool last) {
   reader_.note_sent(body ? body->computeChainDataLength() : 0);
-  const auto size = HTTP2Codec::generateBody(out, stream, std::move(body), padding, last);
+  const bool fails = last && std::erase(failing_, stream) != 0;
+  const auto size = HTTP2Codec::generateBody(out, stream, std::move(body), padding, last && !fails);
+  if (fails) return size + generateRstStream(out, stream, px::ErrorCode::INTERNAL_ERROR);
   if (last) end_answer(stream);
   return size;
 }
@@ -405,6 +443,9 @@ std::size_t Http2Codec::generateTrailers(folly::IOBufQueue& out, StreamID stream
 }
 
 std::size_t Http2Codec::generateEOM(folly::IOBufQueue& out, StreamID stream) {
+  if (std::erase(failing_, stream) != 0) {
+    return generateRstStream(out, stream, px::ErrorCode::INTERNAL_ERROR);
+  }
   const auto size = HTTP2Codec::generateEOM(out, stream);
   end_answer(stream);
   return size;
@@ -425,6 +466,9 @@ std::size_t Http2Codec::generatePingReply(folly::IOBufQueue& out, std::uint64_t)
 std::size_t Http2Codec::generateRstStream(folly::IOBufQueue& out, StreamID stream,
                                           px::ErrorCode code) {
   const auto id = number_of(stream);
+  out_ = &out;
+  std::erase(failing_, stream);
+  window_overflows_ |= code == px::ErrorCode::FLOW_CONTROL_ERROR;
   // The session would have one for whatever comes on a stream that it does not know, and for one
   // whose request has ended since. Where nothing was written it would reset the whole connection.
   if (id != resetting_ && !reader_.is_open(id)) return reset_size;

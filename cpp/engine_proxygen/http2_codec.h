@@ -36,10 +36,13 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   // ---- the event thread
   /// The session has been made.
   void attach(px::HTTPSessionBase& session) { session_ = &session; }
-  /// What a header block, or another frame, holds that is not whole, see Handler; give_up_block()
-  /// gives up its request, or else ends the connection. False: it is whole by now.
+  /// What a header block, or another frame, holds that is not whole, see Handler, and what is made
+  /// for a client that does not read it. give_up() gives up the block's request, or else ends the
+  /// connection. False: there is nothing of that by now.
   MemoryHolding memory_held(SteadyTime now) const;
-  bool give_up_block();
+  bool give_up();
+  /// Frames that wait may have been sent.
+  void look_at_output(SteadyTime now);
 
   // ---- the handler
   /// The request that the session is being told of.
@@ -55,6 +58,10 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   /// The next head is that of `message`, with these fields in place of its own. They, and what they
   /// are views of, stay until it is sent.
   void set_fields(const px::HTTPMessage& message, std::span<const http2::HeaderField> fields);
+  /// The end of the stream's answer is a reset.
+  void fail_at_end(std::int64_t stream) { failing_.push_back(static_cast<StreamID>(stream)); }
+  /// So much waits for the client to read it that nothing is to be added.
+  bool output_waits() const;
 
   // ---- the session
   std::size_t onIngress(const folly::IOBuf& input) noexcept override;
@@ -74,6 +81,8 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   std::size_t generatePingReply(folly::IOBufQueue& out, std::uint64_t data) override;
 
  private:
+  // RFC 9113 section 6.5.2.
+
   RequestHead* open(std::int32_t stream) override;
   void on_request(std::int32_t stream, const http2::HeadReader::Result& head, bool whole) override;
   void on_content(std::int32_t stream, std::string_view bytes, std::size_t padding) override;
@@ -91,6 +100,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   void settle_charge();
   std::size_t write_block(folly::IOBufQueue& out, StreamID stream, std::string_view status,
                           std::span<const http2::HeaderField> fields, bool last);
+  std::size_t output() const { return out_ == nullptr ? 0 : out_->chainLength(); }
   void end_answer(StreamID stream);
   void await_block();
   void end_connection();
@@ -110,7 +120,11 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   const folly::IOBuf* input_ = nullptr;        // that onIngress() is in
   std::shared_ptr<HandledExchange> incoming_;  // until its handler takes it
   std::vector<std::shared_ptr<HandledExchange>> departed_;
-  std::int32_t resetting_ = 0;  // the stream whose error the session is being told of
+  std::int32_t resetting_ = 0;              // the stream whose error the session is being told of
+  std::vector<StreamID> failing_;           // whose answers end in a reset
+  const folly::IOBufQueue* out_ = nullptr;  // the session's: frames that its socket is to take
+  SteadyTime output_since_ = {};            // that some of it waits
+  bool window_overflows_ = false;           // by SETTINGS that the session is being told of
   ReadShare read_share_;
   std::uint64_t requests_ = 0;
   std::uint64_t padding_ = 0;

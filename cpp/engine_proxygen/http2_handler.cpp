@@ -126,6 +126,14 @@ void Http2Handler::on_answer_over() {
   if (!request_done() && codec_ != nullptr) downstream_->sendAbort(px::ErrorCode::NO_ERROR);
 }
 
+// What was written before the application failed is the client's, as on HTTP/1: the reset takes the
+// place of the stream's end. One of HTTP/3 overtakes what is still to be sent.
+void Http2Handler::abort_answer() {
+  if (codec_ == nullptr || !exchange().head_written) return reset();
+  codec_->fail_at_end(exchange().stream_id);
+  end_answer();
+}
+
 void Http2Handler::send_continue() {
   thread().fields().clear();
   downstream_->sendHeaders(head_of(100));
@@ -184,6 +192,8 @@ bool Http2Handler::stands_still(SteadyTime now) const {
   return codec_ == nullptr && transaction().getOutstandingEgressBodyBytes() != 0 &&
          now - taken_at_ >= to_duration(thread().options().write_timeout);
 }
+
+bool Http2Handler::output_waits() const { return codec_ != nullptr && codec_->output_waits(); }
 
 MemoryHolding Http2Handler::content_waiting(SteadyTime now) const {
   return codec_ == nullptr ? MemoryHolding{} : codec_->content_waiting(exchange().stream_id, now);

@@ -20,13 +20,14 @@ class Http2Handler final : public Handler, private LoopTimer {
   void send_interim(const ResponseHead& head) override;
   void send_trailers(const FieldSection& trailers) override;
   void send_refusal_page(const Refusal& refusal, bool head_only) override;
-  void abort_answer() override { reset(); }
+  void abort_answer() override;
   void on_answer_over() override;
   void give_up_reading() override { reset(); }
   void drop() override { reset(); }
   std::uint64_t taken_by_client() const override;
   void note_movement() override;
   bool stands_still(SteadyTime now) const override;
+  bool output_waits() const override;
   MemoryHolding content_waiting(SteadyTime now) const override;
   Moved request_moved() const override;
   Moved answer_moved() const override;

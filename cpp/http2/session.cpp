@@ -288,6 +288,7 @@ bool Session::receive(std::string_view bytes, Time now) {
 }
 
 bool Session::feed(std::string_view bytes) {
+  queued_before_ = nghttp2_session_get_outbound_queue_size(session_.get());
   const auto taken = nghttp2_session_mem_recv(
       session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (taken >= 0) return true;
@@ -407,8 +408,17 @@ void Session::on_frame(const nghttp2_frame& frame) {
       if (end) return end_request(*stream);
       if (frame.hd.length == frame.data.padlen) count(Flood::empty);
       return;
+    case NGHTTP2_SETTINGS: return check_windows((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0);
     default: return;
   }
+}
+
+// Section 6.9.2: a window that SETTINGS make too large is an error of the connection. nghttp2 resets
+// its stream: more than the acknowledgement is queued then.
+void Session::check_windows(bool acknowledged) {
+  const auto queued = nghttp2_session_get_outbound_queue_size(session_.get());
+  if (acknowledged || queued <= queued_before_ + 1) return;
+  fail("SETTINGS open a window too far", ErrorCode::flow_control_error);
 }
 
 void Session::on_whole_head(Stream& stream, bool end) {

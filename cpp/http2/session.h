@@ -154,6 +154,7 @@ class Session {
   void on_frame(const nghttp2_frame& frame);
   void on_sent(const nghttp2_frame& frame);
   void note_reset(std::int32_t id, std::uint32_t error);
+  void check_windows(bool acknowledged);
   void on_whole_head(Stream& stream, bool end);
   void on_trailer(Stream& stream, std::string_view name, std::string_view value);
   void on_whole_trailers(Stream& stream);
@@ -177,6 +178,7 @@ class Session {
   bool in_block_ = false;    // the last frame was one of a header block
   bool block_open_ = false;  // and not the block's last one
   unsigned continuations_ = 0;
+  std::size_t queued_before_ = 0;  // frames that were to be sent when the last bytes came
   std::uint64_t block_began_ = 0;  // of request_bytes_
   bool reading_request_ =
       false;  // the block that comes is a request's, and not its trailer section

@@ -287,7 +287,6 @@ def test_failing_app_resets_its_stream_alone(serve_http2: ServeFixture) -> None:
         assert wire.ask("/hello").body == b"hello"
 
 
-@pytest.mark.engines("embedded")
 def test_what_was_written_before_a_failure_goes_out(serve_http2: ServeFixture) -> None:
     written = b"x" * 30_000
 

@@ -76,6 +76,11 @@ class Client {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
   }
   void ping() { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr); }
+  /// Of each stream.
+  void set_window(std::uint32_t size) {
+    const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, size};
+    nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &entry, 1);
+  }
   void open_window(std::int32_t id, std::int32_t size) {
     nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, id, size);
   }
@@ -495,6 +500,23 @@ TEST_F(Http2Session, NoMoreIsTakenThanTheClientsWindowLets) {
   talk();
   EXPECT_EQ(client->answers[id].body.size(), 160U);
   EXPECT_EQ(requests.at(id)->answer.size(), 90U);
+}
+
+TEST_F(Http2Session, WindowThatSettingsOpenTooFarEndsTheConnection) {
+  constexpr std::int32_t all = 0x7FFFFFFF;
+  for (const std::uint32_t size : {65'535, 65'536}) {
+    requests.clear();
+    start({}, 65'535);
+    const auto id = client->ask();
+    EXPECT_TRUE(talk());
+    client->open_window(id, all - 65'535);
+    EXPECT_TRUE(talk());
+    client->set_window(size);
+    EXPECT_EQ(talk(), size == 65'535);
+    if (size == 65'535) continue;
+    ASSERT_EQ(client->goaways.size(), 1U);
+    EXPECT_EQ(client->goaways[0].second, NGHTTP2_FLOW_CONTROL_ERROR);
+  }
 }
 
 TEST_F(Http2Session, IncrementalAnswersTakeTurns) {
