@@ -71,6 +71,10 @@ class Handler : public px::RequestHandler {
   std::size_t index = 0;
 
  protected:
+  /// What may wait for the socket of a client before more is left to the exchanges: the heads of
+  /// all the streams that it may have, each as large as most servers let them be.
+  static constexpr std::size_t most_output = std::size_t{1} << 20;
+
   /// The request is in the exchange, or its `refusal` is.
   Handler(EventThread& thread, std::shared_ptr<HandledExchange> exchange);
 

@@ -286,10 +286,12 @@ bool Http1Codec::give_up_head() {
 
 // ---------------------------------------------------------------------------- memory
 
-void Http1Codec::settle_charge() {
+std::uint64_t Http1Codec::output() const {
   const auto written = session_->getTransport()->getAppBytesWritten();
-  charge_.set(scanned_ + (generated_ > written ? generated_ - written : 0));
+  return generated_ > written ? generated_ - written : 0;
 }
+
+void Http1Codec::settle_charge() { charge_.set(scanned_ + output()); }
 
 MemoryHolding Http1Codec::memory_held(SteadyTime now) const {
   return message_ ? MemoryHolding{charge_.bytes(), head_rate_.waited(now)} : MemoryHolding{};

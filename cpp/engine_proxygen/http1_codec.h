@@ -50,6 +50,8 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   void drain();
   /// Tells the memory budget what is held of a head, and of answers that the socket has not taken.
   void settle_charge();
+  /// What was made for the connection's socket, and it has not taken.
+  std::uint64_t output() const;
   std::uint64_t memory_charged() const { return charge_.bytes(); }
   /// What an unfinished head holds, see Handler; give_up_head() refuses it. False: it is whole by
   /// now.

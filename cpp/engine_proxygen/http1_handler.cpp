@@ -97,6 +97,8 @@ void Http1Handler::timeoutExpired() noexcept {
 
 std::uint64_t Http1Handler::held_by_session() const { return codec_.memory_charged(); }
 
+bool Http1Handler::output_waits() const { return codec_.output() > most_output; }
+
 void Http1Handler::send_continue() {
   codec_.text().append(http1::continue_response);
   downstream_->sendHeaders(thread().status_only(100));

@@ -32,6 +32,7 @@ class Http1Handler final : public Handler, private LoopTimer {
   void drop() override;
   std::uint64_t taken_by_client() const override;
   std::uint64_t held_by_session() const override;
+  bool output_waits() const override;
   Moved request_moved() const override;
   Moved answer_moved() const override;
   void await_body() override;

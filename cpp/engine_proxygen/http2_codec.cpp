@@ -23,10 +23,6 @@ constexpr std::uint64_t nobodys_stream = 2;
 
 constexpr std::size_t reset_size = http2::frame_header_size + 4;
 
-// What may wait for the socket of a client before what is made for it is left to the exchanges: the
-// heads of all the streams that it may have, each as large as most servers let them be.
-constexpr std::size_t most_output = std::size_t{1} << 20;
-
 // Each piece of content that waits is a buffer of its own.
 constexpr std::size_t cost_of_piece = sizeof(folly::IOBuf) + 32;
 
@@ -104,8 +100,6 @@ void Http2Codec::settle_charge() {
   const auto waiting = output_since_ == SteadyTime() ? 0 : output();
   charge_.set(reader_.held() + reader_.waiting() + waiting);
 }
-
-bool Http2Codec::output_waits() const { return output() > most_output; }
 
 // What a loop's turn leaves is nobody's fault.
 void Http2Codec::look_at_output(SteadyTime now) {

@@ -60,8 +60,8 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   void set_fields(const px::HTTPMessage& message, std::span<const http2::HeaderField> fields);
   /// The end of the stream's answer is a reset.
   void fail_at_end(std::int64_t stream) { failing_.push_back(static_cast<StreamID>(stream)); }
-  /// So much waits for the client to read it that nothing is to be added.
-  bool output_waits() const;
+  /// Octets of frames that were made for the connection's socket, and it has not taken.
+  std::size_t output() const { return out_ == nullptr ? 0 : out_->chainLength(); }
 
   // ---- the session
   std::size_t onIngress(const folly::IOBuf& input) noexcept override;
@@ -81,8 +81,6 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   std::size_t generatePingReply(folly::IOBufQueue& out, std::uint64_t data) override;
 
  private:
-  // RFC 9113 section 6.5.2.
-
   RequestHead* open(std::int32_t stream) override;
   void on_request(std::int32_t stream, const http2::HeadReader::Result& head, bool whole) override;
   void on_content(std::int32_t stream, std::string_view bytes, std::size_t padding) override;
@@ -100,7 +98,6 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   void settle_charge();
   std::size_t write_block(folly::IOBufQueue& out, StreamID stream, std::string_view status,
                           std::span<const http2::HeaderField> fields, bool last);
-  std::size_t output() const { return out_ == nullptr ? 0 : out_->chainLength(); }
   void end_answer(StreamID stream);
   void await_block();
   void end_connection();

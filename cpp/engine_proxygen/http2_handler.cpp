@@ -1,5 +1,7 @@
 #include "engine_proxygen/http2_handler.h"
 
+#include <chrono>
+
 #include "engine_proxygen/announcing.h"
 #include "engine_proxygen/guarded_session.h"
 #include "engine_proxygen/handlers.h"
@@ -10,6 +12,9 @@
 
 namespace prowingen::proxygen_engine {
 namespace {
+
+// Of proxygen's own: whatever is waited for, this engine has a limit for it.
+constexpr std::chrono::hours no_limit{24};
 
 const px::HTTPSessionBase& session_of(px::HTTPTransaction& stream) {
   return *stream.getTransport().getHTTPSessionBase();
@@ -76,8 +81,9 @@ Http2Handler::~Http2Handler() {
 
 bool Http2Handler::body_may_follow() const { return codec_ == nullptr || exchange().has_body; }
 
-px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output&) {
+px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output& output) {
   HandledExchange& exchange = this->exchange();
+  if (request_done() || output.finished) await_taking();
   const ResponseHead& head = exchange.response;
   // A frame says where the body ends.
   exchange.framing =
@@ -193,7 +199,9 @@ bool Http2Handler::stands_still(SteadyTime now) const {
          now - taken_at_ >= to_duration(thread().options().write_timeout);
 }
 
-bool Http2Handler::output_waits() const { return codec_ != nullptr && codec_->output_waits(); }
+bool Http2Handler::output_waits() const {
+  return codec_ != nullptr && codec_->output() > most_output;
+}
 
 MemoryHolding Http2Handler::content_waiting(SteadyTime now) const {
   return codec_ == nullptr ? MemoryHolding{} : codec_->content_waiting(exchange().stream_id, now);
@@ -206,7 +214,7 @@ Moved Http2Handler::answer_moved() const { return {taken_by_client(), streams_->
 // Not by the transaction's own limit, behind which proxygen answers in our place and leaves the
 // client to go on with its request.
 void Http2Handler::await_body() {
-  transaction().setIdleTimeout(std::chrono::hours(24));
+  transaction().setIdleTimeout(no_limit);
   thread().loop().timer().scheduleTimeout(this, to_milliseconds(thread().options().body_timeout));
 }
 
@@ -217,9 +225,15 @@ Verdict Http2Handler::check_received(std::uint64_t size) const {
 
 void Http2Handler::on_request_whole() { stop_awaiting_body(); }
 
-// From here on the client can only be late with taking the answer: with window updates.
+// From here on the client can only be late with taking the answer, once there is one: proxygen
+// takes a window of nothing, which some open when an answer has begun, for such a client.
 void Http2Handler::stop_awaiting_body() {
   cancelTimeout();
+  if (exchange().head_written) return await_taking();
+  transaction().setIdleTimeout(no_limit);
+}
+
+void Http2Handler::await_taking() {
   transaction().setIdleTimeout(to_milliseconds(thread().options().write_timeout));
 }
 

@@ -41,6 +41,7 @@ class Http2Handler final : public Handler, private LoopTimer {
   void on_request_whole() override;
   void list_standing_fields(bool date, bool server);
   px::HTTPMessage& head_of(int status);
+  void await_taking();
 
   Http2Codec* const codec_;  // of HTTP/2, as the next one is of HTTP/3
   GuardedSession* const guarded_;

@@ -267,7 +267,6 @@ def hint_for_ever(made: list[int]) -> App:
     return app
 
 
-@pytest.mark.engines("embedded")  # proxygen's sessions take any number of heads
 def test_client_that_does_not_read_holds_its_application(serve: ServeFixture) -> None:
     """The memory of the hints is that of an answer: what is not taken is not made."""
     made: list[int] = []
@@ -301,7 +300,6 @@ def _until_it_stops(made: list[int]) -> int:
     return before
 
 
-@pytest.mark.engines("embedded")  # to proxygen's codec a window of 0 is an error
 def test_work_after_hints_has_its_time(serve: ServeFixture) -> None:
     """Hints that are sent are no answer that its client is slow to take."""
     app = Waiting()

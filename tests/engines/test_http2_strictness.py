@@ -157,6 +157,14 @@ BROKEN: dict[str, tuple[list[Frame], int]] = {
         [(WINDOW_UPDATE, 0, 0, window(0x7FFFFFFF))],
         FLOW_CONTROL_ERROR,
     ),
+    "a window that settings make too large": (
+        [
+            opened(),
+            (WINDOW_UPDATE, 0, 1, window(0x7FFFFFFF - 65535)),
+            (SETTINGS, 0, 0, setting(4, 65536)),
+        ],
+        FLOW_CONTROL_ERROR,
+    ),
     "a goodbye on a stream": ([(GOAWAY, 0, 1, bytes(8))], PROTOCOL_ERROR),
     "settings on a stream": ([(SETTINGS, 0, 1, b"")], PROTOCOL_ERROR),
     "settings that are cut off": ([(SETTINGS, 0, 0, bytes(5))], FRAME_SIZE_ERROR),
@@ -234,6 +242,24 @@ def test_windows_of_nothing_are_opened_later(site: Site) -> None:
         assert len(wire.next_of(DATA)) == 1
         wire.send((SETTINGS, 0, 0, setting(4, 65535)))
         assert wire.answers(1)
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "in one frame"])
+def test_the_smallest_table_is_told_before_a_larger_one(site: Site, together: bool) -> None:
+    """RFC 7541 section 4.2; a client may have forgotten what did not fit into it."""
+    sizes = [setting(1, 64), setting(1, 4096)]
+    decoder = hpack.Decoder()
+    with RawH2(site) as wire:
+        wire.send(asked())
+        decoder.decode(wire.next_of(HEADERS))
+        wire.send(*((SETTINGS, 0, 0, part) for part in ([b"".join(sizes)] if together else sizes)))
+        wire.send(asked(3))
+        told = wire.next_of(HEADERS)
+        assert told.startswith(b"\x3f\x21"), "64, in five bits and what is left"
+        decoder.decode(told)
+        for stream in (5, 7):
+            wire.send(asked(stream))
+            assert decoder.decode(wire.next_of(HEADERS))[0] == (":status", "200")
 
 
 def test_what_was_compressed_for_a_refused_request_is_remembered(site: Site, app: Echo) -> None:

@@ -1,8 +1,8 @@
 """Keeps of a corpus what reaches the most: minimise.py PROGRAM KEPT FOLDER...
 
-Files are taken one after another, each time the one that reaches the most code that none before it
-has for its size, until MOST are there. They replace those in KEPT but for the ones whose names begin
-with `fault_`: what has once broken a target stays.
+Files are taken one after another, each time the one that reaches the most code for its size that
+none before it has, until MOST are there. They replace those in KEPT but for the ones whose names
+begin with `fault_`: what has once broken a target stays.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ def coverage(program: str, folders: list[Path]) -> dict[Path, set[int]]:
 
 
 def choose(reached: dict[Path, set[int]]) -> list[Path]:
-    sizes = {path: 2000 + path.stat().st_size for path in reached}
-    left, chosen = set().union(*reached.values()), []
+    sizes = {path: 20_000 + path.stat().st_size for path in reached}
+    left: set[int] = set().union(*reached.values())
+    chosen: list[Path] = []
     while left and len(chosen) < MOST:
         best = max(reached, key=lambda path: len(reached[path] & left) / sizes[path])
         chosen.append(best)

@@ -139,6 +139,10 @@ TEST(ChunkedBody, MalformedExtensionsAreRefused) {
 
 // The parser looks for the closing quote behind the line's end too, and must not find it there.
 TEST(ChunkedBody, AQuotedStringEndsOnItsLine) {
+  // As soon as the line has come, whatever else has.
+  for (const auto text : {"5;a=\"b\r\n"sv, "0;a=\"b\r\n"sv, "1\r\na\r\n0;a=\"b\r\nX: y\r\n"sv}) {
+    EXPECT_TRUE(refuses(refusal_of(text), bad_chunk_extension)) << text;
+  }
   EXPECT_TRUE(refuses(refusal_of("5;a=\"b\r\nhell\"\r\n0\r\n\r\n"), bad_chunk_extension));
   Chunked chunked;
   chunked.feed("5;a=\"b\r\n" + std::string(10'000, 'x'));

@@ -108,6 +108,15 @@ TEST(RequestParser, SpeaksBothMinorVersions) {
   EXPECT_EQ(parse("GET / HTTP/1.1\r\n\r\n"sv).events, "GET / 1.1\n");
 }
 
+// What is behind the line's end is no part of the version.
+TEST(RequestParser, FaultOfAVersionIsItsLinesOwn) {
+  for (const auto line : {"GET / HTTP/1.1\n"sv, "GET / HTTP/2.0\n"sv, "GET / HTTP/x\n"sv}) {
+    const auto verdict = refusal_of(std::string(line) + "X: y\r\n\r\n");
+    ASSERT_NE(verdict, nullptr) << line;
+    EXPECT_EQ(refusal_of(std::string(line) + "X: HTTP/3.0\r\n\r\n"), verdict) << line;
+  }
+}
+
 // RFC 9110 section 2.5.
 TEST(RequestParser, TakesHigherMinorVersionsForTheHighestOfItsOwn) {
   for (const auto& minor : {"2"s, "5"s, "9"s}) {

@@ -116,7 +116,7 @@ backend back
 
 
 @contextmanager
-def run_nginx(folder: Path, server: str, *directives: str) -> Iterator[int]:
+def run_nginx(folder: Path, server: str, *directives: str, listen: str = "") -> Iterator[int]:
     """nginx that passes everything on, its directives as given; the port it listens on."""
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "\n    ".join(f"{kind}_temp_path {folder}/nginx-{kind};" for kind in kinds)
@@ -127,7 +127,7 @@ http {{
     {temporary}
     upstream app {{ server {server}; keepalive 4; }}
     server {{
-        listen 127.0.0.1:PORT;
+        listen 127.0.0.1:PORT {listen};
         location / {{
             proxy_pass http://app;
             proxy_http_version 1.1;
