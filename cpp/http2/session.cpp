@@ -413,8 +413,8 @@ void Session::on_frame(const nghttp2_frame& frame) {
   }
 }
 
-// Section 6.9.2: a window that SETTINGS make too large is an error of the connection. nghttp2 resets
-// its stream: more than the acknowledgement is queued then.
+// Section 6.9.2: a window that SETTINGS make too large is an error of the connection. nghttp2
+// resets its stream: more than the acknowledgement is queued then.
 void Session::check_windows(bool acknowledged) {
   const auto queued = nghttp2_session_get_outbound_queue_size(session_.get());
   if (acknowledged || queued <= queued_before_ + 1) return;

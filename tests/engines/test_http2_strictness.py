@@ -259,7 +259,7 @@ def test_the_smallest_table_is_told_before_a_larger_one(site: Site, together: bo
         decoder.decode(told)
         for stream in (5, 7):
             wire.send(asked(stream))
-            assert decoder.decode(wire.next_of(HEADERS))[0] == (":status", "200")
+            assert (":status", "200") in list(decoder.decode(wire.next_of(HEADERS)))
 
 
 def test_what_was_compressed_for_a_refused_request_is_remembered(site: Site, app: Echo) -> None:

@@ -177,14 +177,15 @@ class Server final : private RequestSink {
   std::vector<std::shared_ptr<Exchange>> queued_;
   std::string complaint_;
   std::list<Job> jobs_;
-  embedded::IoThread io_{EngineContext{
-      .options = options_,
-      .proxies = proxies_,
-      .tls = nullptr,
-      .sink = *this,
-      .memory = budget_,
-      .report = [this](Severity severity, std::string text) { on_report(severity, text); },
-      .spool = spool_}};
+  embedded::IoThread io_{
+      EngineContext{.options = options_,
+                    .proxies = proxies_,
+                    .tls = nullptr,
+                    .sink = *this,
+                    .memory = budget_,
+                    .report = [this](Severity severity,
+                                     std::string text) { on_report(severity, std::move(text)); },
+                    .spool = spool_}};
 };
 
 /// One client, from its first byte until nothing is left of it. All of it happens on the I/O
