@@ -4,7 +4,7 @@ connection, with the code that says which. By raw frames, as no client sends the
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hpack
 import pytest
@@ -259,7 +259,8 @@ def test_the_smallest_table_is_told_before_a_larger_one(site: Site, together: bo
         decoder.decode(told)
         for stream in (5, 7):
             wire.send(asked(stream))
-            assert (":status", "200") in list(decoder.decode(wire.next_of(HEADERS)))
+            fields: list[Any] = list(decoder.decode(wire.next_of(HEADERS)))
+            assert (":status", "200") in fields
 
 
 def test_what_was_compressed_for_a_refused_request_is_remembered(site: Site, app: Echo) -> None:
