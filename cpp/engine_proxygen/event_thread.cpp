@@ -70,7 +70,7 @@ std::unique_ptr<px::HTTPMessage> EventThread::make_message() {
 
 void EventThread::recycle(std::unique_ptr<px::HTTPMessage> message) {
   constexpr std::size_t most = 256;
-  const bool of_codec = message->getHeaders().size() == 0;  // and not of HTTP/3
+  const bool of_codec = message->getURL().empty();  // and not of HTTP/3
   if (of_codec && messages_.size() < most) messages_.push_back(std::move(message));
 }
 

@@ -292,6 +292,7 @@ void Http2Codec::on_request_end(std::int32_t stream) {
 }
 
 void Http2Codec::on_reset(std::int32_t stream, std::uint32_t code) {
+  std::erase(failing_, static_cast<StreamID>(stream));
   callback_->onAbort(static_cast<StreamID>(stream), error_code(code));
 }
 

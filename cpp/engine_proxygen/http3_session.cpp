@@ -139,6 +139,8 @@ bool Http3Session::has_room_for_stream() {
 
 void Http3Session::onNewBidirectionalStream(quic::StreamId id) noexcept {
   if (has_room_for_stream()) return HQDownstreamSession::onNewBidirectionalStream(id);
+  // Nobody reads it, and for such a one the next line asks for no end.
+  (void)sock_->stopSending(id, h3::HTTP_REQUEST_REJECTED);
   abortStream(px::HTTPException::Direction::INGRESS_AND_EGRESS, id, h3::HTTP_REQUEST_REJECTED);
   note(http2::Flood::resets);
 }

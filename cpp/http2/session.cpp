@@ -408,16 +408,19 @@ void Session::on_frame(const nghttp2_frame& frame) {
       if (end) return end_request(*stream);
       if (frame.hd.length == frame.data.padlen) count(Flood::empty);
       return;
-    case NGHTTP2_SETTINGS: return check_windows((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0);
+    case NGHTTP2_SETTINGS:
+      if (frame.settings.niv != 0) check_windows();
+      return;
     default: return;
   }
 }
 
 // Section 6.9.2: a window that SETTINGS make too large is an error of the connection. nghttp2
-// resets its stream: more than the acknowledgement is queued then.
-void Session::check_windows(bool acknowledged) {
+// resets its stream: more than the acknowledgement is queued then. The end of a frame's payload is
+// the first thing that is fed, so nothing else has queued anything.
+void Session::check_windows() {
   const auto queued = nghttp2_session_get_outbound_queue_size(session_.get());
-  if (acknowledged || queued <= queued_before_ + 1) return;
+  if (queued <= queued_before_ + 1) return;
   fail("SETTINGS open a window too far", ErrorCode::flow_control_error);
 }
 

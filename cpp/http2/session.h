@@ -154,7 +154,7 @@ class Session {
   void on_frame(const nghttp2_frame& frame);
   void on_sent(const nghttp2_frame& frame);
   void note_reset(std::int32_t id, std::uint32_t error);
-  void check_windows(bool acknowledged);
+  void check_windows();
   void on_whole_head(Stream& stream, bool end);
   void on_trailer(Stream& stream, std::string_view name, std::string_view value);
   void on_whole_trailers(Stream& stream);

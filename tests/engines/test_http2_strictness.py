@@ -209,6 +209,11 @@ PERMITTED: dict[str, list[Frame]] = {
         (CONTINUATION, 0, 1, block(*GET)[10:20]),
         (CONTINUATION, END_HEADERS, 1, block(*GET)[20:]),
     ],
+    "settings of nothing behind what is answered": [
+        (PING, 0, 0, bytes(8)),
+        (SETTINGS, 0, 0, b""),
+        asked(),
+    ],
     "trailers": [opened(), (DATA, 0, 1, b"x"), (HEADERS, WHOLE, 1, block(("x", "y")))],
     "content with padding": [opened(), (DATA, END_STREAM | PADDED, 1, b"\x02x\0\0")],
     "padding alone": [opened(), (DATA, PADDED, 1, b"\x02\0\0"), (DATA, END_STREAM, 1, b"x")],
