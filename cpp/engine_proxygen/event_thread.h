@@ -57,9 +57,7 @@ class EventThread final : public Transport,
   std::size_t open_sessions() const { return open_.load(std::memory_order_relaxed); }
   std::uint64_t accepted() const { return accepted_.load(std::memory_order_relaxed); }
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
-  std::uint64_t protocol_errors() const {
-    return protocol_errors_.load(std::memory_order_relaxed);
-  }
+  std::uint64_t protocol_errors() const { return protocol_errors_.load(std::memory_order_relaxed); }
 
   // ---- this thread
   folly::EventBase& loop() { return loop_; }

@@ -54,9 +54,9 @@ FrameHeader frame_header(std::size_t size, http2::FrameType type, std::uint8_t f
   const auto octet = [](std::uint64_t value, int shift) {
     return static_cast<char>(static_cast<unsigned char>(value >> shift));
   };
-  return {octet(size, 16),   octet(size, 8),   octet(size, 0),
-          static_cast<char>(type), static_cast<char>(flags),
-          octet(stream, 24), octet(stream, 16), octet(stream, 8), octet(stream, 0)};
+  return {octet(size, 16),         octet(size, 8),           octet(size, 0),
+          static_cast<char>(type), static_cast<char>(flags), octet(stream, 24),
+          octet(stream, 16),       octet(stream, 8),         octet(stream, 0)};
 }
 
 /// A frame about the connection.
@@ -171,7 +171,8 @@ void Http2Codec::keep_counting(const std::shared_ptr<HandledExchange>& exchange)
 
 bool Http2Codec::has_room_for_stream() {
   std::erase_if(departed_, [](const auto& exchange) { return exchange.use_count() == 1; });
-  return reader_.open_streams() + departed_.size() < static_cast<std::size_t>(thread_.options().max_streams);
+  return reader_.open_streams() + departed_.size() <
+         static_cast<std::size_t>(thread_.options().max_streams);
 }
 
 // ---------------------------------------------------------------------------- reading

@@ -58,8 +58,7 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTrans
 
 void add_fields(std::span<const http2::HeaderField> fields, px::HTTPHeaders& headers) {
   for (const http2::HeaderField& field : fields) {
-    headers.add(folly::StringPiece(field.name.data(), field.name.size()),
-                std::string(field.value));
+    headers.add(folly::StringPiece(field.name.data(), field.name.size()), std::string(field.value));
   }
 }
 

@@ -46,7 +46,7 @@ class Http2Handler final : public Handler, private LoopTimer {
   Http2Codec* const codec_;  // of HTTP/2, as the next one is of HTTP/3
   GuardedSession* const guarded_;
   std::unique_ptr<px::HTTPMessage> table_;  // of HTTP/3: the head that is sent
-  std::string length_;  // of the answer, as its field has it
+  std::string length_;                      // of the answer, as its field has it
   const std::shared_ptr<StreamsMoved> streams_;
   std::uint64_t counted_received_ = 0;  // in `streams_`
   std::uint64_t counted_taken_ = 0;

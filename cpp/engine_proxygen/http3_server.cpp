@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "core/options.h"
-#include "engine_proxygen/http3_datagram_sockets.h"
 #include "engine_proxygen/event_thread.h"
+#include "engine_proxygen/http3_datagram_sockets.h"
 #include "engine_proxygen/http3_handshakes.h"
 #include "engine_proxygen/http3_session.h"
 #include "engine_proxygen/http3_socket.h"

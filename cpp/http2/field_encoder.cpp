@@ -64,9 +64,9 @@ void FieldEncoder::encode(std::string_view status, std::span<const HeaderField> 
   const auto before = out.size();
   const auto most = nghttp2_hd_deflate_bound(deflater_.get(), lines.data(), lines.size());
   out.resize(before + most);
-  const auto used = nghttp2_hd_deflate_hd(
-      deflater_.get(), reinterpret_cast<std::uint8_t*>(out.data() + before), most, lines.data(),
-      lines.size());
+  const auto used =
+      nghttp2_hd_deflate_hd(deflater_.get(), reinterpret_cast<std::uint8_t*>(out.data() + before),
+                            most, lines.data(), lines.size());
   check(used);
   out.resize(before + static_cast<std::size_t>(used));
 }
