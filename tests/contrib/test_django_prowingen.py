@@ -176,7 +176,7 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         FilePath: "a folder/file,=",
         Octal: 0o7,
         Seconds: 1.0625,
-        Size: 12345,
+        Size: 54321,
         Count: 7,
         CountOrAuto: 7,
     }
