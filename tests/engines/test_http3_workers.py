@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import prowingen_wsgi
 import pytest
 
 from harness.certificates import server_files
 from harness.h3client import Answer, h3_client, relay
+from harness.h3serve import HTTP3_ONLY
 from harness.process import run_server
 from harness.waiting import eventually
 from test_supervisor import APP, children, ready, supervised, wait_until
@@ -28,13 +28,7 @@ if TYPE_CHECKING:
     from harness.process import ServerProcess
 
 pytestmark = [
-    pytest.mark.engines("proxygen"),
-    pytest.mark.no_tls("its tests are all of TLS"),
-    pytest.mark.no_http2("it speaks HTTP/3"),
-    pytest.mark.skipif(
-        "HTTP/3" not in prowingen_wsgi._native.engines().get("proxygen", ""),
-        reason="no engine that is built in has HTTP/3",
-    ),
+    *HTTP3_ONLY,
     pytest.mark.skipif(
         not Path("/proc/self/stat").exists(), reason="only Linux has several of them on a port"
     ),
