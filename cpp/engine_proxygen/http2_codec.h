@@ -1,5 +1,5 @@
-// HTTP/2 for proxygen's sessions: what comes in is read as this project reads it (http2/), heads and
-// trailers are written as it compresses them, and the other frames are proxygen's to write.
+// HTTP/2 for proxygen's sessions: what comes in is read as this project reads it (http2/), heads
+// and trailers are compressed by it, and the other frames are proxygen's to write.
 //
 //   session --bytes--> FrameReader --> HeadReader --> exchange
 //      ^                    |
