@@ -84,6 +84,7 @@ Departure EventThread::departure_of(px::ProxygenError error) const {
   switch (error) {
     case px::kErrorTimeout: return Departure::body_timeout;
     case px::kErrorWriteTimeout: return Departure::write_timeout;
+    case px::kErrorMessage: return Departure::malformed_body;
     case px::kErrorShutdown:
     case px::kErrorDropped: return Departure::server_stopped;
     default: return Departure::client_closed;

@@ -4,25 +4,28 @@
 
 namespace prowingen::proxygen_engine {
 
-void Handshakes::add(folly::EventBase& loop, const quic::QuicServerTransport::Ptr& connection) {
+void Handshakes::add(folly::EventBase& loop, const quic::QuicServerTransport::Ptr& connection,
+                     const folly::SocketAddress& client) {
   if (going_on_.size() >= most_) {
-    auto oldest = std::move(going_on_.front());
+    const Handshake oldest = going_on_.front();
     remove(oldest.key);
     // Soon and not now: mvfst is about to enter the next one among its connections.
-    loop.runInLoop([given_up = std::move(oldest.connection)] {
+    loop.runInLoop([given_up = oldest.connection] {
       if (const auto alive = given_up.lock()) {
         alive->closeNow(quic::QuicError(quic::LocalErrorCode::CONNECTION_RESET, "too many begin"));
       }
     });
   }
   count_->fetch_add(1);
-  going_on_.push_back({connection.get(), connection});
+  clients_.insert(client);
+  going_on_.push_back({connection.get(), connection, client});
   places_[connection.get()] = std::prev(going_on_.end());
 }
 
 void Handshakes::remove(const quic::QuicSocket* connection) {
   const auto found = places_.find(connection);
   if (found == places_.end()) return;
+  clients_.erase(clients_.find(found->second->client));
   going_on_.erase(found->second);
   places_.erase(found);
   count_->fetch_sub(1);

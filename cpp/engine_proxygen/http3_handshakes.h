@@ -4,14 +4,17 @@
 // a few packets.
 #pragma once
 
+#include <folly/SocketAddress.h>
 #include <folly/io/async/EventBase.h>
 #include <quic/server/QuicServerTransport.h>
 
 #include <atomic>
 #include <cstddef>
 #include <list>
+#include <map>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace prowingen::proxygen_engine {
@@ -24,8 +27,11 @@ class Handshakes : public std::enable_shared_from_this<Handshakes> {
 
   Handshakes(std::size_t most, Count count) : most_(most), count_(std::move(count)) {}
 
-  void add(folly::EventBase& loop, const quic::QuicServerTransport::Ptr& connection);
+  void add(folly::EventBase& loop, const quic::QuicServerTransport::Ptr& connection,
+           const folly::SocketAddress& client);
   void remove(const quic::QuicSocket* connection);
+  /// Whether a client at this address is at it.
+  bool goes_on_with(const folly::SocketAddress& client) const { return clients_.contains(client); }
   /// Removes it when that goes.
   std::shared_ptr<void> removal(const quic::QuicSocket* connection);
 
@@ -33,6 +39,7 @@ class Handshakes : public std::enable_shared_from_this<Handshakes> {
   struct Handshake {
     const quic::QuicSocket* key;
     std::weak_ptr<quic::QuicServerTransport> connection;
+    folly::SocketAddress client;
   };
   using List = std::list<Handshake>;
 
@@ -40,6 +47,10 @@ class Handshakes : public std::enable_shared_from_this<Handshakes> {
   const Count count_;
   List going_on_;  // the oldest first
   std::unordered_map<const quic::QuicSocket*, List::iterator> places_;
+  std::unordered_multiset<folly::SocketAddress> clients_;
 };
+
+/// By I/O thread.
+using HandshakesOfLoops = std::map<folly::EventBase*, std::shared_ptr<Handshakes>>;
 
 }  // namespace prowingen::proxygen_engine

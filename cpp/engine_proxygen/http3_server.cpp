@@ -23,7 +23,6 @@
 namespace prowingen::proxygen_engine {
 namespace {
 
-constexpr std::uint64_t stream_window = std::uint64_t{64} * 1024;
 /// Of all I/O threads together, and of each.
 constexpr std::size_t most_handshakes = 1000;
 constexpr std::size_t least_handshakes = 16;
@@ -35,22 +34,18 @@ constexpr std::chrono::seconds handshake_grace{3};
 class Connections final : public quic::QuicServerTransportFactory,
                           private quic::QuicHandshakeSocketHolder::Callback {
  public:
-  Connections(std::shared_ptr<QuicTls> tls, const std::vector<folly::EventBase*>& loops,
-              std::function<EventThread&()> here, std::function<bool()> has_room,
-              px::HTTPSessionBase::InfoCallback& sessions, const Handshakes::Count& count)
+  Connections(std::shared_ptr<QuicTls> tls, std::function<EventThread&()> here,
+              std::function<bool()> has_room, px::HTTPSessionBase::InfoCallback& sessions,
+              HandshakesOfLoops handshakes)
       : tls_(std::move(tls)),
         here_(std::move(here)),
         has_room_(std::move(has_room)),
-        sessions_(sessions) {
-    const auto share = std::max(most_handshakes / loops.size(), least_handshakes);
-    for (folly::EventBase* loop : loops) {
-      handshakes_[loop] = std::make_shared<Handshakes>(share, count);
-    }
-  }
+        handshakes_(std::move(handshakes)),
+        sessions_(sessions) {}
 
   quic::QuicServerTransport::Ptr make(
       folly::EventBase* loop, std::unique_ptr<quic::FollyAsyncUDPSocketAlias> socket,
-      const folly::SocketAddress&, quic::QuicVersion,
+      const folly::SocketAddress& client, quic::QuicVersion,
       std::shared_ptr<const fizz::server::FizzServerContext>) noexcept override {
     auto* const bounded = dynamic_cast<BoundedSocket*>(socket.get());
     auto made = quic::QuicHandshakeSocketHolder::makeServerTransport(loop, std::move(socket),
@@ -58,7 +53,7 @@ class Connections final : public quic::QuicServerTransportFactory,
     if (bounded != nullptr) {
       bounded->belong_to(static_cast<const quic::QuicServerConnectionState&>(*made->getState()));
     }
-    handshakes_.at(loop)->add(*loop, made);
+    handshakes_.at(loop)->add(*loop, made, client);
     return made;
   }
 
@@ -80,17 +75,17 @@ class Connections final : public quic::QuicServerTransportFactory,
   const std::shared_ptr<QuicTls> tls_;
   const std::function<EventThread&()> here_;
   const std::function<bool()> has_room_;
-  std::map<folly::EventBase*, std::shared_ptr<Handshakes>> handshakes_;
+  const HandshakesOfLoops handshakes_;
   px::HTTPSessionBase::InfoCallback& sessions_;
 };
 
 quic::TransportSettings settings_for(const Options& options) {
   quic::TransportSettings settings;
   settings.advertisedInitialMaxStreamsBidi = most_http3_streams;
-  settings.advertisedInitialBidiRemoteStreamFlowControlWindow = stream_window;
-  settings.advertisedInitialConnectionFlowControlWindow = most_http3_streams * stream_window;
+  settings.advertisedInitialBidiRemoteStreamFlowControlWindow = http3_stream_window;
+  settings.advertisedInitialConnectionFlowControlWindow = http3_connection_window;
   settings.advertisedInitialMaxStreamsUni = most_http3_unidirectional_streams;
-  settings.advertisedInitialUniStreamFlowControlWindow = stream_window;
+  settings.advertisedInitialUniStreamFlowControlWindow = http3_stream_window;
   settings.disableMigration = false;
   // So much for each packet of a client that has not shown where it is; its socket counts bytes.
   settings.enableWritableBytesLimit = true;
@@ -110,6 +105,14 @@ quic::TransportSettings settings_for(const Options& options) {
   auto& secret = settings.statelessResetTokenSecret.emplace();
   folly::Random::secureRandom(secret.data(), secret.size());
   return settings;
+}
+
+HandshakesOfLoops bounded_handshakes(const std::vector<folly::EventBase*>& loops,
+                                    const Handshakes::Count& count) {
+  const auto share = std::max(most_handshakes / loops.size(), least_handshakes);
+  HandshakesOfLoops made;
+  for (folly::EventBase* loop : loops) made[loop] = std::make_shared<Handshakes>(share, count);
+  return made;
 }
 
 }  // namespace
@@ -135,13 +138,19 @@ Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddres
   server_->setConnectionIdVersion(quic::ConnectionIdVersion::V3);
   server_->setHostId(datagrams::id_of(datagrams.first));
   const auto tls = std::make_shared<QuicTls>(context);
+  const auto handshakes = bounded_handshakes(loops, handshakes_);
+  begun_ = [handshakes, here](const folly::SocketAddress& client) {
+    return handshakes.at(&here().loop())->goes_on_with(client);
+  };
   server_->setQuicServerTransportFactory(
-      std::make_unique<Connections>(tls, loops, std::move(here), has_room, sessions, handshakes_));
+      std::make_unique<Connections>(tls, here, has_room, sessions, handshakes));
   server_->setQuicUDPSocketFactory(connection_sockets());
   server_->setSupportedVersion({quic::QuicVersion::QUIC_V1});
   server_->setFizzContext(tls->current());
   server_->rejectNewConnections(
-      [has_room = std::move(has_room)](const quic::SocketAddress&) { return !has_room(); });
+      [has_room = std::move(has_room), begun = begun_](const folly::SocketAddress& client) {
+        return !has_room() && !begun(client);
+      });
   server_->initialize(quic::SocketAddress(address), loops, true);
   for (const int copy : server_->getAllListeningSocketFDs()) {
     ::fcntl(copy, F_SETFD, FD_CLOEXEC);
@@ -166,7 +175,8 @@ bool Http3Server::has_waiting() {
 
 void Http3Server::drain() {
   draining_since_ = std::chrono::steady_clock::now();
-  server_->rejectNewConnections([](const quic::SocketAddress&) { return true; });
+  server_->rejectNewConnections(
+      [begun = begun_](const folly::SocketAddress& client) { return !begun(client); });
 }
 
 bool Http3Server::drained() const {

@@ -53,6 +53,9 @@ class Http3Server {
  private:
   std::shared_ptr<quic::QuicServer> server_;
   const std::shared_ptr<std::atomic<std::size_t>> handshakes_;
+  // Whether a client at this address has begun: its packets are not turned away with those of new
+  // ones. On the loop that they come to.
+  std::function<bool(const folly::SocketAddress&)> begun_;
   std::chrono::steady_clock::time_point draining_since_;
   std::vector<KeptFromChildren> kept_;
   std::vector<int> unread_;  // sockets that were not seen empty yet

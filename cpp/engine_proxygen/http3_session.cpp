@@ -66,7 +66,9 @@ void for_each_piece(const folly::IOBufQueue& buffer, std::size_t size, Read read
 px::HTTPException too_large(px::HTTPException::Direction direction) {
   px::HTTPException error(direction, "a header section that is too large");
   error.setHttp3ErrorCode(h3::HTTP_EXCESSIVE_LOAD);
-  error.setProxygenError(px::kErrorRead);
+  // Of a head it is answered, and it ends an exchange.
+  const bool head = direction == px::HTTPException::Direction::INGRESS;
+  error.setProxygenError(head ? px::kErrorRead : px::kErrorMessage);
   return error;
 }
 
@@ -249,6 +251,9 @@ void Http3Session::runSessionLoopCallback() noexcept {
   const DestructorGuard guard(this);
   HQDownstreamSession::runSessionLoopCallback();
   settle_charge();
+  if (lost_window_ > http3_connection_window / 2 && !std::exchange(leaving_, true)) {
+    closeWhenIdle();  // its client opens another
+  }
 }
 
 // ---------------------------------------------------------------------------- refusals
@@ -325,10 +330,23 @@ const std::shared_ptr<const ConnectionInfo>& Http3Session::ends() {
 
 // ---------------------------------------------------------------------------- memory
 
-std::uint64_t Http3Session::held() const {
+// What streams that are over have brought and nobody has read is gone, and mvfst opens no window
+// for it: of the connection's there is less and less.
+std::uint64_t Http3Session::held() {
   if (!sock_) return 0;
-  const auto& flow = sock_->getState()->flowControlState;
-  return parts_ + flow.sumMaxObservedOffset - flow.sumCurReadOffset;
+  const auto& state = *sock_->getState();
+  const auto unread =
+      state.flowControlState.sumMaxObservedOffset - state.flowControlState.sumCurReadOffset;
+  std::uint64_t waiting = 0;
+  if (unread != 0) {
+    state.streamManager->streamStateForEach([&](const quic::QuicStreamState& stream) {
+      // Who has read the end is one further.
+      waiting += stream.maxOffsetObserved -
+                 std::min(stream.maxOffsetObserved, stream.currentReadOffset);
+    });
+  }
+  lost_window_ = unread - std::min(unread, waiting);
+  return parts_ + waiting;
 }
 
 void Http3Session::settle_charge() {

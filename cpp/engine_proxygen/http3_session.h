@@ -26,6 +26,8 @@ namespace prowingen::proxygen_engine {
 
 // As HTTP/2 has it here.
 inline constexpr std::uint64_t most_http3_streams = 100;
+inline constexpr std::uint64_t http3_stream_window = std::uint64_t{64} * 1024;
+inline constexpr std::uint64_t http3_connection_window = most_http3_streams * http3_stream_window;
 /// Three of them are in use (RFC 9114 section 6.2), and some clients open others that mean nothing.
 inline constexpr std::uint64_t most_http3_unidirectional_streams = 16;
 
@@ -107,7 +109,7 @@ class Http3Session final : public px::HQDownstreamSession, public GuardedSession
   void fail(std::string_view why);
   void complain(std::string_view why);
   const std::shared_ptr<const ConnectionInfo>& ends();
-  std::uint64_t held() const;
+  std::uint64_t held();
 
   EventThread& thread_;
   const std::function<bool()> has_room_;
@@ -120,6 +122,8 @@ class Http3Session final : public px::HQDownstreamSession, public GuardedSession
   std::vector<std::shared_ptr<HandledExchange>> departed_;
   MemoryCharge charge_;
   SteadyTime held_since_ = {};
+  std::uint64_t lost_window_ = 0;  // of the connection's, see held()
+  bool leaving_ = false;
   bool over_ = false;
 };
 

@@ -116,6 +116,9 @@ def test_streams_that_were_reset_count_until_their_workers_are_done(serve3: Serv
             client.reset(each)
         await client.ping()
         assert (await client.ask("/hello")).reset == REQUEST_REJECTED
+        upload = client.request("/hello", method="POST", end=False)
+        await client.ping()
+        assert (await client.answer(upload)).stopped == REQUEST_REJECTED
         gate.opened.set()
         while (await client.ask("/hello")).reset is not None:
             await asyncio.sleep(0.01)

@@ -47,6 +47,8 @@ class Answer:
     body: bytearray = field(default_factory=bytearray)
     reset: int | None = None
     """The error code of the stream, if it was reset."""
+    stopped: int | None = None
+    """That of a request which its client was asked to stop."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -152,7 +154,9 @@ class H3Client(QuicConnectionProtocol):
         elif isinstance(event, (StreamReset, StopSendingReceived)):
             answer = self._answers[event.stream_id]
             answer.reset = event.error_code
-            if isinstance(event, StreamReset):
+            if isinstance(event, StopSendingReceived):
+                answer.stopped = event.error_code
+            else:
                 answer.begun.set()
                 answer.done.set()
         for http_event in self._http.handle_event(event):
