@@ -139,6 +139,9 @@ def steer_datagrams(socket: int, take_new: list[int]) -> None:
     belongs to its connections of QUIC, and these new ones; numbered in the order in which they were
     bound. Raises OSError, where the kernel cannot: Linux can."""
 
+def new_self_signed_certificate(name: str) -> tuple[str, str]:
+    """A certificate of nobody's for a name, and its key (PEM)."""
+
 def new_ticket_key() -> bytes:
     """A secret for processes that are to resume each other's TLS sessions."""
 

@@ -18,6 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from .acme_certificates import with_acme_certificates
 from .certificates import check_certificates, https_port, served_url
 from .configuration.config import Config, ConfigError
 from .datagrams import open_seats
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import ErrorStream, WSGIApplication
 
+    from .acme_renewal import AcmeThread
     from .datagrams import Seat
 
 __all__ = ["Server", "serve"]
@@ -109,7 +111,9 @@ class Server:
             raise TypeError(f"{what} must be callable, not {type(app).__name__}")
         if access_log is not None and not callable(access_log):
             raise TypeError(f"access_log must be callable, not {type(access_log).__name__}")
-        self.config = with_development_certificate(config or Config()).anchored()
+        self.config = with_acme_certificates(
+            with_development_certificate(config or Config()).anchored()
+        )
         if listeners is None:  # a host that opens them does what its options ask for
             self.config.check_embedded()
         self.engine = choose_engine(self.config)
@@ -128,6 +132,7 @@ class Server:
         self._supervision: Callable[[_native.Server], None] | None = None
         self._milestone = logging.INFO
         self._threads: list[Thread] = []
+        self._acme: AcmeThread | None = None
         # The threads wait for it until the native side runs, or will not.
         self._gate = Gate()
         self._signals = SignalQueue()
@@ -258,8 +263,14 @@ class Server:
         self._add_thread("prowingen-log", lambda: _pump_log(native))
         for number in range(1, self.config.threads + 1):
             self._add_thread(f"{_WORKER}{number}", native.work, traced=True)
+        if self.config.acme_domain and self._supervision is None:
+            from .acme_renewal import AcmeThread  # an extra
+
+            self._acme = AcmeThread(self.config)
         native.start()
         self._gate.open()
+        if self._acme is not None:
+            self._acme.start()
 
     def _add_thread(self, name: str, body: Callable[[], None], *, traced: bool = False) -> None:
         thread = Thread(name, body, self._gate, traced=traced)
@@ -302,6 +313,8 @@ class Server:
 
     def _stop(self) -> None:
         atexit.unregister(self._at_exit)
+        if self._acme is not None:
+            self._acme.end()
         for listener in (*self._listeners, *self._redirects):
             listener.close()
         for seat in filter(None, self._seats):
@@ -318,6 +331,8 @@ class Server:
             self._gate.shut()
             self._deadline = max(self._deadline, time.monotonic() + _LAST_GRACE)
             self._patiently(self._join)
+            if self._acme is not None:
+                self._acme.join(_LAST_GRACE)
         if self.abandoned:
             error_log.warning("the application still runs on %s", ", ".join(self.abandoned))
 

@@ -88,7 +88,7 @@ class Server {
          const std::string& redirect_port, const Datagrams& datagrams)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
-        redirect_(redirect_port),
+        redirect_(redirect_port, options_.acme_folder),
         proxies_(options_),
         memory_(std::make_shared<MemoryBudget>(options_.memory_budget != 0 ? options_.memory_budget
                                                                            : no_memory_budget)),

@@ -57,6 +57,13 @@ void bind_tls(py::module_& m) {
       py::arg("authority"), py::arg("key"),
       "A certificate of it for localhost, 127.0.0.1 and ::1, and its key (PEM).");
   m.def(
+      "new_self_signed_certificate",
+      [](const std::string& name) {
+        const auto made = tls::new_self_signed_certificate(name);
+        return py::make_tuple(made.certificate, made.key);
+      },
+      py::arg("name"), "A certificate of nobody's for a name, and its key (PEM).");
+  m.def(
       "new_ticket_key", [] { return py::bytes(tls::Tickets::new_secret()); },
       "A secret for processes that are to resume each other's TLS sessions.");
 }

@@ -1,7 +1,11 @@
 #include "core/https_redirect.h"
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string_view>
+#include <utility>
 
 #include "core/exchange.h"
 #include "http/request_target.h"
@@ -11,6 +15,8 @@ namespace prowingen {
 namespace {
 
 constexpr std::string_view page = "This is served by HTTPS.\n";
+constexpr std::string_view challenge_path = "/.well-known/acme-challenge/";
+constexpr std::size_t longest_token = 200;
 constexpr std::string_view no_host = "The request does not say which host it is for.\n";
 
 // Path and query as they were sent, and nothing of OPTIONS *, which is about the server.
@@ -21,7 +27,42 @@ std::string_view path_and_query(std::string_view target, const TargetParts& part
                        parts.authority.size());
 }
 
-void answer(Exchange& exchange, std::string_view port) {
+void send(Exchange& exchange, std::string_view type, std::string text) {
+  ResponseHead& head = exchange.response;
+  head.add_field("Content-Type", type);
+  ResponseBody& body = exchange.response_body;
+  body.allowed = response_has_content(exchange.request.method(), head.status);
+  body.length_known = body.add_length_field = true;
+  body.length = text.size();
+  exchange.push(body.allowed ? Chunk(std::move(text)) : Chunk(),
+                std::numeric_limits<std::size_t>::max(), true);
+}
+
+// What has no other character (RFC 8555 section 8.3) is no path either.
+bool is_token(std::string_view text) {
+  constexpr std::string_view others = "-_";
+  return !text.empty() && text.size() <= longest_token && std::ranges::all_of(text, [&](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           others.find(c) != std::string_view::npos;
+  });
+}
+
+// Empty if there is none.
+std::string answer_to_challenge(std::string_view target, const std::string& folder) {
+  if (folder.empty() || !target.starts_with(challenge_path)) return {};
+  const auto token = target.substr(challenge_path.size());
+  if (!is_token(token)) return {};
+  std::ifstream file(folder + std::string(token), std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void answer(Exchange& exchange, std::string_view port, const std::string& challenges) {
+  if (auto text = answer_to_challenge(exchange.request.target(), challenges); !text.empty()) {
+    exchange.response.clear();
+    exchange.response.status = 200;
+    exchange.response.reason = "OK";
+    return send(exchange, "application/octet-stream", std::move(text));
+  }
   const std::string location =
       https_location(exchange.request.target(), exchange.request.first("host"), port);
   const bool knows_where = !location.empty();
@@ -31,25 +72,21 @@ void answer(Exchange& exchange, std::string_view port) {
   head.status = knows_where ? 308 : 400;
   head.reason = knows_where ? "Permanent Redirect" : "Bad Request";
   if (knows_where) head.add_field("Location", location);
-  head.add_field("Content-Type", "text/plain; charset=utf-8");
-  ResponseBody& body = exchange.response_body;
-  body.allowed = response_has_content(exchange.request.method(), head.status);
-  body.length_known = body.add_length_field = true;
-  body.length = text.size();
-  exchange.push(body.allowed ? Chunk(std::string(text)) : Chunk(),
-                std::numeric_limits<std::size_t>::max(), true);
+  send(exchange, "text/plain; charset=utf-8", std::string(text));
 }
 
 }  // namespace
 
-HttpsRedirect::HttpsRedirect(const std::string& port) : port_(port.empty() ? port : ":" + port) {}
+HttpsRedirect::HttpsRedirect(const std::string& port, const std::string& folder)
+    : port_(port.empty() ? port : ":" + port),
+      challenges_(folder.empty() ? folder : folder + "/challenges/") {}
 
 std::size_t HttpsRedirect::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   const auto now = std::chrono::steady_clock::now();
   for (const auto& exchange : exchanges) {
     exchange->queued_at = exchange->taken_at = now;
     exchange->submit();
-    if (exchange->take()) answer(*exchange, port_);
+    if (exchange->take()) answer(*exchange, port_, challenges_);
   }
   return exchanges.size();
 }

@@ -105,6 +105,7 @@ void Arrivals::shake_hands(Arrival& arrival) {
     case TlsStream::Handshake::wants_read: return wait(arrival, Interest::read);
     case TlsStream::Handshake::wants_write: return wait(arrival, Interest::write);
     case TlsStream::Handshake::done:
+      if (arrival.tls->protocol() == tls::validation_protocol) return end_validation(arrival);
       arrival.info->scheme = "https";
       arrival.info->tls = arrival.tls->facts();
       return hand_over(arrival);
@@ -114,9 +115,19 @@ void Arrivals::shake_hands(Arrival& arrival) {
   }
 }
 
+// No data follows it (RFC 8737 section 4).
+void Arrivals::end_validation(Arrival& arrival) {
+  arrival.tls->finish();
+  await_end(arrival);
+}
+
 void Arrivals::answer_plain_http(Arrival& arrival) {
   http1::refuse_plain_http(arrival.socket.get(), io_.standing());
   io_.count_refusal();
+  await_end(arrival);
+}
+
+void Arrivals::await_end(Arrival& arrival) {
   arrival.awaited = Arrival::Awaited::end;
   arrival.discard_left = io_.options().drain_limit + 1;
   discard(arrival);

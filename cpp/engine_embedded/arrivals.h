@@ -51,7 +51,9 @@ class Arrivals {
   void shake_hands(Arrival& arrival);
   void wait(Arrival& arrival, Interest interest);
   void hand_over(Arrival& arrival);
+  void end_validation(Arrival& arrival);
   void answer_plain_http(Arrival& arrival);
+  void await_end(Arrival& arrival);
   void discard(Arrival& arrival);
   void postpone(Arrival& arrival);
   /// `why`: for the log, unless it is empty.

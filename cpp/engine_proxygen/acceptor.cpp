@@ -126,6 +126,10 @@ void Acceptor::hand_over_transport(Arrival& arrival) {
   transport->getSelectedNextProtocol(&protocol, &size);
   const std::string negotiated(reinterpret_cast<const char*>(protocol), size);
   arrivals_.erase(arrival.place);
+  if (negotiated == tls::validation_protocol) {  // no data follows it (RFC 8737 section 4)
+    transport->close();
+    return one_less();
+  }
   connectionReady(std::move(transport), peer, negotiated, wangle::SecureTransportType::TLS, info);
   one_less();
 }

@@ -38,11 +38,20 @@ bool protocol_offered(std::string_view offers, std::string_view wanted, const un
   return false;
 }
 
-// None in common ends the handshake (RFC 7301 section 3.2): whoever speaks another protocol might
+// An authority's protocol is agreed on where there is the answer to its challenge. Otherwise none
+// in common ends the handshake (RFC 7301 section 3.2): whoever speaks another protocol might
 // otherwise have its bytes taken for HTTP.
-int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size,
+int choose_protocol(SSL* connection, const unsigned char** out, unsigned char* out_size,
                     const unsigned char* offered, unsigned int size, void* ours) {
   const std::string_view offers(reinterpret_cast<const char*>(offered), size);
+  try {  // no exception through C
+    if (wants_validation(*connection) && answer_challenge(connection) &&
+        protocol_offered(offers, validation_protocol, out, out_size)) {
+      return SSL_TLSEXT_ERR_OK;
+    }
+  } catch (const std::exception&) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
   for (const auto& wanted : *static_cast<const std::vector<std::string>*>(ours)) {
     if (protocol_offered(offers, wanted, out, out_size)) return SSL_TLSEXT_ERR_OK;
   }
@@ -109,7 +118,8 @@ std::shared_ptr<SSL_CTX> Context::read(std::vector<Credentials> credentials) con
   Staples staples(options_.ocsp_file, credentials);
   auto outdated = want_client_certificates(context, options_);
   serve(context, std::make_unique<Served>(Served{std::move(credentials), std::move(names),
-                                                 std::move(staples), std::move(outdated)}));
+                                                 std::move(staples), options_.acme_folder,
+                                                 std::move(outdated)}));
   SSL_CTX_set_alpn_select_cb(context, choose_protocol,
                              const_cast<std::vector<std::string>*>(&protocols_));
   use_tickets(context, tickets_);

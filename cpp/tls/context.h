@@ -26,6 +26,7 @@
 #include "tls/credentials.h"
 #include "tls/faults.h"
 #include "tls/file_stamps.h"
+#include "tls/server_names.h"
 #include "tls/tickets.h"
 
 namespace prowingen::tls {

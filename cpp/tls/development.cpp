@@ -23,6 +23,7 @@ constexpr long day = 24 * 60 * 60;
 constexpr long authority_lasts = 3650 * day;
 constexpr long certificate_lasts = 365 * day;
 constexpr long clocks_differ = day;
+constexpr const char* development = "prowingen for development";
 
 void check(bool done) {
   if (!done) throw std::runtime_error("OpenSSL makes no certificate: " + last_error());
@@ -47,7 +48,7 @@ void add_name(X509_NAME* name, const char* field, const char* text) {
                                    reinterpret_cast<const unsigned char*>(text), -1, -1, 0) == 1);
 }
 
-Certificate begun(EVP_PKEY* key, const char* name, long lasts) {
+Certificate begun(EVP_PKEY* key, const char* organization, const char* name, long lasts) {
   Certificate made(X509_new());
   X509* const certificate = made.get();
   check(certificate != nullptr && X509_set_version(certificate, X509_VERSION_3) == 1 &&
@@ -55,7 +56,7 @@ Certificate begun(EVP_PKEY* key, const char* name, long lasts) {
         X509_gmtime_adj(X509_getm_notAfter(certificate), lasts) != nullptr &&
         X509_set_pubkey(certificate, key) == 1);
   set_random_serial(certificate);
-  add_name(X509_get_subject_name(certificate), "O", "prowingen for development");
+  add_name(X509_get_subject_name(certificate), "O", organization);
   add_name(X509_get_subject_name(certificate), "CN", name);
   return made;
 }
@@ -86,7 +87,8 @@ Pair written(X509* certificate, EVP_PKEY* key) {
 Pair new_development_authority() {
   ERR_clear_error();
   const Key key = new_key();
-  const Certificate made = begun(key.get(), "prowingen's local authority", authority_lasts);
+  const Certificate made =
+      begun(key.get(), development, "prowingen's local authority", authority_lasts);
   X509* const certificate = made.get();
   check(X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) == 1);
   add_extensions(certificate, certificate,
@@ -96,6 +98,22 @@ Pair new_development_authority() {
                    "critical,permitted;DNS:localhost,permitted;IP:127.0.0.0/255.0.0.0,"
                    "permitted;IP:::1/ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
                   {NID_subject_key_identifier, "hash"}});
+  check(X509_sign(certificate, key.get(), EVP_sha256()) != 0);
+  return written(certificate, key.get());
+}
+
+Pair new_self_signed_certificate(const std::string& name) {
+  ERR_clear_error();
+  const Key key = new_key();
+  const Certificate made = begun(key.get(), "prowingen", "not issued yet", certificate_lasts);
+  X509* const certificate = made.get();
+  check(X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) == 1);
+  const std::string names = "DNS:" + name;
+  add_extensions(certificate, certificate,
+                 {{NID_basic_constraints, "critical,CA:FALSE"},
+                  {NID_key_usage, "critical,digitalSignature"},
+                  {NID_ext_key_usage, "serverAuth"},
+                  {NID_subject_alt_name, names.c_str()}});
   check(X509_sign(certificate, key.get(), EVP_sha256()) != 0);
   return written(certificate, key.get());
 }
@@ -112,7 +130,7 @@ Pair new_development_certificate(const Pair& authority) {
   ERR_clear_error();
   if (!belongs) throw std::invalid_argument("it is no authority with its key");
   const Key key = new_key();
-  const Certificate made = begun(key.get(), "localhost", certificate_lasts);
+  const Certificate made = begun(key.get(), development, "localhost", certificate_lasts);
   X509* const certificate = made.get();
   check(X509_set_issuer_name(certificate, X509_get_subject_name(issuer.get())) == 1);
   add_extensions(certificate, issuer.get(),

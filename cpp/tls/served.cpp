@@ -5,6 +5,7 @@
 #include <exception>
 #include <stdexcept>
 
+#include "tls/challenges.h"
 #include "tls/faults.h"
 #include "tls/openssl_types.h"
 
@@ -19,6 +20,12 @@ int served_index() {
   return index;
 }
 
+// Set on a connection that was given the answer to a challenge; to anything but null.
+int answer_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
 // The context has those of a name that nobody has: any other takes them from its connection, and
 // puts its own there. Not called where a session is resumed, which needs none.
 int choose_certificates(SSL* connection, void* data) {
@@ -26,6 +33,10 @@ int choose_certificates(SSL* connection, void* data) {
   constexpr int failed = 0;
   const auto& served = *static_cast<const Served*>(data);
   try {  // no exception through C
+    if (wants_validation(*connection)) {
+      answer_challenge(connection);  // without one it finds that it offers nothing that is spoken
+      return go_on;
+    }
     const auto& choice = served.names.of(server_name_of(*connection));
     if (choice == served.names.otherwise()) return go_on;
     SSL_certs_clear(connection);
@@ -85,6 +96,23 @@ void serve(SSL_CTX* context, std::unique_ptr<Served> served) {
 
 const Served& served_by(const SSL_CTX* context) {
   return *static_cast<const Served*>(SSL_CTX_get_ex_data(context, served_index()));
+}
+
+bool answer_challenge(SSL* connection) {
+  if (SSL_get_ex_data(connection, answer_index()) != nullptr) return true;
+  const Served& served = served_by(SSL_get_SSL_CTX(connection));
+  const auto answer = challenge_certificate(served.challenges, server_name_of(*connection));
+  if (!answer) return false;
+  SSL_certs_clear(connection);
+  if (SSL_use_cert_and_key(connection, answer->certificate.get(), answer->key.get(), nullptr, 1) !=
+      1) {
+    return false;
+  }
+  // Nothing is asked of an authority, and it has no use for a session.
+  SSL_set_verify(connection, SSL_VERIFY_NONE, nullptr);
+  SSL_set_options(connection, SSL_OP_NO_TICKET);
+  SSL_set_num_tickets(connection, 0);
+  return SSL_set_ex_data(connection, answer_index(), connection) == 1;
 }
 
 }  // namespace prowingen::tls

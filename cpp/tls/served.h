@@ -19,13 +19,20 @@ struct Served {
   std::vector<Credentials> credentials;
   ServerNames names;
   Staples staples;
+  /// Where answers to authorities are; empty: nowhere.
+  std::string challenges;
   /// Lists of revoked certificates that are out of date: the file, and whose list it is.
   std::vector<std::pair<std::string, std::string>> outdated_lists;
 };
 
-/// Has an SSL_CTX's connections use the certificates that their clients' names mean.
+/// Has an SSL_CTX's connections use the certificates that their clients' names mean, and those of
+/// an authority the answer to its challenge.
 void serve(SSL_CTX* context, std::unique_ptr<Served> served);
 
 const Served& served_by(const SSL_CTX* context);
+
+/// Gives a connection the answer that its authority wants, if there is one. Whether it has it. With
+/// TLS 1.3 protocols are chosen before certificates, and with 1.2 after them: the first one asks.
+bool answer_challenge(SSL* connection);
 
 }  // namespace prowingen::tls

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "tls/credentials.h"
 
@@ -15,15 +16,39 @@ std::string wildcard_of(std::string_view name) {
   return dot == std::string_view::npos ? std::string() : "*" + std::string(name.substr(dot));
 }
 
+struct Asked {
+  std::string name;
+  bool validates = false;
+};
+
 // Where a connection keeps the name that its client asked for. OpenSSL has it of a full handshake
 // and of TLS 1.3, but not where a session of TLS 1.2 is resumed: it would be the session's, which
 // keeps a name only if a callback of that name has chosen by it.
-int server_name_index() {
+int asked_index() {
   static const int index = SSL_get_ex_new_index(
-      0, nullptr, nullptr, nullptr, [](void*, void* name, CRYPTO_EX_DATA*, int, long, void*) {
-        delete static_cast<std::string*>(name);
+      0, nullptr, nullptr, nullptr, [](void*, void* asked, CRYPTO_EX_DATA*, int, long, void*) {
+        delete static_cast<Asked*>(asked);
       });
   return index;
+}
+
+const Asked* asked_by(const SSL& connection) {
+  return static_cast<const Asked*>(SSL_get_ex_data(&connection, asked_index()));
+}
+
+std::string_view extension_of(SSL* connection, unsigned kind) {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(connection, kind, &data, &size) != 1) return {};
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+/// Whether the extension application_layer_protocol_negotiation (RFC 7301 section 3.1) is a list of
+/// that protocol alone.
+bool offers_validation(std::string_view extension) {
+  constexpr std::size_t before = 3;  // the list's length, and the protocol's
+  return extension.size() == before + validation_protocol.size() &&
+         extension.ends_with(validation_protocol) && extension[2] == validation_protocol.size();
 }
 
 /// The name in the extension server_name (RFC 6066 section 3): a list, of which OpenSSL takes one
@@ -45,18 +70,18 @@ std::string_view read_server_name(std::string_view extension) {
 
 // Called with each ClientHello: a second one, after a HelloRetryRequest, has the same name.
 int keep_server_name(SSL* connection, int* alert, void*) {
-  const unsigned char* data = nullptr;
-  std::size_t size = 0;
-  if (SSL_client_hello_get0_ext(connection, TLSEXT_TYPE_server_name, &data, &size) != 1) {
-    return SSL_CLIENT_HELLO_SUCCESS;
-  }
-  const auto name = read_server_name({reinterpret_cast<const char*>(data), size});
-  auto* const kept = static_cast<std::string*>(SSL_get_ex_data(connection, server_name_index()));
+  const auto extension = extension_of(connection, TLSEXT_TYPE_server_name);
+  if (extension.data() == nullptr) return SSL_CLIENT_HELLO_SUCCESS;
+  const auto name = read_server_name(extension);
+  const bool validates = offers_validation(
+      extension_of(connection, TLSEXT_TYPE_application_layer_protocol_negotiation));
+  auto* const kept = static_cast<Asked*>(SSL_get_ex_data(connection, asked_index()));
   *alert = SSL_AD_INTERNAL_ERROR;  // read on an error only
   try {                            // no exception through C
-    auto made = kept == nullptr ? std::make_unique<std::string>(name) : nullptr;
-    if (kept != nullptr) *kept = name;
-    if (kept != nullptr || SSL_set_ex_data(connection, server_name_index(), made.get()) == 1) {
+    Asked asked{std::string(name), validates};
+    auto made = kept == nullptr ? std::make_unique<Asked>(std::move(asked)) : nullptr;
+    if (kept != nullptr) *kept = std::move(asked);
+    if (kept != nullptr || SSL_set_ex_data(connection, asked_index(), made.get()) == 1) {
       static_cast<void>(made.release());
       return SSL_CLIENT_HELLO_SUCCESS;
     }
@@ -109,8 +134,13 @@ void keep_server_names(SSL_CTX* context) {
 }
 
 std::string_view server_name_of(const SSL& connection) {
-  const void* name = SSL_get_ex_data(&connection, server_name_index());
-  return name != nullptr ? *static_cast<const std::string*>(name) : std::string_view();
+  const Asked* const asked = asked_by(connection);
+  return asked != nullptr ? asked->name : std::string_view();
+}
+
+bool wants_validation(const SSL& connection) {
+  const Asked* const asked = asked_by(connection);
+  return asked != nullptr && asked->validates;
 }
 
 }  // namespace prowingen::tls

@@ -1,4 +1,8 @@
 // The name that a client asks for (SNI, RFC 6066 section 3), and which certificates it means.
+//
+// With the name is kept whether it is asked for by an authority, which is about to issue a
+// certificate and wants to see a challenge of its own answered (RFC 8737): it offers one protocol
+// alone, by which nothing is spoken.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -42,5 +46,11 @@ void keep_server_names(SSL_CTX* context);
 
 /// The name that a connection's client has asked for, if it has.
 std::string_view server_name_of(const SSL& connection);
+
+/// What an authority offers by ALPN.
+inline constexpr std::string_view validation_protocol = "acme-tls/1";
+
+/// Whether a connection's client is such an authority, by what it offers.
+bool wants_validation(const SSL& connection);
 
 }  // namespace prowingen::tls

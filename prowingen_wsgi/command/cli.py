@@ -173,6 +173,10 @@ def _check(command: _Command, program: Program) -> int:
             from ..certificates import check_certificates
 
             told = [text for _, text in check_certificates(config)]
+        if config.acme_domain:
+            from ..acme_certificates import check_acme
+
+            told += check_acme(config)
         if config.spool_dir:
             from ..spooling import check_spool_dir
 

@@ -83,7 +83,7 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
         app = program.load()
         server = Server(
             app,
-            config,
+            generation.config,
             listeners=generation.listeners,
             redirects=generation.redirects,
             seats=seats,

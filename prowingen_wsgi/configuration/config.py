@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .addresses import anchored_address, parse_address, with_ipv4
+from .domains import parse_domain
 from .networks import parse_forwarded_field, parse_network
 from .values import (
     BadValueError,
@@ -330,6 +331,42 @@ class Config:
         "is none",
         group="TLS",
         native=False,
+    )
+    acme_domain: tuple[str, ...] = _option(
+        (),
+        Many(parse_domain, metavar="NAME", minimum=0),
+        "name to have a certificate issued for, and renewed, by the authority of acme_directory; "
+        "that agrees to its terms; may be given several times",
+        group="TLS",
+        native=False,
+    )
+    acme_email: str = _option(
+        "",
+        Text(metavar="ADDRESS"),
+        "where that authority reaches you; empty: nowhere",
+        group="TLS",
+        native=False,
+    )
+    acme_directory: str = _option(
+        "https://acme-v02.api.letsencrypt.org/directory",
+        Text(metavar="URL"),
+        "an authority that speaks ACME (RFC 8555): the URL of its directory",
+        group="TLS",
+        native=False,
+    )
+    acme_challenge: str = _option(
+        "auto",
+        Choice(("auto", "tls-alpn-01", "http-01")),
+        "how it is shown that a name leads here: by TLS on port 443, or by HTTP on port 80, where "
+        "redirect_http listens; auto: by TLS, and if that fails by HTTP",
+        group="TLS",
+        native=False,
+    )
+    acme_folder: str = _tls(
+        "",
+        _PATH,
+        "where the account's key, certificates and their keys are kept; empty: acme in systemd's "
+        "StateDirectory, or else in prowingen where this user's state is",
     )
     redirect_http: tuple[str, ...] = _option(
         (),

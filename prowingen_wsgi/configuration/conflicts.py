@@ -20,7 +20,6 @@ _NEED_WORKERS = ("preload", "max_requests", "max_requests_jitter", "max_rss", "w
 
 
 _NEED_CERTIFICATE = (
-    "keyfile",
     "keyfile_password",
     "ca_certs",
     "crl",
@@ -34,14 +33,21 @@ _NEED_CERTIFICATE = (
 )
 
 
+_NEED_ACME = ("acme_email", "acme_directory", "acme_challenge", "acme_folder")
+
+
 def conflicts(config: Config) -> Iterator[tuple[str, str]]:
     """Each option that cannot stay as it is, with the reason."""
     for name in _NEED_WORKERS:
         if getattr(config, name) != OPTIONS[name].default and not config.workers:
             yield name, "it needs a supervisor: --workers 1 or more"
+    encrypts = bool(config.certfile or config.https or config.acme_domain)
     for name in _NEED_CERTIFICATE:
-        if getattr(config, name) != OPTIONS[name].default and not (config.certfile or config.https):
-            yield name, "it needs certfile"
+        if getattr(config, name) != OPTIONS[name].default and not encrypts:
+            yield name, "it needs certfile, or acme_domain"
+    if config.keyfile and not config.certfile:
+        yield "keyfile", "it needs certfile"
+    yield from _acme_conflicts(config)
     if config.http3 and config.workers and not SHARES_UDP_PORTS:
         yield "http3", "with workers it needs Linux, where they can share a UDP port"
     if config.http3 and config.cert_reqs != "none":
@@ -53,7 +59,9 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "alt_svc", "it needs http3"
     if config.https and config.certfile:
         yield "https", "it does not go with certfile, by which HTTPS is spoken anyway"
-    if config.hsts and not (config.certfile or config.https or config.forwarded_allow_ips):
+    if config.https and config.acme_domain:
+        yield "https", "it does not go with acme_domain, by which HTTPS is spoken anyway"
+    if config.hsts and not (encrypts or config.forwarded_allow_ips):
         yield "hsts", "it needs certfile, or proxies that speak HTTPS: forwarded_allow_ips"
     if config.ca_certs and config.cert_reqs == "none":
         yield "ca_certs", "it needs cert_reqs, optional or required"
@@ -65,6 +73,16 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "preload", "it does not go with reload"
     if config.reload_paths and not config.reload:
         yield "reload_paths", "it needs reload"
+
+
+def _acme_conflicts(config: Config) -> Iterator[tuple[str, str]]:
+    for name in _NEED_ACME:
+        if getattr(config, name) != OPTIONS[name].default and not config.acme_domain:
+            yield name, "it needs acme_domain"
+    if not config.acme_directory.startswith("https://"):
+        yield "acme_directory", f'"{config.acme_directory}": must be a URL of https'
+    if config.acme_challenge == "http-01" and not config.redirect_http:
+        yield "acme_challenge", "http-01 needs redirect_http, such as :80"
 
 
 def check_together(resolved: ResolvedConfig) -> None:

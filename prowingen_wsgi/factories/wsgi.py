@@ -109,7 +109,8 @@ def _config(properties: Properties, **further: object) -> Config:
 def _check_scheme(address: HostAddress, config: Config) -> None:
     """A server speaks either HTTPS or HTTP, on all of its addresses."""
     url = "{scheme}://{host}:{port}".format(**address)
-    if address["scheme"] == "https" and not config.certfile:
+    encrypts = bool(config.certfile or config.acme_domain)
+    if address["scheme"] == "https" and not encrypts:
         raise ConfigError(f'"{url}": it needs the option certfile')
-    if address["scheme"] == "http" and config.certfile:
+    if address["scheme"] == "http" and encrypts:
         raise ConfigError(f'"{url}": must be https, as certfile is set')

@@ -110,6 +110,10 @@ WITHOUT_EFFECT = {
     "max_rss": "set max_requests instead",
     "env_file": "set raw_env instead",
     "redirect_http": "gunicorn opens the sockets: have what stands before it redirect",
+    **dict.fromkeys(
+        ("acme_domain", "acme_email", "acme_directory", "acme_challenge", "acme_folder"),
+        "its workers would all ask at once: set certfile, and have another program renew it",
+    ),
     "ipv6_only": "gunicorn opens the sockets, as the system's net.ipv6.bindv6only has it",
 }
 """Further options that a process manager of this server's own would see to."""

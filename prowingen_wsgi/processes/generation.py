@@ -7,6 +7,7 @@ from errno import EADDRINUSE
 from typing import TYPE_CHECKING
 
 from .. import _native
+from ..acme_certificates import with_acme_certificates
 from ..certificates import check_certificates, served_url
 from ..configuration.addresses import TcpAddress, parse_address
 from ..configuration.config import ConfigError
@@ -45,9 +46,9 @@ class Generation:
         """Raises ListenError (an OSError) for an address that cannot be had, ConfigError for a
         user, a group, a certificate or a directory."""
         self.number = number
-        self.config, self.load = program
-        config = self.config
-        self.identity = Identity.of(config)
+        self.identity = Identity.of(program.config)
+        self.config = config = with_acme_certificates(program.config, self.identity.owner)
+        self.load = program.load
         self.certificates = check_certificates(config)
         check_spool_dir(config)
         self.ticket_key = _native.new_ticket_key()

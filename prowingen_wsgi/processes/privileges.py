@@ -8,6 +8,7 @@ import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from ..acme_folder import Owner
 from ..configuration.config import ConfigError
 from ..originals import os
 
@@ -56,6 +57,15 @@ class Identity:
 
     def _is_ours(self) -> bool:
         return self.user in (None, os.geteuid()) and self.group in (None, os.getegid())
+
+    @property
+    def owner(self) -> Owner:
+        """As files are given to whom this will be."""
+        if self._is_ours():
+            return Owner()
+        return Owner(
+            -1 if self.user is None else self.user, -1 if self.group is None else self.group
+        )
 
     def own(self, listeners: list[Listener]) -> None:
         """Gives the files of Unix sockets to whom this will be, so that they can be replaced."""

@@ -18,6 +18,7 @@ from ..logs import error_log, show_from
 from ..originals import os, selectors, signal, time
 from ..server import choose_engine
 from . import watcher
+from .acme_process import AcmeProcess
 from .child import Post, serve
 from .forking import InChild, fork
 from .generation import Generation, Sockets
@@ -82,6 +83,7 @@ class Supervisor:
         self._leaving: dict[int, float] = {}  # processes of templates let go: when they are killed
         self._memory_kills = MemoryKills()
         self._expiry_warnings = ExpiryWarnings()
+        self._acme = AcmeProcess(lambda main: fork(main, self._forget_in_child))
         self._watcher = 0
         self._watch_at = float("inf")  # when the watcher is started, of the monotonic clock
         _check(program.config)
@@ -105,6 +107,7 @@ class Supervisor:
                 if time.monotonic() >= self._watch_at:
                     self._watch(config)
                 self._rules.keep_up(time.monotonic())
+                self._acme.keep_up()
                 for generation, template in list(self._templates.items()):
                     self._take_in(generation, template.take_pending())
                 self._drop_old_generations()
@@ -141,6 +144,7 @@ class Supervisor:
     def _clean_up(self) -> None:
         self._signals.end()
         os.close(self._lifeline_writer)
+        self._acme.join()
         if self._watcher:
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self._watcher, signal.SIGTERM)
@@ -296,12 +300,14 @@ class Supervisor:
         for level, text in generation.certificates:
             error_log.log(level, "%s", text)
         self._expiry_warnings.told()
+        self._acme.serve(generation)
 
     def reload_failed(self) -> None:
         show_from(self._rules.in_force.config.log_level)
         self._notifier.ready("the last reload failed")
 
     def stopping(self) -> None:
+        self._acme.end()
         self._notifier.stopping()
 
     # ---- templates
@@ -376,6 +382,7 @@ class Supervisor:
         if process == self._watcher:
             error_log.error("nothing is watched any more: the watching process has ended")
             self._watcher = 0
+        self._acme.ended(process)
         for generation, template in list(self._templates.items()):
             if template.process == process:
                 self._template_ended(generation, status)

@@ -24,6 +24,10 @@ class LogWatch(logging.Handler):
         with self._changed:
             return "\n".join(self._records)
 
+    def clear(self) -> None:
+        with self._changed:
+            self._records.clear()
+
     def wait_for(self, *words: str, timeout: float = 5) -> str:
         """The record that holds all these words, now or soon."""
 

@@ -208,6 +208,7 @@ class Wire:
         receive_buffer: int | None = None,
         source: str = "",
         tls: ssl.SSLContext | None = None,
+        server_name: str = "localhost",
     ) -> None:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         if not isinstance(address, str) and ":" in address[0]:
@@ -223,7 +224,7 @@ class Wire:
             if family != socket.AF_UNIX:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tls is not None:
-                self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+                self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
         except BaseException:
             self.socket.close()
             raise

@@ -105,6 +105,15 @@ def test_a_file_that_is_passed_over_is_mentioned(tmp_path: Path) -> None:
         ({"http3": "on"}, "--http3: it needs certfile"),
         ({"http3": "on", "certfile": "x", "cert_reqs": "required"}, "does not go with cert_reqs"),
         ({"alt_svc": "clear"}, "--alt-svc: it needs http3"),
+        ({"acme_email": "me@example.org"}, "--acme-email: it needs acme_domain"),
+        ({"acme_folder": "x"}, "--acme-folder: it needs acme_domain"),
+        ({"acme_domain": "a.example", "keyfile": "x"}, "--keyfile: it needs certfile"),
+        ({"acme_domain": "a.example", "https": "on"}, "--https: it does not go with acme_domain"),
+        ({"acme_domain": "a.example", "acme_challenge": "http-01"}, "needs redirect_http"),
+        ({"acme_domain": "a.example", "acme_directory": "http://b"}, "must be a URL of https"),
+        ({"acme_domain": "*.a.example"}, "must be a whole name: one with * is issued by"),
+        ({"acme_domain": "192.0.2.1"}, "must be a name, and no address"),
+        ({"acme_domain": "bücher.example"}, "must be the name of a host"),
     ],
 )
 def test_options_that_do_nothing_alone_are_refused(given: dict[str, Any], message: str) -> None:

@@ -1,0 +1,108 @@
+"""Certificates that an authority issues to the server itself, by ACME (RFC 8555): what the options
+acme_* mean to a configuration.
+
+    configuration --> files of a folder, named as certfile --> read, and read anew as they change
+                                  ^
+      AcmeRenewal of one process -+
+
+So whoever serves knows nothing of it. A name that has no certificate yet is served by one that the
+server has made, since the authority asks the server before it issues one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .acme_folder import AcmeFolder, Owner
+from .configuration.config import ConfigError
+from .originals import os
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .configuration.config import Config
+
+_SYSTEM = Path("/var/lib/prowingen/acme")
+
+
+def acme_names(config: Config) -> tuple[str, ...]:
+    """Those of `acme_domain`, as certificates have them."""
+    return tuple(dict.fromkeys(name.lower() for name in config.acme_domain))
+
+
+def acme_folder(config: Config, owner: Owner | None = None) -> AcmeFolder:
+    """Raises ConfigError for a user who has no place for it."""
+    given = config.acme_folder
+    return AcmeFolder(Path(given) if given else _usual_folder(os.environ), owner)
+
+
+def _usual_folder(environ: Mapping[str, str]) -> Path:
+    # systemd.exec(5) and the XDG base directory specification. With several directories, the first.
+    of_service = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if Path(of_service).is_absolute():
+        return Path(of_service) / "acme"
+    of_user = environ.get("XDG_STATE_HOME", "")
+    if Path(of_user).is_absolute():
+        return Path(of_user) / "prowingen/acme"
+    if os.geteuid() == 0:
+        return _SYSTEM
+    try:
+        return Path.home() / ".local/state/prowingen/acme"
+    except RuntimeError:
+        raise ConfigError("acme_folder: there is no home directory: name a folder") from None
+
+
+def with_acme_certificates(config: Config, owner: Owner | None = None) -> Config:
+    """The configuration with the files of its certificates, which are made if they are missing.
+
+    owner: whose they are; who asks without it.
+    Raises ConfigError if there can be none.
+    """
+    if not config.acme_domain:
+        return config
+    _check_library()
+    folder = acme_folder(config, owner)
+    names = acme_names(config)
+    files = tuple(str(folder.certificate_file(name)) for name in names)
+    if set(files) <= set(config.certfile):  # a host has done it
+        return config
+    folder.prepare()
+    for name in names:
+        folder.make_own(name)
+    return replace(
+        config,
+        certfile=(*config.certfile, *files),
+        keyfile=(*config.keyfile, *files) if config.keyfile else (),
+        acme_folder=str(folder.path),
+    )
+
+
+def check_acme(config: Config) -> list[str]:
+    """What is kept so far, as lines for a user, with nothing made. Raises ConfigError."""
+    if not config.acme_domain:
+        return []
+    _check_library()
+    from .acme_times import Validity
+
+    folder = acme_folder(config)
+    lines = [f"acme_folder: {folder.path}"]
+    for name in acme_names(config):
+        try:
+            issued = folder.issued(name)
+            told = "none has been issued yet"
+            if issued is not None:
+                told = f"a certificate of {issued.directory}, {Validity.of(issued.pem)}"
+        except OSError as error:
+            raise ConfigError(f'acme_folder: "{folder.path}": {error.strerror}') from None
+        lines.append(f"acme_domain: {name}: {told}")
+    return lines
+
+
+def _check_library() -> None:
+    if find_spec("acme") is None:
+        raise ConfigError(
+            "acme_domain: the package acme is needed: pip install 'prowingen-wsgi[acme]'"
+        )

@@ -1,0 +1,326 @@
+"""A conversation with an authority, by ACME (RFC 8555), that ends with a certificate or an error.
+
+    account --> order --> for each name: a challenge, answered from the folder --> certificate
+       ^          |               |
+    made once     +---------------+--> AcmeError
+
+The library `acme` speaks it; this is what it is told, and what becomes of what goes wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import requests
+from acme import challenges, errors, messages
+from acme.client import ClientNetwork, ClientV2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from josepy.errors import Error as JoseError
+from josepy.jwa import ES256
+from josepy.jwk import JWKEC
+
+from .logs import error_log
+from .originals import time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from josepy.jwk import JWK
+
+    from .acme_folder import AcmeFolder
+
+# In seconds: for the network, for an authority to look at an answer, and to issue a certificate.
+_NETWORK_TIMEOUT = 30
+_PATIENCE = 120.0
+# Between looks at what becomes of a challenge, where the authority does not say.
+_FIRST_LOOK, _LAST_LOOK = 0.25, 5.0
+_LONGEST_LOOK = 15.0
+# Its limits are of hours and weeks.
+_RATE_LIMITED = 3600.0
+
+HOW_TO_BE_REACHED = {
+    "tls-alpn-01": "port 443 of {name} has to lead here, with TLS as it is",
+    "http-01": "port 80 of {name} has to lead to where redirect_http listens",
+}
+
+
+class AcmeError(Exception):
+    """Why there is no certificate, in a sentence.
+
+    unreachable: nobody has heard of the wish yet.
+    at_least: seconds for which it is of no use to ask again.
+    """
+
+    def __init__(self, why: str, *, unreachable: bool = False, at_least: float = 0.0) -> None:
+        super().__init__(why)
+        self.unreachable = unreachable
+        self.at_least = at_least
+
+
+class ChallengeError(AcmeError):
+    """The authority has looked, and not seen the answer."""
+
+
+class EndedError(Exception):
+    """The server stops: nothing more is of interest."""
+
+
+@challenges.ChallengeResponse.register
+class _TlsAlpn01Response(challenges.KeyAuthorizationChallengeResponse):
+    typ = "tls-alpn-01"
+
+
+@challenges.Challenge.register
+class _TlsAlpn01(challenges.KeyAuthorizationChallenge):
+    """RFC 8737; the library has had one of its own only up to its version 3."""
+
+    response_cls = _TlsAlpn01Response
+    typ = "tls-alpn-01"
+
+    def validation(self, account_key: JWK, **_: Any) -> str:
+        return self.key_authorization(account_key)
+
+
+class Authority:
+    """One conversation, of one thread.
+
+    pause: waits for so many seconds; True: the server stops.
+    """
+
+    def __init__(
+        self, directory: str, email: str, folder: AcmeFolder, pause: Callable[[float], bool]
+    ) -> None:
+        """Asks for the directory. Raises AcmeError."""
+        self._url = directory
+        self._email = email
+        self._folder = folder
+        self._pause = pause
+        with _explained(directory):
+            key = folder.account_key()
+            if key is None:
+                key = _written(ec.generate_private_key(ec.SECP256R1()))
+                folder.keep_account_key(key)
+            try:
+                self._key = JWKEC(key=load_pem_private_key(key, None))
+            except ValueError as error:
+                path = folder.path / "account-key.pem"
+                raise AcmeError(f'"{path}" is no key that can be used: {error}') from None
+            version = metadata.version("prowingen-wsgi")
+            self._network = ClientNetwork(
+                self._key,
+                alg=ES256,
+                user_agent=f"prowingen-wsgi/{version}",
+                timeout=_NETWORK_TIMEOUT,
+            )
+            self._client = ClientV2(ClientV2.get_directory(directory, self._network), self._network)
+
+    def close(self) -> None:
+        self._network.session.close()
+
+    # ---- what is asked for
+
+    def issue(self, name: str, challenge: str) -> tuple[str, str]:
+        """A certificate with those that lead to the authority, and its key (PEM).
+
+        Raises AcmeError, and EndedError."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName(name)])
+        request = (
+            x509.CertificateSigningRequestBuilder()
+            .subject_name(x509.Name([]))
+            .add_extension(names, critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        with _explained(self._url):
+            order = self._ordered(request.public_bytes(Encoding.PEM))
+            for authorization in order.authorizations:
+                if authorization.body.status != messages.STATUS_VALID:
+                    self._show(authorization, name, challenge)
+            deadline = datetime.now() + timedelta(seconds=_PATIENCE)  # noqa: DTZ005  # the library's
+            chain = self._client.finalize_order(order, deadline).fullchain_pem
+        return chain, _written(key).decode()
+
+    def suggested_renewal(self, certificate: bytes) -> tuple[float | None, float]:
+        """When the authority suggests to renew it (RFC 9773), if it does, and when to ask again.
+
+        Raises AcmeError."""
+        with _explained(self._url):
+            at, again = self._client.renewal_time(certificate)
+        return None if at is None else at.timestamp(), again.timestamp()
+
+    def _ordered(self, request: bytes) -> messages.OrderResource:
+        known = self._take_account()
+        try:
+            return self._client.new_order(request)
+        except messages.Error as error:
+            if not known or error.code != "accountDoesNotExist":
+                raise
+            error_log.info("acme: %s knows the account no more: a new one is made", self._url)
+        self._folder.keep_account({})
+        self._take_account()
+        return self._client.new_order(request)
+
+    # ---- the account
+
+    def _take_account(self) -> bool:
+        """Makes one if there is none at this authority. Whether there was."""
+        kept = self._folder.account()
+        known = kept.get("directory") == self._url
+        uri = kept.get("uri", "") if known else self._new_account()
+        self._network.account = messages.RegistrationResource(
+            uri=uri, body=messages.Registration.from_data(email=self._email or None)
+        )
+        if known and kept.get("email", "") != self._email:
+            self._client.update_registration(self._network.account)
+        if not known or kept.get("email", "") != self._email:
+            self._folder.keep_account({"directory": self._url, "uri": uri, "email": self._email})
+        return known
+
+    def _new_account(self) -> str:
+        meta = self._client.directory.meta if "meta" in self._client.directory.to_json() else None
+        terms = getattr(meta, "terms_of_service", None)
+        if self._client.external_account_required():
+            raise AcmeError(
+                f"{self._url} wants accounts that were made elsewhere (externalAccountRequired), "
+                "which is not spoken here"
+            )
+        wanted = messages.NewRegistration.from_data(
+            email=self._email or None, terms_of_service_agreed=True
+        )
+        self._network.account = None
+        try:
+            uri = self._client.new_account(wanted).uri
+        except errors.ConflictError as error:
+            uri = error.location
+        agreed = f", whose terms are {terms}" if terms else ""
+        error_log.info("acme: an account was made at %s%s", self._url, agreed)
+        return str(uri)
+
+    # ---- challenges
+
+    def _show(self, authorization: messages.AuthorizationResource, name: str, kind: str) -> None:
+        offered = {each.chall.typ: each for each in authorization.body.challenges}
+        if kind not in offered:
+            raise AcmeError(
+                f"{self._url} offers {', '.join(sorted(offered))} for it, and not {kind}"
+            )
+        challenge = offered[kind]
+        response, shown = challenge.chall.response_and_validation(self._key)
+        token = challenge.chall.encode("token")
+        if kind == "http-01":
+            file, text = token, shown
+        else:
+            file, text = f"{name}.pem", _challenge_certificate(name, shown)
+        with self._folder.answering(file, text):
+            self._client.answer_challenge(challenge, response)
+            self._await(authorization, name, kind)
+
+    def _await(self, authorization: messages.AuthorizationResource, name: str, kind: str) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        wait = _FIRST_LOOK
+        while True:
+            if self._pause(wait):
+                raise EndedError
+            authorization, answer = self._client.poll(authorization)
+            if authorization.body.status == messages.STATUS_VALID:
+                return
+            if authorization.body.status != messages.STATUS_PENDING:
+                break
+            if time.monotonic() >= deadline:
+                raise AcmeError(f"{self._url} has not looked at it within {_PATIENCE:.0f} s")
+            wait = min(wait * 1.5, _LAST_LOOK)
+            if (said := answer.headers.get("Retry-After", "")).isdecimal():
+                wait = min(max(wait, float(said)), _LONGEST_LOOK)
+        faults = [each.error for each in authorization.body.challenges if each.error is not None]
+        why = _told(faults[0]) if faults else "it does not say why"
+        raise ChallengeError(
+            f"the authority found no answer to its challenge {kind}: {why}: "
+            + HOW_TO_BE_REACHED[kind].format(name=name)
+        )
+
+
+def _challenge_certificate(name: str, shown: str) -> str:
+    """The one of RFC 8737 section 3, with its key (PEM)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    nobody = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "acme challenge")])
+    octets = b"\x04\x20" + hashlib.sha256(shown.encode()).digest()  # an OCTET STRING in DER
+    acme_identifier = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(nobody)
+        .issuer_name(nobody)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=7))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.UnrecognizedExtension(acme_identifier, octets), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return (certificate.public_bytes(Encoding.PEM) + _written(key)).decode()
+
+
+def _written(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+# ---- what goes wrong
+
+
+@contextmanager
+def _explained(directory: str) -> Iterator[None]:
+    """Makes an AcmeError of what the library raises."""
+    try:
+        yield
+    except messages.Error as error:
+        limited = error.code == "rateLimited"
+        raise AcmeError(
+            f"{directory} says: {_told(error)}", at_least=_RATE_LIMITED if limited else 0.0
+        ) from error
+    except errors.TimeoutError as error:
+        raise AcmeError(f"{directory} has not issued it within {_PATIENCE:.0f} s") from error
+    except requests.exceptions.RequestException as error:
+        why = _innermost(error)
+        raise AcmeError(f"{directory} cannot be reached: {why}", unreachable=True) from error
+    except (errors.Error, JoseError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise AcmeError(
+            f"{directory} answers as no authority does: {_line(error)}", unreachable=True
+        ) from error
+
+
+def _told(error: messages.Error) -> str:
+    said = [str(error.detail or error.title or error.typ), *map(_told, error.subproblems or ())]
+    return _line("; ".join(said)) + (f" ({error.code})" if error.code else "")
+
+
+def _innermost(error: BaseException) -> str:
+    """What the system or OpenSSL has said, under what libraries have made of it."""
+    found: BaseException = error
+    while True:
+        inside = getattr(found, "reason", None) or (found.args[0] if found.args else None)
+        inner = inside if isinstance(inside, BaseException) else found.__cause__
+        if inner is None or inner is found:
+            break
+        found = inner
+    if message := getattr(found, "verify_message", ""):
+        return f"{message}: an authority of one's own is trusted by REQUESTS_CA_BUNDLE"
+    return _line(getattr(found, "strerror", None) or found)
+
+
+def _line(said: object) -> str:
+    """As a part of a line of the log."""
+    return "".join(c if c.isprintable() else " " for c in str(said))[:500]
