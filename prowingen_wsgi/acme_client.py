@@ -50,6 +50,7 @@ _FIRST_LOOK, _LAST_LOOK = 0.25, 5.0
 _LONGEST_LOOK = 15.0
 # Its limits are of hours and weeks.
 _RATE_LIMITED = 3600.0
+_OF_THE_MOMENT = {"badNonce", "serverInternal"}
 
 HOW_TO_BE_REACHED = {
     "tls-alpn-01": "port 443 of {name} has to lead here, with TLS as it is",
@@ -60,13 +61,13 @@ HOW_TO_BE_REACHED = {
 class AcmeError(Exception):
     """Why there is no certificate, in a sentence.
 
-    unreachable: nobody has heard of the wish yet.
+    unheard: the authority has not looked at what is wished.
     at_least: seconds for which it is of no use to ask again.
     """
 
-    def __init__(self, why: str, *, unreachable: bool = False, at_least: float = 0.0) -> None:
+    def __init__(self, why: str, *, unheard: bool = False, at_least: float = 0.0) -> None:
         super().__init__(why)
-        self.unreachable = unreachable
+        self.unheard = unheard
         self.at_least = at_least
 
 
@@ -287,18 +288,19 @@ def _explained(directory: str) -> Iterator[None]:
     try:
         yield
     except messages.Error as error:
-        limited = error.code == "rateLimited"
         raise AcmeError(
-            f"{directory} says: {_told(error)}", at_least=_RATE_LIMITED if limited else 0.0
+            f"{directory} says: {_told(error)}",
+            unheard=error.code in _OF_THE_MOMENT,
+            at_least=_RATE_LIMITED if error.code == "rateLimited" else 0.0,
         ) from error
     except errors.TimeoutError as error:
         raise AcmeError(f"{directory} has not issued it within {_PATIENCE:.0f} s") from error
     except requests.exceptions.RequestException as error:
         why = _innermost(error)
-        raise AcmeError(f"{directory} cannot be reached: {why}", unreachable=True) from error
+        raise AcmeError(f"{directory} cannot be reached: {why}", unheard=True) from error
     except (errors.Error, JoseError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise AcmeError(
-            f"{directory} answers as no authority does: {_line(error)}", unreachable=True
+            f"{directory} answers as no authority does: {_line(error)}", unheard=True
         ) from error
 
 

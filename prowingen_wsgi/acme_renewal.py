@@ -167,7 +167,7 @@ class AcmeRenewal:
     def _failed(self, name: _Name, error: AcmeError) -> None:
         now = time.time()
         if name.due > now:  # it was asked for its suggestion only
-            name.asked_at = now + name.retry.failed(unreachable=True)
+            name.asked_at = now + name.retry.failed(unheard=True)
             error_log.debug("acme: %s: %s", name.name, error)
             return
         last_kind = name.kind % len(self._kinds) == len(self._kinds) - 1
@@ -176,7 +176,7 @@ class AcmeRenewal:
         if isinstance(error, ChallengeError) and not last_kind:
             wait = BETWEEN_KINDS
         else:
-            wait = name.retry.failed(unreachable=error.unreachable, at_least=error.at_least)
+            wait = name.retry.failed(unheard=error.unheard, at_least=error.at_least)
         name.not_before = now + wait
         error_log.error(
             "acme: %s: %s; next try in %s; %s",

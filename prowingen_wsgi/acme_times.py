@@ -2,7 +2,7 @@
 
     issued ------------------------ two thirds of its life --a little by chance--> renewed
     failed --4 min--> failed --8 min--> failed -- ... --6 h--> failed ...
-    unreachable --15 s--> unreachable --30 s--> ... --1 h--> ...
+    not heard --15 s--> not heard --30 s--> ... --1 h--> ...
 
 The waits after a failed challenge are those that Let's Encrypt's limit of five in an hour leaves
 room for. Times are seconds since 1970.
@@ -22,7 +22,7 @@ _BY_CHANCE = 1 / 60
 
 # In seconds: the first wait, and the longest.
 AFTER_FAILURE = (240.0, 6 * 3600.0)
-WHILE_UNREACHABLE = (15.0, 3600.0)
+WHILE_UNHEARD = (15.0, 3600.0)
 # Of a wait, so that servers that failed together do not all come back at once.
 _SPREAD = 0.1
 
@@ -53,14 +53,17 @@ class Retry:
     """Doubles the wait with each failure in a row."""
 
     def __init__(self) -> None:
-        self._failures = 0
+        self._failures = {False: 0, True: 0}
 
-    def failed(self, *, unreachable: bool, at_least: float = 0.0) -> float:
-        """How long to wait now."""
-        first, longest = WHILE_UNREACHABLE if unreachable else AFTER_FAILURE
-        wait = max(min(first * 2.0 ** min(self._failures, 20), longest), at_least)
-        self._failures += 1
-        return wait * _chance.uniform(1, 1 + _SPREAD)
+    def failed(self, *, unheard: bool, at_least: float = 0.0) -> float:
+        """How long to wait now.
+
+        unheard: the authority has not looked at it, so that no limit of its has been used up.
+        """
+        first, longest = WHILE_UNHEARD if unheard else AFTER_FAILURE
+        wait = max(min(first * 2.0 ** min(self._failures[unheard], 20), longest), at_least)
+        self._failures[unheard] += 1
+        return wait * _chance.uniform(1.0, 1 + _SPREAD)
 
 
 def date(when: float) -> str:

@@ -90,7 +90,7 @@ class AcmeAuthority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._certificate = self._self_issued()
         handler = type("Handler", (_Handler,), {"authority": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls_authority().issue_cert("127.0.0.1").configure_cert(context)
         self._server.socket = context.wrap_socket(
@@ -381,6 +381,10 @@ def asked_by_authority(port: int, name: str) -> Iterator[ssl.SSLSocket]:
         context.wrap_socket(connection, server_hostname=name) as tls,
     ):
         yield tls
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that the end waits for what is under way
 
 
 class _Handler(BaseHTTPRequestHandler):

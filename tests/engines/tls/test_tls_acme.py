@@ -35,7 +35,7 @@ ISSUED = f"INFO acme: {NAME}: a certificate was issued, valid until "
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch) -> Iterator[AcmeAuthority]:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file())
-    monkeypatch.setattr(acme_times, "WHILE_UNREACHABLE", (0.05, 0.1))
+    monkeypatch.setattr(acme_times, "WHILE_UNHEARD", (0.05, 0.1))
     monkeypatch.setattr(acme_times, "AFTER_FAILURE", (0.05, 0.1))
     monkeypatch.setattr(acme_renewal, "BETWEEN_KINDS", 0.05)
     with AcmeAuthority().running() as running:
@@ -333,11 +333,14 @@ def test_a_server_stops_whatever_is_under_way(
 
 
 def test_nobody_gets_the_authoritys_protocol_without_a_challenge(
-    start: Any, options: dict[str, object], authority: AcmeAuthority
+    start: Any, options: dict[str, object], authority: AcmeAuthority, folder: AcmeFolder
 ) -> None:
     authority.is_down = True
     site = start(**options)
-    for name in (NAME, OTHER, "..%2f..", "certificates"):
+    elsewhere = folder.path / "challenges" / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / f"{NAME}.pem").write_text("".join(authority.issue(NAME)))
+    for name in (NAME, OTHER, f"elsewhere/{NAME}"):
         with pytest.raises(OSError), asked_by_authority(site.port, name):  # noqa: PT011
             pass
 

@@ -118,7 +118,7 @@ def test_it_issues_a_certificate(
     challenge: str,
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file())
-    monkeypatch.setattr(acme_times, "WHILE_UNREACHABLE", (0.1, 0.2))
+    monkeypatch.setattr(acme_times, "WHILE_UNHEARD", (0.1, 0.2))
     place, management = free_port(), free_port()
     site = serve(
         hello,

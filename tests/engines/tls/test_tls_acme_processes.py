@@ -212,10 +212,10 @@ def test_it_is_renewed_when_a_third_of_its_life_is_left_or_a_little_earlier() ->
 
 def test_what_fails_is_tried_ever_more_seldom() -> None:
     retry = Retry()
-    waits = [retry.failed(unreachable=False) for _ in range(12)]
+    waits = [retry.failed(unheard=False) for _ in range(12)]
     assert 240 <= waits[0] <= 264
     assert all(later > earlier for earlier, later in itertools.pairwise(waits[:6]))
     assert sum(waits[:4]) >= 3600, "five failures in an hour are what authorities bear"
     assert 6 * 3600 <= waits[-1] <= 6.6 * 3600
-    assert Retry().failed(unreachable=True) < 17
-    assert Retry().failed(unreachable=False, at_least=9999) >= 9999
+    assert Retry().failed(unheard=True) < 17
+    assert Retry().failed(unheard=False, at_least=9999) >= 9999
