@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from .acme_folder import AcmeFolder, Owner
 from .configuration.config import ConfigError
+from .configuration.conflicts import acme_conflicts
 from .originals import os
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def with_acme_certificates(config: Config, owner: Owner | None = None) -> Config
     """
     if not config.acme_domain:
         return config
+    for name, why in acme_conflicts(config):
+        raise ConfigError(f"{name}: {why}")
     _check_library()
     folder = acme_folder(config, owner)
     names = acme_names(config)

@@ -47,7 +47,7 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
             yield name, "it needs certfile, or acme_domain"
     if config.keyfile and not config.certfile:
         yield "keyfile", "it needs certfile"
-    yield from _acme_conflicts(config)
+    yield from acme_conflicts(config)
     if config.http3 and config.workers and not SHARES_UDP_PORTS:
         yield "http3", "with workers it needs Linux, where they can share a UDP port"
     if config.http3 and config.cert_reqs != "none":
@@ -75,7 +75,8 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "reload_paths", "it needs reload"
 
 
-def _acme_conflicts(config: Config) -> Iterator[tuple[str, str]]:
+def acme_conflicts(config: Config) -> Iterator[tuple[str, str]]:
+    """Those of the options acme_*."""
     for name in _NEED_ACME:
         if getattr(config, name) != OPTIONS[name].default and not config.acme_domain:
             yield name, "it needs acme_domain"

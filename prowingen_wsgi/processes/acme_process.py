@@ -84,6 +84,8 @@ class AcmeProcess:
 
 
 def _renew(generation: Generation) -> int:
+    from ..acme_renewal import AcmeRenewal  # an extra; that user need not be able to read it
+
     generation.identity.assume()
     parent = os.getppid()
 
@@ -95,8 +97,6 @@ def _renew(generation: Generation) -> int:
                 return False
             time.sleep(min(left, _LOOK))
         return True
-
-    from ..acme_renewal import AcmeRenewal  # an extra
 
     AcmeRenewal(generation.config, pause).run()
     return 0
