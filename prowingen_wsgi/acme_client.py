@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _NETWORK_TIMEOUT = 30
 _PATIENCE = 120.0
 # Between looks at what becomes of a challenge, where the authority does not say.
-_FIRST_LOOK, _LAST_LOOK = 0.25, 5.0
+_FIRST_LOOK, _LAST_LOOK = 0.2, 5.0
 _LONGEST_LOOK = 15.0
 # Its limits are of hours and weeks.
 _RATE_LIMITED = 3600.0
@@ -95,6 +95,49 @@ class _TlsAlpn01(challenges.KeyAuthorizationChallenge):
         return self.key_authorization(account_key)
 
 
+class _Client(ClientV2):
+    """The library's, which waits for a certificate by looks that a server's end interrupts."""
+
+    def finished(self, order: messages.OrderResource, look: Callable[[], None]) -> str:
+        """The chain (PEM) of an order whose challenges have been answered.
+
+        look: called before each look at it; raises what ends that.
+        """
+        try:
+            self.begin_finalization(order)
+        except messages.Error as error:
+            if error.code != "orderNotReady":  # yet
+                raise
+        while True:
+            look()
+            body = messages.Order.from_json(self._post_as_get(order.uri).json())
+            if body.status == messages.STATUS_INVALID:
+                raise errors.IssuanceError(body.error) if body.error else errors.Error("no reason")
+            if body.status == messages.STATUS_READY:
+                self.begin_finalization(order)
+            if body.status == messages.STATUS_VALID and body.certificate is not None:
+                return self._post_as_get(body.certificate).text
+
+
+class _Looks:
+    """Waits from one look to the next, ever longer, until patience is over."""
+
+    def __init__(self, pause: Callable[[float], bool], late: str) -> None:
+        self._pause = pause
+        self._late = late
+        self._deadline = time.monotonic() + _PATIENCE
+        self._wait = _FIRST_LOOK
+
+    def next(self, said: str = "") -> None:
+        """said: Retry-After of the answer before. Raises EndedError, and AcmeError."""
+        wait = max(self._wait, float(said)) if said.isdecimal() else self._wait
+        if time.monotonic() >= self._deadline:
+            raise AcmeError(f"{self._late} within {_PATIENCE:.0f} s")
+        self._wait = min(self._wait * 1.5, _LAST_LOOK)
+        if self._pause(min(wait, _LONGEST_LOOK)):
+            raise EndedError
+
+
 class Authority:
     """One conversation, of one thread.
 
@@ -126,7 +169,7 @@ class Authority:
                 user_agent=f"prowingen-wsgi/{version}",
                 timeout=_NETWORK_TIMEOUT,
             )
-            self._client = ClientV2(ClientV2.get_directory(directory, self._network), self._network)
+            self._client = _Client(_Client.get_directory(directory, self._network), self._network)
 
     def close(self) -> None:
         self._network.session.close()
@@ -150,8 +193,8 @@ class Authority:
             for authorization in order.authorizations:
                 if authorization.body.status != messages.STATUS_VALID:
                     self._show(authorization, name, challenge)
-            deadline = datetime.now() + timedelta(seconds=_PATIENCE)  # noqa: DTZ005  # the library's
-            chain = self._client.finalize_order(order, deadline).fullchain_pem
+            looks = _Looks(self._pause, f"{self._url} has not issued it")
+            chain = self._client.finished(order, looks.next)
         return chain, _written(key).decode()
 
     def suggested_renewal(self, certificate: bytes) -> tuple[float | None, float]:
@@ -230,21 +273,15 @@ class Authority:
             self._await(authorization, name, kind)
 
     def _await(self, authorization: messages.AuthorizationResource, name: str, kind: str) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        wait = _FIRST_LOOK
+        looks = _Looks(self._pause, f"{self._url} has not looked at it")
+        looks.next()
         while True:
-            if self._pause(wait):
-                raise EndedError
             authorization, answer = self._client.poll(authorization)
             if authorization.body.status == messages.STATUS_VALID:
                 return
             if authorization.body.status != messages.STATUS_PENDING:
                 break
-            if time.monotonic() >= deadline:
-                raise AcmeError(f"{self._url} has not looked at it within {_PATIENCE:.0f} s")
-            wait = min(wait * 1.5, _LAST_LOOK)
-            if (said := answer.headers.get("Retry-After", "")).isdecimal():
-                wait = min(max(wait, float(said)), _LONGEST_LOOK)
+            looks.next(answer.headers.get("Retry-After", ""))
         faults = [each.error for each in authorization.body.challenges if each.error is not None]
         why = _told(faults[0]) if faults else "it does not say why"
         raise ChallengeError(
@@ -293,8 +330,8 @@ def _explained(directory: str) -> Iterator[None]:
             unheard=error.code in _OF_THE_MOMENT,
             at_least=_RATE_LIMITED if error.code == "rateLimited" else 0.0,
         ) from error
-    except errors.TimeoutError as error:
-        raise AcmeError(f"{directory} has not issued it within {_PATIENCE:.0f} s") from error
+    except errors.IssuanceError as error:
+        raise AcmeError(f"{directory} does not issue it: {_told(error.error)}") from error
     except requests.exceptions.RequestException as error:
         why = _innermost(error)
         raise AcmeError(f"{directory} cannot be reached: {why}", unheard=True) from error

@@ -168,7 +168,7 @@ class AcmeRenewal:
         now = time.time()
         if name.due > now:  # it was asked for its suggestion only
             name.asked_at = now + name.retry.failed(unheard=True)
-            error_log.debug("acme: %s: %s", name.name, error)
+            error_log.debug("acme: %s: %s", name.name, str(error))
             return
         last_kind = name.kind % len(self._kinds) == len(self._kinds) - 1
         if isinstance(error, ChallengeError):
@@ -181,7 +181,7 @@ class AcmeRenewal:
         error_log.error(
             "acme: %s: %s; next try in %s; %s",
             name.name,
-            error,
+            str(error),  # and not itself, with which a handler might keep a connection
             duration(wait),
             self._served_meanwhile(name),
         )

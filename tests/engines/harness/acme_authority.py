@@ -404,8 +404,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _serve(self) -> None:
-        self.close_connection = True
         if self.authority.is_down:
+            self.close_connection = True
             return
         try:
             path = urlsplit(self.path).path
