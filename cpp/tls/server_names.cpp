@@ -79,9 +79,12 @@ int keep_server_name(SSL* connection, int* alert, void*) {
   *alert = SSL_AD_INTERNAL_ERROR;  // read on an error only
   try {                            // no exception through C
     Asked asked{std::string(name), validates};
-    auto made = kept == nullptr ? std::make_unique<Asked>(std::move(asked)) : nullptr;
-    if (kept != nullptr) *kept = std::move(asked);
-    if (kept != nullptr || SSL_set_ex_data(connection, asked_index(), made.get()) == 1) {
+    if (kept != nullptr) {
+      *kept = std::move(asked);
+      return SSL_CLIENT_HELLO_SUCCESS;
+    }
+    auto made = std::make_unique<Asked>(std::move(asked));
+    if (SSL_set_ex_data(connection, asked_index(), made.get()) == 1) {
       static_cast<void>(made.release());
       return SSL_CLIENT_HELLO_SUCCESS;
     }

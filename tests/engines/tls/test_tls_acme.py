@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture, Site
 
+pytestmark = pytest.mark.no_http2("it is about what comes before HTTP, on any version of it")
+
 NAME = "www.example.test"
 OTHER = "shop.example.test"
 ISSUED = f"INFO acme: {NAME}: a certificate was issued, valid until "

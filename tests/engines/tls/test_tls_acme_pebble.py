@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 NAME = "www.example.test"
 PEBBLE = shutil.which(os.environ.get("PEBBLE", "pebble"))
 
-pytestmark = pytest.mark.skipif(PEBBLE is None, reason="there is no pebble")
+pytestmark = [
+    pytest.mark.skipif(PEBBLE is None, reason="there is no pebble"),
+    pytest.mark.no_http2("it is about what comes before HTTP, on any version of it"),
+]
 
 
 def free_port() -> int:
