@@ -152,24 +152,20 @@ class Authority:
         self._email = email
         self._folder = folder
         self._pause = pause
-        with _explained(directory):
-            key = folder.account_key()
-            if key is None:
-                key = _written(ec.generate_private_key(ec.SECP256R1()))
-                folder.keep_account_key(key)
-            try:
-                self._key = JWKEC(key=load_pem_private_key(key, None))
-            except ValueError as error:
-                path = folder.path / "account-key.pem"
-                raise AcmeError(f'"{path}" is no key that can be used: {error}') from None
-            version = metadata.version("prowingen-wsgi")
-            self._network = ClientNetwork(
-                self._key,
-                alg=ES256,
-                user_agent=f"prowingen-wsgi/{version}",
-                timeout=_NETWORK_TIMEOUT,
-            )
-            self._client = _Client(_Client.get_directory(directory, self._network), self._network)
+        self._key = self._account_key()
+        self._network = ClientNetwork(
+            self._key,
+            alg=ES256,
+            user_agent=f"prowingen-wsgi/{metadata.version('prowingen-wsgi')}",
+            timeout=_NETWORK_TIMEOUT,
+        )
+        try:
+            with _explained(directory):
+                found = _Client.get_directory(directory, self._network)
+        except AcmeError:
+            self.close()
+            raise
+        self._client = _Client(found, self._network)
 
     def close(self) -> None:
         self._network.session.close()
@@ -218,6 +214,17 @@ class Authority:
         return self._client.new_order(request)
 
     # ---- the account
+
+    def _account_key(self) -> JWKEC:
+        key = self._folder.account_key()
+        if key is None:
+            key = _written(ec.generate_private_key(ec.SECP256R1()))
+            self._folder.keep_account_key(key)
+        try:
+            return JWKEC(key=load_pem_private_key(key, None))
+        except ValueError as error:
+            path = self._folder.path / "account-key.pem"
+            raise AcmeError(f'"{path}" is no key that can be used: {error}') from None
 
     def _take_account(self) -> bool:
         """Makes one if there is none at this authority. Whether there was."""
