@@ -356,12 +356,12 @@ def _told(error: messages.Error) -> str:
 def _innermost(error: BaseException) -> str:
     """What the system or OpenSSL has said, under what libraries have made of it."""
     found: BaseException = error
-    while True:
-        inside = getattr(found, "reason", None) or (found.args[0] if found.args else None)
-        inner = inside if isinstance(inside, BaseException) else found.__cause__
-        if inner is None or inner is found:
-            break
-        found = inner
+    while inside := [
+        each
+        for each in (getattr(found, "reason", None), *found.args, found.__cause__)
+        if isinstance(each, BaseException) and each is not found
+    ]:
+        found = inside[0]
     if message := getattr(found, "verify_message", ""):
         return f"{message}: an authority of one's own is trusted by REQUESTS_CA_BUNDLE"
     return _line(getattr(found, "strerror", None) or found)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,6 @@ from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAME = "www.example.test"
 OTHER = "shop.example.test"
@@ -112,6 +112,26 @@ def test_a_single_process_of_the_command_renews_by_itself(
         authority.look_at(tls=port_of(server.url))
         server.wait_for_line(f"acme: {NAME}: a certificate was issued")
         assert eventually(lambda: is_served(server, authority, NAME))
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="a process's children are in /proc"
+)
+def test_the_end_of_the_process_that_renews_touches_nothing_that_is_served(
+    engine: str, authority: AcmeAuthority, environment: dict[str, str], tmp_path: Path
+) -> None:
+    authority.is_down = True
+    given = [*arguments(authority, tmp_path / "acme", NAME), "--workers", "1"]
+    with run_server("apps.plain:app", engine, *given, environment=environment) as server:
+        server.wait_for_line(f"acme: {NAME}: .* cannot be reached: ")
+        worker = server.wait_for_line(r"worker 1 \(pid \d+\)").rstrip(")").split()[-1]
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        (renews,) = set(children) - {worker}
+        os.kill(int(renews), signal.SIGKILL)
+        server.wait_for_line("the process that renews certificates has ended; the next one starts")
+        assert server.log.count("is ready") == 1
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.process.wait(10) == 0
 
 
 def test_check_says_what_there_is_and_makes_nothing(
