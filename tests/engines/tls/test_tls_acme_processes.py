@@ -114,9 +114,7 @@ def test_a_single_process_of_the_command_renews_by_itself(
         assert eventually(lambda: is_served(server, authority, NAME))
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="a process's children are in /proc"
-)
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="it reads /proc")
 def test_the_end_of_the_process_that_renews_touches_nothing_that_is_served(
     engine: str, authority: AcmeAuthority, environment: dict[str, str], tmp_path: Path
 ) -> None:
