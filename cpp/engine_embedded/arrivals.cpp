@@ -105,7 +105,7 @@ void Arrivals::shake_hands(Arrival& arrival) {
     case TlsStream::Handshake::wants_read: return wait(arrival, Interest::read);
     case TlsStream::Handshake::wants_write: return wait(arrival, Interest::write);
     case TlsStream::Handshake::done:
-      if (arrival.tls->protocol() == tls::validation_protocol) return end_validation(arrival);
+      if (arrival.tls->was_answered()) return end_validation(arrival);
       arrival.info->scheme = "https";
       arrival.info->tls = arrival.tls->facts();
       return hand_over(arrival);

@@ -20,6 +20,7 @@
 
 #include "engine_embedded/socket_ops.h"
 #include "tls/context.h"
+#include "tls/served.h"
 
 namespace prowingen::embedded {
 
@@ -51,6 +52,8 @@ class TlsStream {
   std::shared_ptr<const TlsFacts> facts() const { return tls::facts_of(*ssl_); }
   /// What was agreed on (ALPN), or nothing.
   std::string_view protocol() const { return tls::protocol_of(*ssl_); }
+  /// Whether it was an authority's, which has seen what it wants: see tls::was_answered().
+  bool was_answered() const { return tls::was_answered(*ssl_); }
 
   /// After the handshake. `buffer`: 64 KiB at least. `most`: bytes to take off the socket; none may
   /// come of them, though there is more to be read.

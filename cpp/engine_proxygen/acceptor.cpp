@@ -17,6 +17,7 @@
 #include "http/http2_policy.h"
 #include "http1/response_writer.h"
 #include "proxies/proxies.h"
+#include "tls/served.h"
 
 namespace prowingen::proxygen_engine {
 
@@ -125,8 +126,9 @@ void Acceptor::hand_over_transport(Arrival& arrival) {
   unsigned size = 0;
   transport->getSelectedNextProtocol(&protocol, &size);
   const std::string negotiated(reinterpret_cast<const char*>(protocol), size);
+  const bool validated = tls::was_answered(*transport->getSSL());
   arrivals_.erase(arrival.place);
-  if (negotiated == tls::validation_protocol) {  // no data follows it (RFC 8737 section 4)
+  if (validated) {  // no data follows it (RFC 8737 section 4)
     transport->close();
     return one_less();
   }

@@ -38,16 +38,19 @@ bool protocol_offered(std::string_view offers, std::string_view wanted, const un
   return false;
 }
 
-// An authority's protocol is agreed on where there is the answer to its challenge. Otherwise none
+// An authority's protocol is agreed on where there is the answer to its challenge, and after that
+// answer no other: see was_answered(). Otherwise none
 // in common ends the handshake (RFC 7301 section 3.2): whoever speaks another protocol might
 // otherwise have its bytes taken for HTTP.
 int choose_protocol(SSL* connection, const unsigned char** out, unsigned char* out_size,
                     const unsigned char* offered, unsigned int size, void* ours) {
   const std::string_view offers(reinterpret_cast<const char*>(offered), size);
   try {  // no exception through C
-    if (wants_validation(*connection) && answer_challenge(connection) &&
-        protocol_offered(offers, validation_protocol, out, out_size)) {
-      return SSL_TLSEXT_ERR_OK;
+    if (wants_validation(*connection)) answer_challenge(connection);
+    if (was_answered(*connection)) {
+      return protocol_offered(offers, validation_protocol, out, out_size)
+                 ? SSL_TLSEXT_ERR_OK
+                 : SSL_TLSEXT_ERR_ALERT_FATAL;
     }
   } catch (const std::exception&) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;

@@ -98,11 +98,16 @@ const Served& served_by(const SSL_CTX* context) {
   return *static_cast<const Served*>(SSL_CTX_get_ex_data(context, served_index()));
 }
 
+bool was_answered(const SSL& connection) {
+  return SSL_get_ex_data(&connection, answer_index()) != nullptr;
+}
+
 bool answer_challenge(SSL* connection) {
-  if (SSL_get_ex_data(connection, answer_index()) != nullptr) return true;
+  if (was_answered(*connection)) return true;
   const Served& served = served_by(SSL_get_SSL_CTX(connection));
   const auto answer = challenge_certificate(served.challenges, server_name_of(*connection));
-  if (!answer) return false;
+  // Before anything of it is given: what fails half way serves nothing either.
+  if (!answer || SSL_set_ex_data(connection, answer_index(), connection) != 1) return false;
   SSL_certs_clear(connection);
   if (SSL_use_cert_and_key(connection, answer->certificate.get(), answer->key.get(), nullptr, 1) !=
       1) {
@@ -112,7 +117,7 @@ bool answer_challenge(SSL* connection) {
   SSL_set_verify(connection, SSL_VERIFY_NONE, nullptr);
   SSL_set_options(connection, SSL_OP_NO_TICKET);
   SSL_set_num_tickets(connection, 0);
-  return SSL_set_ex_data(connection, answer_index(), connection) == 1;
+  return true;
 }
 
 }  // namespace prowingen::tls

@@ -35,4 +35,8 @@ const Served& served_by(const SSL_CTX* context);
 /// TLS 1.3 protocols are chosen before certificates, and with 1.2 after them: the first one asks.
 bool answer_challenge(SSL* connection);
 
+/// Whether a connection was given such an answer, or a part of it. Then nobody has asked its client
+/// for a certificate: it serves nothing, whatever else has been agreed on.
+bool was_answered(const SSL& connection);
+
 }  // namespace prowingen::tls

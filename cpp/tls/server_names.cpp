@@ -19,6 +19,8 @@ std::string wildcard_of(std::string_view name) {
 struct Asked {
   std::string name;
   bool validates = false;
+
+  bool operator==(const Asked&) const = default;
 };
 
 // Where a connection keeps the name that its client asked for. OpenSSL has it of a full handshake
@@ -68,18 +70,24 @@ std::string_view read_server_name(std::string_view extension) {
   return whole && valid ? name : std::string_view();
 }
 
-// Called with each ClientHello: a second one, after a HelloRetryRequest, has the same name.
+// Called with each ClientHello: a second one, after a HelloRetryRequest, is the first in this
+// (RFC 8446 section 4.1.2). An authority's has had its answer by then, and may not become another
+// client's.
 int keep_server_name(SSL* connection, int* alert, void*) {
+  auto* const kept = static_cast<Asked*>(SSL_get_ex_data(connection, asked_index()));
   const auto extension = extension_of(connection, TLSEXT_TYPE_server_name);
-  if (extension.data() == nullptr) return SSL_CLIENT_HELLO_SUCCESS;
+  if (extension.data() == nullptr && kept == nullptr) return SSL_CLIENT_HELLO_SUCCESS;
   const auto name = read_server_name(extension);
   const bool validates = offers_validation(
       extension_of(connection, TLSEXT_TYPE_application_layer_protocol_negotiation));
-  auto* const kept = static_cast<Asked*>(SSL_get_ex_data(connection, asked_index()));
   *alert = SSL_AD_INTERNAL_ERROR;  // read on an error only
   try {                            // no exception through C
     Asked asked{std::string(name), validates};
     if (kept != nullptr) {
+      if ((validates || kept->validates) && asked != *kept) {
+        *alert = SSL_AD_ILLEGAL_PARAMETER;
+        return SSL_CLIENT_HELLO_ERROR;
+      }
       *kept = std::move(asked);
       return SSL_CLIENT_HELLO_SUCCESS;
     }
