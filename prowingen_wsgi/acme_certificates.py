@@ -12,17 +12,18 @@ server has made, since the authority asks the server before it issues one.
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .acme_folder import AcmeFolder, Owner
+from .acme_folder import AcmeFolder
 from .configuration.config import ConfigError
 from .configuration.conflicts import acme_conflicts
 from .originals import os
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .configuration.config import Config
 
@@ -34,10 +35,10 @@ def acme_names(config: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in config.acme_domain))
 
 
-def acme_folder(config: Config, owner: Owner | None = None) -> AcmeFolder:
+def acme_folder(config: Config) -> AcmeFolder:
     """Raises ConfigError for a user who has no place for it."""
     given = config.acme_folder
-    return AcmeFolder(Path(given) if given else _usual_folder(os.environ), owner)
+    return AcmeFolder(Path(given) if given else _usual_folder(os.environ))
 
 
 def _usual_folder(environ: Mapping[str, str]) -> Path:
@@ -56,10 +57,12 @@ def _usual_folder(environ: Mapping[str, str]) -> Path:
         raise ConfigError("acme_folder: there is no home directory: name a folder") from None
 
 
-def with_acme_certificates(config: Config, owner: Owner | None = None) -> Config:
+def with_acme_certificates(
+    config: Config, prepare: Callable[[AcmeFolder, Iterable[str]], None] = AcmeFolder.prepare
+) -> Config:
     """The configuration with the files of its certificates, which are made if they are missing.
 
-    owner: whose they are; who asks without it.
+    prepare: does it; as another user, perhaps. Raises ConfigError.
     Raises ConfigError if there can be none.
     """
     if not config.acme_domain:
@@ -67,14 +70,12 @@ def with_acme_certificates(config: Config, owner: Owner | None = None) -> Config
     for name, why in acme_conflicts(config):
         raise ConfigError(f"{name}: {why}")
     _check_library()
-    folder = acme_folder(config, owner)
+    folder = acme_folder(config)
     names = acme_names(config)
     files = tuple(str(folder.certificate_file(name)) for name in names)
     if set(files) <= set(config.certfile):  # a host has done it
         return config
-    folder.prepare()
-    for name in names:
-        folder.make_own(name)
+    prepare(folder, names)
     return replace(
         config,
         certfile=(*config.certfile, *files),
@@ -100,12 +101,20 @@ def check_acme(config: Config) -> list[str]:
                 told = f"a certificate of {issued.directory}, {Validity.of(issued.pem)}"
         except OSError as error:
             raise ConfigError(f'acme_folder: "{folder.path}": {error.strerror}') from None
+        except ValueError as error:
+            path = folder.certificate_file(name)
+            raise ConfigError(f'acme_folder: "{path}": it holds no certificate: {error}') from None
         lines.append(f"acme_domain: {name}: {told}")
     return lines
 
 
 def _check_library() -> None:
-    if find_spec("acme") is None:
-        raise ConfigError(
-            "acme_domain: the package acme is needed: pip install 'prowingen-wsgi[acme]'"
-        )
+    """Runs nothing of a package of that name, which may be the application's."""
+    needed = "acme_domain: the package acme is needed: pip install 'prowingen-wsgi[acme]'"
+    found = find_spec("acme")
+    if found is None:
+        raise ConfigError(needed)
+    places = found.submodule_search_locations
+    if not places or PathFinder.find_spec("acme.challenges", places) is None:
+        where = found.origin or ", ".join(places or ())
+        raise ConfigError(f'{needed}; "{where}" is another one, by the same name')

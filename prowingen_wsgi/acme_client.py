@@ -10,8 +10,7 @@ The library `acme` speaks it; this is what it is told, and what becomes of what 
 from __future__ import annotations
 
 import hashlib
-import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ import requests
 from acme import challenges, errors, messages
 from acme.client import ClientNetwork, ClientV2
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -32,6 +32,7 @@ from josepy.errors import Error as JoseError
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
+from .acme_times import RATE_LIMITED, Validity
 from .logs import error_log
 from .originals import time
 
@@ -48,9 +49,12 @@ _PATIENCE = 120.0
 # Between looks at what becomes of a challenge, where the authority does not say.
 _FIRST_LOOK, _LAST_LOOK = 0.2, 5.0
 _LONGEST_LOOK = 15.0
-# Its limits are of hours and weeks.
-_RATE_LIMITED = 3600.0
 _OF_THE_MOMENT = {"badNonce", "serverInternal"}
+# What the library cryptography makes of what is no certificate, or a strange one.
+_UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.InvalidVersion),
+)
 
 HOW_TO_BE_REACHED = {
     "tls-alpn-01": "port 443 of {name} has to lead here, with TLS as it is",
@@ -72,7 +76,7 @@ class AcmeError(Exception):
 
 
 class ChallengeError(AcmeError):
-    """The authority has looked, and not seen the answer."""
+    """The authority has looked, and not seen the answer; or it does not look in that way."""
 
 
 class EndedError(Exception):
@@ -103,20 +107,23 @@ class _Client(ClientV2):
 
         look: called before each look at it; raises what ends that.
         """
-        try:
-            self.begin_finalization(order)
-        except messages.Error as error:
-            if error.code != "orderNotReady":  # yet
-                raise
+        self._finalize(order)
         while True:
             look()
             body = messages.Order.from_json(self._post_as_get(order.uri).json())
             if body.status == messages.STATUS_INVALID:
                 raise errors.IssuanceError(body.error) if body.error else errors.Error("no reason")
             if body.status == messages.STATUS_READY:
-                self.begin_finalization(order)
+                self._finalize(order)
             if body.status == messages.STATUS_VALID and body.certificate is not None:
                 return self._post_as_get(body.certificate).text
+
+    def _finalize(self, order: messages.OrderResource) -> None:
+        try:
+            self.begin_finalization(order)
+        except messages.Error as error:
+            if error.code != "orderNotReady":  # yet
+                raise
 
 
 class _Looks:
@@ -176,7 +183,7 @@ class Authority:
         """A certificate with those that lead to the authority, and its key (PEM).
 
         Raises AcmeError, and EndedError."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = self._next_key(name)
         names = x509.SubjectAlternativeName([x509.DNSName(name)])
         request = (
             x509.CertificateSigningRequestBuilder()
@@ -191,15 +198,49 @@ class Authority:
                     self._show(authorization, name, challenge)
             looks = _Looks(self._pause, f"{self._url} has not issued it")
             chain = self._client.finished(order, looks.next)
-        return chain, _written(key).decode()
+        return self._checked(chain, name, key), _written(key).decode()
+
+    def _next_key(self, name: str) -> ec.EllipticCurvePrivateKey:
+        """Kept before there is an order: where there is no room for it, none is made; and what has
+        been issued and could not be kept was for the same key."""
+        if kept := self._folder.next_key(name):
+            with suppress(ValueError, TypeError):
+                key = load_pem_private_key(kept, None)
+                if isinstance(key, ec.EllipticCurvePrivateKey):
+                    return key
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._folder.keep_next_key(name, _written(key))
+        return key
+
+    def _checked(self, chain: str, name: str, key: ec.EllipticCurvePrivateKey) -> str:
+        """The certificates of what has come, and nothing beside them. Raises AcmeError."""
+        fault = ""
+        try:
+            found = x509.load_pem_x509_certificates(chain.encode())
+            names = found[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            named = [each.lower() for each in names.get_values_for_type(x509.DNSName)]
+            validity = Validity.of(chain.encode())
+            if found[0].public_key() != key.public_key():
+                fault = "it is for another key"
+            elif name not in named:
+                fault = f"it is for {', '.join(named) or 'no name'}"
+            elif not max(validity.begins, time.time()) < validity.ends:
+                fault = f"it is {validity} by this machine's clock"
+        except _UNREADABLE as error:
+            fault = str(error)
+        if fault:
+            raise AcmeError(
+                f"{self._url} has issued what is no certificate to serve {name} by: {_line(fault)}"
+            )
+        return "".join(each.public_bytes(Encoding.PEM).decode() for each in found)
 
     def suggested_renewal(self, certificate: bytes) -> tuple[float | None, float]:
-        """When the authority suggests to renew it (RFC 9773), if it does, and when to ask again.
+        """When the authority suggests to renew it (RFC 9773), if it does, and to be asked again.
 
         Raises AcmeError."""
         with _explained(self._url):
             at, again = self._client.renewal_time(certificate)
-        return None if at is None else at.timestamp(), again.timestamp()
+            return None if at is None else at.timestamp(), again.timestamp()
 
     def _ordered(self, request: bytes) -> messages.OrderResource:
         known = self._take_account()
@@ -265,8 +306,9 @@ class Authority:
     def _show(self, authorization: messages.AuthorizationResource, name: str, kind: str) -> None:
         offered = {each.chall.typ: each for each in authorization.body.challenges}
         if kind not in offered:
-            raise AcmeError(
-                f"{self._url} offers {', '.join(sorted(offered))} for it, and not {kind}"
+            raise ChallengeError(
+                f"{self._url} offers {', '.join(sorted(offered))} for it, and not {kind}",
+                unheard=True,
             )
         challenge = offered[kind]
         response, shown = challenge.chall.response_and_validation(self._key)
@@ -275,6 +317,8 @@ class Authority:
             file, text = token, shown
         else:
             file, text = f"{name}.pem", _challenge_certificate(name, shown)
+        if self._pause(0):  # whoever ends this withdraws what there is
+            raise EndedError
         with self._folder.answering(file, text):
             self._client.answer_challenge(challenge, response)
             self._await(authorization, name, kind)
@@ -335,14 +379,18 @@ def _explained(directory: str) -> Iterator[None]:
         raise AcmeError(
             f"{directory} says: {_told(error)}",
             unheard=error.code in _OF_THE_MOMENT,
-            at_least=_RATE_LIMITED if error.code == "rateLimited" else 0.0,
+            at_least=RATE_LIMITED if error.code == "rateLimited" else 0.0,
         ) from error
     except errors.IssuanceError as error:
         raise AcmeError(f"{directory} does not issue it: {_told(error.error)}") from error
     except requests.exceptions.RequestException as error:
         why = _innermost(error)
         raise AcmeError(f"{directory} cannot be reached: {why}", unheard=True) from error
-    except (errors.Error, JoseError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except OSError as error:  # of a library that has not made it one of its own
+        if error.filename is not None:  # a file of the folder's
+            raise
+        raise AcmeError(f"{directory} cannot be reached: {_line(error)}", unheard=True) from error
+    except (errors.Error, JoseError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise AcmeError(
             f"{directory} answers as no authority does: {_line(error)}", unheard=True
         ) from error

@@ -3,16 +3,19 @@
     issued ------------------------ two thirds of its life --a little by chance--> renewed
     failed --4 min--> failed --8 min--> failed -- ... --6 h--> failed ...
     not heard --15 s--> not heard --30 s--> ... --1 h--> ...
+    issued --1 h at least--> issued, whatever a clock or an authority says
 
 The waits after a failed challenge are those that Let's Encrypt's limit of five in an hour leaves
-room for. Times are seconds since 1970.
+room for. Times are seconds since 1970. A clock may be set: what is further off than it can have
+been meant is not waited for.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from cryptography import x509
 
@@ -23,6 +26,11 @@ _BY_CHANCE = 1 / 60
 # In seconds: the first wait, and the longest.
 AFTER_FAILURE = (240.0, 6 * 3600.0)
 WHILE_UNHEARD = (15.0, 3600.0)
+AFTER_SUCCESS = 3600.0  # or a tenth of its life
+RATE_LIMITED = 3600.0  # at least: authorities' limits are of hours and weeks
+AFTER_ACCIDENT = 3600.0
+# Between questions when an authority suggests to renew: least, and most.
+SUGGESTIONS = (3600.0, 86400.0)
 # Of a wait, so that servers that failed together do not all come back at once.
 _SPREAD = 0.1
 
@@ -49,21 +57,74 @@ class Validity:
         return f"valid until {date(self.ends)}"
 
 
-class Retry:
-    """Doubles the wait with each failure in a row."""
+@dataclass
+class Tries:
+    """What is kept of the tries to have one name's certificate issued.
 
-    def __init__(self) -> None:
-        self._failures = {False: 0, True: 0}
+    not_before: until then there is none.
+    heard, unheard: failures in a row; of the latter the authority has looked at nothing, so that no
+        limit of its has been used up.
+    kind: the challenge that the next one is by; empty: the first there is.
+    """
 
-    def failed(self, *, unheard: bool, at_least: float = 0.0) -> float:
-        """How long to wait now.
+    not_before: float = 0.0
+    heard: int = 0
+    unheard: int = 0
+    kind: str = ""
 
-        unheard: the authority has not looked at it, so that no limit of its has been used up.
-        """
+    @classmethod
+    def read(cls, document: object) -> Tries:
+        """What `written` gave; new ones for anything else."""
+        try:
+            kept: Any = document
+            tries = cls(
+                float(kept["not_before"]),
+                max(0, int(kept["heard"])),
+                max(0, int(kept["unheard"])),
+                str(kept["kind"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return cls()
+        return tries
+
+    def written(self) -> dict[str, object]:
+        return asdict(self)
+
+    def next_at(self, now: float) -> float:
+        return not_beyond(self.not_before, now, _longest())
+
+    def failed(self, now: float, *, unheard: bool, at_least: float = 0.0) -> float:
+        """How long to wait: twice as long with each failure."""
         first, longest = WHILE_UNHEARD if unheard else AFTER_FAILURE
-        wait = max(min(first * 2.0 ** min(self._failures[unheard], 20), longest), at_least)
-        self._failures[unheard] += 1
-        return wait * _chance.uniform(1.0, 1 + _SPREAD)
+        failures = self.unheard if unheard else self.heard
+        wait = max(min(first * 2.0 ** min(failures, 20), longest), at_least)
+        wait *= _chance.uniform(1.0, 1 + _SPREAD)
+        if unheard:
+            self.unheard += 1
+        else:
+            self.heard += 1
+        self.not_before = now + wait
+        return wait
+
+    def succeeded(self, now: float, issued: Validity) -> None:
+        self.heard = self.unheard = 0
+        self.not_before = now + min(AFTER_SUCCESS, (issued.ends - issued.begins) / 10)
+
+
+def _longest() -> float:
+    waits = (AFTER_FAILURE[1], WHILE_UNHEARD[1], RATE_LIMITED, AFTER_ACCIDENT)
+    return max(AFTER_SUCCESS, *(wait * (1 + _SPREAD) for wait in waits))
+
+
+def not_beyond(when: float, now: float, longest: float) -> float:
+    """That time; 0 if it is further off than that, as after a clock has been set back."""
+    return when if when - now <= longest else 0.0
+
+
+def asked_again(now: float, suggested: float) -> float:
+    """When an authority is asked for its suggestion again, which suggests that too."""
+    least, most = SUGGESTIONS
+    return min(max(suggested, now + least), now + most)
 
 
 def date(when: float) -> str:

@@ -15,6 +15,7 @@ from ..datagrams import DatagramPort
 from ..listeners import Listener, ListenError, open_listeners
 from ..machine import worker_count
 from ..spooling import check_spool_dir
+from .acme_files import prepare_as
 from .privileges import Identity
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Generation:
         user, a group, a certificate or a directory."""
         self.number = number
         self.identity = Identity.of(program.config)
-        self.config = config = with_acme_certificates(program.config, self.identity.owner)
+        self.config = config = with_acme_certificates(
+            program.config, lambda folder, names: prepare_as(self.identity, folder, names)
+        )
         self.load = program.load
         self.certificates = check_certificates(config)
         check_spool_dir(config)

@@ -8,7 +8,6 @@ import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from ..acme_folder import Owner
 from ..configuration.config import ConfigError
 from ..originals import os
 
@@ -47,7 +46,7 @@ class Identity:
             group_entry = _find("group", config.group, grp.getgrnam, grp.getgrgid)
             group = int(config.group) if group_entry is None else group_entry.gr_gid
         identity = cls(user, group, name, home)
-        if os.geteuid() != 0 and not identity._is_ours():
+        if os.geteuid() != 0 and not identity.is_ours:
             option = "user" if config.user else "group"
             raise ConfigError(
                 f'{option}: "{getattr(config, option)}": only root can become somebody else; '
@@ -55,32 +54,26 @@ class Identity:
             )
         return identity
 
-    def _is_ours(self) -> bool:
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process has it already."""
         return self.user in (None, os.geteuid()) and self.group in (None, os.getegid())
 
     @property
-    def owner(self) -> Owner:
-        """As files are given to whom this will be."""
-        if self._is_ours():
-            return Owner()
-        return Owner(
-            -1 if self.user is None else self.user, -1 if self.group is None else self.group
-        )
+    def numbers(self) -> tuple[int, int]:
+        """Of the user and the group, as chown(2) takes them."""
+        return -1 if self.user is None else self.user, -1 if self.group is None else self.group
 
     def own(self, listeners: list[Listener]) -> None:
         """Gives the files of Unix sockets to whom this will be, so that they can be replaced."""
-        if not self._is_ours():
+        if not self.is_ours:
             for listener in listeners:
                 if listener.file is not None:
-                    os.chown(
-                        listener.file,
-                        -1 if self.user is None else self.user,
-                        -1 if self.group is None else self.group,
-                    )
+                    os.chown(listener.file, *self.numbers)
 
     def assume(self) -> None:
         """Becomes it."""
-        if self._is_ours():
+        if self.is_ours:
             return
         if self.group is not None:
             if self.name is not None:

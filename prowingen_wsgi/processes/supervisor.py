@@ -382,7 +382,7 @@ class Supervisor:
         if process == self._watcher:
             error_log.error("nothing is watched any more: the watching process has ended")
             self._watcher = 0
-        self._acme.ended(process)
+        self._acme.ended(process, status)
         for generation, template in list(self._templates.items()):
             if template.process == process:
                 self._template_ended(generation, status)

@@ -29,7 +29,7 @@ from josepy.b64 import b64decode, b64encode
 from .certificates import authority as tls_authority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from josepy.jwk import JWK
 
@@ -61,32 +61,51 @@ class Order:
     authorizations: list[str]
     status: str = "pending"
     chain: str = ""
+    unready: int = 0
+    works: int = 0
 
 
 class AcmeAuthority:
     """lifetime: of what it issues, which begins `age` ago.
     is_down: who asks gets no answer.
+    is_limited: who orders has done so too often.
+    trusts: it looks at no answers.
+    kinds: the challenges that it offers.
     refused: names that nothing is issued for.
-    suggested: when to renew (RFC 9773), if it says that.
+    suggested: when to renew (RFC 9773), if it says that; to be asked again after `again`.
+    busy: so many times it is not ready yet where an order is to be finalized, and so many times it
+        still works on one that has been.
+    spoil: makes something else of a chain that it issues.
     """
 
     def __init__(self) -> None:
         self.lifetime = timedelta(days=90)
         self.age = timedelta(0)
         self.is_down = False
+        self.is_limited = False
+        self.trusts = False
+        self.kinds: tuple[str, ...] = KINDS
         self.refused: set[str] = set()
         self.suggested: tuple[datetime, datetime] | None = None
+        self.again = ""
+        self.busy = 0
+        self.spoil: Callable[[str], str] = str
         self.accounts: dict[str, JWK] = {}
         self.contacts: dict[str, list[str]] = {}
         self.issued: list[str] = []
         self.looked: list[tuple[str, str]] = []
         """Names, and how their answers were looked for."""
+        self.ordered = 0
+        self.asked_when = 0
+        """How often somebody wished to know when to renew."""
         self._nonces: set[str] = set()
         self._orders: dict[str, Order] = {}
         self._authorizations: dict[str, Authorization] = {}
         self._lock = threading.Lock()
         self._ports = {"http-01": 0, "tls-alpn-01": 0}
         self._may_look = threading.Event()
+        self._is_over = False
+        self._looks: list[threading.Thread] = []
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._certificate = self._self_issued()
         handler = type("Handler", (_Handler,), {"authority": self})
@@ -115,8 +134,12 @@ class AcmeAuthority:
         try:
             yield self
         finally:
+            self._is_over = True
+            self._may_look.set()
             self._server.shutdown()
             thread.join()
+            for look in self._looks:
+                look.join()
             self._server.server_close()
 
     def look_at(self, *, tls: int, http: int = 0) -> None:
@@ -198,6 +221,7 @@ class AcmeAuthority:
                 places["renewalInfo"] = f"{self.url}/renewal"
             return {**places, "meta": meta}
         if path.startswith("/renewal/") and self.suggested is not None:
+            self.asked_when += 1
             start, end = (each.strftime("%Y-%m-%dT%H:%M:%SZ") for each in self.suggested)
             return {"suggestedWindow": {"start": start, "end": end}}
         raise ProblemError(404, "malformed", "there is no such thing")
@@ -218,7 +242,11 @@ class AcmeAuthority:
             return 200, self._shown(number), {}
         if kind == "challenge":
             number, _, which = number.partition("/")
-            self._look(self._authorizations[number], which)
+            # As authorities do: who asks hears at once, and not how it goes.
+            of = self._authorizations[number]
+            look = threading.Thread(target=self._look, args=(of, which))
+            self._looks.append(look)
+            look.start()
             challenge = next(
                 each for each in self._shown(number)["challenges"] if each["type"] == which
             )
@@ -266,6 +294,9 @@ class AcmeAuthority:
         return 201, {"status": "valid"}, {"Location": uri}
 
     def _order(self, account: str, names: list[str]) -> tuple[int, object, dict[str, str]]:
+        self.ordered += 1
+        if self.is_limited:
+            raise ProblemError(429, "rateLimited", "too many orders")
         for name in names:
             if name in self.refused:
                 raise ProblemError(
@@ -275,9 +306,11 @@ class AcmeAuthority:
         for name in names:
             number = secrets.token_hex(4)
             self._authorizations[number] = Authorization(name, account)
+            if self.trusts:
+                self._authorizations[number].status = "valid"
             numbers.append(number)
         number = secrets.token_hex(4)
-        self._orders[number] = Order(names, account, numbers)
+        self._orders[number] = Order(names, account, numbers, unready=self.busy, works=self.busy)
         return 201, self._order_shown(number), {"Location": f"{self.url}/order/{number}"}
 
     def _order_shown(self, number: str) -> dict[str, Any]:
@@ -285,25 +318,30 @@ class AcmeAuthority:
         states = {self._authorizations[each].status for each in order.authorizations}
         if order.status == "pending" and states == {"valid"}:
             order.status = "ready"
+        if order.status == "processing":
+            order.works -= 1
+            if order.works < 0:
+                order.status = "valid"
         shown: dict[str, Any] = {
             "status": order.status,
             "identifiers": [{"type": "dns", "value": each} for each in order.names],
             "authorizations": [f"{self.url}/authorization/{each}" for each in order.authorizations],
             "finalize": f"{self.url}/finalize/{number}",
         }
-        if order.chain:
+        if order.status == "valid":
             shown["certificate"] = f"{self.url}/certificate/{number}"
         return shown
 
     def _finalize(self, order: Order, request: str) -> None:
-        if order.status != "ready":
+        order.unready -= 1
+        if order.status != "ready" or order.unready >= 0:
             raise ProblemError(403, "orderNotReady", f"it is {order.status}")
         csr = x509.load_der_x509_csr(b64decode(request))
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if not csr.is_signature_valid or names.get_values_for_type(x509.DNSName) != order.names:
             raise ProblemError(403, "badCSR", "it is not for what was ordered")
-        order.chain = self._signed(csr.public_key(), order.names)
-        order.status = "valid"
+        order.chain = self.spoil(self._signed(csr.public_key(), order.names))
+        order.status = "processing"
         self.issued += order.names
 
     # ---- challenges
@@ -311,7 +349,7 @@ class AcmeAuthority:
     def _shown(self, number: str) -> dict[str, Any]:
         of = self._authorizations[number]
         challenges = []
-        for kind in KINDS:
+        for kind in self.kinds:
             one: dict[str, Any] = {
                 "type": kind,
                 "url": f"{self.url}/challenge/{number}/{kind}",
@@ -328,7 +366,9 @@ class AcmeAuthority:
         }
 
     def _look(self, of: Authorization, kind: str) -> None:
-        assert self._may_look.wait(10)
+        self._may_look.wait()
+        if self._is_over:
+            return
         self.looked.append((of.name, kind))
         thumbprint = b64encode(self.accounts[of.account].thumbprint()).decode()
         wanted = f"{of.token}.{thumbprint}"
@@ -344,7 +384,7 @@ class AcmeAuthority:
             of.status = "valid"
 
     def _look_by_http(self, of: Authorization, wanted: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._ports["http-01"], timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self._ports["http-01"], timeout=30)
         try:
             path = f"/.well-known/acme-challenge/{of.token}"
             connection.request("GET", path, headers={"Host": of.name})
@@ -377,7 +417,7 @@ def asked_by_authority(port: int, name: str) -> Iterator[ssl.SSLSocket]:
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols([PROTOCOL])
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as connection,
         context.wrap_socket(connection, server_hostname=name) as tls,
     ):
         yield tls
@@ -390,7 +430,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     authority: AcmeAuthority
     protocol_version = "HTTP/1.1"
-    timeout = 5
+    timeout = 30
 
     def _answer(self, status: int, what: object, fields: dict[str, str]) -> None:
         body = what.encode() if isinstance(what, str) else json.dumps(what).encode()
@@ -412,7 +452,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command == "HEAD":
                 self._answer(200, "", {})
             elif self.command == "GET":
-                self._answer(200, self.authority.get(path), {})
+                again = {"Retry-After": self.authority.again} if self.authority.again else {}
+                self._answer(200, self.authority.get(path), again)
             else:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 self._answer(*self.authority.post(path, body))

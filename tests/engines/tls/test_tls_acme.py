@@ -6,16 +6,18 @@ import socket
 import ssl
 import stat
 import threading
-from datetime import datetime, timedelta, timezone
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from prowingen_wsgi import acme_renewal, acme_times
+from prowingen_wsgi import acme_times
 from prowingen_wsgi.acme_folder import AcmeFolder
 
 from harness.acme_authority import AcmeAuthority, asked_by_authority
 from harness.apps import hello
 from harness.certificates import authority_file, server_files
+from harness.hello import Hello
 from harness.site import address_of
 from harness.waiting import eventually
 from harness.wire import Wire
@@ -39,7 +41,6 @@ def authority(monkeypatch: pytest.MonkeyPatch) -> Iterator[AcmeAuthority]:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file())
     monkeypatch.setattr(acme_times, "WHILE_UNHEARD", (0.05, 0.1))
     monkeypatch.setattr(acme_times, "AFTER_FAILURE", (0.05, 0.1))
-    monkeypatch.setattr(acme_renewal, "BETWEEN_KINDS", 0.05)
     with AcmeAuthority().running() as running:
         yield running
 
@@ -122,9 +123,9 @@ def test_the_first_certificate_is_issued_while_it_is_served(
     assert authority.looked == [(NAME, challenge)]
     assert list(authority.contacts.values()) == [["mailto:me@example.test"]]
     assert list((folder.path / "challenges").iterdir()) == [], "nothing is left to be asked for"
+    assert [each.name for each in (folder.path / "certificates").iterdir()] == [f"{NAME}.pem"]
     for each in folder.path.rglob("*"):
-        mode = stat.S_IMODE(each.stat().st_mode)
-        assert mode & 0o077 == 0 or each.name == "lock", f"{each} is readable by others"
+        assert stat.S_IMODE(each.stat().st_mode) & 0o077 == 0, f"{each} is readable by others"
 
 
 def test_a_new_certificate_is_served_by_itself(
@@ -215,6 +216,7 @@ def test_a_certificate_of_before_is_served_at_once_and_the_account_is_kept(
     assert len(authority.issued) == 1
     again.server.stop()
     folder.certificate_file(NAME).unlink()
+    (folder.path / "state.json").unlink()
     error_log.clear()
     start(**options)
     error_log.wait_for(ISSUED)
@@ -249,22 +251,6 @@ def test_an_authority_that_has_forgotten_the_account_makes_a_new_one(
     folder.keep_account({"directory": authority.directory, "uri": f"{authority.url}/account/9"})
     start(**options)
     error_log.wait_for("knows the account no more")
-    error_log.wait_for(ISSUED)
-
-
-def test_the_authoritys_suggestion_when_to_renew_is_followed(
-    start: Any,
-    options: dict[str, object],
-    authority: AcmeAuthority,
-    folder: AcmeFolder,
-    error_log: LogWatch,
-) -> None:
-    """RFC 9773: here because it is about to revoke what it has issued."""
-    folder.prepare()
-    folder.keep_issued(NAME, authority.directory, *authority.issue(NAME))
-    now = datetime.now(timezone.utc)
-    authority.suggested = (now - timedelta(days=2), now - timedelta(days=1))
-    start(**options)
     error_log.wait_for(ISSUED)
 
 
@@ -315,23 +301,62 @@ def test_a_challenge_that_fails_is_followed_by_the_other_kind(
     authority.look_at(tls=0, http=port)
     error_log.wait_for(
         f"ERROR acme: {NAME}: the authority found no answer to its challenge tls-alpn-01: "
-        "127.0.0.1: [Errno 111] Connection refused (connection): "
-        f"port 443 of {NAME} has to lead here, with TLS as it is; next try in "
+        "127.0.0.1: ",
+        f"Connection refused (connection): port 443 of {NAME} has to lead here, with TLS as it is; "
+        "next try in ",
     )
     error_log.wait_for(ISSUED)
     assert authority.looked == [(NAME, "tls-alpn-01"), (NAME, "http-01")]
 
 
-def test_a_server_stops_whatever_is_under_way(
-    serve: ServeFixture, options: dict[str, object], authority: AcmeAuthority
+def test_a_server_that_stops_in_a_challenge_leaves_nothing_of_it(
+    serve: ServeFixture, options: dict[str, object], folder: AcmeFolder
 ) -> None:
-    authority.is_down = True
     site = serve(hello, **options)
+    challenges = folder.path / "challenges"
+    assert eventually(lambda: any(challenges.glob("[!.]*")))
     site.server.stop()
     assert site.server.abandoned == []
+    assert list(challenges.iterdir()) == []
+    assert "prowingen-acme" not in {each.name for each in threading.enumerate()}
+
+
+def test_a_server_that_stops_while_nobody_answers_leaves_nothing_of_a_challenge(
+    serve: ServeFixture,
+    options: dict[str, object],
+    authority: AcmeAuthority,
+    folder: AcmeFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over, post = threading.Event(), authority.post
+
+    def late(path: str, body: bytes) -> Any:
+        if path.startswith("/challenge/"):
+            over.wait(30)
+        return post(path, body)
+
+    monkeypatch.setattr(authority, "post", late)
+    site = serve(hello, **options)
+    challenges = folder.path / "challenges"
+    try:
+        assert eventually(lambda: any(challenges.glob("[!.]*")))
+        site.server.stop()
+        assert list(challenges.iterdir()) == []
+    finally:
+        over.set()
+    assert eventually(lambda: "prowingen-acme" not in {each.name for each in threading.enumerate()})
 
 
 # ---------------------------------------------------------------------------- who may see an answer
+
+
+@contextmanager
+def answering(folder: AcmeFolder, file: str, text: str) -> Iterator[None]:
+    """As the server's own thread does, which is kept from it."""
+    with ExitStack() as stack:
+        assert eventually(lambda: stack.enter_context(folder.lock()))
+        with folder.answering(file, text):
+            yield
 
 
 def test_nobody_gets_the_authoritys_protocol_without_a_challenge(
@@ -354,7 +379,7 @@ def test_an_answer_is_for_who_asks_as_an_authority_does(
     authority.is_down = True
     site = start(**options)
     chain, key = authority.issue(NAME)
-    with folder.answering(f"{NAME}.pem", chain + key):
+    with answering(folder, f"{NAME}.pem", chain + key):
         context = authority.client_context()
         context.set_alpn_protocols(["acme-tls/1", "http/1.1"])
         with (
@@ -368,6 +393,32 @@ def test_an_answer_is_for_who_asks_as_an_authority_does(
         assert site.server.stats()["requests_taken"] == 0
 
 
+@pytest.mark.parametrize(
+    "second",
+    [(NAME, "http/1.1"), (NAME,), ("",), ("", "acme-tls/1"), (OTHER, "acme-tls/1")],
+    ids=repr,
+)
+def test_who_has_asked_as_an_authority_does_goes_on_as_nobody_else(
+    start: Any,
+    options: dict[str, object],
+    authority: AcmeAuthority,
+    folder: AcmeFolder,
+    second: tuple[str, ...],
+) -> None:
+    """An authority is asked for no certificate, and who is, might begin as one."""
+    hold(folder, authority)
+    authority.is_down = True
+    site = start(cert_reqs="required", ca_certs=authority_file(), **options)
+    chain, key = authority.issue(NAME)
+    with answering(folder, f"{NAME}.pem", chain + key):
+        with Hello(site.port) as client:
+            client.begin(NAME, "acme-tls/1")
+            assert client.go_on(*second) == (21, b"\x02\x2f"), "an alert: illegal_parameter"
+        with Hello(site.port) as client:
+            client.begin(NAME, "acme-tls/1")
+            assert client.go_on(NAME, "acme-tls/1")[1].startswith(b"\x02"), "a ServerHello"
+
+
 def test_answers_by_http_are_those_of_tokens_alone(
     start: Any, options: dict[str, object], authority: AcmeAuthority, folder: AcmeFolder
 ) -> None:
@@ -375,7 +426,7 @@ def test_answers_by_http_are_those_of_tokens_alone(
     site = start(**options)
     path = "/.well-known/acme-challenge/"
     with (
-        folder.answering("a_token-1", "the answer"),
+        answering(folder, "a_token-1", "the answer"),
         folder.answering(f"{NAME}.pem", "a secret"),
         Wire(address_of(site.server.redirects[0])) as wire,
     ):

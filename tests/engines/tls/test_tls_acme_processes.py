@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import socket
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prowingen_wsgi import Config, ConfigError, Server, acme_certificates
 from prowingen_wsgi.acme_folder import AcmeFolder
-from prowingen_wsgi.acme_times import Retry, Validity
 
 from harness.acme_authority import AcmeAuthority
 from harness.apps import hello
@@ -220,20 +218,3 @@ with AcmeFolder(Path({str(folder.path)!r})).lock() as mine:
         assert mine
         assert asked() == "False\n"
     assert asked() == "True\n"
-
-
-def test_it_is_renewed_when_a_third_of_its_life_is_left_or_a_little_earlier() -> None:
-    life = Validity(0.0, 90.0)
-    drawn = {life.renewed_at() for _ in range(100)}
-    assert 58 <= min(drawn) < max(drawn) <= 60
-
-
-def test_what_fails_is_tried_ever_more_seldom() -> None:
-    retry = Retry()
-    waits = [retry.failed(unheard=False) for _ in range(12)]
-    assert 240 <= waits[0] <= 264
-    assert all(later > earlier for earlier, later in itertools.pairwise(waits[:6]))
-    assert sum(waits[:4]) >= 3600, "five failures in an hour are what authorities bear"
-    assert 6 * 3600 <= waits[-1] <= 6.6 * 3600
-    assert Retry().failed(unheard=True) < 17
-    assert Retry().failed(unheard=False, at_least=9999) >= 9999
