@@ -431,6 +431,7 @@ class _Handler(BaseHTTPRequestHandler):
     authority: AcmeAuthority
     protocol_version = "HTTP/1.1"
     timeout = 30
+    wbufsize = -1  # an answer in one piece: each further one would wait for an acknowledgement
 
     def _answer(self, status: int, what: object, fields: dict[str, str]) -> None:
         body = what.encode() if isinstance(what, str) else json.dumps(what).encode()

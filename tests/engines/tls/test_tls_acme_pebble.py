@@ -13,7 +13,7 @@ import socket
 import ssl
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,10 +41,17 @@ pytestmark = [
 ]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Of those that the system gives nobody who asks for any: pebble does not say which it has, and
+    nothing else comes in between."""
+    free: list[int] = []
+    first = 10240 + os.getpid() * 7 % 20000
+    for port in range(first, first + 200):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            free.append(port)
+        if len(free) == count:
+            return free
+    raise AssertionError("there are no free ports")
 
 
 @contextmanager
@@ -89,18 +96,20 @@ def pebble(folder: Path, place: int, management: int, *, http: int, tls: int) ->
     }
     (folder / "pebble.json").write_text(json.dumps({"pebble": config}))
     assert PEBBLE is not None
-    with names() as dns:
+    log = folder / "pebble.log"
+    with names() as dns, log.open("w") as said:
         process = subprocess.Popen(
             [PEBBLE, "-strict", "-config", str(folder / "pebble.json"), "-dnsserver", dns],
             env={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "20"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
         )
         try:
             yield
         finally:
             process.kill()
             process.wait()
+            print(log.read_text())  # which is shown if the test fails
 
 
 def root(management: int) -> str:
@@ -122,7 +131,7 @@ def test_it_issues_a_certificate(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file())
     monkeypatch.setattr(acme_times, "WHILE_UNHEARD", (0.1, 0.2))
-    place, management = free_port(), free_port()
+    place, management = free_ports(2)
     site = serve(
         hello,
         certfile=(),
