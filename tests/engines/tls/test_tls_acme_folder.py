@@ -180,7 +180,11 @@ def test_nobody_has_a_folder_made_for_him_where_he_may_make_none(place: Path) ->
     (home / "state").symlink_to(of_root)
     for each in (home, home / "state"):
         os.chown(each, SOMEBODY, SOMEBODY, follow_symlinks=False)
-    assert prepared(home / "state" / "acme").endswith(": Permission denied\n")
+    place.chmod(0o1777)
+    (place / "link").symlink_to(of_root)
+    os.chown(place / "link", SOMEBODY, SOMEBODY, follow_symlinks=False)
+    for each in (home / "state", place / "link"):
+        assert prepared(each / "acme").endswith(": Permission denied\n")
     assert list(of_root.iterdir()) == []
 
 

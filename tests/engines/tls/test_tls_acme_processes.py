@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from prowingen_wsgi import Config, ConfigError, Server, acme_certificates
+from prowingen_wsgi import Config, ConfigError, Server, acme_certificates, originals
 from prowingen_wsgi.acme_folder import AcmeFolder
 from prowingen_wsgi.processes import acme_process
 from prowingen_wsgi.processes.acme_process import AcmeProcess
@@ -201,11 +201,39 @@ def test_it_is_issued_to_who_serves(authority: AcmeAuthority) -> None:
             assert {each.stat().st_uid for each in files} == {getpwnam("nobody").pw_uid}
 
 
+def generation(**options: Any) -> Generation:
+    config = Config(acme_domain=(NAME,), **options)
+    return cast("Generation", SimpleNamespace(config=config, identity=None))
+
+
+def test_there_is_one_process_at_most_and_another_one_for_what_it_has_to_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[int] = []
+    told: list[int] = []
+
+    def fork(_: object) -> int:
+        begun.append(len(begun) + 1)
+        return begun[-1]
+
+    monkeypatch.setattr(originals.os, "kill", lambda process, _: told.append(process))
+    process = AcmeProcess(fork)
+    for options in ({}, {"threads": 9}):
+        process.serve(generation(**options))
+        process.keep_up()
+        assert (begun, told) == ([1], [])
+    process.serve(generation(acme_email="me@example.test"))
+    process.keep_up()
+    assert (begun, told) == ([1], [1])
+    process.ended(1, 0)
+    process.keep_up()
+    assert (begun, told) == ([1, 2], [1])
+
+
 @pytest.mark.parametrize("status", [0, signal.SIGTERM, signal.SIGKILL, 1 << 8])
 def test_an_end_that_nobody_has_asked_for_is_said(error_log: LogWatch, status: int) -> None:
-    config = Config(acme_domain=(NAME,))
     process = AcmeProcess(lambda _: 4711)
-    process.serve(cast("Generation", SimpleNamespace(config=config, identity=None)))
+    process.serve(generation())
     process.keep_up()
     process.ended(4711, status)
     assert ("the process that renews certificates has ended" in error_log.text) == (
@@ -222,8 +250,7 @@ def test_who_does_not_end_is_killed_at_last(monkeypatch: pytest.MonkeyPatch) -> 
     with deaf.stdout as told:
         assert told.readline() == "deaf\n"
         process = AcmeProcess(lambda _: deaf.pid)
-        config = Config(acme_domain=(NAME,))
-        process.serve(cast("Generation", SimpleNamespace(config=config, identity=None)))
+        process.serve(generation())
         process.keep_up()
         process.join()
         with pytest.raises(ProcessLookupError):

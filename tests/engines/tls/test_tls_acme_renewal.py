@@ -325,6 +325,7 @@ def test_a_certificate_that_could_not_be_kept_is_followed_by_one_for_the_same_ke
     authority: AcmeAuthority,
     folder: AcmeFolder,
     clock: Clock,
+    error_log: LogWatch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: object) -> None:
@@ -333,6 +334,7 @@ def test_a_certificate_that_could_not_be_kept_is_followed_by_one_for_the_same_ke
     with monkeypatch.context() as patch:
         patch.setattr(AcmeFolder, "keep_issued", full)
         live(config)
+    error_log.wait_for(f'acme: {NAME}: acme_folder: "{folder.path}": No space left on device; ')
     key = folder.next_key(NAME)
     clock.ahead = 300
     live(config)
