@@ -203,12 +203,11 @@ class Authority:
     def _next_key(self, name: str) -> ec.EllipticCurvePrivateKey:
         """Kept before there is an order: where there is no room for it, none is made; and what has
         been issued and could not be kept was for the same key."""
-        if kept := self._folder.next_key(name):
-            with suppress(ValueError, TypeError):
-                key = load_pem_private_key(kept, None)
-                if isinstance(key, ec.EllipticCurvePrivateKey):
-                    return key
         key = ec.generate_private_key(ec.SECP256R1())
+        with suppress(ValueError, TypeError):
+            kept = load_pem_private_key(self._folder.next_key(name) or b"", None)
+            if isinstance(kept, ec.EllipticCurvePrivateKey):
+                key = kept
         self._folder.keep_next_key(name, _written(key))
         return key
 

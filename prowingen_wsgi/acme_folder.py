@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _ISSUER_LINE = "Issued by the authority of "
+# Chains with their keys have some 6 KiB, and blocks of file systems seldom more.
+_ROOM = b"\n" * (32 * 1024)
 # In seconds: what no file that is being written is older than.
 _STALE = 600.0
 
@@ -113,21 +115,25 @@ class AcmeFolder:
         return Issued(line.removeprefix(_ISSUER_LINE), pem)
 
     def keep_issued(self, name: str, directory: str, chain: str, key: str) -> None:
-        """Raises OSError."""
+        """Takes the room that `keep_next_key` has kept. Raises OSError."""
+        next_key = self._next_key_file(name)
+        if kept := self.next_key(name):
+            os.truncate(next_key, len(kept))
         self._write(self.certificate_file(name), f"{_ISSUER_LINE}{directory}\n{chain}\n{key}")
-        self._next_key_file(name).unlink(missing_ok=True)
+        next_key.unlink(missing_ok=True)
 
     def next_key(self, name: str) -> bytes | None:
         """What `keep_next_key` was given, and no certificate has been kept for (PEM). Raises
         OSError."""
         try:
-            return self._next_key_file(name).read_bytes()
+            return self._next_key_file(name).read_bytes().rstrip(_ROOM[:1]) + b"\n"
         except FileNotFoundError:
             return None
 
     def keep_next_key(self, name: str, pem: bytes) -> None:
-        """Raises OSError."""
-        self._write(self._next_key_file(name), pem.decode())
+        """With room for the certificate, so that a full disk is met before there is one. Raises
+        OSError."""
+        self._write(self._next_key_file(name), (pem + _ROOM).decode())
 
     def _next_key_file(self, name: str) -> Path:
         return self._certificates / f"{name}.key"

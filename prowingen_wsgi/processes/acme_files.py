@@ -31,7 +31,7 @@ def prepare_as(identity: Identity, folder: AcmeFolder, names: Iterable[str]) -> 
         folder.prepare(names)
         return
     try:
-        _make_for(identity, folder.path)
+        _make_for(identity, folder.path.absolute())
         fault = _told_by_child(lambda: _prepare(identity, folder, names))
     except OSError as error:
         raise ConfigError(f'acme_folder: "{folder.path}": {error.strerror}') from None

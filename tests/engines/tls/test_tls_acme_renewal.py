@@ -180,14 +180,14 @@ def test_what_has_failed_is_not_tried_sooner_in_another_life(
     config: Config, authority: AcmeAuthority, folder: AcmeFolder, clock: Clock, error_log: LogWatch
 ) -> None:
     fails(authority)
-    assert live(config) >= 230
+    assert live(config) >= 200
     for _ in range(3):
         error_log.clear()
-        assert live(config) >= 220
+        assert live(config) >= 120
         error_log.wait_for(f"INFO acme: {NAME}: next try in 4 min, after what was tried before")
     assert authority.looked == [(NAME, "tls-alpn-01")]
     clock.ahead = 270
-    assert live(config) >= 470, "and it is the second of a row"
+    assert live(config) >= 400, "and it is the second of a row"
     assert len(authority.looked) == 2
     kept = (folder.path / "state.json").stat()
     assert stat.S_IMODE(kept.st_mode) == 0o600
@@ -214,7 +214,7 @@ def test_a_stop_in_a_try_costs_some_seconds(
 ) -> None:
     authority.trusts = False
     AcmeRenewal(config, lambda _: any((folder.path / "challenges").glob("[!.]*"))).run()
-    assert 10 < tries(folder, authority).not_before - time.time() < 20
+    assert 0 < tries(folder, authority).not_before - time.time() < 20
 
 
 def test_kinds_of_challenges_take_turns_and_no_shorter_waits(
@@ -227,7 +227,7 @@ def test_kinds_of_challenges_take_turns_and_no_shorter_waits(
         waits.append(live(config))
         clock.ahead = tries(folder, authority).not_before - time.time()
     assert [kind for _, kind in authority.looked] == ["tls-alpn-01", "http-01"] * 2
-    assert [wait >= 230 * 2**count for count, wait in enumerate(waits)] == [True] * 4
+    assert [wait >= 200 * 2**count for count, wait in enumerate(waits)] == [True] * 4
 
 
 def test_what_an_authority_does_not_offer_is_followed_by_what_it_does(
@@ -260,7 +260,7 @@ def test_a_clock_that_is_set_back_stops_nothing(
 ) -> None:
     clock.ahead = 40 * 24 * HOUR
     fails(authority)
-    assert live(config) > 230
+    assert live(config) > 200
     clock.ahead = 0.0
     authority.trusts = True
     live(config)
@@ -314,8 +314,10 @@ def test_no_certificate_is_ordered_where_there_is_no_room_to_keep_one(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "the key")
 
+    folder.keep_next_key(NAME, authority.issue(NAME)[1].encode())  # an earlier try's
+    assert (folder.path / "certificates" / f"{NAME}.key").stat().st_size > 32 * 1024
     monkeypatch.setattr(AcmeFolder, "_write", staticmethod(full))
-    assert live(config) >= 230
+    assert live(config) >= 200
     error_log.wait_for(f'ERROR acme: {NAME}: acme_folder: "the key": No space left on device; ')
     assert authority.ordered == 0
 
