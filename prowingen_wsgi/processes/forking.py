@@ -31,8 +31,10 @@ _HANDLED = (
 # What a terminal, or whoever signals a whole group, sends to every process, and the supervisor
 # answers: it stops, reloads or has the logs reopened.
 _LEFT_TO_PARENT = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+# A shell that starts a server in the background has it ignore some.
+_INHERITED = (*_LEFT_TO_PARENT, signal.SIGTERM, signal.SIGQUIT)
 # Their handlers before the supervisor had any: what the application's own children have.
-_found: dict[signal.Signals, Any] = dict.fromkeys(_LEFT_TO_PARENT, signal.SIG_DFL)
+_found: dict[signal.Signals, Any] = dict.fromkeys(_INHERITED, signal.SIG_DFL)
 
 
 class InChild(BaseException):
@@ -59,8 +61,9 @@ def fork(main: Callable[[], int], forget: Callable[[], None]) -> int:
         if process == 0:
             signal.set_wakeup_fd(-1)
             for number in _HANDLED:
-                signal.signal(number, signal.SIG_DFL)
-            pass_over(_found)
+                ignored = _found.get(number) is signal.SIG_IGN
+                signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+            pass_over({number: _found[number] for number in _LEFT_TO_PARENT})
             forget()
             _renew_hub()
             disown_children()
@@ -80,7 +83,7 @@ def _renew_hub() -> None:
 def run_children(parent: Callable[[], int]) -> int:
     """Runs `parent`, which handles no signals yet, and in every process that it forks, what that is
     there for."""
-    _found.update({number: signal.getsignal(number) for number in _LEFT_TO_PARENT})
+    _found.update({number: signal.getsignal(number) for number in _INHERITED})
     main = parent
     while True:
         try:

@@ -320,6 +320,16 @@ def app(environ, start_response):
 """
 
 
+@pytest.fixture(params=[(), (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)], ids=["", "ignored"])
+def _ignored(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a shell's script, or nohup, has a program in the background ignore."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in request.param}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_ignored")
 @pytest.mark.parametrize("arguments", WAYS, ids=WAY_NAMES)
 def test_a_child_has_the_signal_handlers_that_the_server_found(
     engine: str, tmp_path: Path, arguments: tuple[str, ...]
