@@ -185,6 +185,7 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         "bind": addresses,
         "redirect_http": addresses,
         "forwarded_fields": ["host", "for"],
+        "acme_domain": ["a.example", "b.example"],
     }
     changed: dict[str, object] = {}
     least: dict[str, object] = {}
