@@ -108,7 +108,7 @@ quic::TransportSettings settings_for(const Options& options) {
 }
 
 HandshakesOfLoops bounded_handshakes(const std::vector<folly::EventBase*>& loops,
-                                    const Handshakes::Count& count) {
+                                     const Handshakes::Count& count) {
   const auto share = std::max(most_handshakes / loops.size(), least_handshakes);
   HandshakesOfLoops made;
   for (folly::EventBase* loop : loops) made[loop] = std::make_shared<Handshakes>(share, count);

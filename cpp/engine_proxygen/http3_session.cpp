@@ -341,8 +341,8 @@ std::uint64_t Http3Session::held() {
   if (unread != 0) {
     state.streamManager->streamStateForEach([&](const quic::QuicStreamState& stream) {
       // Who has read the end is one further.
-      waiting += stream.maxOffsetObserved -
-                 std::min(stream.maxOffsetObserved, stream.currentReadOffset);
+      waiting +=
+          stream.maxOffsetObserved - std::min(stream.maxOffsetObserved, stream.currentReadOffset);
     });
   }
   lost_window_ = unread - std::min(unread, waiting);
