@@ -119,7 +119,7 @@ HandshakesOfLoops bounded_handshakes(const std::vector<folly::EventBase*>& loops
 
 Http3Server::Http3Server(const EngineContext& context, const folly::SocketAddress& address,
                          const DatagramSpec& datagrams, const std::vector<folly::EventBase*>& loops,
-                         std::function<EventThread&()> here, std::function<bool()> has_room,
+                         const std::function<EventThread&()>& here, std::function<bool()> has_room,
                          px::HTTPSessionBase::InfoCallback& sessions)
     : server_(quic::QuicServer::createQuicServer(settings_for(context.options))),
       handshakes_(std::make_shared<std::atomic<std::size_t>>(0)) {

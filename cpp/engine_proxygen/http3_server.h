@@ -34,7 +34,7 @@ class Http3Server {
   /// std::system_error, or std::invalid_argument for a certificate that cannot be used.
   Http3Server(const EngineContext& context, const folly::SocketAddress& address,
               const DatagramSpec& datagrams, const std::vector<folly::EventBase*>& loops,
-              std::function<EventThread&()> here, std::function<bool()> has_room,
+              const std::function<EventThread&()>& here, std::function<bool()> has_room,
               px::HTTPSessionBase::InfoCallback& sessions);
   ~Http3Server();
   Http3Server(const Http3Server&) = delete;
