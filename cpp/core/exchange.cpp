@@ -93,7 +93,7 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
   Intake intake = Intake::read_on;
   {
     const std::lock_guard lock(mutex_);
-    if (over()) return intake;
+    if (over() || input_closed_) return intake;
     was_empty = incoming_.empty();
     incoming_.append(bytes);
     settle_request();
@@ -142,7 +142,29 @@ bool Exchange::body_used_up() const {
   return stored_.empty() && incoming_.empty();
 }
 
-Exchange::Read Exchange::read_body(std::string& buffer) {
+bool Exchange::wants_input() const {
+  const std::lock_guard lock(mutex_);
+  return !body_finished_ && !input_closed_;
+}
+
+void Exchange::close_input() {
+  std::string dropped;
+  bool signal;
+  {
+    const std::lock_guard lock(mutex_);
+    if (over() || input_closed_) return;
+    input_closed_ = true;
+    intake_paused_ = false;
+    dropped.swap(incoming_);
+    settle_request();
+    signal = !signalled_;
+    signalled_ = true;
+  }
+  changed_.notify_all();
+  if (signal) transport_.output_ready(shared_from_this(), false);
+}
+
+Exchange::Read Exchange::read_body(std::string& buffer, std::optional<SteadyTime> until) {
   buffer.clear();
   std::unique_ptr<SpoolFile> used_up;  // which ends after the lock
   std::unique_lock lock(mutex_);
@@ -153,7 +175,7 @@ Exchange::Read Exchange::read_body(std::string& buffer) {
     transport_.body_wanted(shared_from_this());
     lock.lock();
   }
-  changed_.wait(lock, [this] { return has_body_news(); });
+  if (!await(lock, until, [this] { return has_body_news(); })) return Read::timed_out;
   if (state_ == departed) return Read::departed;
   // Of an exchange that came to its own end, what had arrived by then can still be read.
   if (!stored_.empty()) {
@@ -166,7 +188,7 @@ Exchange::Read Exchange::read_body(std::string& buffer) {
     settle_request();
     if (!stored_.empty()) return Read::bytes;  // no more is wanted yet
   } else if (incoming_.empty()) {
-    return body_finished_ ? Read::end : Read::departed;
+    return body_finished_ || input_closed_ ? Read::end : Read::departed;
   } else {
     buffer.swap(incoming_);
     settle_request();
@@ -238,13 +260,20 @@ void Exchange::flush() { transport_.flush(); }
 
 void Exchange::doubt_client() { transport_.client_doubted(shared_from_this()); }
 
-bool Exchange::wait_writable() {
+Exchange::Push Exchange::wait_writable(std::optional<SteadyTime> until) {
   std::unique_lock lock(mutex_);
   const auto cut = [this] { return state_ == departed || state_ == aborted; };
   ++waiting_writers_;
-  changed_.wait(lock, [&] { return outgoing_bytes_ < high_water_ || cut(); });
+  const bool ready =
+      await(lock, until, [&] { return outgoing_bytes_ < high_water_ || cut(); });
   --waiting_writers_;
-  return !cut();
+  if (cut()) return Push::departed;
+  return ready ? Push::ok : Push::full;
+}
+
+bool Exchange::wait_over(std::optional<SteadyTime> until) {
+  std::unique_lock lock(mutex_);
+  return await(lock, until, [this] { return over(); });
 }
 
 void Exchange::abort() {
@@ -368,7 +397,7 @@ void Exchange::recycle() {
   response.clear();
   response_body = {};
   response_trailers.reset();
-  has_body = may_have_trailers = expects_continue = false;
+  has_body = may_have_trailers = expects_continue = may_upgrade = false;
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
   departure_ = Departure::none;
@@ -378,7 +407,7 @@ void Exchange::recycle() {
   incoming_.clear();
   trailers_.reset();
   if (incoming_.capacity() > merge_limit) incoming_.shrink_to_fit();
-  body_finished_ = intake_paused_ = body_asked_for_ = false;
+  body_finished_ = input_closed_ = intake_paused_ = body_asked_for_ = false;
   interim_.reset();
   outgoing_.clear();
   outgoing_bytes_ = outgoing_memory_ = 0;

@@ -11,6 +11,11 @@
 // Every call that a thread of the application is blocked in returns with any of the three: an
 // application may have handed `wsgi.input` or write() to a thread that outlives its answer.
 //
+// One whose answer switches protocols (RFC 9110 section 7.8) has no other states. What its client
+// sends from then on is its body, which ends when the client has nothing more to say; what the
+// worker pushes goes out as it is. It ends when both have said that, or the worker wants no more:
+// see close_input().
+//
 // Ownership of the parts: the I/O thread fills `request` and `peer` before `submit`, after which
 // they are constant. `response` belongs to the worker until its first push(), then to the I/O
 // thread. What is stored of the body is filled by the I/O thread before `submit` and read by the
@@ -124,6 +129,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// A trailer section has come, or may follow the body.
   bool may_have_trailers = false;
   bool expects_continue = false;
+  /// The client offers other protocols, and has sent no content: it waits for the answer's head,
+  /// which says what is spoken from there on.
+  bool may_upgrade = false;
 
   // ---- set by the worker before its first push, constant afterwards
   ResponseHead response;
@@ -160,11 +168,13 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void charge_head() { settle_request(); }
 
   // ---- request body, worker
-  enum class Read : std::uint8_t { bytes, end, departed, failed };
-  /// Replaces `buffer` by the bytes that have arrived; waits for some if there are none. `departed`
-  /// once no more can come; `failed` if they cannot be read back from the disk. Releases no GIL:
-  /// the caller does, when body_ready() says that it would wait.
-  Read read_body(std::string& buffer);
+  enum class Read : std::uint8_t { bytes, end, departed, failed, timed_out };
+  /// Replaces `buffer` by the bytes that have arrived; waits for some if there are none, until then
+  /// or for ever. `departed` once no more can come; `failed` if they cannot be read back from the
+  /// disk. Releases no GIL: the caller does, when body_ready() says that it would wait.
+  Read read_body(std::string& buffer, std::optional<SteadyTime> until = std::nullopt);
+  /// No more of it is wanted: it is thrown away, what has come and what comes.
+  void close_input();
   /// True if read_body() would return at once.
   bool body_ready() const;
   /// All of the body has come, and none of it waits to be read.
@@ -177,6 +187,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // ---- request body, any thread
   /// A worker has all of the body that has come: it waits for more, or will.
   bool body_used_up() const;
+  /// More may come, and nobody has said that it is not wanted.
+  bool wants_input() const;
 
   // ---- response, worker
   enum class Push : std::uint8_t { ok, full, departed };
@@ -188,13 +200,15 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Push inform(ResponseHead head, std::size_t high_water);
   /// Wakes the I/O thread if output was pushed with `more_soon` since it last ran.
   void flush();
-  /// Blocks until the engine has taken enough, or the exchange departed or was aborted (then
-  /// false).
-  bool wait_writable();
+  /// Blocks until the engine has taken enough, the exchange departed or was aborted, or that time
+  /// has come: then it is `full` still.
+  Push wait_writable(std::optional<SteadyTime> until = std::nullopt);
   /// The application failed after its head went out: the answer must not look whole.
   void abort();
   /// Departed or aborted: nothing is sent any more. Takes no lock.
   bool cut() const { return cut_.load(std::memory_order_acquire); }
+  /// Blocks until it is, came to its own end, or until then. Whether it is over.
+  bool wait_over(std::optional<SteadyTime> until);
   /// Has the I/O thread look whether the client is still there, for who has nothing to send; cut()
   /// tells it a little later.
   void doubt_client();
@@ -250,7 +264,14 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
   /// read_body() has something to return: bytes, the body's end, or the exchange's.
   bool has_body_news() const {
-    return !stored_.empty() || !incoming_.empty() || body_finished_ || over();
+    return !stored_.empty() || !incoming_.empty() || body_finished_ || input_closed_ || over();
+  }
+  /// Waits for a change that makes `done` true, until then or for ever. False: it has not come.
+  template <typename Done>
+  bool await(std::unique_lock<std::mutex>& lock, std::optional<SteadyTime> until, Done done) {
+    if (until) return changed_.wait_until(lock, *until, done);
+    changed_.wait(lock, done);
+    return true;
   }
   /// Tells the budget what is held now: of the answer, and of a request that has changed.
   void settle_charge() { charge_.set(request_memory_ + outgoing_memory_); }
@@ -272,6 +293,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool head_pending_ = false;
   bool signalled_ = false;  // the transport knows; cleared when the output is taken
   bool body_finished_ = false;
+  bool input_closed_ = false;
   bool intake_paused_ = false;
   bool body_asked_for_ = false;
   // Who writes besides may have raised high_water_ since they were told to wait.

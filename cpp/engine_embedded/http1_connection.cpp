@@ -66,7 +66,7 @@ void Http1Connection::begin_drain() {
 void Http1Connection::drop_exchanges(Departure why) {
   for (const auto& exchange : pipeline_) {
     // Its end is the connection's end, so only a reset tells that it is not whole.
-    if (exchange->head_written && exchange->framing == ResponseFraming::until_close) {
+    if (exchange->head_written && ends_with_connection(exchange->framing)) {
       reset_on_close_ = true;
     }
     abandon(*exchange, why);  // first: afterwards no worker writes to what is logged

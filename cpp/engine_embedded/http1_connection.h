@@ -3,15 +3,20 @@
 // Reading side                                  Writing side
 //
 //   head --whole head--> body --its end--> head   pipeline_: exchanges in order of arrival; the
-//    ^                    |                       first `taken_` of them have given all their
-//    |                    | its exchange is over  output to out_ and complete when out_ is empty
-//    +---- its end ----- discard
+//    ^ ^                  |                       first `taken_` of them have given all their
+//    | |                  | its exchange is over  output to out_ and complete when out_ is empty
+//    | +--- its end ---- discard
+//    |
+//   head --may upgrade--> undecided --answer of status 101--> opaque --its end--> done
+//    ^                        |
+//    +----any other answer----+
 //   any --last request parsed--> done
 //
 // Safe requests without a body are handed over ahead of the answers before them, up to
 // pipeline_depth (RFC 9112 section 9.3.2 allows that for safe methods); any other request is held
 // until the pipeline is empty. Nothing is read while a request is held or a body is over its
-// high-water mark, so that a client cannot make the server store more than that.
+// high-water mark, so that a client cannot make the server store more than that; nor behind a
+// request that offers another protocol, until its answer says whether what follows is that.
 #pragma once
 
 #include <memory>
@@ -35,14 +40,16 @@ class Http1Connection final : public Connection, private BodySink {
   using Connection::Connection;
 
  private:
-  enum class Reading : std::uint8_t { head, body, discard, done };
+  enum class Reading : std::uint8_t { head, body, discard, undecided, opaque, done };
   /// Why nothing is read although the state would.
   enum class Pause : std::uint8_t { none, pipeline, body, memory };
 
   using ExchangePtr = std::shared_ptr<Http1Exchange>;
 
   // http1_connection.cpp: the life of a connection
-  bool reads() const override { return pause_ == Pause::none && reading_ != Reading::done; }
+  bool reads() const override {
+    return pause_ == Pause::none && reading_ != Reading::undecided && reading_ != Reading::done;
+  }
   bool still_due(TimeLimit limit, unsigned requests) const override;
   void handle_timeout(TimeLimit limit) override;
   void begin_drain() override;
@@ -63,6 +70,7 @@ class Http1Connection final : public Connection, private BodySink {
   std::size_t consume(std::string_view input);
   std::size_t consume_head(std::string_view input);
   std::size_t consume_body(std::string_view input);
+  std::size_t consume_opaque(std::string_view input);
   bool may_become_http2() const;
   void become_http2(std::string_view input);
   void on_head(bool request_done);
@@ -82,6 +90,9 @@ class Http1Connection final : public Connection, private BodySink {
   bool collect();
   void frame(Http1Exchange& exchange, Exchange::Output& output);
   bool decide_keep_alive(const Http1Exchange& exchange) const;
+  void settle_upgrade(const ExchangePtr& exchange);
+  bool is_half_closed(const Http1Exchange& exchange) const;
+  void half_close();
   void complete_taken();
   void after_answer();
 

@@ -12,11 +12,12 @@ class Http1Exchange final : public ConnectionExchange {
   using ConnectionExchange::ConnectionExchange;
   void renew() {
     ConnectionExchange::renew();
-    safe = false;
+    safe = output_over = false;
     head_size = 0;
   }
 
   bool safe = false;  // may be worked on ahead of the answers before it
+  bool output_over = false;  // nothing follows what was taken of it
   std::uint64_t head_size = 0;
 };
 

@@ -33,6 +33,7 @@ void Http1Connection::cut_slow_request() {
 // While the budget is full, whoever holds some of it gets no more.
 bool Http1Connection::reads_on_in_shortage() const {
   if (reading_ == Reading::head) return carried_.size() < MemoryCharge::step;
+  if (reading_ == Reading::opaque) return incoming_->body_used_up();
   if (reading_ != Reading::body || !incoming_) return true;    // what comes is thrown away
   if (incoming_->submitted) return incoming_->body_used_up();  // a worker waits for no budget
   return incoming_->body_left && *incoming_->body_left <= small_body;

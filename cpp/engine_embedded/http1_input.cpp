@@ -46,6 +46,8 @@ std::size_t Http1Connection::consume(std::string_view input) {
       step = consume_head(rest);
     } else if (reading_ == Reading::body || reading_ == Reading::discard) {
       step = consume_body(rest);
+    } else if (reading_ == Reading::opaque) {
+      step = consume_opaque(rest);
     }
     if (step == 0) break;
     used += step;
@@ -137,6 +139,8 @@ void Http1Connection::on_head(bool request_done) {
   disarm(read_deadline_);
   if (!semantics.keep_alive) last_answer_ = true;
   if (request_done) {
+    exchange.may_upgrade = semantics.upgrade;
+    exchange.safe &= !semantics.upgrade;
     on_body_end();
     return;
   }
@@ -170,6 +174,13 @@ std::size_t Http1Connection::consume_body(std::string_view input) {
     case RequestParser::Outcome::head_done: break;
   }
   return progress.consumed;
+}
+
+// What another protocol's client sends. It has no end but the connection's, and takes its time.
+std::size_t Http1Connection::consume_opaque(std::string_view input) {
+  incoming_->bytes_in += input.size();
+  if (incoming_->take_in(input, io_.context()) == Exchange::Intake::pause) pause_ = Pause::body;
+  return input.size();
 }
 
 void Http1Connection::on_body(std::string_view bytes) {
@@ -206,6 +217,10 @@ void Http1Connection::on_body_end() {
   const auto exchange = std::move(incoming_);
   incoming_.reset();
   reading_ = last_answer_ ? Reading::done : Reading::head;
+  if (exchange && exchange->may_upgrade) {
+    reading_ = Reading::undecided;
+    return dispatch(exchange);
+  }
   continue_due_ = false;
   if (!exchange) {  // a discarded body: its exchange is over
     after_answer();
@@ -225,6 +240,12 @@ void Http1Connection::on_end_of_stream() {
   if (!carried_.empty()) consume_input();
   if (!wants_input()) return;
   peer_finished_ = true;
+  if (reading_ == Reading::opaque) {
+    reading_ = Reading::done;
+    incoming_->finish_body();
+    incoming_.reset();
+    return flush();  // what it has to say may have been said before
+  }
   if (reading_ == Reading::body) {
     return refuse(refusal(RequestFault::truncated), Departure::client_closed);
   }
@@ -243,7 +264,13 @@ void Http1Connection::on_end_of_stream() {
 }
 
 void Http1Connection::resume_body(ConnectionExchange& exchange) {
-  if (incoming_.get() != &exchange || reading_ != Reading::body) return;
+  if (incoming_.get() != &exchange) return;
+  if (reading_ == Reading::opaque) {
+    if (pause_ == Pause::memory && !reads_on_in_shortage()) return;
+    pause_ = Pause::none;
+    return consume_input();
+  }
+  if (reading_ != Reading::body) return;
   if (continue_due_ && !exchange.head_written) {  // an interim answer comes before the final one
     continue_due_ = false;
     out_.text().append(http1::continue_response);

@@ -32,6 +32,7 @@ void Http1Connection::flush() {
   if (all_sent()) {
     writing_pace_.rest();
     disarm(write_deadline_);
+    if (!pipeline_.empty() && is_half_closed(*pipeline_.front())) half_close();
     after_answer();
   }
 }
@@ -52,17 +53,20 @@ bool Http1Connection::collect() {
     auto& output = io_.output();
     exchange.take_output(output);
     frame(exchange, output);
+    if (reading_ == Reading::opaque && !carried_.empty()) consume_input();  // it came too early
     const bool finished = output.finished;
     const bool aborted = output.aborted;
     output.clear();
     if (aborted) {
       last_answer_ = true;
-      reset_on_close_ = exchange.framing == ResponseFraming::until_close || !exchange.head_written;
+      reset_on_close_ = ends_with_connection(exchange.framing) || !exchange.head_written;
       exchange.keep_alive = false;
       ++taken_;
       break;
     }
     if (!finished) break;
+    exchange.output_over = true;
+    if (is_half_closed(exchange)) break;
     ++taken_;
     if (!exchange.keep_alive) break;  // nothing after it is answered
   }
@@ -75,6 +79,7 @@ void Http1Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
   if (output.head) {
     exchange.framing = frame_response(exchange.request.version, exchange.response_body);
     exchange.keep_alive = decide_keep_alive(exchange);
+    if (exchange.may_upgrade) settle_upgrade(pipeline_[taken_]);
     if (!exchange.keep_alive) {
       last_answer_ = true;
       if (reading_ == Reading::head) {
@@ -106,9 +111,31 @@ void Http1Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
   exchange.bytes_out += out_.size() - before;
 }
 
+// What follows the request is read from here on, as what the answer says.
+void Http1Connection::settle_upgrade(const ExchangePtr& exchange) {
+  if (reading_ != Reading::undecided) return;
+  if (exchange->framing == ResponseFraming::opaque) {
+    incoming_ = exchange;
+    reading_ = Reading::opaque;
+  } else {
+    reading_ = last_answer_ ? Reading::done : Reading::head;
+  }
+}
+
+// The worker has said all that it has to say in another protocol, and still reads.
+bool Http1Connection::is_half_closed(const Http1Exchange& exchange) const {
+  return exchange.output_over && exchange.framing == ResponseFraming::opaque &&
+         reading_ == Reading::opaque && exchange.wants_input();
+}
+
+void Http1Connection::half_close() {
+  channel_.finish();
+  channel_.flushed() ? channel_.shut_down_writing() : wait_writable();
+}
+
 bool Http1Connection::decide_keep_alive(const Http1Exchange& exchange) const {
   if (!exchange.keep_alive || exchange.response.closes) return false;
-  if (exchange.framing == ResponseFraming::until_close) return false;
+  if (ends_with_connection(exchange.framing)) return false;
   // What has been accepted is still answered; only the last answer says that no more will be.
   const bool last = pipeline_.back().get() == &exchange && !held_;
   const bool none_awaited = io_.options().keep_alive_timeout == 0;
@@ -131,7 +158,9 @@ void Http1Connection::complete_taken() {
     log(*exchange, exchange->response.status, !aborted);
     exchange->connection = nullptr;
     if (!exchange->keep_alive) ending_ = true;
-    if (incoming_ == exchange) {
+    if (incoming_ == exchange && reading_ == Reading::opaque) {
+      incoming_.reset();  // what else comes nobody reads
+    } else if (incoming_ == exchange) {
       // Answered before its body was read: the rest is thrown away, up to a bound.
       incoming_.reset();
       pause_ = Pause::none;

@@ -171,8 +171,8 @@ ConnectionWishes parse_connection(std::string_view value) {
   }
 }
 
-bool may_upgrade(int status, HttpVersion version) {
-  return status == 426 && version == HttpVersion{1, 1};
+bool may_name_protocols(int status, HttpVersion version) {
+  return (status == 101 || status == 426) && version == HttpVersion{1, 1};
 }
 
 std::string quoted(std::string_view text) {
@@ -183,7 +183,8 @@ std::string quoted(std::string_view text) {
 std::optional<StatusLine> parse_status(std::string_view text) {
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
   const bool numbered = text.size() >= 3 && digit(text[0]) && digit(text[1]) && digit(text[2]);
-  if (!numbered || (text.size() > 3 && text[3] != ' ') || text[0] < '2') return std::nullopt;
+  if (!numbered || (text.size() > 3 && text[3] != ' ')) return std::nullopt;
+  if (text[0] < '2' && !text.starts_with("101")) return std::nullopt;
   return StatusLine{(text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0'),
                     text.size() > 4 ? text.substr(4) : std::string_view()};
 }
@@ -201,6 +202,7 @@ bool response_has_content(std::string_view method, int status) {
 }
 
 ResponseFraming frame_response(HttpVersion version, const ResponseBody& body) {
+  if (body.opaque) return ResponseFraming::opaque;
   if (!body.allowed) return ResponseFraming::none;
   if (body.length_known) return ResponseFraming::sized;
   return version == HttpVersion{1, 1} ? ResponseFraming::chunked : ResponseFraming::until_close;

@@ -41,9 +41,9 @@ struct ConnectionWishes {
 };
 ConnectionWishes parse_connection(std::string_view value);
 
-/// Whether an answer may advertise other protocols: one of status 426 has to (RFC 9110 section
-/// 15.5.22), on HTTP/1.1 alone.
-bool may_upgrade(int status, HttpVersion version);
+/// Whether an answer may name other protocols: one of status 101 says which is spoken from its head
+/// on, one of 426 which it wants (RFC 9110 sections 15.2.2 and 15.5.22); on HTTP/1.1 alone.
+bool may_name_protocols(int status, HttpVersion version);
 
 /// Why a field cannot be part of an answer.
 enum class FieldFault : std::uint8_t {
@@ -78,8 +78,8 @@ struct StatusLine {
   std::string_view reason;
 };
 
-/// Takes `404 Not Found` apart; nothing if it is not three digits from 200 on, with or without a
-/// space and a reason behind them. The reason's octets are not looked at.
+/// Takes `404 Not Found` apart; nothing if it is not three digits, 101 or from 200 on, with or
+/// without a space and a reason behind them. The reason's octets are not looked at.
 std::optional<StatusLine> parse_status(std::string_view text);
 
 /// The decimal length, or nothing if `value` is no length.
@@ -97,14 +97,23 @@ struct ResponseBody {
   bool allowed = true;
   /// The length must be added to the fields (the application did not declare it).
   bool add_length_field = false;
+  /// What follows the head is another protocol's, in both directions (RFC 9110 section 7.8).
+  bool opaque = false;
 };
 
 enum class ResponseFraming : std::uint8_t {
-  none,        // no content
-  sized,       // Content-Length
-  chunked,     // transfer coding, HTTP/1.1 only
-  until_close  // HTTP/1.0 without a length
+  none,         // no content
+  sized,        // Content-Length
+  chunked,      // transfer coding, HTTP/1.1 only
+  until_close,  // HTTP/1.0 without a length
+  opaque        // none of HTTP's: bytes of another protocol, until the connection's end
 };
+
+/// Whether the end of what follows the head is the connection's, so that one that comes too early
+/// has to look different.
+constexpr bool ends_with_connection(ResponseFraming framing) {
+  return framing == ResponseFraming::until_close || framing == ResponseFraming::opaque;
+}
 
 /// How the body goes out to a client of `version`.
 ResponseFraming frame_response(HttpVersion version, const ResponseBody& body);

@@ -65,7 +65,9 @@ void write_head(const Exchange& exchange, ResponseFraming framing, bool keep_ali
     append_number(out, exchange.response_body.length);
     out.append("\r\n");
   }
-  if (!keep_alive) {
+  if (framing == ResponseFraming::opaque) {
+    // It is neither closed nor kept for HTTP; its fields say what becomes of it.
+  } else if (!keep_alive) {
     out.append("Connection: close\r\n");
   } else if (exchange.request.version == HttpVersion{1, 0}) {
     out.append("Connection: keep-alive\r\n");

@@ -6,6 +6,7 @@
 #include "wsgi/file_wrapper.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/input.h"
+#include "wsgi/opaque_upgrade.h"
 #include "wsgi/runtime.h"
 #include "wsgi/trailers.h"
 
@@ -46,31 +47,37 @@ struct Application::Lent {
 
 class Application::Caller final : public Adapter::Runner {
  public:
-  Caller(Application& application, WorkQueue& queue) : application_(application), queue_(queue) {}
+  Caller(Application& application, WorkQueue& queue, PyObject* server)
+      : queue(queue), server(server), application_(application) {}
 
   void run(const std::shared_ptr<Exchange>& exchange) override {
-    application_.run(exchange, queue_, lent_);
+    application_.run(exchange, *this);
   }
+
+  WorkQueue& queue;
+  PyObject* const server;  // whose thread this runs on
+  Lent lent;
 
  private:
   Application& application_;
-  WorkQueue& queue_;
-  Lent lent_;
 };
 
-std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyObject*) {
-  return std::make_unique<Caller>(*this, queue);
+std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyObject* server) {
+  return std::make_unique<Caller>(*this, queue, server);
 }
 
-void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue, Lent& lent) {
-  Responder responder(exchange, queue, drop_list_, left_out_, rules_);
+void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller) {
+  Lent& lent = caller.lent;
+  Responder responder(exchange, caller.queue, drop_list_, left_out_, rules_);
   PyObject* start_response = lent.start_response.lend(responder);
   bool trailers_to_come = false;
   const PyRef trailers = make_trailers(*exchange, trailers_to_come);
   const PyRef input =
       trailers ? make_input(exchange, trailers_to_come ? trailers.get() : nullptr) : PyRef();
-  PyRef environ = input && lent.calls.lend(responder)
-                      ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls})
+  const PyRef upgrade = exchange->may_upgrade ? make_upgrade_call(responder) : PyRef();
+  PyRef environ = input && lent.calls.lend(responder) && (upgrade || !exchange->may_upgrade)
+                      ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls,
+                                                   upgrade.get()})
                       : PyRef();
   PyRef result;
   if (start_response != nullptr && environ) {
@@ -79,7 +86,8 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queu
                                               2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     leave_if_forked(*exchange);
   }
-  if (!result || !send_body(result.get(), responder)) handle_failure(responder, report_);
+  const bool answered = result && send_body(result.get(), responder);
+  if (!answered) handle_failure(responder, report_);
   if (result) close_result(result.get(), *exchange);
   if (!responder.complaint().empty()) {
     report_(Severity::error, request_line(*exchange) + ": " + responder.complaint());
@@ -88,6 +96,12 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queu
   environ = PyRef();
   lent.calls.take_back();
   if (input) detach_input(input.get());
+  if (!upgrade) return;
+  const PyRef callback = take_callback(upgrade.get());
+  if (answered && responder.switches()) {
+    speak_opaquely(callback.get(), {exchange, rules_.high_water, drop_list_, caller.server},
+                   report_);
+  }
 }
 
 bool Application::send_body(PyObject* result, Responder& responder) {

@@ -32,7 +32,7 @@ class Application final : public Adapter {
   class Caller;
   struct Lent;  // what one application call after the other is given
 
-  void run(const std::shared_ptr<Exchange>& exchange, WorkQueue& queue, Lent& lent);
+  void run(const std::shared_ptr<Exchange>& exchange, Caller& caller);
   bool send_body(PyObject* result, Responder& responder);
   bool send_sequence(PyObject* result, Responder& responder);
   bool send_iterable(PyObject* result, Responder& responder);

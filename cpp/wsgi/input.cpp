@@ -1,215 +1,20 @@
 #include "wsgi/input.h"
 
-#include <algorithm>
-#include <cstring>
 #include <new>
 #include <optional>
-#include <string>
-#include <string_view>
 
 #include "wsgi/binary_stream.h"
-#include "wsgi/forked_child.h"
+#include "wsgi/body_reader.h"
 #include "wsgi/runtime.h"
-#include "wsgi/trailers.h"
-#include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
 namespace {
 
-// The body is read in blocks that the I/O thread has gathered: `block_` is ours and is read
-// without a lock; when it is used up it is swapped for what has arrived meanwhile.
-class Stream {
- public:
-  Stream(std::shared_ptr<Exchange> exchange, PyRef trailers)
-      : exchange_(std::move(exchange)), trailers_(std::move(trailers)) {}
-
-  /// By the application.
-  void close() {
-    if (state_ == State::open) end(State::closed);
-  }
-  /// By the server.
-  void detach() { end(State::answered); }
-  bool closed() const { return state_ != State::open; }
-
-  bool check_open() const {
-    if (!closed()) return true;
-    PyErr_SetString(PyExc_ValueError, state_ == State::closed
-                                          ? "I/O operation on closed file"
-                                          : "wsgi.input: read after the request was answered");
-    return false;
-  }
-
-  /// `limit` bytes, fewer only at the end of the body; null with an error set.
-  PyObject* read(std::optional<std::size_t> limit) {
-    if (!check_readable()) return nullptr;
-    std::string gathered;
-    for (;;) {
-      const auto available = rest();
-      const std::size_t wanted = limit ? *limit - gathered.size() : available.size();
-      if (gathered.empty() && limit && available.size() >= wanted) {
-        return bytes(take(wanted));  // the common case: no copy but the one into `bytes`
-      }
-      const auto piece = take(std::min(wanted, available.size()));
-      if (!gathered.empty() || !block_is_last()) {
-        gathered.append(piece);
-      } else {
-        return bytes(piece);
-      }
-      if (limit && gathered.size() == *limit) return bytes(gathered);
-      switch (fill()) {
-        case Fill::error: return nullptr;
-        case Fill::end: return bytes(gathered);
-        case Fill::more: break;
-      }
-    }
-  }
-
-  /// What is there, and some if nothing is: `limit` bytes at most; none only at the body's end.
-  PyObject* read_some(std::optional<std::size_t> limit) {
-    if (!check_readable()) return nullptr;
-    if (rest().empty() && limit != 0 && fill() == Fill::error) return nullptr;
-    return bytes(take(std::min(limit.value_or(rest().size()), rest().size())));
-  }
-
-  /// Fills the buffer, `all` of it unless the body ends, or with what is there; the number of
-  /// bytes, or -1 with an error set.
-  Py_ssize_t read_into(const Py_buffer& buffer, bool all) {
-    if (!check_readable()) return -1;
-    const auto size = static_cast<std::size_t>(buffer.len);
-    std::size_t done = 0;
-    while (done < size && (all || done == 0)) {
-      if (rest().empty()) {
-        const Fill outcome = fill();
-        if (outcome == Fill::error) return -1;
-        if (outcome == Fill::end) break;
-      }
-      const auto piece = take(std::min(size - done, rest().size()));
-      std::memcpy(static_cast<char*>(buffer.buf) + done, piece.data(), piece.size());
-      done += piece.size();
-    }
-    return static_cast<Py_ssize_t>(done);
-  }
-
-  /// Up to and with the next newline, `limit` bytes at most.
-  PyObject* read_line(std::optional<std::size_t> limit) {
-    if (!check_readable()) return nullptr;
-    std::string gathered;
-    for (;;) {
-      auto available = rest();
-      if (limit) available = available.substr(0, *limit - gathered.size());
-      const auto newline = available.find('\n');
-      const bool complete = newline != std::string_view::npos;
-      const auto piece = take(complete ? newline + 1 : available.size());
-      if (complete && gathered.empty()) return bytes(piece);
-      gathered.append(piece);
-      if (complete || (limit && gathered.size() == *limit)) return bytes(gathered);
-      switch (fill()) {
-        case Fill::error: return nullptr;
-        case Fill::end: return bytes(gathered);
-        case Fill::more: break;
-      }
-    }
-  }
-
- private:
-  enum class Fill : std::uint8_t { more, end, error };
-  enum class State : std::uint8_t { open, closed, answered };
-
-  static PyObject* bytes(std::string_view text) {
-    return PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
-  }
-
-  std::string_view rest() const { return std::string_view(block_).substr(position_); }
-  bool block_is_last() const { return !exchange_; }
-
-  std::string_view take(std::size_t size) {
-    const auto piece = rest().substr(0, size);
-    position_ += size;
-    if (trailers_ && position_ == block_.size()) look_for_trailers();
-    return piece;
-  }
-
-  // An application that knows the length need not read on to the end. For want of memory it is
-  // tried again there.
-  void look_for_trailers() {
-    if (!exchange_ || exchange_->birthplace.is_parent() || !exchange_->body_read()) return;
-    if (fill_trailers(trailers_.get(), *exchange_)) {
-      trailers_ = PyRef();
-    } else {
-      PyErr_Clear();
-    }
-  }
-
-  Fill at_end() {
-    const bool filled = !trailers_ || fill_trailers(trailers_.get(), *exchange_);
-    if (!filled) return Fill::error;
-    trailers_ = PyRef();
-    exchange_.reset();
-    return Fill::end;
-  }
-
-  void end(State state) {
-    exchange_.reset();
-    trailers_ = PyRef();
-    std::string().swap(block_);  // an assignment would keep the memory
-    position_ = 0;
-    state_ = state;
-  }
-
-  bool check_readable() const {
-    if (!check_open()) return false;
-    if (filling_) {
-      PyErr_SetString(PyExc_RuntimeError, "wsgi.input: read by two threads at once");
-      return false;
-    }
-    // Not only where it would have to wait for more: a block may take long to be worked through.
-    if (exchange_ && exchange_->cut() && !exchange_->client_waits()) {
-      raise_departed(*exchange_);
-      return false;
-    }
-    return true;
-  }
-
-  Fill fill() {
-    block_.clear();
-    position_ = 0;
-    if (!exchange_) return Fill::end;
-    leave_if_forked(*exchange_);
-    const auto exchange = exchange_;  // end() may come while the GIL is away
-    std::string block;
-    Exchange::Read outcome;
-    filling_ = true;
-    if (exchange->body_ready()) {
-      outcome = exchange->read_body(block);
-    } else {
-      outcome = without_gil([&] { return exchange->read_body(block); });
-    }
-    filling_ = false;
-    if (!check_open()) return Fill::error;
-    switch (outcome) {
-      case Exchange::Read::departed: raise_departed(*exchange); return Fill::error;
-      case Exchange::Read::failed:
-        PyErr_SetString(PyExc_OSError, "wsgi.input: the body cannot be read back from its file");
-        return Fill::error;
-      case Exchange::Read::end: return at_end();
-      case Exchange::Read::bytes: block_ = std::move(block); return Fill::more;
-    }
-    return Fill::end;
-  }
-
-  std::shared_ptr<Exchange> exchange_;  // null at the end of the body
-  PyRef trailers_;                      // to be filled then
-  std::string block_;
-  std::size_t position_ = 0;
-  bool filling_ = false;
-  State state_ = State::open;
-};
-
 struct InputObject {
-  PyObject_HEAD Stream stream;
+  PyObject_HEAD BodyReader reader;
 };
 
-Stream& stream_of(PyObject* self) { return reinterpret_cast<InputObject*>(self)->stream; }
+BodyReader& reader_of(PyObject* self) { return reinterpret_cast<InputObject*>(self)->reader; }
 
 // The size arguments of io.BufferedIOBase: none, None and negative numbers mean "no limit".
 bool parse_limit(const char* method, PyObject* const* args, Py_ssize_t count,
@@ -228,19 +33,19 @@ bool parse_limit(const char* method, PyObject* const* args, Py_ssize_t count,
 PyObject* input_read(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   std::optional<std::size_t> limit;
   if (!parse_limit("read", args, count, limit)) return nullptr;
-  return stream_of(self).read(limit);
+  return reader_of(self).read(limit);
 }
 
 PyObject* input_read1(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   std::optional<std::size_t> limit;
   if (!parse_limit("read1", args, count, limit)) return nullptr;
-  return stream_of(self).read_some(limit);
+  return reader_of(self).read_some(limit);
 }
 
 PyObject* read_into(PyObject* self, PyObject* target, bool all) {
   Py_buffer buffer;
   if (PyArg_Parse(target, "w*", &buffer) == 0) return nullptr;
-  const Py_ssize_t size = stream_of(self).read_into(buffer, all);
+  const Py_ssize_t size = reader_of(self).read_into(buffer, all);
   PyBuffer_Release(&buffer);
   return size < 0 ? nullptr : PyLong_FromSsize_t(size);
 }
@@ -254,7 +59,7 @@ PyObject* input_readinto1(PyObject* self, PyObject* target) {
 PyObject* input_readline(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   std::optional<std::size_t> limit;
   if (!parse_limit("readline", args, count, limit)) return nullptr;
-  return stream_of(self).read_line(limit);
+  return reader_of(self).read_line(limit);
 }
 
 PyObject* input_readlines(PyObject* self, PyObject* const* args, Py_ssize_t count) {
@@ -263,7 +68,7 @@ PyObject* input_readlines(PyObject* self, PyObject* const* args, Py_ssize_t coun
   PyRef lines = PyRef::steal(PyList_New(0));
   std::size_t total = 0;
   while (lines) {
-    const PyRef line = PyRef::steal(stream_of(self).read_line(std::nullopt));
+    const PyRef line = PyRef::steal(reader_of(self).read_line(std::nullopt));
     if (!line) return nullptr;
     const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(line.get()));
     if (size == 0) break;
@@ -275,23 +80,23 @@ PyObject* input_readlines(PyObject* self, PyObject* const* args, Py_ssize_t coun
 }
 
 PyObject* input_next(PyObject* self) {
-  PyRef line = PyRef::steal(stream_of(self).read_line(std::nullopt));
+  PyRef line = PyRef::steal(reader_of(self).read_line(std::nullopt));
   if (!line || PyBytes_GET_SIZE(line.get()) == 0) return nullptr;  // the end: StopIteration
   return line.release();
 }
 
 PyObject* input_close(PyObject* self, PyObject*) {
-  stream_of(self).close();
+  reader_of(self).close();
   Py_RETURN_NONE;
 }
 
-PyObject* input_closed(PyObject* self, void*) { return PyBool_FromLong(stream_of(self).closed()); }
+PyObject* input_closed(PyObject* self, void*) { return PyBool_FromLong(reader_of(self).closed()); }
 
-bool check_open(PyObject* self) { return stream_of(self).check_open(); }
+bool check_open(PyObject* self) { return reader_of(self).check_open(); }
 
 void input_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
-  stream_of(self).~Stream();
+  reader_of(self).~BodyReader();
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -362,12 +167,12 @@ PyRef make_input(const std::shared_ptr<Exchange>& exchange, PyObject* trailers) 
   PyRef self =
       PyRef::steal(reinterpret_cast<PyObject*>(PyObject_New(InputObject, runtime().input_type)));
   if (self) {
-    new (&stream_of(self.get()))
-        Stream(exchange->has_body ? exchange : nullptr, PyRef::borrow(trailers));
+    new (&reader_of(self.get())) BodyReader(
+        BodyReader::Kind::input, exchange->has_body ? exchange : nullptr, PyRef::borrow(trailers));
   }
   return self;
 }
 
-void detach_input(PyObject* input) { stream_of(input).detach(); }
+void detach_input(PyObject* input) { reader_of(input).detach(); }
 
 }  // namespace prowingen::wsgi

@@ -22,6 +22,12 @@ constexpr std::chrono::milliseconds look_interval{50};
 
 constexpr std::string_view transport_security_field = "Strict-Transport-Security";
 
+bool has_field(const ResponseHead& head, std::string_view name) {
+  return std::ranges::any_of(head.fields(), [&](const FieldLine& field) {
+    return equals_ignoring_case(head.view(field.name), name);
+  });
+}
+
 bool fail(PyObject* type, const std::string& message) {
   PyRef text = PyRef::steal(
       PyUnicode_DecodeLatin1(message.data(), static_cast<Py_ssize_t>(message.size()), nullptr));
@@ -55,6 +61,7 @@ std::optional<FieldFault> Responder::add_field(std::string_view name, std::strin
   }
   ResponseHead& head = exchange_->response;
   if (kind == ResponseField::content_length) {
+    if (head.status == 101) return std::nullopt;  // what follows is no content
     const auto length = parse_content_length(value);
     if (declared_ && *declared_ != *length) return FieldFault::length_contradicts;
     if (declared_) return std::nullopt;  // the same again: once is enough
@@ -70,7 +77,7 @@ std::optional<FieldFault> Responder::add_field(std::string_view name, std::strin
 
 void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::string_view value) {
   ResponseHead& head = exchange_->response;
-  const bool upgrades = may_upgrade(head.status, exchange_->request.version);
+  const bool upgrades = may_name_protocols(head.status, exchange_->request.version);
   if (kind == ResponseField::connection) {
     const auto wishes = parse_connection(value);
     head.closes |= wishes.close;
@@ -83,9 +90,19 @@ void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::s
   left_out_.note(kind, name, value, *exchange_);
 }
 
+// An answer of status 101 says what is spoken from there on (RFC 9110 section 7.8): if not the
+// application, then the client, by the first that it offers.
+void Responder::name_protocol() {
+  ResponseHead& head = exchange_->response;
+  if (has_field(head, "Upgrade")) return;
+  const auto offered = exchange_->request.first("Upgrade");
+  add_hop_by_hop(ResponseField::upgrade, "Upgrade", trim(offered.substr(0, offered.find(','))));
+}
+
 void Responder::end_head() {
   body_allowed_ = response_has_content(exchange_->request.method(), exchange_->response.status);
   started_ = true;
+  if (switches()) name_protocol();
 }
 
 // Of HTTP/1.1: only behind the last chunk there is a place for trailers.
@@ -96,10 +113,8 @@ bool Responder::wants_chunks() const {
 
 void Responder::add_transport_security() {
   ResponseHead& head = exchange_->response;
-  const bool has_one = std::ranges::any_of(head.fields(), [&](const FieldLine& field) {
-    return equals_ignoring_case(head.view(field.name), transport_security_field);
-  });
-  if (!has_one) head.add_field(transport_security_field, rules_.transport_security);
+  if (has_field(head, transport_security_field)) return;
+  head.add_field(transport_security_field, rules_.transport_security);
 }
 
 void Responder::settle_head() {
@@ -108,6 +123,7 @@ void Responder::settle_head() {
   }
   ResponseBody& body = exchange_->response_body;
   body.allowed = body_allowed_;
+  body.opaque = switches();
   if (declared_) {
     body.length_known = true;
     body.length = *declared_;
@@ -213,6 +229,9 @@ bool Responder::push(Chunk chunk, bool last) {
   bool more_soon = false;
   if (last) {
     finished_ = true;
+    last = !switches();  // what follows is not this answer's
+  }
+  if (last) {
     if (trailers_ && may_have_trailers(exchange->request, exchange->response_body)) {
       exchange->response_trailers = std::move(trailers_);
     }
@@ -224,7 +243,7 @@ bool Responder::push(Chunk chunk, bool last) {
   switch (outcome) {
     case Exchange::Push::ok: return true;
     case Exchange::Push::full:
-      if (without_gil([&] { return exchange->wait_writable(); })) return true;
+      if (without_gil([&] { return exchange->wait_writable() == Exchange::Push::ok; })) return true;
       break;
     case Exchange::Push::departed: break;
   }
@@ -238,7 +257,7 @@ bool Responder::inform(ResponseHead head) {
   switch (exchange->inform(std::move(head), rules_.high_water)) {
     case Exchange::Push::ok: return true;
     case Exchange::Push::full:
-      if (without_gil([&] { return exchange->wait_writable(); })) return true;
+      if (without_gil([&] { return exchange->wait_writable() == Exchange::Push::ok; })) return true;
       break;
     case Exchange::Push::departed: break;
   }

@@ -46,6 +46,12 @@ class Responder {
   /// left out.
   std::optional<FieldFault> add_field(std::string_view name, std::string_view value);
   void end_head();
+  /// The application knows what is to be spoken after an answer of status 101, which may be given
+  /// from now on.
+  void let_switch() { may_switch_ = true; }
+  bool may_switch() const { return may_switch_; }
+  /// The answer is one of status 101: another protocol follows it.
+  bool switches() const { return started_ && exchange_->response.status == 101; }
 
   // Each of these: false with a Python error set.
 
@@ -84,6 +90,7 @@ class Responder {
 
  private:
   void add_hop_by_hop(ResponseField kind, std::string_view name, std::string_view value);
+  void name_protocol();
   bool wants_chunks() const;
   void settle_head();
   void add_transport_security();
@@ -103,6 +110,7 @@ class Responder {
   bool head_sent_ = false;
   bool finished_ = false;
   bool body_allowed_ = true;
+  bool may_switch_ = false;
   std::optional<std::uint64_t> declared_;  // Content-Length of the application
   std::optional<std::uint64_t> total_;
   std::uint64_t sent_ = 0;

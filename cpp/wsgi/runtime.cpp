@@ -7,6 +7,8 @@
 #include "wsgi/binary_stream.h"
 #include "wsgi/file_wrapper.h"
 #include "wsgi/input.h"
+#include "wsgi/opaque_stream.h"
+#include "wsgi/opaque_upgrade.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/start_response.h"
 
@@ -46,6 +48,7 @@ bool init_runtime(PyObject* module) {
       {&r.wsgi_trailers, "wsgi.trailers"},
       {&r.wsgi_early_hints, "wsgi.early_hints"},
       {&r.send_trailers, "prowingen.send_trailers"},
+      {&r.opaque_upgrade, "opaque.upgrade"},
       {&r.wsgi_url_scheme, "wsgi.url_scheme"},
       {&r.empty, ""},
       {&r.https, "https"},
@@ -98,7 +101,8 @@ bool init_runtime(PyObject* module) {
   r.write_type = make_write_type();
   r.answer_call_type = make_answer_call_type();
   r.file_wrapper_type = make_file_wrapper_type();
-  return r.input_type != nullptr && register_binary_stream(r.input_type) &&
+  return init_opaque_types(module) && init_upgrade_type() && r.input_type != nullptr &&
+         register_binary_stream(r.input_type) &&
          PyModule_AddType(module, r.input_type) == 0 && r.start_response_type != nullptr &&
          r.write_type != nullptr && r.answer_call_type != nullptr && r.file_wrapper_type != nullptr;
 }

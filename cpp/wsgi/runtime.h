@@ -44,6 +44,7 @@ struct Runtime {
   PyObject* wsgi_trailers;
   PyObject* wsgi_early_hints;
   PyObject* send_trailers;
+  PyObject* opaque_upgrade;
   PyObject* wsgi_url_scheme;
   PyObject* empty;
   PyObject* https;

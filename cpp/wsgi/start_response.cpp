@@ -62,6 +62,11 @@ bool start(Responder& responder, PyObject* status, PyObject* headers, PyObject* 
     return fail(PyExc_ValueError, "status " + quoted(text) +
                                       " must be three digits from 200 on, a space and a reason");
   }
+  if (line->status == 101 && !responder.may_switch()) {
+    return fail(PyExc_ValueError, "status " + quoted(text) +
+                                      " is for requests whose environ has opaque.upgrade, after "
+                                      "that was called");
+  }
   if (!is_field_value(line->reason)) {
     return fail(PyExc_ValueError, "status " + quoted(text) + " has a control character");
   }

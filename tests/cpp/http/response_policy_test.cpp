@@ -72,10 +72,11 @@ TEST(ConnectionWishes, AreAListOfOptions) {
 }
 
 TEST(Upgrade, IsForAnswersThatAskForItOnHttp11) {
-  EXPECT_TRUE(may_upgrade(426, http_1_1));
-  EXPECT_FALSE(may_upgrade(426, http_1_0));
-  EXPECT_FALSE(may_upgrade(426, HttpVersion{2, 0}));
-  EXPECT_FALSE(may_upgrade(200, http_1_1));
+  EXPECT_TRUE(may_name_protocols(101, http_1_1));
+  EXPECT_TRUE(may_name_protocols(426, http_1_1));
+  EXPECT_FALSE(may_name_protocols(426, http_1_0));
+  EXPECT_FALSE(may_name_protocols(426, HttpVersion{2, 0}));
+  EXPECT_FALSE(may_name_protocols(200, http_1_1));
 }
 
 TEST(ResponseField, OthersAreTheApplications) {

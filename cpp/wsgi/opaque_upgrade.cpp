@@ -1,0 +1,151 @@
+#include "wsgi/opaque_upgrade.h"
+
+#include <structmember.h>
+
+#include <cstddef>
+#include <string>
+
+#include "wsgi/field_list.h"
+#include "wsgi/forked_child.h"
+#include "wsgi/opaque_stream.h"
+#include "wsgi/runtime.h"
+
+namespace prowingen::wsgi {
+namespace {
+
+constexpr const char* caller = "opaque.upgrade";
+
+PyTypeObject* call_type = nullptr;
+
+struct CallObject {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  Responder* responder;  // null: the application has returned
+  PyObject* callback;    // null: it was not called
+};
+
+CallObject& object_of(PyObject* self) { return *reinterpret_cast<CallObject*>(self); }
+
+bool check_arguments(PyObject* parameters, PyObject* callback) {
+  if (parameters != Py_None && PyMapping_Check(parameters) == 0) {
+    return complain(PyExc_TypeError, caller, "parameters must be a dict or None");
+  }
+  if (PyCallable_Check(callback) == 0) {
+    return complain(PyExc_TypeError, caller, "callback must be callable");
+  }
+  return true;
+}
+
+PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+  CallObject& object = object_of(self);
+  if (PyVectorcall_NARGS(nargsf) != 2 || names != nullptr) {
+    PyErr_SetString(PyExc_TypeError,
+                    "opaque.upgrade() takes two positional arguments: parameters and callback");
+    return nullptr;
+  }
+  if (!check_arguments(args[0], args[1])) return nullptr;
+  if (object.responder == nullptr) {
+    complain(PyExc_ValueError, caller, "called after the application returned");
+    return nullptr;
+  }
+  leave_if_forked(object.responder->exchange());
+  if (object.responder->head_sent()) {
+    complain(PyExc_AssertionError, caller,
+             "called after the answer's head was sent, which it has to come before");
+    return nullptr;
+  }
+  Py_XSETREF(object.callback, Py_NewRef(args[1]));
+  object.responder->let_switch();
+  Py_RETURN_NONE;
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(object_of(self).callback);
+  return 0;
+}
+
+int clear(PyObject* self) {
+  Py_CLEAR(object_of(self).callback);
+  return 0;
+}
+
+void dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  clear(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(CallObject, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+    {Py_tp_members, members},
+    {Py_tp_doc, const_cast<char*>("opaque.upgrade(parameters, callback): to be called before an "
+                                  "answer of status 101; callback(env) is called after it.")},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"prowingen_wsgi._native.OpaqueUpgrade", sizeof(CallObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                        Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                    slots};
+
+PyRef make_env(PyObject* stream, PyObject* cancelled) {
+  PyRef env = PyRef::steal(PyDict_New());
+  const PyRef version = PyRef::steal(PyUnicode_FromString("1.0"));
+  const bool made = env && version &&
+                    PyDict_SetItemString(env.get(), "opaque.version", version.get()) == 0 &&
+                    PyDict_SetItemString(env.get(), "opaque.stream", stream) == 0 &&
+                    PyDict_SetItemString(env.get(), "opaque.call_cancelled", cancelled) == 0;
+  return made ? std::move(env) : PyRef();
+}
+
+}  // namespace
+
+bool init_upgrade_type() {
+  call_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return call_type != nullptr;
+}
+
+PyRef make_upgrade_call(Responder& responder) {
+  PyRef self = PyRef::steal(call_type->tp_alloc(call_type, 0));
+  if (self) {
+    object_of(self.get()).vectorcall = call;
+    object_of(self.get()).responder = &responder;
+  }
+  return self;
+}
+
+PyRef take_callback(PyObject* upgrade_call) {
+  CallObject& object = object_of(upgrade_call);
+  object.responder = nullptr;
+  return PyRef::steal(std::exchange(object.callback, nullptr));
+}
+
+void speak_opaquely(PyObject* callback, const OpaqueEnd& end, const ReportError& report) {
+  const auto exchange = end.exchange;
+  const PyRef stream = make_opaque_stream(exchange, end.high_water, end.drop_list, end.server);
+  const PyRef cancelled = make_call_cancelled(exchange);
+  const PyRef env = stream && cancelled ? make_env(stream.get(), cancelled.get()) : PyRef();
+  const PyRef result = env ? PyRef::steal(PyObject_CallOneArg(callback, env.get())) : PyRef();
+  leave_if_forked(*exchange);
+  if (!result) {
+    const bool departed = PyErr_ExceptionMatches(runtime().client_disconnected) != 0;
+    if (departed) PyErr_Clear();
+    report(departed ? Severity::debug : Severity::error,
+           request_line(*exchange) + ": " +
+               (departed ? std::string(describe(exchange->departure()))
+                         : "the callback of opaque.upgrade failed"));
+  }
+  stream ? end_opaque_stream(stream.get(), !result) : exchange->abort();
+}
+
+}  // namespace prowingen::wsgi
