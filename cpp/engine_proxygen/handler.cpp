@@ -46,6 +46,7 @@ void Handler::onRequest(std::unique_ptr<px::HTTPMessage> message) noexcept {
     exchange_->charge_head();
     thread_.look_at_memory();
   }
+  if (exchange_->may_upgrade) return dispatch();
   if (!body_may_follow()) return;
   // Soon and not now: the request's end may be in the same frame.
   if (exchange_->refusal != nullptr) return thread_.output_ready(exchange_, false);
@@ -54,7 +55,9 @@ void Handler::onRequest(std::unique_ptr<px::HTTPMessage> message) noexcept {
   await_more();
 }
 
+// Another protocol takes its time.
 void Handler::await_more() {
+  if (exchange_->may_upgrade) return;
   if (output_finished_ && !needs_rest_of_request()) return;
   await_body();
   await_request();
@@ -129,6 +132,7 @@ void Handler::onEOM() noexcept {
   if (exchange_->refusal != nullptr) return send_refusal(*exchange_->refusal);
   exchange_->end_body();
   dispatch();
+  if (exchange_->framing == ResponseFraming::opaque) output_ready();  // which may have been said
 }
 
 void Handler::dispatch() {
@@ -300,8 +304,15 @@ void Handler::send_body(std::unique_ptr<folly::IOBuf> body) {
   downstream_->sendBody(std::move(body));
 }
 
+// The worker has said all that it has to say in another protocol, and still reads.
+bool Handler::is_half_closed() const {
+  return exchange_->framing == ResponseFraming::opaque && !request_done_ &&
+         exchange_->wants_input();
+}
+
 void Handler::finish() {
   if (aborted_) return cut();
+  if (is_half_closed()) return half_close();
   if (exchange_->response_trailers) send_trailers(*exchange_->response_trailers);
   exchange_->written();
   log(exchange_->response.status, true);

@@ -92,6 +92,8 @@ class Handler : public px::RequestHandler {
   virtual void abort_answer() = 0;
   /// The answer is handed over, the request perhaps not yet whole.
   virtual void on_answer_over() = 0;
+  /// Of another protocol: nothing more is sent, and what comes is read.
+  virtual void half_close() {}
   /// Ends the connection, or the stream, at once.
   virtual void drop() = 0;
   /// More of an answered request comes than is worth reading, or it is malformed.
@@ -152,6 +154,7 @@ class Handler : public px::RequestHandler {
   bool send_next();
   void send_body(std::unique_ptr<folly::IOBuf> body);
   void finish();
+  bool is_half_closed() const;
   void cut();
   void send_refusal(const Refusal& refusal);
   void refuse(const Refusal& refusal, Departure why);

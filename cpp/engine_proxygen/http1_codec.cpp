@@ -69,6 +69,8 @@ std::size_t Http1Codec::onIngress(const folly::IOBuf& input) {
       }
       return input.length();
     case Reading::body: return read_body(input);
+    case Reading::opaque: return read_opaque(input);
+    case Reading::undecided:
     case Reading::head: break;
   }
   if (handler_ != nullptr) {
@@ -125,7 +127,9 @@ std::size_t Http1Codec::read_head(std::string_view input) {
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
   }
-  announce_request(progress.outcome == Outcome::request_done);
+  const bool whole = progress.outcome == Outcome::request_done;
+  exchange.may_upgrade = whole && semantics.upgrade;
+  announce_request(whole);
   return progress.consumed;
 }
 
@@ -157,7 +161,10 @@ void Http1Codec::announce_request(bool whole) {
   charge_.set(0);
   head_request_ = incoming_->request.method() == "HEAD";
   message_->setMethod(head_request_ ? px::HTTPMethod::HEAD : px::HTTPMethod::POST);
-  if (!whole) {
+  const bool undecided = incoming_->may_upgrade;
+  if (undecided) {
+    reading_ = Reading::undecided;
+  } else if (!whole) {
     reading_ = Reading::body;
     receiving_ = incoming_;
   }
@@ -170,7 +177,19 @@ void Http1Codec::announce_request(bool whole) {
     incoming_.reset();
     return;
   }
-  if (whole) end_request();
+  if (whole && !undecided) end_request();
+}
+
+void Http1Codec::settle_upgrade(bool switches) {
+  if (reading_ != Reading::undecided) return;
+  reading_ = switches ? Reading::opaque : Reading::head;
+  if (handler_ != nullptr) handler_->let_input_in();  // first: else its end would wait, too
+  if (!switches) end_request();
+}
+
+std::size_t Http1Codec::read_opaque(const folly::IOBuf& input) {
+  callback_->onBody(id_, input.cloneOne(), 0);
+  return input.length();
 }
 
 void Http1Codec::end_request() {
@@ -224,6 +243,10 @@ void Http1Codec::onIngressEOF() {
   if (ends_) {
     linger_.end();
     return;
+  }
+  if (reading_ == Reading::opaque) {
+    reading_ = Reading::ignored;
+    return end_request();
   }
   if (!message_) return;  // a body's end is the session's to judge
   refuse_head(&refusal(RequestFault::truncated), scanned_);
@@ -373,6 +396,8 @@ std::size_t Http1Codec::generateEOM(folly::IOBufQueue& out, StreamID) {
   return size;
 }
 
+void Http1Codec::half_close() { linger_.half_close_after(*session_, generated_); }
+
 void Http1Codec::stop_reading() {
   reading_ = Reading::ignored;
   keep_alive_ = false;
@@ -386,7 +411,7 @@ void Http1Codec::end_connection() {
                                 (handler_ != nullptr && handler_->holds_input());
   ends_ = true;
   cancelTimeout();
-  if (reading_ == Reading::head) reading_ = Reading::ignored;
+  if (reading_ != Reading::body) reading_ = Reading::ignored;
   if (input_may_follow) {
     linger_.begin_after(*session_, generated_);
   } else {

@@ -7,7 +7,7 @@
 // again. It is the base class only for what a release of proxygen may add to a codec's interface.
 //
 //   head --whole head--> head or body     body --its end--> head
-//     |                    |
+//     |                    |                head --may upgrade--> undecided --> head or opaque
 //     +----- refused ------+---> ignored <--- a last answer
 //
 // The session is told of a request when the one ahead of it is answered, and its reads are paused
@@ -69,6 +69,10 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   /// What the next sendHeaders() writes, in place of its message: the head, and with it as much of
   /// the body as there is already.
   std::string& text() { return text_; }
+  /// The answer to a request that offers other protocols is there, and says whether one follows.
+  void settle_upgrade(bool switches);
+  /// Nothing more is written, and what comes is read.
+  void half_close();
   /// How the answer goes on after that.
   void announce(ResponseFraming framing, bool keep_alive);
   /// What follows the content of an answer in chunks.
@@ -125,7 +129,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
                                       std::unique_ptr<folly::IOBuf> data) override;
 
  private:
-  enum class Reading : std::uint8_t { head, body, ignored };
+  enum class Reading : std::uint8_t { head, body, undecided, opaque, ignored };
   /// What the timer runs for: a connection's first request or its next to begin, or one that has
   /// begun to show a whole head.
   enum class Awaited : std::uint8_t { first_request, next_request, head };
@@ -135,6 +139,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   void refuse_head(Verdict verdict, std::size_t bytes);
   void begin();
   void announce_request(bool whole);
+  std::size_t read_opaque(const folly::IOBuf& input);
   void end_request();
   void on_body(std::string_view bytes) override;
   void on_trailer(std::string_view name, std::string_view value) override;

@@ -1,5 +1,7 @@
 #include "engine_proxygen/http1_handler.h"
 
+#include <utility>
+
 #include "engine_proxygen/http1_codec.h"
 #include "http/response_policy.h"
 #include "http1/response_writer.h"
@@ -23,9 +25,15 @@ void Http1Handler::hold_input() {
   downstream_->pauseIngress();
 }
 
+void Http1Handler::let_input_in() {
+  if (std::exchange(holds_input_, false)) downstream_->resumeIngress();
+}
+
 px::HTTPMessage& Http1Handler::begin_answer(Exchange::Output& output) {
   HandledExchange& exchange = this->exchange();
   exchange.framing = frame_response(exchange.request.version, exchange.response_body);
+  const bool switches = exchange.framing == ResponseFraming::opaque;
+  if (exchange.may_upgrade) codec_.settle_upgrade(switches);
   exchange.keep_alive = decide_keep_alive();
   codec_.announce(exchange.framing, exchange.keep_alive);
   std::string& text = codec_.text();
@@ -40,7 +48,8 @@ px::HTTPMessage& Http1Handler::begin_answer(Exchange::Output& output) {
   }
   output.chunks.erase(output.chunks.begin(), first_left);
   exchange.bytes_out += text.size();
-  return thread().status_only(exchange.response.status);
+  // The session would take 101 for an end of its own.
+  return thread().status_only(switches ? 200 : exchange.response.status);
 }
 
 void Http1Handler::append_body(std::string& text, std::string_view bytes) {
@@ -55,7 +64,7 @@ bool Http1Handler::decide_keep_alive() const {
   const HandledExchange& exchange = this->exchange();
   const Options& options = thread().options();
   if (!exchange.keep_alive || exchange.response.closes) return false;
-  if (exchange.framing == ResponseFraming::until_close) return false;
+  if (ends_with_connection(exchange.framing)) return false;
   if (!codec_.persists() || thread().draining() || options.keep_alive_timeout == 0) return false;
   // The body is not read to its end. A client that waits for 100 may never send it, and more than
   // drain_limit of it is not worth reading.
@@ -66,6 +75,8 @@ bool Http1Handler::decide_keep_alive() const {
 void Http1Handler::on_answer_over() { resume_reading(); }
 
 void Http1Handler::give_up_reading() { codec_.stop_reading(); }
+
+void Http1Handler::half_close() { codec_.half_close(); }
 
 void Http1Handler::drop() { codec_.drop_connection(); }
 
@@ -126,7 +137,7 @@ void Http1Handler::send_refusal_page(const Refusal& refusal, bool head_only) {
 
 void Http1Handler::abort_answer() {
   const bool looks_whole =
-      exchange().framing == ResponseFraming::until_close || !exchange().head_written;
+      ends_with_connection(exchange().framing) || !exchange().head_written;
   if (looks_whole) return reset();
   codec_.cut_answer();
   end_answer();

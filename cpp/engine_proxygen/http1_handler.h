@@ -16,8 +16,9 @@ class Http1Handler final : public Handler, private LoopTimer {
   explicit Http1Handler(Http1Codec& codec);
   ~Http1Handler() override;
 
-  /// More has come behind the request: it is read when this one is answered.
+  /// More has come behind the request: it is read when this one is answered, or let in.
   void hold_input();
+  void let_input_in();
   bool holds_input() const { return holds_input_; }
 
  private:
@@ -28,6 +29,7 @@ class Http1Handler final : public Handler, private LoopTimer {
   void send_refusal_page(const Refusal& refusal, bool head_only) override;
   void abort_answer() override;
   void on_answer_over() override;
+  void half_close() override;
   void give_up_reading() override;
   void drop() override;
   std::uint64_t taken_by_client() const override;

@@ -27,15 +27,28 @@ void shut_down_writing(folly::AsyncTransport& transport) {
 }  // namespace
 
 void Linger::begin_after(px::HTTPSessionBase& session, std::uint64_t bytes) {
+  ends_ = true;
+  await(session, bytes);
+}
+
+void Linger::half_close_after(px::HTTPSessionBase& session, std::uint64_t bytes) {
+  await(session, bytes);
+}
+
+void Linger::await(px::HTTPSessionBase& session, std::uint64_t bytes) {
   session_ = &session;
   bytes_ = bytes;
-  session.getEventBase()->runInLoop(this, true);  // behind the session's own writing
+  cancelTimeout();
+  // Behind the session's own writing.
+  if (!isLoopCallbackScheduled()) session.getEventBase()->runInLoop(this, true);
 }
 
 void Linger::shut_down_sending() {
   folly::AsyncTransport& socket = *session_->getTransport();
-  lingering_ = socket.getAppBytesWritten() >= bytes_;
-  if (lingering_) shut_down_writing(socket);
+  const bool written = socket.getAppBytesWritten() >= bytes_;
+  if (written && !std::exchange(shut_, true)) shut_down_writing(socket);
+  lingering_ = shut_ && ends_;
+  if (shut_ && !ends_) return;
   session_->getEventBase()->timer().scheduleTimeout(this, lingering_ ? linger_time : retry_time);
 }
 
