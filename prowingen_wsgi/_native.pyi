@@ -42,6 +42,7 @@ class Server(metaclass=_Pybind11Type):
         redirects: list[tuple[int, str]] = ...,
         redirect_port: str = "",
         datagrams: list[tuple[list[int], int]] = ...,
+        add_thread: Callable[[], object] | None = None,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -54,6 +55,8 @@ class Server(metaclass=_Pybind11Type):
         redirect_port: where that is spoken; "" for the usual one.
         datagrams: for each of the listening sockets, those of UDP on its port that HTTP/3 is spoken
             on, one for each I/O thread, with the number that `steer_datagrams` has for the first.
+        add_thread: begins another thread that calls `work`, in place of one whose request lives
+            long; raises what it cannot do.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

@@ -16,6 +16,7 @@ import logging
 from contextlib import ExitStack, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from . import _native
 from .acme_certificates import with_acme_certificates
@@ -132,6 +133,7 @@ class Server:
         self._supervision: Callable[[_native.Server], None] | None = None
         self._milestone = logging.INFO
         self._threads: list[Thread] = []
+        self._workers = 0
         self._acme: AcmeThread | None = None
         # The threads wait for it until the native side runs, or will not.
         self._gate = Gate()
@@ -235,6 +237,7 @@ class Server:
                     ([], 0) if seat is None else (seat.filenos(), seat.first)
                     for seat in self._seats
                 ],
+                add_thread=_calling(self._add_further_worker),
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
@@ -261,8 +264,8 @@ class Server:
         # First, as there may be no more to be had: no client has come then, and a supervisor has
         # not been told that this process serves.
         self._add_thread("prowingen-log", lambda: _pump_log(native))
-        for number in range(1, self.config.threads + 1):
-            self._add_thread(f"{_WORKER}{number}", native.work, traced=True)
+        for _ in range(self.config.threads):
+            self._add_worker()
         if self.config.acme_domain and self._supervision is None:
             from .acme_renewal import AcmeThread  # an extra
 
@@ -271,6 +274,16 @@ class Server:
         self._gate.open()
         if self._acme is not None:
             self._acme.start()
+
+    def _add_worker(self) -> None:
+        assert self._native is not None
+        self._workers += 1
+        self._add_thread(f"{_WORKER}{self._workers}", self._native.work, traced=True)
+
+    def _add_further_worker(self) -> None:
+        """In place of one whose request lives long; those of requests that are over have ended."""
+        self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
+        self._add_worker()
 
     def _add_thread(self, name: str, body: Callable[[], None], *, traced: bool = False) -> None:
         thread = Thread(name, body, self._gate, traced=traced)
@@ -463,6 +476,18 @@ class Server:
     def _at_exit(self) -> None:
         # Threads in native code must not outlive the interpreter.
         self.stop(graceful=0)
+
+
+def _calling(method: Callable[[], None]) -> Callable[[], None]:
+    """Calls it for as long as its object is there, and does not keep that."""
+    reference = WeakMethod(method)
+
+    def call() -> None:
+        bound = reference()
+        if bound is not None:
+            bound()
+
+    return call
 
 
 def _pump_log(native: _native.Server) -> None:

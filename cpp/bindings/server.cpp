@@ -30,6 +30,7 @@
 #include "processes/reporter.h"
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
+#include "sockets/bridge_thread.h"
 #include "tls/context.h"
 #include "tls/renewal.h"
 #include "wsgi/application.h"
@@ -85,7 +86,7 @@ class Server {
   Server(const py::tuple& apps, const Listeners& listeners, const py::dict& options, py::object log,
          const std::optional<py::object>& access_log, const std::string& interface,
          bool multiprocess, const py::object& errors, const Listeners& redirects,
-         const std::string& redirect_port, const Datagrams& datagrams)
+         const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -97,6 +98,7 @@ class Server {
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
         log_(std::move(log)),
         access_log_callable_(access_log.value_or(py::none())),
+        add_thread_(std::move(add_thread)),
         spool_(make_spool(options_,
                           [channel = channel_, whole = spools_whole()](std::string text) {
                             text += whole ? "; those without a length are answered 507"
@@ -146,7 +148,10 @@ class Server {
     } else if (!options_.access_log.empty()) {
       open_access_log(log_to_file(options_.access_log));
     }
-    queue_ = std::make_unique<WorkQueue>(Scheduler::Rules{}, options_.queue_size, [this] {
+    Scheduler::Rules rules;
+    rules.workers = static_cast<std::size_t>(options_.threads);
+    rules.most_away = static_cast<std::size_t>(options_.long_lived_threads);
+    queue_ = std::make_unique<WorkQueue>(rules, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
     engine_ =
@@ -185,7 +190,7 @@ class Server {
 
   void work() {
     if (!queue_) throw std::runtime_error("the server has not been started");
-    wsgi::Worker worker(*queue_);
+    wsgi::Worker worker(*queue_, [this] { return add_thread(); });
     const auto runner = application_->make_runner(*queue_, py::cast(this).ptr());
     for (;;) {
       while (auto exchange = queue_->next(worker.id)) {
@@ -258,11 +263,13 @@ class Server {
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
       static_cast<void>(reporter_.release());
+      static_cast<void>(bridges_.release());
       return;
     }
     without_gil([&] {
       if (engine_) engine_->stop();
       if (redirect_engine_) redirect_engine_->stop();
+      bridges_->stop();
       if (queue_) queue_->stop();
       {
         const std::lock_guard lock(access_log_mutex_);
@@ -340,6 +347,7 @@ class Server {
     stats["requests_taken"] = queue.requests_taken;
     stats["queue_length"] = queue.queue_length;
     stats["workers_running"] = queue.workers_running;
+    stats["workers_away"] = queue.workers_away;
     stats["worker_wakes"] = queue.wakes;
     stats["bodies_spooled"] = spool_->files();
     stats["spooled_bytes"] = spool_->bytes();
@@ -393,7 +401,7 @@ class Server {
     if (interface == "wsgi") {
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
       return std::make_unique<wsgi::Application>(std::move(callables), options_, multiprocess,
-                                                 std::move(stream), drop_list_, report);
+                                                 std::move(stream), drop_list_, *bridges_, report);
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callables), options_, drop_list_,
@@ -406,6 +414,15 @@ class Server {
   std::chrono::nanoseconds switch_interval() const {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(
         to_duration(get_switch_interval_().cast<double>()));
+  }
+
+  // A further worker, in place of one whose request lives long.
+  bool add_thread() {
+    if (add_thread_.is_none()) return false;
+    const auto added = wsgi::PyRef::steal(PyObject_CallNoArgs(add_thread_.ptr()));
+    if (added) return true;
+    log_error(Severity::error, "another worker thread cannot be started");
+    return false;
   }
 
   // Tells the supervisor, once, that it may replace this process.
@@ -458,9 +475,11 @@ class Server {
   const AccessLogFormat access_log_format_;
   const py::object log_;
   const py::object access_log_callable_;
+  const py::object add_thread_;
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
   const std::shared_ptr<Spool> spool_;
+  std::unique_ptr<sockets::BridgeThread> bridges_ = std::make_unique<sockets::BridgeThread>();
   std::vector<ListenerSpec> listeners_;
   std::vector<ListenerSpec> redirect_listeners_;
   // Of a supervised process.
@@ -524,11 +543,12 @@ void bind_server(py::module_& m) {
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and what it serves.")
       .def(py::init<const py::tuple&, const Listeners&, const py::dict&, py::object,
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,
-                    const Listeners&, const std::string&, const Datagrams&>(),
+                    const Listeners&, const std::string&, const Datagrams&, py::object>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
            py::arg("redirect_port") = "", py::arg("datagrams") = Datagrams(),
+           py::arg("add_thread") = py::none(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

@@ -102,7 +102,7 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
       intake = Intake::pause;
     }
   }
-  if (was_empty) changed_.notify_all();
+  if (was_empty) tell();
   return intake;
 }
 
@@ -119,7 +119,7 @@ void Exchange::finish_body() {
     const std::lock_guard lock(mutex_);
     body_finished_ = true;
   }
-  changed_.notify_all();
+  tell();
 }
 
 bool Exchange::body_ready() const {
@@ -142,6 +142,23 @@ bool Exchange::body_used_up() const {
   return stored_.empty() && incoming_.empty();
 }
 
+void Exchange::watch(std::shared_ptr<ExchangeWatcher> watcher) {
+  const std::lock_guard lock(mutex_);
+  watcher_.swap(watcher);
+  watched_.store(watcher_ != nullptr, std::memory_order_release);
+}
+
+void Exchange::tell() {
+  changed_.notify_all();
+  if (!watched_.load(std::memory_order_acquire)) return;
+  std::shared_ptr<ExchangeWatcher> watcher;
+  {
+    const std::lock_guard lock(mutex_);
+    watcher = watcher_;
+  }
+  if (watcher) watcher->on_change();
+}
+
 bool Exchange::wants_input() const {
   const std::lock_guard lock(mutex_);
   return !body_finished_ && !input_closed_;
@@ -160,7 +177,7 @@ void Exchange::close_input() {
     signal = !signalled_;
     signalled_ = true;
   }
-  changed_.notify_all();
+  tell();
   if (signal) transport_.output_ready(shared_from_this(), false);
 }
 
@@ -287,7 +304,7 @@ void Exchange::abort() {
     signal = !signalled_;
     signalled_ = true;
   }
-  changed_.notify_all();
+  tell();
   if (signal) transport_.output_ready(shared_from_this(), false);
 }
 
@@ -302,11 +319,11 @@ void Exchange::take_output(Output& out) {
     out.finished = state_ == finished;
     out.aborted = state_ == aborted;
     out.chunks.swap(outgoing_);
-    wake = waiting_writers_ != 0;
+    wake = waiting_writers_ != 0 || watched_.load(std::memory_order_relaxed);
     outgoing_bytes_ = outgoing_memory_ = 0;
     settle_charge();
   }
-  if (wake) changed_.notify_all();
+  if (wake) tell();
 }
 
 void Exchange::written() {
@@ -314,7 +331,7 @@ void Exchange::written() {
     const std::lock_guard lock(mutex_);
     advance(ExchangeEvent::written);
   }
-  changed_.notify_all();
+  tell();
 }
 
 void Exchange::submit() {
@@ -359,7 +376,7 @@ bool Exchange::end_early(Departure why, bool if_taken) {
     outgoing_bytes_ = outgoing_memory_ = 0;
     settle_request();
   }
-  changed_.notify_all();
+  tell();
   return true;
 }
 
@@ -413,6 +430,8 @@ void Exchange::recycle() {
   outgoing_bytes_ = outgoing_memory_ = 0;
   settle_request();
   head_pending_ = signalled_ = false;
+  watched_ = false;
+  watcher_.reset();
 }
 
 }  // namespace prowingen

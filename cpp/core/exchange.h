@@ -110,6 +110,14 @@ struct ConnectionInfo {
   std::shared_ptr<const ForwardedTarget> forwarded;  // null: nothing is said
 };
 
+/// Told of whatever wakes a blocked call of an exchange: what has come, room for more, its end. By
+/// the thread that sees to that, which must not be kept.
+class ExchangeWatcher {
+ public:
+  virtual ~ExchangeWatcher() = default;
+  virtual void on_change() = 0;
+};
+
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   explicit Exchange(Transport& transport);
@@ -231,6 +239,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void written();
 
   // ---- both
+  /// Tells it from now on; null: nobody.
+  void watch(std::shared_ptr<ExchangeWatcher> watcher);
   /// Moves to `queued` (I/O thread) and `running` (worker; false if the exchange departed).
   void submit();
   bool take();
@@ -257,6 +267,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
  private:
   bool end_early(Departure why, bool if_taken);
+  /// Wakes whoever waits for a change. Without the mutex.
+  void tell();
   void advance(ExchangeEvent event) { state_ = next_state(state_, event); }
   bool over() const {
     return state_ == ExchangeState::completed || state_ == ExchangeState::aborted ||
@@ -308,6 +320,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   // ---- what few do
   std::condition_variable changed_;  // body arrived, output taken, over
+  std::atomic<bool> watched_{false};
+  std::shared_ptr<ExchangeWatcher> watcher_;
   // request body: what came before submit(), and what comes after it
   StoredBody stored_;
   std::string incoming_;

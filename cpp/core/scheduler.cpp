@@ -6,10 +6,47 @@
 namespace prowingen {
 
 Scheduler::Worker Scheduler::enrol() {
+  ++ready_count_;
+  ++members_;
+  if (!free_.empty()) {
+    const Worker worker = free_.back();
+    free_.pop_back();
+    slots_[worker] = Slot();
+    return worker;
+  }
   slots_.emplace_back();
   parked_.reserve(slots_.size());
-  ++ready_count_;
   return static_cast<Worker>(slots_.size() - 1);
+}
+
+void Scheduler::leaves(Worker worker, bool spare) {
+  const State from = slots_[worker].state;
+  if (from == State::running) unlink(worker);
+  if (interrupted_ == worker) interrupted_ = nobody;
+  if (holder_ == worker) holder_ = nobody;
+  set_state(worker, from, State::away);
+  ++away_count_;
+  --members_;
+  if (!spare) return;
+  const Worker other = spares_.back();
+  spares_.pop_back();
+  set_state(other, State::spare, State::parked);
+  parked_.push_back(other);
+  ++members_;
+}
+
+Scheduler::State Scheduler::returns(Worker worker) {
+  State to = State::gone;
+  if (members_ < rules_.workers) {
+    to = State::ready;
+    ++members_;
+  } else if (spares_.size() < rules_.most_spares) {
+    to = State::spare;
+    spares_.push_back(worker);
+  }
+  set_state(worker, State::away, to);
+  --away_count_;
+  return to;
 }
 
 void Scheduler::set_state(Worker worker, State from, State to) {

@@ -31,6 +31,14 @@
 //                               |             (body, write)                       |
 //                               +--- has the GIL again: back to running ----------+
 //
+// A request may live long: a stream of events, a socket of a blocking application. Its worker leaves
+// the pool, where another takes its place, so that such requests starve no others:
+//
+//   running --leaves--> away --returns--> ready   if the pool is short of one
+//   waiting                     |
+//                               +-------> spare   asleep; parked when another leaves
+//                               +-------> gone    its thread ends
+//
 // Without a GIL (free-threaded Python) rules 1 to 6 fall away: a worker is woken for each request,
 // up to the number of cores.
 #pragma once
@@ -68,16 +76,23 @@ class Scheduler {
     Duration stand_in = std::chrono::milliseconds(4);
     bool has_gil = true;
     std::size_t cores = 1;  // only without a GIL
+    /// Workers of the pool: who returns to it is of no use beyond that, but that making a thread
+    /// costs as much as some requests do, and so a few are kept for when others leave.
+    std::size_t workers = 1;
+    std::size_t most_spares = 8;
+    /// Workers that may be away at a time.
+    std::size_t most_away = 0;
   };
 
-  enum class State : std::uint8_t { parked, standby, ready, running, waiting };
+  enum class State : std::uint8_t { parked, standby, ready, running, waiting, away, spare, gone };
 
   explicit Scheduler(Rules rules) : rules_(rules), switch_interval_(rules.switch_interval) {}
 
   /// The switch interval as it is now.
   void set_switch_interval(Duration interval) { switch_interval_ = interval; }
 
-  /// Enrols a worker that holds the GIL. Workers stay as long as the scheduler does.
+  /// Enrols a worker that holds the GIL. It stays as long as the scheduler does, but for one that
+  /// has been away.
   Worker enrol();
 
   /// A request was queued, or the tick fired: whom to wake, if anybody. `queued` requests wait.
@@ -92,13 +107,25 @@ class Scheduler {
   void wait_begins(Worker worker);          // running → waiting: it gave the GIL up knowingly
   void wait_ends(Worker worker, Time now);  // waiting → running
 
+  /// Its request lives long: it is not of the pool any more. A spare one takes its place, or one
+  /// that is about to be enrolled.
+  void leaves(Worker worker, bool spare);
+  bool may_leave() const { return away_count_ < rules_.most_away; }
+  bool has_spare() const { return !spares_.empty(); }
+  /// That request is over: its worker is ready for others, spare, or gone.
+  State returns(Worker worker);
+  /// Nothing more is asked about one that is gone: its place is free.
+  void forget(Worker worker) { free_.push_back(worker); }
+
   State state(Worker worker) const { return slots_[worker].state; }
   bool application_blocks() const { return blocking_; }
   std::size_t running() const { return running_count_; }
   /// Workers that gave the GIL up to wait for a client.
   std::size_t waiting() const { return waiting_count_; }
   /// Every worker is in a request.
-  bool everybody_busy() const { return running_count_ + waiting_count_ == slots_.size(); }
+  bool everybody_busy() const { return running_count_ + waiting_count_ == members_; }
+  /// Workers whose requests live long.
+  std::size_t away() const { return away_count_; }
   bool anybody_parked() const { return !parked_.empty(); }
 
  private:
@@ -129,6 +156,10 @@ class Scheduler {
   Duration switch_interval_;
   std::vector<Slot> slots_;
   std::vector<Worker> parked_;  // a stack: the last one's caches are the warmest
+  std::vector<Worker> spares_;
+  std::vector<Worker> free_;  // places of those that are gone
+  std::size_t members_ = 0;   // of the pool
+  std::size_t away_count_ = 0;
   Worker newest_ = nobody;
   std::size_t running_count_ = 0;
   std::size_t standby_count_ = 0;

@@ -73,8 +73,32 @@ void WorkQueue::start_ticking() {
 
 WorkQueue::Worker WorkQueue::enrol() {
   const std::lock_guard lock(mutex_);
-  sleepers_.emplace_back();
-  return scheduler_.enrol();
+  const Worker worker = scheduler_.enrol();
+  if (worker == sleepers_.size()) sleepers_.emplace_back();
+  sleepers_[worker].running = false;
+  return worker;
+}
+
+bool WorkQueue::may_leave() const {
+  const std::lock_guard lock(mutex_);
+  return scheduler_.may_leave();
+}
+
+bool WorkQueue::leave(Worker worker, const std::function<bool()>& more) {
+  Lock lock(mutex_);
+  if (scheduler_.state(worker) == Scheduler::State::away) return true;
+  if (stopped_ || !scheduler_.may_leave()) return false;
+  const bool spare = scheduler_.has_spare();
+  if (!spare) {
+    lock.unlock();  // the new thread enrols
+    if (!more()) return false;
+    lock.lock();
+  }
+  const auto now = steady_clock::now();
+  last_progress_ = now;
+  scheduler_.leaves(worker, spare);
+  wake_one(std::move(lock), now);
+  return true;
 }
 
 std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
@@ -82,10 +106,14 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   Lock lock(mutex_);
   Sleeper& self = sleepers_[worker];
   if (self.running) {
-    last_progress_ = now;
     self.running = false;
-    measure_pace(self, now);
-    scheduler_.finished(worker);
+    if (scheduler_.state(worker) == Scheduler::State::away) {
+      if (scheduler_.returns(worker) != Scheduler::State::ready) return nullptr;
+    } else {
+      last_progress_ = now;
+      measure_pace(self, now);
+      scheduler_.finished(worker);
+    }
   }
   if (stopped_ || queue_.empty() || !scheduler_.may_take(worker, now)) return nullptr;
   auto exchange = std::move(queue_.front());
@@ -105,6 +133,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
 
 void WorkQueue::wait_begins(Worker worker) {
   Lock lock(mutex_);
+  if (scheduler_.state(worker) == Scheduler::State::away) return;
   scheduler_.wait_begins(worker);
   wake_one(std::move(lock), steady_clock::now());
 }
@@ -112,6 +141,7 @@ void WorkQueue::wait_begins(Worker worker) {
 void WorkQueue::wait_ends(Worker worker) {
   const auto now = steady_clock::now();
   const std::lock_guard lock(mutex_);
+  if (scheduler_.state(worker) == Scheduler::State::away) return;
   last_progress_ = now;
   scheduler_.wait_ends(worker, now);
 }
@@ -126,16 +156,23 @@ void WorkQueue::got_gil(Worker worker, std::chrono::nanoseconds waited,
 
 bool WorkQueue::park(Worker worker) {
   Lock lock(mutex_);
-  scheduler_.parked(worker);
+  const bool is_spare = scheduler_.state(worker) == Scheduler::State::spare;
+  if (scheduler_.state(worker) == Scheduler::State::gone) {
+    scheduler_.forget(worker);
+    return false;
+  }
+  if (!is_spare) scheduler_.parked(worker);
   // A request may have come in after next() found none, when nobody was woken because this worker
   // was about to take it.
-  if (!queue_.empty()) {
+  if (!is_spare && !queue_.empty()) {
     wake_one(std::move(lock), steady_clock::now());
     start_ticking();
     lock = Lock(mutex_);
   }
-  sleepers_[worker].wake.wait(
-      lock, [&] { return stopped_ || scheduler_.state(worker) != Scheduler::State::parked; });
+  sleepers_[worker].wake.wait(lock, [&] {
+    const auto state = scheduler_.state(worker);
+    return stopped_ || (state != Scheduler::State::parked && state != Scheduler::State::spare);
+  });
   return !stopped_;
 }
 
@@ -158,6 +195,7 @@ WorkQueue::Counters WorkQueue::counters() const {
   Counters counters = counters_;
   counters.queue_length = queue_.size();
   counters.workers_running = scheduler_.running();
+  counters.workers_away = scheduler_.away();
   counters.application_blocks = scheduler_.application_blocks();
   return counters;
 }

@@ -27,13 +27,13 @@ class WorkQueue final : public RequestSink {
     std::uint64_t requests_taken = 0;     // by a worker
     std::size_t queue_length = 0;
     std::size_t workers_running = 0;
+    std::size_t workers_away = 0;  // in requests that live long
     std::uint64_t wakes = 0;
     bool application_blocks = false;
   };
 
   /// `capacity`: requests that may wait for a worker. `on_tick` is called by the tick's thread
-  /// while requests wait: every
-  /// `Rules::fresh`, or less often while new requests come in.
+  /// while requests wait: every `Rules::fresh`, or less often while new requests come in.
   WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick);
   ~WorkQueue() override;
 
@@ -45,6 +45,12 @@ class WorkQueue final : public RequestSink {
   Worker enrol();
   /// Ends the worker's running request, if any, and gives it the next one; null: it should park().
   std::shared_ptr<Exchange> next(Worker worker);
+  /// The worker's request lives long: others are not to wait for its end. `more`: begins a further
+  /// thread that enrols, if none is spare; false: it cannot. False: the worker stays, for that
+  /// reason, or since so many have left as may. With the GIL.
+  bool leave(Worker worker, const std::function<bool()>& more);
+  /// Whether one may, as things are.
+  bool may_leave() const;
   /// The worker is about to give up the GIL to wait for a peer, or has it again.
   void wait_begins(Worker worker);
   void wait_ends(Worker worker);
@@ -58,7 +64,7 @@ class WorkQueue final : public RequestSink {
   bool tick_sleeps() const { return tick_sleeps_.load(); }
 
   // ---- worker threads that do not hold the GIL
-  /// Sleeps until there is work for this worker. False: the queue was stopped.
+  /// Sleeps until there is work for this worker. False: the queue was stopped, or it is gone.
   bool park(Worker worker);
 
   // ---- any thread

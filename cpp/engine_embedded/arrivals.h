@@ -20,7 +20,7 @@
 #include "core/complaints.h"
 #include "core/connection_socket.h"
 #include "core/exchange.h"
-#include "engine_embedded/event_loop.h"
+#include "event_loop/event_loop.h"
 #include "engine_embedded/tls_stream.h"
 #include "proxies/proxy_reader.h"
 

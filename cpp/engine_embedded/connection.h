@@ -22,7 +22,7 @@
 #include "engine_embedded/channel.h"
 #include "engine_embedded/connection_exchange.h"
 #include "engine_embedded/deadlines.h"
-#include "engine_embedded/event_loop.h"
+#include "event_loop/event_loop.h"
 #include "engine_embedded/out_queue.h"
 
 namespace prowingen::embedded {

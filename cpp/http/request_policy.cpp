@@ -120,9 +120,12 @@ class HeaderSection {
     });
   }
 
+  // RFC 9113 section 3.1 took back h2c, which is offered by clients that are content without.
   Verdict add_upgrade(std::string_view value) {
-    has_upgrade_ |= !trim(value).empty();
-    return accepted;
+    return for_each_member(value, [this](std::string_view protocol) {
+      has_upgrade_ |= !protocol.empty() && !is_word(protocol, "h2c");
+      return accepted;
+    });
   }
 
   Verdict add_expect(std::string_view value) {

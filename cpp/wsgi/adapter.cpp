@@ -23,6 +23,13 @@ std::string request_line(const Exchange& exchange) {
 void handle_failure(Responder& responder, const ReportError& report) {
   Exchange& exchange = responder.exchange();
   leave_if_forked(exchange);
+  if (responder.answered_by_socket()) {
+    // With these, applications tell other servers that there is no answer but the one they wrote.
+    const bool usual = PyErr_ExceptionMatches(PyExc_StopIteration) != 0 ||
+                       PyErr_ExceptionMatches(PyExc_ConnectionError) != 0;
+    usual ? PyErr_Clear() : report(Severity::error, request_line(exchange));
+    return;
+  }
   if (PyErr_ExceptionMatches(runtime().client_disconnected)) {
     // Nobody's mistake; the iterable is still closed.
     PyErr_Clear();

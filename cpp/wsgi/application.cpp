@@ -1,17 +1,23 @@
 #include "wsgi/application.h"
 
 #include <stdexcept>
+#include <system_error>
+#include <utility>
 
 #include "wsgi/answer_calls.h"
+#include "wsgi/application_socket.h"
 #include "wsgi/file_wrapper.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/input.h"
 #include "wsgi/opaque_upgrade.h"
 #include "wsgi/runtime.h"
 #include "wsgi/trailers.h"
+#include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
 namespace {
+
+constexpr std::string_view no_thread_page = "As many long-lived requests as the server takes\n";
 
 // Items of an exact list or tuple: nothing can change them, or be streamed, while they are sent.
 struct Items {
@@ -28,9 +34,11 @@ bool exact_items(PyObject* result, Items& items) {
 }  // namespace
 
 Application::Application(std::vector<PyRef> callables, const Options& options, bool multiprocess,
-                         PyRef errors, DropList& drop_list, ReportError report)
+                         PyRef errors, DropList& drop_list, sockets::BridgeThread& bridges,
+                         ReportError report)
     : callables_(std::move(callables)),
       drop_list_(drop_list),
+      bridges_(bridges),
       rules_(options),
       report_(std::move(report)) {
   const auto& software = options.server_header;
@@ -66,19 +74,60 @@ std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyOb
   return std::make_unique<Caller>(*this, queue, server);
 }
 
+// What a request has that another protocol may follow.
+struct Application::Upgradable {
+  PyRef upgrade;  // opaque.upgrade
+  PyRef socket;
+};
+
+// False with a Python error set.
+bool Application::make_upgradable(Responder& responder, const std::shared_ptr<Exchange>& exchange,
+                                  Upgradable& upgradable) {
+  upgradable.upgrade = make_upgrade_call(responder);
+  if (!upgradable.upgrade) return false;
+  try {
+    auto bridge = bridges_.make(exchange, rules_.high_water);
+    upgradable.socket = make_application_socket(bridge->take_socket(), *exchange->peer);
+    responder.offer_socket(std::move(bridge));
+  } catch (const std::system_error& error) {
+    report_(Severity::error, request_line(*exchange) + ": it is given no socket: " + error.what());
+    return true;
+  }
+  return static_cast<bool>(upgradable.socket);
+}
+
+// The answer said that another protocol follows it.
+void Application::go_on(const std::shared_ptr<Exchange>& exchange, Upgradable& upgradable,
+                        PyObject* environ, PyObject* server) {
+  if (const PyRef callback = take_callback(upgradable.upgrade.get())) {
+    return speak_opaquely(callback.get(), {exchange, rules_.high_water, drop_list_, server},
+                          report_);
+  }
+  upgradable.socket = PyRef();
+  if (run_ws4py(environ)) return;
+  report_(Severity::error, request_line(*exchange) + ": the WebSocket of ws4py failed");
+}
+
 void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller) {
   Lent& lent = caller.lent;
   Responder responder(exchange, caller.queue, drop_list_, left_out_, rules_);
+  if (exchange->may_upgrade && !Worker::current()->leave_pool()) {
+    return responder.answer_plainly(503, no_thread_page);
+  }
   PyObject* start_response = lent.start_response.lend(responder);
   bool trailers_to_come = false;
   const PyRef trailers = make_trailers(*exchange, trailers_to_come);
   const PyRef input =
       trailers ? make_input(exchange, trailers_to_come ? trailers.get() : nullptr) : PyRef();
-  const PyRef upgrade = exchange->may_upgrade ? make_upgrade_call(responder) : PyRef();
-  PyRef environ = input && lent.calls.lend(responder) && (upgrade || !exchange->may_upgrade)
-                      ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls,
-                                                   upgrade.get()})
-                      : PyRef();
+  Upgradable upgradable;
+  bool ready = input && lent.calls.lend(responder);
+  if (ready && exchange->may_upgrade) ready = make_upgradable(responder, exchange, upgradable);
+  PyRef environ = ready ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls})
+                        : PyRef();
+  if (environ && exchange->may_upgrade &&
+      !offer_upgrade(environ.get(), upgradable.upgrade.get(), upgradable.socket.get())) {
+    environ = PyRef();
+  }
   PyRef result;
   if (start_response != nullptr && environ) {
     PyObject* args[] = {nullptr, environ.get(), start_response};
@@ -93,15 +142,14 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
     report_(Severity::error, request_line(*exchange) + ": " + responder.complaint());
   }
   lent.start_response.take_back();
+  if (answered && responder.switches() && !responder.answered_by_socket()) {
+    go_on(exchange, upgradable, environ.get(), caller.server);
+  } else if (upgradable.upgrade) {
+    take_callback(upgradable.upgrade.get());
+  }
   environ = PyRef();
   lent.calls.take_back();
   if (input) detach_input(input.get());
-  if (!upgrade) return;
-  const PyRef callback = take_callback(upgrade.get());
-  if (answered && responder.switches()) {
-    speak_opaquely(callback.get(), {exchange, rules_.high_water, drop_list_, caller.server},
-                   report_);
-  }
 }
 
 bool Application::send_body(PyObject* result, Responder& responder) {

@@ -111,7 +111,6 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       PyDict_SetItem(dict, r.wsgi_trailers, parts.trailers) == 0 &&
       PyDict_SetItem(dict, r.wsgi_early_hints, parts.calls.early_hints()) == 0 &&
       PyDict_SetItem(dict, r.send_trailers, parts.calls.send_trailers()) == 0 &&
-      (parts.upgrade == nullptr || PyDict_SetItem(dict, r.opaque_upgrade, parts.upgrade) == 0) &&
       PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
       set_fields(dict, exchange, target.authority) &&
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&

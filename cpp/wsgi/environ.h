@@ -44,7 +44,6 @@ class EnvironBuilder {
     PyObject* input;
     PyObject* trailers;
     const AnswerCalls& calls;
-    PyObject* upgrade;  // opaque.upgrade; null: there is none
   };
   /// A new dict; null with a Python error set.
   PyRef build(const Exchange& exchange, const Parts& parts);

@@ -45,9 +45,9 @@ AnswerRules::AnswerRules(const Options& options) : high_water(options.write_high
 }
 
 void Responder::begin(int status, std::string_view reason) {
-  exchange_->response.clear();
-  exchange_->response.status = status;
-  exchange_->response.reason = reason;
+  head_->clear();
+  head_->status = status;
+  head_->reason = reason;
   declared_.reset();
   started_ = false;
 }
@@ -59,7 +59,7 @@ std::optional<FieldFault> Responder::add_field(std::string_view name, std::strin
     add_hop_by_hop(kind, name, value);
     return std::nullopt;
   }
-  ResponseHead& head = exchange_->response;
+  ResponseHead& head = *head_;
   if (kind == ResponseField::content_length) {
     if (head.status == 101) return std::nullopt;  // what follows is no content
     const auto length = parse_content_length(value);
@@ -76,7 +76,7 @@ std::optional<FieldFault> Responder::add_field(std::string_view name, std::strin
 }
 
 void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::string_view value) {
-  ResponseHead& head = exchange_->response;
+  ResponseHead& head = *head_;
   const bool upgrades = may_name_protocols(head.status, exchange_->request.version);
   if (kind == ResponseField::connection) {
     const auto wishes = parse_connection(value);
@@ -93,14 +93,14 @@ void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::s
 // An answer of status 101 says what is spoken from there on (RFC 9110 section 7.8): if not the
 // application, then the client, by the first that it offers.
 void Responder::name_protocol() {
-  ResponseHead& head = exchange_->response;
+  ResponseHead& head = *head_;
   if (has_field(head, "Upgrade")) return;
   const auto offered = exchange_->request.first("Upgrade");
   add_hop_by_hop(ResponseField::upgrade, "Upgrade", trim(offered.substr(0, offered.find(','))));
 }
 
 void Responder::end_head() {
-  body_allowed_ = response_has_content(exchange_->request.method(), exchange_->response.status);
+  body_allowed_ = response_has_content(exchange_->request.method(), head_->status);
   started_ = true;
   if (switches()) name_protocol();
 }
@@ -112,7 +112,7 @@ bool Responder::wants_chunks() const {
 }
 
 void Responder::add_transport_security() {
-  ResponseHead& head = exchange_->response;
+  ResponseHead& head = *head_;
   if (has_field(head, transport_security_field)) return;
   head.add_field(transport_security_field, rules_.transport_security);
 }
@@ -131,7 +131,7 @@ void Responder::settle_head() {
     // Who answers HEAD with nothing has not said how long GET's answer is (RFC 9110 section 8.6).
     body.length_known = true;
     body.length = *total_;
-    const int status = exchange_->response.status;
+    const int status = head_->status;
     body.add_length_field = status != 204 && status != 304;
   }
   head_sent_ = true;
@@ -143,6 +143,7 @@ bool Responder::write(PyObject* bytes, bool last) {
                  Py_TYPE(bytes)->tp_name);
     return false;
   }
+  if (answered_by_socket()) return true;
   if (!started_) {
     return fail(PyExc_AssertionError,
                 "the application gave a body before it called start_response");
@@ -203,7 +204,7 @@ bool Responder::look_for_client() {
 }
 
 bool Responder::finish() {
-  if (finished_) return true;
+  if (finished_ || answered_by_socket()) return true;
   if (!started_) {
     return fail(PyExc_AssertionError, "the application returned without calling start_response");
   }
@@ -220,12 +221,28 @@ bool Responder::finish() {
   return push({}, true);
 }
 
+// Of the two ways to answer, the one that comes first.
+bool Responder::claim_answer() {
+  if (!bridge_) return true;
+  const bool goes_on = switches() && !may_switch_;
+  if (goes_on ? !bridge_->let_pass() : !bridge_->take_away()) return false;
+  exchange_->response = std::move(own_head_);
+  head_ = &exchange_->response;
+  return true;
+}
+
 bool Responder::push(Chunk chunk, bool last) {
   // The application may call write() on a thread of its own and return meanwhile: then this object
   // is gone when the wait is over.
   const auto exchange = exchange_;
   leave_if_forked(*exchange);
-  if (!head_sent_) settle_head();
+  if (answered_by_socket()) {
+    finished_ |= last;
+    return true;
+  }
+  const bool begins = !head_sent_;
+  if (begins && !claim_answer()) return true;
+  if (begins) settle_head();
   bool more_soon = false;
   if (last) {
     finished_ = true;
@@ -240,6 +257,7 @@ bool Responder::push(Chunk chunk, bool last) {
   const auto outcome = exchange_->push(std::move(chunk), rules_.high_water, last, more_soon);
   // The tick sees to answers that wait for more; this order of looking cannot miss its sleep.
   if (more_soon && queue_.tick_sleeps()) exchange_->flush();
+  if (begins && bridge_ && switches() && !may_switch_) bridge_->open();
   switch (outcome) {
     case Exchange::Push::ok: return true;
     case Exchange::Push::full:
@@ -252,7 +270,7 @@ bool Responder::push(Chunk chunk, bool last) {
 }
 
 bool Responder::inform(ResponseHead head) {
-  if (exchange_->request.version == HttpVersion{1, 0}) return true;
+  if (exchange_->request.version == HttpVersion{1, 0} || answered_by_socket()) return true;
   const auto exchange = exchange_;  // as in push()
   switch (exchange->inform(std::move(head), rules_.high_water)) {
     case Exchange::Push::ok: return true;
@@ -267,7 +285,8 @@ bool Responder::inform(ResponseHead head) {
 
 void Responder::answer_plainly(int status, std::string_view page) {
   begin(status, reason_phrase(status));
-  exchange_->response.add_field("Content-Type", "text/plain; charset=utf-8");
+  head_->add_field("Content-Type", "text/plain; charset=utf-8");
+  if (status == 503) head_->add_field("Retry-After", "1");
   end_head();
   trailers_.reset();
   total_ = page.size();

@@ -14,6 +14,7 @@
 #include "core/options.h"
 #include "core/work_queue.h"
 #include "http/response_policy.h"
+#include "sockets/bridge.h"
 #include "wsgi/drop_list.h"
 
 namespace prowingen::wsgi {
@@ -39,6 +40,14 @@ class Responder {
         rules_(rules),
         client_doubted_at_(exchange_->taken_at) {}
 
+  /// The application has a socket, by which it may answer instead: then what it says here is no
+  /// answer, and not sent.
+  void offer_socket(std::shared_ptr<sockets::Bridge> bridge) {
+    bridge_ = std::move(bridge);
+    head_ = &own_head_;
+  }
+  bool answered_by_socket() const { return bridge_ && bridge_->has_answered(); }
+
   // The head, which may be begun anew until it is sent: begin(), fields, end_head().
 
   void begin(int status, std::string_view reason);
@@ -49,9 +58,9 @@ class Responder {
   /// The application knows what is to be spoken after an answer of status 101, which may be given
   /// from now on.
   void let_switch() { may_switch_ = true; }
-  bool may_switch() const { return may_switch_; }
+  bool may_switch() const { return may_switch_ || bridge_; }
   /// The answer is one of status 101: another protocol follows it.
-  bool switches() const { return started_ && exchange_->response.status == 101; }
+  bool switches() const { return started_ && head_->status == 101; }
 
   // Each of these: false with a Python error set.
 
@@ -95,6 +104,7 @@ class Responder {
   void settle_head();
   void add_transport_security();
   bool push(Chunk chunk, bool last);
+  bool claim_answer();
   /// What the client was or will be told that the body's length is.
   std::optional<std::uint64_t> bound() const {
     return declared_ || !head_sent_ ? declared_ : total_;
@@ -105,6 +115,10 @@ class Responder {
   DropList& drop_list_;
   LeftOutFields& left_out_;
   const AnswerRules& rules_;
+  std::shared_ptr<sockets::Bridge> bridge_;  // null: it has no socket
+  // With a socket the head is the exchange's only once it is the answer's.
+  ResponseHead own_head_;
+  ResponseHead* head_ = &exchange_->response;
   SteadyTime client_doubted_at_;
   bool started_ = false;
   bool head_sent_ = false;

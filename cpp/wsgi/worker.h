@@ -3,6 +3,7 @@
 
 #include <Python.h>
 
+#include <functional>
 #include <utility>
 
 #include "core/work_queue.h"
@@ -12,18 +13,27 @@ namespace prowingen::wsgi {
 /// Makes the thread that it is made in a worker of `queue`, for as long as it lives.
 class Worker {
  public:
-  explicit Worker(WorkQueue& requests) : queue(requests), id(requests.enrol()) { current_ = this; }
+  /// `more`: begins a further thread that becomes a worker; false, with no Python error set, if it
+  /// cannot.
+  Worker(WorkQueue& requests, std::function<bool()> more)
+      : queue(requests), id(requests.enrol()), more_(std::move(more)) {
+    current_ = this;
+  }
   ~Worker() { current_ = nullptr; }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   /// This thread's; null in a thread of the application's own.
   static Worker* current() { return current_; }
+  /// Has another thread take this one's place in the pool until its request is over, since that
+  /// lives long. False: there is no other, and it stays. With the GIL.
+  bool leave_pool() { return queue.leave(id, more_); }
 
   WorkQueue& queue;
   const WorkQueue::Worker id;
 
  private:
+  const std::function<bool()> more_;
   static inline thread_local Worker* current_ = nullptr;
 };
 

@@ -209,6 +209,20 @@ class Config:
         group="Server",
         short="-t",
     )
+    long_lived_threads: int = _option(
+        256,
+        Count(0, 65536),
+        "further worker threads, made when needed, for requests that live long: upgraded "
+        "connections, event streams, answers that take longer than long_lived_after; beyond that, "
+        "what would begin one is answered 503",
+        group="Server",
+    )
+    long_lived_after: float = _option(
+        5.0,
+        Seconds(0.0, DAY),
+        "time after which an answer that is still being written gets a thread of its own; 0: never",
+        group="Server",
+    )
     io_threads: int = _option(
         1, Count(1, 256), "native threads for the connections", group="Server"
     )

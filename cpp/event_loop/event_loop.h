@@ -11,9 +11,9 @@
 #include <functional>
 #include <vector>
 
-#include "engine_embedded/poller.h"
+#include "event_loop/poller.h"
 
-namespace prowingen::embedded {
+namespace prowingen {
 
 class ReadyHandler {
  public:
@@ -112,4 +112,4 @@ class EventLoop {
   std::atomic<bool> woken_{false};
 };
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen

@@ -1,4 +1,4 @@
-#include "engine_embedded/event_loop.h"
+#include "event_loop/event_loop.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 #include <optional>
 #include <thread>
 
-namespace prowingen::embedded {
+namespace prowingen {
 namespace {
 
 using namespace std::chrono_literals;
@@ -189,4 +189,4 @@ TEST(EventLoop, NoWakeIsLostUnderStress) {
 }
 
 }  // namespace
-}  // namespace prowingen::embedded
+}  // namespace prowingen

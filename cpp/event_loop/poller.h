@@ -17,7 +17,7 @@
 #endif
 #include <poll.h>
 
-namespace prowingen::embedded {
+namespace prowingen {
 
 /// What a descriptor is watched for, and what it is ready for. Bits.
 enum class Interest : std::uint8_t { none = 0, read = 1, write = 2, both = 3 };
@@ -82,4 +82,4 @@ using Poller = EpollPoller;
 using Poller = PollPoller;
 #endif
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen

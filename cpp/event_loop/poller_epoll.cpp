@@ -6,9 +6,9 @@
 #include <cerrno>
 #include <system_error>
 
-#include "engine_embedded/poller.h"
+#include "event_loop/poller.h"
 
-namespace prowingen::embedded {
+namespace prowingen {
 namespace {
 
 constexpr std::size_t events_per_wait = 256;
@@ -78,5 +78,5 @@ void EpollPoller::wake() {
   [[maybe_unused]] const auto written = ::write(wake_event_.get(), &one, sizeof one);
 }
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen
 #endif

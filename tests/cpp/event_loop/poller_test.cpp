@@ -1,5 +1,5 @@
 // One contract for every poller that builds here.
-#include "engine_embedded/poller.h"
+#include "event_loop/poller.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace prowingen::embedded {
+namespace prowingen {
 namespace {
 
 using namespace std::chrono_literals;
@@ -126,4 +126,4 @@ TYPED_TEST(PollerTest, WakeEndsAWaitUnderWay) {
 }
 
 }  // namespace
-}  // namespace prowingen::embedded
+}  // namespace prowingen

@@ -6,9 +6,9 @@
 #include <cerrno>
 #include <system_error>
 
-#include "engine_embedded/poller.h"
+#include "event_loop/poller.h"
 
-namespace prowingen::embedded {
+namespace prowingen {
 namespace {
 
 short to_poll(Interest interest) {
@@ -87,4 +87,4 @@ void PollPoller::wake() {
   [[maybe_unused]] const auto written = ::write(wake_writer_.get(), "", 1);
 }
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen

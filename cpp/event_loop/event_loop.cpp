@@ -1,8 +1,8 @@
-#include "engine_embedded/event_loop.h"
+#include "event_loop/event_loop.h"
 
 #include <algorithm>
 
-namespace prowingen::embedded {
+namespace prowingen {
 
 // ---------------------------------------------------------------------------- Watch
 
@@ -105,4 +105,4 @@ void EventLoop::wake() {
   if (!woken_.exchange(true) && asleep_.load()) poller_.wake();
 }
 
-}  // namespace prowingen::embedded
+}  // namespace prowingen

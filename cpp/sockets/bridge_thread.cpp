@@ -1,0 +1,80 @@
+#include "sockets/bridge_thread.h"
+
+#include <utility>
+
+#include "core/exchange.h"
+#include "core/signals.h"
+#include "sockets/bridge.h"
+
+namespace prowingen::sockets {
+
+std::shared_ptr<Bridge> BridgeThread::make(const std::shared_ptr<Exchange>& exchange,
+                                           std::size_t high_water) {
+  auto bridge = std::make_shared<Bridge>(*this, exchange, high_water);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!loop_) loop_ = std::make_unique<EventLoop>();
+    if (!thread_.joinable() && !stopped_) {
+      const BlockedSignals no_signals;
+      thread_ = std::thread([this] { run(); });
+    }
+  }
+  exchange->watch(bridge);
+  schedule(bridge);
+  return bridge;
+}
+
+void BridgeThread::schedule(std::shared_ptr<Bridge> bridge) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return;
+  scheduled_.push_back(std::move(bridge));
+  loop_->wake();
+}
+
+void BridgeThread::see_to_scheduled() {
+  std::vector<std::shared_ptr<Bridge>> scheduled;
+  {
+    const std::lock_guard lock(mutex_);
+    scheduled.swap(scheduled_);
+  }
+  for (const auto& bridge : scheduled) {
+    if (bridge->is_new()) {
+      bridges_.emplace(bridge.get(), bridge);
+      bridge->begin(*loop_);
+    }
+    bridge->pump();
+  }
+}
+
+void BridgeThread::run() {
+  for (;;) {
+    loop_->turn(true);
+    loop_->acknowledge_wakes();
+    see_to_scheduled();
+    over_.clear();
+    const std::lock_guard lock(mutex_);
+    if (stopped_ && scheduled_.empty()) break;
+  }
+  const auto left = std::exchange(bridges_, {});
+  for (const auto& [bridge, kept] : left) bridge->end();
+  over_.clear();
+}
+
+// It may be in the middle of a call of its own.
+void BridgeThread::forget(Bridge& bridge) {
+  const auto found = bridges_.find(&bridge);
+  if (found == bridges_.end()) return;
+  over_.push_back(std::move(found->second));
+  bridges_.erase(found);
+}
+
+void BridgeThread::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    if (loop_) loop_->wake();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace prowingen::sockets
