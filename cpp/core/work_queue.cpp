@@ -156,15 +156,15 @@ void WorkQueue::got_gil(Worker worker, std::chrono::nanoseconds waited,
 
 bool WorkQueue::park(Worker worker) {
   Lock lock(mutex_);
-  const bool is_spare = scheduler_.state(worker) == Scheduler::State::spare;
   if (scheduler_.state(worker) == Scheduler::State::gone) {
     scheduler_.forget(worker);
     return false;
   }
-  if (!is_spare) scheduler_.parked(worker);
+  // Else it is a spare one, or was one a moment ago, and has taken another's place.
+  if (scheduler_.state(worker) == Scheduler::State::ready) scheduler_.parked(worker);
   // A request may have come in after next() found none, when nobody was woken because this worker
   // was about to take it.
-  if (!is_spare && !queue_.empty()) {
+  if (!queue_.empty()) {
     wake_one(std::move(lock), steady_clock::now());
     start_ticking();
     lock = Lock(mutex_);
