@@ -42,4 +42,8 @@ def _class_of(base: Any) -> Any:
             copy._ends = self._ends
             return copy  # type: ignore[no-any-return]
 
+        def __del__(self) -> None:
+            # Most applications never look at it: there is nothing in that to be warned of.
+            self.close()
+
     return UpgradedSocket

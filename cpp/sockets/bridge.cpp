@@ -119,7 +119,7 @@ void Bridge::want() {
 
 // What the application has said is not what it wanted to say.
 void Bridge::fail() {
-  if (!output_over_) exchange_->abort();
+  if (!std::exchange(output_over_, true)) exchange_->abort();
   exchange_->close_input();
   state_ = State::over;
 }
@@ -155,12 +155,9 @@ void Bridge::read_head(std::string_view bytes) {
 }
 
 void Bridge::end_output() {
+  if (state_ != State::open) return fail();  // in the middle of a head
   output_over_ = true;
-  if (state_ == State::open) {
-    exchange_->push({}, high_water_, true);
-  } else {
-    fail();  // in the middle of a head
-  }
+  exchange_->push({}, high_water_, true);
 }
 
 // From the client to the application.

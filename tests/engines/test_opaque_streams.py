@@ -382,14 +382,13 @@ def test_a_worker_that_does_not_read_holds_its_client_up(serve: ServeFixture) ->
     assert sum(got) == sent
 
 
-def test_101_is_for_those_who_say_what_follows(serve: ServeFixture, error_log: LogWatch) -> None:
+def test_101_is_for_those_who_were_offered_it(serve: ServeFixture, error_log: LogWatch) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response("101 Switching Protocols", [])
         return []
 
     with serve(app).connect() as wire:
-        wire.send(OFFER)
-        assert wire.response().status == 500
+        assert wire.ask("/talk").status == 500
     error_log.wait_for("opaque.upgrade")
     error_log.clear()
 
