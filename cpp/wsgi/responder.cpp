@@ -226,7 +226,7 @@ bool Responder::claim_answer() {
   if (!bridge_) return true;
   const bool goes_on = switches() && !may_switch_;
   if (goes_on ? !bridge_->let_pass() : !bridge_->take_away()) return false;
-  exchange_->response = std::move(own_head_);
+  exchange_->response = std::move(*own_head_);
   head_ = &exchange_->response;
   return true;
 }

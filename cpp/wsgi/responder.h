@@ -44,7 +44,8 @@ class Responder {
   /// answer, and not sent.
   void offer_socket(std::shared_ptr<sockets::Bridge> bridge) {
     bridge_ = std::move(bridge);
-    head_ = &own_head_;
+    own_head_ = std::make_unique<ResponseHead>();
+    head_ = own_head_.get();
   }
   bool answered_by_socket() const { return bridge_ && bridge_->has_answered(); }
 
@@ -117,7 +118,7 @@ class Responder {
   const AnswerRules& rules_;
   std::shared_ptr<sockets::Bridge> bridge_;  // null: it has no socket
   // With a socket the head is the exchange's only once it is the answer's.
-  ResponseHead own_head_;
+  std::unique_ptr<ResponseHead> own_head_;
   ResponseHead* head_ = &exchange_->response;
   SteadyTime client_doubted_at_;
   bool started_ = false;
