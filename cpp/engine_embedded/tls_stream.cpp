@@ -15,8 +15,8 @@ namespace {
 using Status = Transfer::Status;
 
 constexpr std::size_t record_size = SSL3_RT_MAX_PLAIN_LENGTH;
-// Encrypted for one system call.
-constexpr std::size_t batch_size = 64 * 1024;
+// Encrypted for one system call: with half of it an answer of 1 MiB costs a sixth more of the CPU.
+constexpr std::size_t batch_size = 128 * 1024;
 // What may wait for the socket: what one call encrypts, which is less than two batches with their
 // records' heads, and what OpenSSL has to say itself.
 constexpr std::size_t unsent_limit = 3 * batch_size;
