@@ -1,9 +1,10 @@
 """What a client of HTTP/2 that floods costs the others: their latency, and the server's memory.
 
-    python tests/floods.py [--engine embedded] [--only resets ...] [--seconds 4]
+    python tests/floods.py [--engine embedded] [--only resets ...] [--seconds 4] [--pause 1]
 
 The short form of this is in test_http2_floods.py. One client sends a flood, again on a new
-connection whenever the server has closed the last, while wrk asks for a small answer.
+connection whenever the server has closed the last, or after a pause, while wrk asks for a small
+answer.
 """
 
 from __future__ import annotations
@@ -89,10 +90,11 @@ class Flooder:
     closed: int = 0
     """By the server, before the flood was over."""
     sent: int = 0
+    pause: float = 0.0
     over: threading.Event = field(default_factory=threading.Event)
 
     def run(self, address: Address, flood: Callable[[], Iterator[bytes]]) -> None:
-        while not self.over.is_set():
+        while not self.over.wait(self.pause):
             self.connections += 1
             assert isinstance(address, tuple)
             with socket.create_connection(address, timeout=10) as sock:
@@ -113,8 +115,10 @@ class Flooder:
 
 
 @contextmanager
-def flooding(address: Address, flood: Callable[[], Iterator[bytes]]) -> Iterator[Flooder]:
-    flooder = Flooder()
+def flooding(
+    address: Address, flood: Callable[[], Iterator[bytes]], pause: float
+) -> Iterator[Flooder]:
+    flooder = Flooder(pause=pause)
     thread = threading.Thread(target=flooder.run, args=(address, flood))
     thread.start()
     try:
@@ -131,7 +135,7 @@ def resident(pid: int, which: str) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def measure(engine: str, name: str, seconds: float) -> bool:
+def measure(engine: str, name: str, seconds: float, pause: float) -> bool:
     """Whether every other request was answered, and every flood ended by the server."""
     with run_server("bench.apps:hello", engine, "--threads", "8") as server:
 
@@ -141,7 +145,7 @@ def measure(engine: str, name: str, seconds: float) -> bool:
         ask(1)
         quiet = ask(seconds)
         before = resident(server.pid, "VmRSS")
-        with flooding(server.address, FLOODS[name]) as flooder:
+        with flooding(server.address, FLOODS[name], pause) as flooder:
             flooded = ask(seconds)
         peak = resident(server.pid, "VmHWM")
     print(
@@ -159,9 +163,10 @@ def main() -> int:
     parser.add_argument("--engine", choices=_native.engines(), nargs="*", help="all by default")
     parser.add_argument("--only", choices=FLOODS, nargs="*", help="some of the floods")
     parser.add_argument("--seconds", type=float, default=4, help="of each (4)")
+    parser.add_argument("--pause", type=float, default=0, help="seconds before each flood (0)")
     options = parser.parse_args()
     held = [
-        measure(engine, name, options.seconds)
+        measure(engine, name, options.seconds, options.pause)
         for engine in options.engine or sorted(_native.engines())
         for name in options.only or FLOODS
     ]
