@@ -195,7 +195,9 @@ class Server {
     for (;;) {
       while (auto exchange = queue_->next(worker.id)) {
         if (max_requests_ != 0) note_request_limit();
+        worker.request = exchange.get();
         if (exchange->take()) runner->run(exchange);
+        worker.request = nullptr;
         wsgi::leave_if_forked(*exchange);
         drop_list_.drop_all();
       }

@@ -17,8 +17,6 @@
 namespace prowingen::wsgi {
 namespace {
 
-constexpr std::string_view no_thread_page = "As many long-lived requests as the server takes\n";
-
 // Items of an exact list or tuple: nothing can change them, or be streamed, while they are sent.
 struct Items {
   PyObject* const* first = nullptr;
@@ -112,7 +110,7 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
   Lent& lent = caller.lent;
   Responder responder(exchange, caller.queue, drop_list_, left_out_, rules_);
   if (exchange->may_upgrade && !Worker::current()->leave_pool()) {
-    return responder.answer_plainly(503, no_thread_page);
+    return responder.turn_away();
   }
   PyObject* start_response = lent.start_response.lend(responder);
   bool trailers_to_come = false;

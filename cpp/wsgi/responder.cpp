@@ -20,6 +20,7 @@ constexpr Py_ssize_t lend_from = 16 * 1024;
 // Each look costs the I/O thread a wake-up and a system call.
 constexpr std::chrono::milliseconds look_interval{50};
 
+constexpr std::string_view no_thread_page = "As many long-lived requests as the server takes\n";
 constexpr std::string_view transport_security_field = "Strict-Transport-Security";
 
 bool has_field(const ResponseHead& head, std::string_view name) {
@@ -37,7 +38,10 @@ bool fail(PyObject* type, const std::string& message) {
 
 }  // namespace
 
-AnswerRules::AnswerRules(const Options& options) : high_water(options.write_high_water) {
+AnswerRules::AnswerRules(const Options& options)
+    : high_water(options.write_high_water),
+      long_lived_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
+          to_duration(options.long_lived_after))) {
   if (options.hsts <= 0) return;
   // Whole seconds, of which none would end what was told before.
   const auto seconds = static_cast<std::uint64_t>(std::ceil(options.hsts));
@@ -231,6 +235,35 @@ bool Responder::claim_answer() {
   return true;
 }
 
+bool Responder::is_event_stream() const {
+  constexpr std::string_view type = "text/event-stream";
+  return std::ranges::any_of(head_->fields(), [&](const FieldLine& field) {
+    return equals_ignoring_case(head_->view(field.name), "Content-Type") &&
+           equals_ignoring_case(head_->view(field.value).substr(0, type.size()), type);
+  });
+}
+
+// An answer that goes on for long gets a thread of its own, one that is known to before its head is
+// sent. False: there is none for that.
+bool Responder::keep_pool_free(bool begins) {
+  if (lives_long_) return true;
+  if (begins && is_event_stream()) {
+    lives_long_ = true;
+    return Worker::leave_pool_for(*exchange_);
+  }
+  const auto after = rules_.long_lived_after;
+  if (after.count() == 0 || begins) return true;
+  if (std::chrono::steady_clock::now() - exchange_->taken_at >= after) {
+    lives_long_ = true;
+    Worker::leave_pool_for(*exchange_);  // else it stays where it is
+  }
+  return true;
+}
+
+void Responder::turn_away() {
+  answer_plainly(503, no_thread_page);
+}
+
 bool Responder::push(Chunk chunk, bool last) {
   // The application may call write() on a thread of its own and return meanwhile: then this object
   // is gone when the wait is over.
@@ -241,6 +274,11 @@ bool Responder::push(Chunk chunk, bool last) {
     return true;
   }
   const bool begins = !head_sent_;
+  if (!last && !keep_pool_free(begins)) {
+    turn_away();
+    PyErr_SetString(runtime().client_disconnected, "there is no thread for an event stream");
+    return false;
+  }
   if (begins && !claim_answer()) return true;
   if (begins) settle_head();
   bool more_soon = false;

@@ -4,6 +4,7 @@
 
 #include <Python.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,6 +28,7 @@ struct AnswerRules {
 
   std::size_t high_water;
   std::string transport_security;  // what goes with answers by HTTPS (RFC 6797); empty: nothing
+  std::chrono::nanoseconds long_lived_after;  // of an answer; 0: never
 };
 
 class Responder {
@@ -81,6 +83,8 @@ class Responder {
 
   /// An answer of the server's own after the application failed before its head went out.
   void answer_plainly(int status, std::string_view page);
+  /// The same where one request more that lives long is not taken.
+  void turn_away();
 
   /// What is to follow the body, unless it cannot: see may_have_trailers(). In place of what was
   /// set before.
@@ -106,6 +110,8 @@ class Responder {
   void add_transport_security();
   bool push(Chunk chunk, bool last);
   bool claim_answer();
+  bool is_event_stream() const;
+  bool keep_pool_free(bool begins);
   /// What the client was or will be told that the body's length is.
   std::optional<std::uint64_t> bound() const {
     return declared_ || !head_sent_ ? declared_ : total_;
@@ -126,6 +132,7 @@ class Responder {
   bool finished_ = false;
   bool body_allowed_ = true;
   bool may_switch_ = false;
+  bool lives_long_ = false;
   std::optional<std::uint64_t> declared_;  // Content-Length of the application
   std::optional<std::uint64_t> total_;
   std::uint64_t sent_ = 0;

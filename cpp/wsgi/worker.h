@@ -28,9 +28,14 @@ class Worker {
   /// Has another thread take this one's place in the pool until its request is over, since that
   /// lives long. False: there is no other, and it stays. With the GIL.
   bool leave_pool() { return queue.leave(id, more_); }
+  /// The same of the worker that the request is in; a thread of the application's holds nobody up.
+  static bool leave_pool_for(const Exchange& exchange) {
+    return current_ == nullptr || current_->request != &exchange || current_->leave_pool();
+  }
 
   WorkQueue& queue;
   const WorkQueue::Worker id;
+  const Exchange* request = nullptr;  // that it is in
 
  private:
   const std::function<bool()> more_;

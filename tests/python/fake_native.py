@@ -33,6 +33,7 @@ class Server:
         redirects: Sequence[tuple[int, str]] = (),
         redirect_port: str = "",
         datagrams: Sequence[tuple[list[int], int]] = (),
+        add_thread: object = None,
     ) -> None:
         assert not redirects
         assert not datagrams

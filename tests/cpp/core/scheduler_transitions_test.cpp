@@ -104,6 +104,79 @@ TEST(SchedulerTransitions, CountsTheRunningAndKnowsTheParked) {
   EXPECT_TRUE(scheduler.anybody_parked());
 }
 
+// ---- requests that live long
+
+Scheduler::Rules pool_of(std::size_t workers, std::size_t spares, std::size_t away) {
+  Scheduler::Rules rules;
+  rules.workers = workers;
+  rules.most_spares = spares;
+  rules.most_away = away;
+  return rules;
+}
+
+Worker away_in(Scheduler& scheduler) {
+  const Worker worker = scheduler.enrol();
+  scheduler.started(worker, at(0s));
+  scheduler.leaves(worker, false);
+  return worker;
+}
+
+void reach_parked_beside(Scheduler& scheduler) { scheduler.parked(scheduler.enrol()); }
+
+TEST(SchedulerLongLives, WhoLeavesIsNotOfThePoolAnyMore) {
+  for (const auto from : {running, waiting}) {
+    Scheduler scheduler(pool_of(1, 1, 1));
+    reach(scheduler, from);
+    EXPECT_TRUE(scheduler.may_leave());
+    scheduler.leaves(0, false);
+    EXPECT_EQ(scheduler.state(0), away);
+    EXPECT_EQ(scheduler.away(), 1U);
+    EXPECT_EQ(scheduler.running() + scheduler.waiting(), 0U);
+    EXPECT_FALSE(scheduler.may_leave()) << "as many as may";
+    reach_parked_beside(scheduler);
+    EXPECT_FALSE(scheduler.everybody_busy());
+    EXPECT_EQ(scheduler.wake(at(1s), 1), 1U) << "no fresh request of the pool is in the way";
+  }
+}
+
+TEST(SchedulerLongLives, WhoReturnsFillsThePoolThenTheSparesThenEnds) {
+  Scheduler scheduler(pool_of(1, 1, 3));
+  const Worker one = away_in(scheduler);
+  const Worker two = away_in(scheduler);
+  const Worker three = away_in(scheduler);
+  EXPECT_EQ(scheduler.returns(one), ready) << "nobody else is there";
+  EXPECT_EQ(scheduler.returns(two), spare);
+  EXPECT_TRUE(scheduler.has_spare());
+  EXPECT_EQ(scheduler.returns(three), gone);
+  EXPECT_EQ(scheduler.away(), 0U);
+  scheduler.forget(three);
+  EXPECT_EQ(scheduler.enrol(), three) << "its place is used again";
+}
+
+TEST(SchedulerLongLives, ASpareOneTakesThePlace) {
+  Scheduler scheduler(pool_of(1, 1, 3));
+  const Worker one = away_in(scheduler);
+  const Worker two = away_in(scheduler);
+  scheduler.returns(one);
+  scheduler.returns(two);
+  scheduler.started(one, at(1s));
+  scheduler.leaves(one, true);
+  EXPECT_FALSE(scheduler.has_spare());
+  EXPECT_EQ(scheduler.state(two), parked);
+  EXPECT_EQ(scheduler.wake(at(1s), 1), two);
+}
+
+TEST(SchedulerLongLives, OneThatWasInterruptedLeavesNobodyStandingIn) {
+  Scheduler scheduler(pool_of(2, 0, 1));
+  scheduler.enrol();
+  scheduler.parked(scheduler.enrol());
+  scheduler.started(0, at(0s));
+  ASSERT_EQ(scheduler.wake(at(1ms), 1), 1U);
+  scheduler.got_gil(1, at(10ms), 9ms);  // by force
+  scheduler.leaves(0, false);
+  EXPECT_TRUE(scheduler.may_take(1, at(1s))) << "it stands in for nobody";
+}
+
 // ---- without a GIL
 
 TEST(SchedulerWithoutGil, RunsUpToTheCores) {

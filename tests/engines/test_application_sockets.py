@@ -1,0 +1,399 @@
+"""environ["werkzeug.socket"] and its like: a socket for who answers an upgrade by itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.apps import PLAIN, Environ, Gate, StartResponse, hello
+from harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture, Site
+    from harness.wire import Wire
+
+pytestmark = pytest.mark.no_http2("HTTP/2 has no Upgrade")
+
+OFFER = b"GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\nX-Own: 1\r\n\r\n"
+NAMES = ["werkzeug.socket", "gunicorn.socket", "ws4py.socket"]
+PATIENCE = 10.0
+
+
+def offering(use: Callable[[Environ, Any], object], name: str = NAMES[0]) -> Any:
+    """An application that uses its socket, and then says what others say to be left alone."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        taken = environ.get(name)
+        if taken is None:
+            return hello(environ, start_response)
+        use(environ, taken)
+        start_response("200 OK", [*PLAIN, ("Content-Length", "0")])
+        return []
+
+    return app
+
+
+def echo(environ: Environ, taken: socket.socket) -> None:
+    taken.sendall(SWITCH)
+    while data := taken.recv(65536):
+        taken.sendall(data)
+    taken.close()
+
+
+def head_of(wire: Wire) -> tuple[str, dict[str, str]]:
+    text = b""
+    while b"\r\n\r\n" not in text:
+        piece = wire.take()
+        assert piece, text
+        text += piece
+    text, rest = text.split(b"\r\n\r\n", 1)
+    wire.put_back(rest)
+    status, *lines = text.decode().split("\r\n")
+    return status, dict(line.lower().split(": ", 1) for line in lines)
+
+
+def take(wire: Wire, size: int) -> bytes:
+    got = b""
+    while len(got) < size:
+        piece = wire.take()
+        assert piece, got
+        got += piece
+    return got
+
+
+def away(site: Site) -> int:
+    return int(site.server.stats()["workers_away"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_answer_of_the_applications_own_is_the_answer(
+    serve: ServeFixture, name: str, error_log: LogWatch
+) -> None:
+    lines: list[str] = []
+    site = serve(
+        offering(echo, name), access_log=lines.append, access_log_format="%(s)s %(B)s %(r)s"
+    )
+    with site.connect() as wire:
+        wire.send(OFFER + b"early ")
+        status, fields = head_of(wire)
+        assert status == "HTTP/1.1 101 Switching Protocols"
+        assert fields["upgrade"] == "echo"
+        assert fields["connection"] == "upgrade"
+        assert fields["x-own"] == "1"
+        assert fields["server"] == "prowingen"
+        assert take(wire, 6) == b"early "
+        for word in (b"one", b"\0" * 300_000):
+            wire.send(word)
+            assert take(wire, len(word)) == word
+        wire.finish_sending()
+        assert wire.read_to_end() == b""
+    assert eventually(lambda: lines)
+    assert lines == ["101 300009 GET /talk HTTP/1.1"]
+    assert eventually(lambda: not away(site))
+    assert "ERROR" not in error_log.text
+
+
+def test_other_requests_have_none(serve: ServeFixture) -> None:
+    with serve(offering(echo)).connect() as wire:
+        assert wire.ask("/").text == "hello"
+        assert wire.ask("/", "Upgrade: echo").text == "hello"
+        assert wire.ask("/", "Connection: upgrade", "Upgrade: h2c").text == "hello"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "426 Upgrade Required"])
+def test_who_does_not_use_it_answers_as_ever(serve: ServeFixture, status: str) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if hold := environ["PATH_INFO"] == "/close" and environ.get(NAMES[0]):
+            hold.close()
+        start_response(status, PLAIN)
+        return [b"as ever"]
+
+    with serve(app).connect() as wire:
+        for target in (b"/talk", b"/close", b"/talk"):
+            wire.send(OFFER.replace(b"/talk", target))
+            answer = wire.response()
+            assert f"{answer.status} " in status + " "
+            assert answer.text == "as ever"
+
+
+def test_it_is_a_real_socket_that_knows_its_client(serve: ServeFixture) -> None:
+    def use(environ: Environ, taken: socket.socket) -> None:
+        found["types"] = [isinstance(taken, socket.socket), taken.gettimeout()]
+        copy = taken.dup()
+        found["ends"] = [taken.getpeername(), copy.getpeername()]
+        found["here"] = taken.getsockname()
+        taken.close()
+        with copy:
+            copy.sendall(SWITCH)
+            found["heard"] = copy.makefile("rb").readline()
+
+    found: dict[str, Any] = {}
+    site = serve(offering(use))
+    socket.setdefaulttimeout(0.01)
+    try:
+        with site.connect() as wire:
+            wire.send(OFFER)
+            assert head_of(wire)[0].startswith("HTTP/1.1 101")
+            threading.Event().wait(0.1)
+            wire.send(b"a line\n")
+            assert wire.read_to_end() == b""
+            local = wire_address
+        assert eventually(lambda: "heard" in found)
+    finally:
+        socket.setdefaulttimeout(None)
+    assert found["types"] == [True, None]
+    assert found["ends"][0] == found["ends"][1]
+    assert found["ends"][0][0] == "127.0.0.1"
+    assert found["here"] == local(site)
+    assert found["heard"] == b"a line\n"
+
+
+def wire_address(site: Site) -> tuple[str, int]:
+    return ("127.0.0.1", site.port)
+
+
+@pytest.mark.parametrize("ending", ["StopIteration", "ConnectionError", "nothing", "failure"])
+def test_what_is_said_behind_it_is_no_answer(
+    serve: ServeFixture, ending: str, error_log: LogWatch
+) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        taken = environ[NAMES[1]]
+        taken.sendall(SWITCH + b"said")
+        taken.close()
+        if ending == "StopIteration":
+            raise StopIteration
+        if ending == "ConnectionError":
+            raise ConnectionError
+        if ending == "failure":
+            raise LookupError("a mistake")
+        return []
+
+    with serve(app).connect() as wire:
+        wire.send(OFFER)
+        assert head_of(wire)[0].startswith("HTTP/1.1 101")
+        assert wire.read_to_end() == b"said"
+    if ending == "failure":
+        error_log.wait_for("a mistake")
+    else:
+        assert "ERROR" not in error_log.text
+
+
+def test_its_end_is_the_sockets_and_not_the_applications(serve: ServeFixture) -> None:
+    def use(environ: Environ, taken: socket.socket) -> None:
+        def go_on() -> None:
+            with taken:
+                returned.wait(PATIENCE)
+                taken.sendall(b"still here")
+
+        taken.sendall(SWITCH)
+        threads.append(threading.Thread(target=go_on))
+        threads[0].start()
+
+    returned = threading.Event()
+    threads: list[threading.Thread] = []
+    site = serve(offering(use))
+    with site.connect() as wire:
+        wire.send(OFFER)
+        head_of(wire)
+        assert eventually(lambda: not away(site)), "its worker is free again"
+        returned.set()
+        assert take(wire, 10) == b"still here"
+        assert wire.read_to_end() == b""
+    threads[0].join()
+
+
+def test_a_client_that_leaves_is_an_end(serve: ServeFixture) -> None:
+    def use(environ: Environ, taken: socket.socket) -> None:
+        taken.sendall(SWITCH)
+        begun.set()
+        try:
+            ends.append(taken.recv(1))
+        except ConnectionError as error:
+            ends.append(error)
+        taken.close()
+
+    begun = threading.Event()
+    ends: list[Any] = []
+    with serve(offering(use)).connect() as wire:
+        wire.send(OFFER)
+        assert begun.wait(PATIENCE)
+        head_of(wire)
+        wire.reset()
+        assert eventually(lambda: ends)
+    assert ends[0] == b"" or isinstance(ends[0], ConnectionError)
+
+
+def test_a_client_that_leaves_before_the_answer_is_an_end(serve: ServeFixture) -> None:
+    def use(environ: Environ, taken: socket.socket) -> None:
+        begun.set()
+        ends.append(taken.recv(1))
+
+    begun = threading.Event()
+    ends: list[bytes] = []
+    with serve(offering(use)).connect() as wire:
+        wire.send(OFFER)
+        assert begun.wait(PATIENCE)
+        wire.reset()
+        assert eventually(lambda: ends)
+    assert ends == [b""]
+
+
+@pytest.mark.parametrize(
+    "text", [b"nonsense\r\n\r\n", b"HTTP/1.1 101 X\r\nContent-Length: x\r\n\r\n", b"HTTP/1.1 10"]
+)
+def test_an_answer_that_is_none_is_not_passed_on(serve: ServeFixture, text: bytes) -> None:
+    def use(environ: Environ, taken: socket.socket) -> None:
+        taken.sendall(text)
+        taken.close()
+
+    with serve(offering(use)).connect() as wire:
+        wire.send(OFFER)
+        try:
+            assert wire.read_to_end() == b""
+        except OSError as error:  # TLS's word for it
+            assert "EOF" in str(error).upper()  # noqa: PT017
+
+
+def test_switching_by_start_response_leaves_the_socket(serve: ServeFixture) -> None:
+    """As Odoo does: its stream is spoken in the close() of what it returned."""
+
+    class Answer:
+        def __init__(self, taken: socket.socket) -> None:
+            self.taken = taken
+
+        def __iter__(self) -> Any:
+            return iter([b"", b""])
+
+        def close(self) -> None:
+            with self.taken as taken:
+                taken.sendall(b"hello ")
+                taken.sendall(taken.recv(10))
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("101 Switching Protocols", [("Upgrade", "echo"), ("Connection", "Upgrade")])
+        return Answer(environ[NAMES[0]])
+
+    with serve(app).connect() as wire:
+        wire.send(OFFER)
+        assert head_of(wire)[1]["connection"] == "upgrade"
+        assert take(wire, 6) == b"hello "
+        wire.send(b"you")
+        assert take(wire, 3) == b"you"
+        assert wire.read_to_end() == b""
+
+
+def test_much_that_waits_keeps_either_side_waiting(serve: ServeFixture) -> None:
+    def use(environ: Environ, taken: socket.socket) -> None:
+        taken.sendall(SWITCH)
+        taken.setblocking(False)
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                sent += taken.send(bytes(65536))
+                waited.wait(0.001)
+        except BlockingIOError:
+            pass
+        counts.append(sent)
+        taken.setblocking(True)
+        heard = hashlib.sha256()
+        while data := taken.recv(65536):
+            heard.update(data)
+        counts.append(heard.hexdigest())
+
+    waited = threading.Event()
+    counts: list[Any] = []
+    block = os.urandom(1 << 16)
+    with serve(offering(use)).connect(receive_buffer=65536) as wire:
+        wire.send(OFFER)
+        head_of(wire)
+        assert eventually(lambda: counts)
+        assert counts[0] < 32 << 20
+        for _ in range(64):
+            wire.send(block)
+        wire.finish_sending()
+        assert eventually(lambda: len(counts) == 2)
+    assert counts[1] == hashlib.sha256(block * 64).hexdigest()
+
+
+# ---- the pool
+
+
+def test_requests_that_live_long_leave_the_pool(serve: ServeFixture) -> None:
+    site = serve(offering(echo), threads=1)
+    wires = [site.connect() for _ in range(12)]
+    for wire in wires:
+        wire.send(OFFER)
+        head_of(wire)
+    assert away(site) == 12
+    with site.connect() as other:
+        for _ in range(20):
+            assert other.ask("/").text == "hello"
+    for wire in wires:
+        wire.send(b"x")
+        assert take(wire, 1) == b"x"
+        wire.close()
+    assert eventually(lambda: not away(site))
+    # The spare ones are used again.
+    before = {thread.name for thread in site.server.worker_threads}
+    with site.connect() as wire:
+        wire.send(OFFER)
+        head_of(wire)
+        assert {thread.name for thread in site.server.worker_threads} <= before
+    assert site.ask("/").text == "hello"
+
+
+def test_beyond_their_number_they_are_turned_away(serve: ServeFixture) -> None:
+    site = serve(offering(echo), threads=1, long_lived_threads=2)
+    with site.connect() as one, site.connect() as two, site.connect() as three:
+        for wire in (one, two):
+            wire.send(OFFER)
+            head_of(wire)
+        three.send(OFFER)
+        answer = three.response()
+        assert answer.status == 503
+        assert answer.get("retry-after")
+        assert three.ask("/").text == "hello"
+        one.close()
+        assert eventually(lambda: away(site) == 1)
+        three.send(OFFER)
+        assert head_of(three)[0].startswith("HTTP/1.1 101")
+
+
+def test_stuck_ones_do_not_outlive_the_server(serve: ServeFixture) -> None:
+    gate = Gate()
+
+    def use(environ: Environ, taken: socket.socket) -> None:
+        taken.sendall(SWITCH)
+        gate.entered.set()
+        taken.recv(1)
+
+    site = serve(offering(use), graceful_timeout=0.2)
+    with site.connect() as wire:
+        wire.send(OFFER)
+        gate.wait_entered()
+        site.server.stop()
+        assert not site.server.abandoned
+
+
+def test_key_of_a_websocket_is_there(serve: ServeFixture) -> None:
+    """What a client of RFC 6455 sends arrives as it is: libraries answer it themselves."""
+
+    def use(environ: Environ, taken: socket.socket) -> None:
+        magic = environ["HTTP_SEC_WEBSOCKET_KEY"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(magic.encode()).digest()).decode()  # noqa: S324
+        taken.sendall(SWITCH[:-2] + f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+
+    key = "dGhlIHNhbXBsZSBub25jZQ=="
+    with serve(offering(use)).connect() as wire:
+        wire.send(OFFER[:-2] + f"Sec-WebSocket-Key: {key}\r\n\r\n".encode())
+        assert head_of(wire)[1]["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".lower()

@@ -1,0 +1,182 @@
+"""Libraries that speak WebSocket on the socket of another server, by their own examples."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.certificates import client_context
+from harness.process import run_server
+from harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.logwatch import LogWatch
+    from harness.site import ServeFixture, Site
+
+websockets = pytest.importorskip("websockets.sync.client")
+
+pytestmark = [
+    pytest.mark.timeout(60),
+    pytest.mark.no_http2("its clients upgrade HTTP/1.1"),
+]
+
+SIZES = [0, 1, 125, 126, 65_535, 65_536, 1 << 20]
+
+
+def connect(site: Site, path: str, **options: Any) -> Any:
+    scheme = "ws" if site.tls is None else "wss"
+    context = None if site.tls is None else client_context()
+    return websockets.connect(
+        f"{scheme}://localhost:{site.port}{path}", ssl=context, max_size=None, **options
+    )
+
+
+def settles(site: Site) -> bool:
+    """Its threads are back."""
+    return eventually(lambda: not site.server.stats()["workers_away"])
+
+
+@pytest.fixture
+def flask_sock_app() -> Any:
+    flask = pytest.importorskip("flask")
+    flask_sock = pytest.importorskip("flask_sock")
+    app = flask.Flask("echo")
+    sock = flask_sock.Sock(app)
+
+    @sock.route("/echo")
+    def echo(ws: Any) -> None:
+        while True:
+            data = ws.receive()
+            if data == "close":
+                return
+            ws.send(data)
+
+    @sock.route("/fail")
+    def fail(ws: Any) -> None:
+        ws.receive()
+        raise LookupError("a mistake of the application's")
+
+    @app.get("/")
+    def page() -> str:
+        return "page"
+
+    return app
+
+
+def test_flask_sock(serve: ServeFixture, flask_sock_app: Any, error_log: LogWatch) -> None:
+    site = serve(flask_sock_app, threads=2)
+    with connect(site, "/echo") as ws:
+        for size in SIZES:
+            ws.send("x" * size)
+            assert ws.recv() == "x" * size
+            ws.send(b"\xff" * size)
+            assert ws.recv() == b"\xff" * size
+        ws.send("close")
+        with pytest.raises(Exception, match="1000"):
+            ws.recv()
+    assert settles(site)
+    assert "ERROR" not in error_log.text
+
+
+def test_flask_sock_beside_requests(serve: ServeFixture, flask_sock_app: Any) -> None:
+    site = serve(flask_sock_app, threads=2)
+    with ExitStack() as stack:
+        wire = stack.enter_context(site.connect())
+        opened = [stack.enter_context(connect(site, "/echo")) for _ in range(20)]
+        for n, ws in enumerate(opened):
+            ws.send(str(n))
+            assert wire.ask("/").text == "page"
+            assert ws.recv() == str(n)
+        assert site.server.stats()["workers_away"] == 20
+    assert settles(site)
+
+
+def test_flask_sock_that_fails(
+    serve: ServeFixture, flask_sock_app: Any, error_log: LogWatch
+) -> None:
+    site = serve(flask_sock_app)
+    with connect(site, "/fail") as ws:
+        ws.send("go")
+        error_log.wait_for("a mistake of the application's")
+    with site.connect() as wire:
+        assert wire.ask("/fail").status == 400, "it is no WebSocket"
+        assert wire.ask("/").text == "page"
+
+
+CHAT = """
+import flask, flask_socketio
+
+app = flask.Flask("chat")
+hub = flask_socketio.SocketIO(app, async_mode="threading", cors_allowed_origins="*")
+
+@hub.on("say")
+def say(text):
+    flask_socketio.emit("said", text, broadcast=True)
+    return text.upper()
+"""
+
+
+@pytest.mark.no_tls("its server is a process of its own")
+def test_flask_socketio(engine: str, tmp_path: Path) -> None:
+    """In a process of its own, for the threads that the library leaves behind."""
+    pytest.importorskip("flask_socketio")
+    socketio = pytest.importorskip("socketio")
+    (tmp_path / "chat_app.py").write_text(CHAT)
+    heard: list[list[str]] = [[], []]
+    clients = [socketio.Client() for _ in heard]
+    with run_server(
+        "chat_app:app", engine, "--threads", "4", environment={"PYTHONPATH": str(tmp_path)}
+    ) as server:
+        for said, client in zip(heard, clients, strict=True):
+            client.on("said", said.append)
+        clients[0].connect(server.url, transports=["websocket"])
+        clients[1].connect(server.url, transports=["polling", "websocket"])
+        assert clients[0].call("say", "hello", timeout=10) == "HELLO"
+        assert eventually(lambda: heard == [["hello"], ["hello"]])
+        assert eventually(lambda: clients[1].transport() == "websocket"), "it was upgraded"
+        clients[1].emit("say", "again")
+        assert eventually(lambda: heard == [["hello", "again"]] * 2)
+        for client in clients:
+            client.disconnect()
+            client.wait()
+    assert "Traceback" not in server.log
+
+
+@pytest.fixture
+def ws4py_app() -> Iterator[Any]:
+    pytest.importorskip("ws4py")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ws4py.server.wsgiutils import WebSocketWSGIApplication
+        from ws4py.websocket import EchoWebSocket
+    yield WebSocketWSGIApplication(handler_cls=EchoWebSocket)
+
+
+def test_ws4py(serve: ServeFixture, ws4py_app: Any) -> None:
+    site = serve(ws4py_app, threads=1)
+    with connect(site, "/", compression=None) as one, connect(site, "/", compression=None) as two:
+        for size in SIZES[:-1]:
+            for ws in (one, two):
+                ws.send("y" * size)
+                assert ws.recv() == "y" * size
+    assert settles(site)
+
+
+def test_a_server_that_stops_ends_them(serve: ServeFixture, flask_sock_app: Any) -> None:
+    """Their threads are no daemons: without an end a process would wait for them for ever."""
+    before = set(threading.enumerate())
+    site = serve(flask_sock_app, graceful_timeout=0.3)
+    with connect(site, "/echo") as ws:
+        ws.send("x")
+        assert ws.recv() == "x"
+        site.server.stop()
+        with pytest.raises(Exception, match="close"):
+            ws.recv()
+    assert eventually(lambda: not [t for t in set(threading.enumerate()) - before if t.is_alive()])
