@@ -18,9 +18,9 @@ Address = tuple[Any, ...] | str
 def make_socket(descriptor: int, peer: Address, name: Address) -> socket.socket:
     """A blocking socket that owns the descriptor, and says that its ends are those of the client's
     connection: `peer` and `name`, as `getpeername` and `getsockname` return them."""
-    made = _class_of(socket.socket)(fileno=descriptor)
+    made: socket.socket = _class_of(socket.socket)(fileno=descriptor)
     made.settimeout(None)  # whatever socket.setdefaulttimeout() was told
-    made._ends = (peer, name)
+    made._ends = (peer, name)  # type: ignore[attr-defined]
     return made
 
 

@@ -281,8 +281,7 @@ Exchange::Push Exchange::wait_writable(std::optional<SteadyTime> until) {
   std::unique_lock lock(mutex_);
   const auto cut = [this] { return state_ == departed || state_ == aborted; };
   ++waiting_writers_;
-  const bool ready =
-      await(lock, until, [&] { return outgoing_bytes_ < high_water_ || cut(); });
+  const bool ready = await(lock, until, [&] { return outgoing_bytes_ < high_water_ || cut(); });
   --waiting_writers_;
   if (cut()) return Push::departed;
   return ready ? Push::ok : Push::full;

@@ -31,8 +31,8 @@
 //                               |             (body, write)                       |
 //                               +--- has the GIL again: back to running ----------+
 //
-// A request may live long: a stream of events, a socket of a blocking application. Its worker leaves
-// the pool, where another takes its place, so that such requests starve no others:
+// A request may live long: a stream of events, a socket of a blocking application. Its worker
+// leaves the pool, where another takes its place, so that such requests starve no others:
 //
 //   running --leaves--> away --returns--> ready   if the pool is short of one
 //   waiting                     |

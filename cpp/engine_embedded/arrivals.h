@@ -20,8 +20,8 @@
 #include "core/complaints.h"
 #include "core/connection_socket.h"
 #include "core/exchange.h"
-#include "event_loop/event_loop.h"
 #include "engine_embedded/tls_stream.h"
+#include "event_loop/event_loop.h"
 #include "proxies/proxy_reader.h"
 
 namespace prowingen::embedded {

@@ -22,8 +22,8 @@
 #include "engine_embedded/channel.h"
 #include "engine_embedded/connection_exchange.h"
 #include "engine_embedded/deadlines.h"
-#include "event_loop/event_loop.h"
 #include "engine_embedded/out_queue.h"
+#include "event_loop/event_loop.h"
 
 namespace prowingen::embedded {
 

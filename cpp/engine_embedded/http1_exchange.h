@@ -16,7 +16,7 @@ class Http1Exchange final : public ConnectionExchange {
     head_size = 0;
   }
 
-  bool safe = false;  // may be worked on ahead of the answers before it
+  bool safe = false;         // may be worked on ahead of the answers before it
   bool output_over = false;  // nothing follows what was taken of it
   std::uint64_t head_size = 0;
 };

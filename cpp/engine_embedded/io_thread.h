@@ -18,9 +18,9 @@
 #include "engine_embedded/arrivals.h"
 #include "engine_embedded/connection.h"
 #include "engine_embedded/deadlines.h"
-#include "event_loop/event_loop.h"
 #include "engine_embedded/http1_exchange.h"
 #include "engine_embedded/http2_exchange.h"
+#include "event_loop/event_loop.h"
 #include "http1/response_writer.h"
 
 namespace prowingen::embedded {

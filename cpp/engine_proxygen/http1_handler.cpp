@@ -136,8 +136,7 @@ void Http1Handler::send_refusal_page(const Refusal& refusal, bool head_only) {
 }
 
 void Http1Handler::abort_answer() {
-  const bool looks_whole =
-      ends_with_connection(exchange().framing) || !exchange().head_written;
+  const bool looks_whole = ends_with_connection(exchange().framing) || !exchange().head_written;
   if (looks_whole) return reset();
   codec_.cut_answer();
   end_answer();

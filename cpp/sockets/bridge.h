@@ -83,7 +83,7 @@ class Bridge final : public ExchangeWatcher,
   const std::size_t high_water_;
   UniqueFd ours_;
   UniqueFd applications_;
-  std::mutex mutex_;  // guards state_ while it is unclaimed, and what follows
+  std::mutex mutex_;       // guards state_ while it is unclaimed, and what follows
   bool answered_ = false;  // by the application, with its socket
   std::atomic<State> state_{State::unclaimed};
   std::atomic<bool> scheduled_{false};

@@ -47,7 +47,7 @@ class BridgeThread {
   std::unordered_map<Bridge*, std::shared_ptr<Bridge>> bridges_;
   std::vector<std::shared_ptr<Bridge>> over_;  // until nothing of theirs runs
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;                 // guards what follows
   std::unique_ptr<EventLoop> loop_;  // made once, with the thread
   std::thread thread_;
   std::vector<std::shared_ptr<Bridge>> scheduled_;

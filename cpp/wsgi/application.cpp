@@ -120,8 +120,8 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
   Upgradable upgradable;
   bool ready = input && lent.calls.lend(responder);
   if (ready && exchange->may_upgrade) ready = make_upgradable(responder, exchange, upgradable);
-  PyRef environ = ready ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls})
-                        : PyRef();
+  PyRef environ =
+      ready ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls}) : PyRef();
   if (environ && exchange->may_upgrade &&
       !offer_upgrade(environ.get(), upgradable.upgrade.get(), upgradable.socket.get())) {
     environ = PyRef();

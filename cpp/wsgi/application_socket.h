@@ -1,6 +1,6 @@
-// The socket that an application is given with a request that another protocol may follow, under the
-// names that servers before this one have given it. docs/websocket.md has who looks for which. With
-// the GIL.
+// The socket that an application is given with a request that another protocol may follow, under
+// the names that servers before this one have given it. docs/websocket.md has who looks for which.
+// With the GIL.
 #pragma once
 
 #include <Python.h>

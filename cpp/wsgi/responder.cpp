@@ -260,9 +260,7 @@ bool Responder::keep_pool_free(bool begins) {
   return true;
 }
 
-void Responder::turn_away() {
-  answer_plainly(503, no_thread_page);
-}
+void Responder::turn_away() { answer_plainly(503, no_thread_page); }
 
 bool Responder::push(Chunk chunk, bool last) {
   // The application may call write() on a thread of its own and return meanwhile: then this object

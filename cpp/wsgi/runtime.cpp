@@ -102,9 +102,9 @@ bool init_runtime(PyObject* module) {
   r.answer_call_type = make_answer_call_type();
   r.file_wrapper_type = make_file_wrapper_type();
   return init_opaque_types(module) && init_upgrade_type() && r.input_type != nullptr &&
-         register_binary_stream(r.input_type) &&
-         PyModule_AddType(module, r.input_type) == 0 && r.start_response_type != nullptr &&
-         r.write_type != nullptr && r.answer_call_type != nullptr && r.file_wrapper_type != nullptr;
+         register_binary_stream(r.input_type) && PyModule_AddType(module, r.input_type) == 0 &&
+         r.start_response_type != nullptr && r.write_type != nullptr &&
+         r.answer_call_type != nullptr && r.file_wrapper_type != nullptr;
 }
 
 void raise_departed(const Exchange& exchange) {

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.no_http2("HTTP/2 has no Upgrade")
 
 OFFER = b"GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
-SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\nX-Own: 1\r\n\r\n"
+SWITCH = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\nX-Own: 1\r\n\r\n"
+)
 NAMES = ["werkzeug.socket", "gunicorn.socket", "ws4py.socket"]
 PATIENCE = 10.0
 
@@ -390,7 +392,7 @@ def test_key_of_a_websocket_is_there(serve: ServeFixture) -> None:
 
     def use(environ: Environ, taken: socket.socket) -> None:
         magic = environ["HTTP_SEC_WEBSOCKET_KEY"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-        accept = base64.b64encode(hashlib.sha1(magic.encode()).digest()).decode()  # noqa: S324
+        accept = base64.b64encode(hashlib.sha1(magic.encode()).digest()).decode()
         taken.sendall(SWITCH[:-2] + f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
 
     key = "dGhlIHNhbXBsZSBub25jZQ=="

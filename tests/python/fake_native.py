@@ -36,6 +36,7 @@ class Server:
         add_thread: object = None,
     ) -> None:
         assert not redirects
+        assert callable(add_thread)
         assert not datagrams
         del redirect_port  # of none
         assert (interface, multiprocess, errors) == ("wsgi", False, None)

@@ -8,13 +8,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from harness.certificates import client_context
 from harness.process import run_server
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.logwatch import LogWatch
@@ -45,12 +43,10 @@ def settles(site: Site) -> bool:
 
 @pytest.fixture
 def flask_sock_app() -> Any:
-    flask = pytest.importorskip("flask")
-    flask_sock = pytest.importorskip("flask_sock")
+    flask: Any = pytest.importorskip("flask")
     app = flask.Flask("echo")
-    sock = flask_sock.Sock(app)
+    sock: Any = pytest.importorskip("flask_sock").Sock(app)
 
-    @sock.route("/echo")
     def echo(ws: Any) -> None:
         while True:
             data = ws.receive()
@@ -58,15 +54,13 @@ def flask_sock_app() -> Any:
                 return
             ws.send(data)
 
-    @sock.route("/fail")
     def fail(ws: Any) -> None:
         ws.receive()
         raise LookupError("a mistake of the application's")
 
-    @app.get("/")
-    def page() -> str:
-        return "page"
-
+    sock.route("/echo")(echo)
+    sock.route("/fail")(fail)
+    app.add_url_rule("/", view_func=lambda: "page")
     return app
 
 
@@ -150,13 +144,12 @@ def test_flask_socketio(engine: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def ws4py_app() -> Iterator[Any]:
-    pytest.importorskip("ws4py")
+def ws4py_app() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from ws4py.server.wsgiutils import WebSocketWSGIApplication
-        from ws4py.websocket import EchoWebSocket
-    yield WebSocketWSGIApplication(handler_cls=EchoWebSocket)
+        server: Any = pytest.importorskip("ws4py.server.wsgiutils")
+        handlers: Any = pytest.importorskip("ws4py.websocket")
+    return server.WebSocketWSGIApplication(handler_cls=handlers.EchoWebSocket)
 
 
 def test_ws4py(serve: ServeFixture, ws4py_app: Any) -> None:

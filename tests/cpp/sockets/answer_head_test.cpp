@@ -38,7 +38,8 @@ TEST(AnswerHead, OfAnotherStatusKeepsItsLength) {
   EXPECT_EQ(progress.outcome, HeadOutcome::done);
   EXPECT_EQ(head.status, 400);
   EXPECT_TRUE(head.has_server);
-  EXPECT_EQ(head.wire(), "Content-Length: 2\r\nServer: own\r\n") << "the connection is the server's";
+  EXPECT_EQ(head.wire(), "Content-Length: 2\r\nServer: own\r\n")
+      << "the connection is the server's";
 }
 
 TEST(AnswerHead, IsRefusedWhereItIsNone) {
