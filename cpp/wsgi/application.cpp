@@ -53,8 +53,8 @@ struct Application::Lent {
 
 class Application::Caller final : public Adapter::Runner {
  public:
-  Caller(Application& application, WorkQueue& queue, PyObject* server)
-      : queue(queue), server(server), application_(application) {}
+  Caller(Application& application, WorkQueue& requests, PyObject* whose)
+      : queue(requests), server(whose), application_(application) {}
 
   void run(const std::shared_ptr<Exchange>& exchange) override {
     application_.run(exchange, *this);
