@@ -82,6 +82,7 @@ class Job {
       case Exchange::Read::bytes: body_ += piece.size(); return Step::goes_on;
       case Exchange::Read::end: return answer();
       case Exchange::Read::departed: return Step::done;
+      case Exchange::Read::timed_out:
       case Exchange::Read::failed: break;
     }
     throw Fault("a body cannot be read back");

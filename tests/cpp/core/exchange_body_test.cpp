@@ -347,5 +347,68 @@ TEST_F(ExchangeBody, StreamsThroughWithoutLossWhilePausingAndResuming) {
   EXPECT_EQ(transport.wanted(), 1 + pauses);
 }
 
+// ---- another protocol
+
+TEST_F(ExchangeBody, IsWaitedForUntilATime) {
+  EXPECT_EQ(exchange->read_body(buffer, SteadyTime()), Read::timed_out) << "not at all";
+  const auto until = std::chrono::steady_clock::now() + 20ms;
+  EXPECT_EQ(exchange->read_body(buffer, until), Read::timed_out);
+  EXPECT_GE(std::chrono::steady_clock::now(), until);
+  exchange->append_body("late", high_water);
+  EXPECT_EQ(exchange->read_body(buffer, SteadyTime()), Read::bytes);
+  EXPECT_EQ(buffer, "late");
+}
+
+TEST_F(ExchangeBody, ThatIsNotWantedIsThrownAway) {
+  exchange->append_body("here", high_water);
+  EXPECT_TRUE(exchange->wants_input());
+  exchange->close_input();
+  EXPECT_FALSE(exchange->wants_input());
+  EXPECT_EQ(exchange->append_body("and more than is kept otherwise", high_water), Intake::read_on);
+  EXPECT_EQ(exchange->read_body(buffer), Read::end);
+  EXPECT_EQ(exchange->memory_charged(), 0U);
+}
+
+TEST_F(ExchangeBody, ReaderWakesWhenItIsNotWantedAnyMore) {
+  auto reader = blocked_reader();
+  exchange->close_input();
+  EXPECT_EQ(reader.get(), Read::end);
+}
+
+class CountingWatcher final : public ExchangeWatcher {
+ public:
+  void on_change() override { ++changes; }
+  std::atomic<int> changes{0};
+};
+
+TEST_F(ExchangeBody, WatcherIsToldOfAllThatWakes) {
+  const auto watcher = std::make_shared<CountingWatcher>();
+  exchange->append_body("before", high_water);
+  exchange->watch(watcher);
+  EXPECT_EQ(watcher->changes, 0);
+  ASSERT_EQ(exchange->read_body(buffer), Read::bytes);
+  exchange->append_body("x", high_water);
+  EXPECT_EQ(watcher->changes, 1);
+  exchange->append_body("y", high_water);
+  EXPECT_EQ(watcher->changes, 1) << "who has not read the first has been told";
+  exchange->push(Chunk(std::string("answer")), 1, false);
+  Exchange::Output output;
+  exchange->take_output(output);
+  EXPECT_EQ(watcher->changes, 2) << "there is room again";
+  exchange->finish_body();
+  EXPECT_EQ(watcher->changes, 3);
+  exchange->depart(Departure::client_closed);
+  EXPECT_EQ(watcher->changes, 4);
+  exchange->watch(nullptr);
+  EXPECT_EQ(watcher.use_count(), 1);
+}
+
+TEST_F(ExchangeBody, EndIsWaitedFor) {
+  EXPECT_FALSE(exchange->wait_over(SteadyTime()));
+  auto waiter = std::async(std::launch::async, [this] { return exchange->wait_over({}); });
+  exchange->depart(Departure::client_closed);
+  EXPECT_TRUE(waiter.get());
+}
+
 }  // namespace
 }  // namespace prowingen

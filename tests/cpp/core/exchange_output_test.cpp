@@ -134,7 +134,7 @@ TEST_F(ExchangeOutput, InterimAnswersFillItUpAsABodyDoes) {
   const auto idle = exchange->memory_charged();
   EXPECT_EQ(exchange->inform(head, high_water), Push::full);
   take();
-  EXPECT_TRUE(exchange->wait_writable());
+  EXPECT_EQ(exchange->wait_writable(), Push::ok);
   EXPECT_EQ(exchange->memory_charged(), idle);
   EXPECT_EQ(exchange->inform(head, high_water), Push::full);
   exchange->depart(Departure::client_closed);
@@ -234,21 +234,21 @@ TEST_F(ExchangeOutput, BorrowedBytesAndFilesCountToo) {
 
 TEST_F(ExchangeOutput, WriterThatMayGoOnDoesNotWait) {
   push("a");
-  EXPECT_TRUE(exchange->wait_writable());
+  EXPECT_EQ(exchange->wait_writable(), Push::ok);
 }
 
 TEST_F(ExchangeOutput, BlockedWriterWakesWhenTheOutputIsTaken) {
   ASSERT_EQ(push(std::string(high_water, 'a')), Push::full);
   auto writer = std::async(std::launch::async, [this] { return exchange->wait_writable(); });
   take();
-  EXPECT_TRUE(writer.get());
+  EXPECT_EQ(writer.get(), Push::ok);
 }
 
 TEST_F(ExchangeOutput, BlockedWriterWakesForADeparture) {
   ASSERT_EQ(push(std::string(high_water, 'a')), Push::full);
   auto writer = std::async(std::launch::async, [this] { return exchange->wait_writable(); });
   exchange->depart(Departure::write_timeout);
-  EXPECT_FALSE(writer.get());
+  EXPECT_EQ(writer.get(), Push::departed);
 }
 
 // The mark is lower for the first one, as the memory budget has it.
@@ -267,7 +267,7 @@ TEST_F(ExchangeOutput, BlockedWriterWakesThoughAnotherOneWasAllowedMore) {
     const auto woken = writer.wait_for(10s);
     if (woken != std::future_status::ready) exchange->depart(Departure::client_closed);
     ASSERT_EQ(woken, std::future_status::ready) << "in round " << round;
-    EXPECT_TRUE(writer.get());
+    EXPECT_EQ(writer.get(), Push::ok);
   }
 }
 
@@ -288,7 +288,7 @@ TEST_F(ExchangeOutput, StreamsThroughWithoutLossOrDeadlock) {
     const std::string piece = std::to_string(i) + ",";
     expected += piece;
     if (push(piece, i + 1 == pieces) == Push::full) {
-      ASSERT_TRUE(exchange->wait_writable());
+      ASSERT_EQ(exchange->wait_writable(), Push::ok);
     }
   }
   io.join();
@@ -358,7 +358,7 @@ TEST_F(ExchangeOutput, BlockedWriterWakesForAnAbort) {
   ASSERT_EQ(push(std::string(high_water, 'a')), Push::full);
   auto writer = std::async(std::launch::async, [this] { return exchange->wait_writable(); });
   exchange->abort();
-  EXPECT_FALSE(writer.get());
+  EXPECT_EQ(writer.get(), Push::departed);
 }
 
 TEST_F(ExchangeOutput, AbortedTakesNothingMore) {

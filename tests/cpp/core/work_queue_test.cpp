@@ -190,6 +190,78 @@ TEST(WorkQueue, TickWakesAWorkerWhenARequestBlocks) {
   EXPECT_TRUE(parked.get());
 }
 
+// ---- requests that live long
+
+TEST(WorkQueue, WhoLeavesIsReplacedAndComesBack) {
+  auto rules = without_ticks();
+  rules.workers = 1;
+  rules.most_away = 1;
+  WorkQueue queue(rules, 10, nothing);
+  const auto exchanges = make_exchanges(3);
+  queue.submit(exchanges);
+  const auto first = queue.enrol();
+  ASSERT_EQ(queue.next(first), exchanges[0]);
+  EXPECT_FALSE(queue.leave(first, [] { return false; })) << "there is nobody for its place";
+  EXPECT_TRUE(queue.may_leave());
+  WorkQueue::Worker second{};
+  EXPECT_TRUE(queue.leave(first, [&] {
+    second = queue.enrol();
+    return true;
+  }));
+  EXPECT_TRUE(queue.leave(first, [] { return false; })) << "it has";
+  EXPECT_EQ(queue.counters().workers_away, 1U);
+  ASSERT_EQ(queue.next(second), exchanges[1]);
+  EXPECT_FALSE(queue.leave(second, [] { return true; })) << "one more than may";
+  queue.wait_begins(first);  // of which the pool is not told
+  queue.wait_ends(first);
+  EXPECT_EQ(queue.next(first), nullptr) << "the pool has its workers: it is spare";
+  EXPECT_EQ(queue.counters().workers_away, 0U);
+  EXPECT_TRUE(queue.leave(second, [] { return false; })) << "the spare one takes the place";
+}
+
+TEST(WorkQueue, WhoIsNotNeededAnyMoreEnds) {
+  auto rules = without_ticks();
+  rules.workers = 1;
+  rules.most_away = 1;
+  rules.most_spares = 0;
+  WorkQueue queue(rules, 10, nothing);
+  const auto exchanges = make_exchanges(1);
+  queue.submit(exchanges);
+  const auto first = queue.enrol();
+  ASSERT_NE(queue.next(first), nullptr);
+  WorkQueue::Worker second{};
+  ASSERT_TRUE(queue.leave(first, [&] {
+    second = queue.enrol();
+    return true;
+  }));
+  EXPECT_EQ(queue.next(first), nullptr);
+  EXPECT_FALSE(queue.park(first));
+  EXPECT_EQ(queue.enrol(), first) << "its place is free";
+}
+
+// The spare one may be called back before it sleeps.
+TEST(WorkQueue, ASpareOneThatIsCalledBackAtOnceSleepsAsOthersDo) {
+  auto rules = without_ticks();
+  rules.workers = 1;
+  rules.most_away = 2;
+  WorkQueue queue(rules, 10, nothing);
+  const auto exchanges = make_exchanges(3);
+  queue.submit({exchanges.data(), 2});
+  const auto first = queue.enrol();
+  ASSERT_NE(queue.next(first), nullptr);
+  WorkQueue::Worker second{};
+  ASSERT_TRUE(queue.leave(first, [&] {
+    second = queue.enrol();
+    return true;
+  }));
+  ASSERT_NE(queue.next(second), nullptr);
+  ASSERT_EQ(queue.next(first), nullptr);  // spare
+  ASSERT_TRUE(queue.leave(second, [] { return false; }));
+  auto sleeper = std::async(std::launch::async, [&] { return queue.park(first); });
+  queue.submit({exchanges.data() + 2, 1});
+  EXPECT_TRUE(sleeper.get());
+}
+
 // ---- how long the workers have been stuck
 
 TEST(WorkQueue, IsStalledWhileEveryWorkerIsInARequest) {
