@@ -98,6 +98,15 @@ void Bridge::begin(EventLoop& loop) {
 }
 
 void Bridge::pump() {
+  try {
+    move();
+  } catch (const std::exception&) {  // no memory: it is the client's loss, and not the process's
+    fail();
+    end();
+  }
+}
+
+void Bridge::move() {
   if (watch_ == nullptr) return;  // it has ended
   scheduled_ = false;
   if (state_ == State::unclaimed && !claim(State::head)) quiet_ = look() == Written::end;
@@ -119,7 +128,7 @@ void Bridge::want() {
 
 // What the application has said is not what it wanted to say.
 void Bridge::fail() {
-  if (!std::exchange(output_over_, true)) exchange_->abort();
+  if (!std::exchange(output_over_, true) && !exchange_->cut()) exchange_->abort();
   exchange_->close_input();
   state_ = State::over;
 }

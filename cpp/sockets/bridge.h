@@ -66,6 +66,7 @@ class Bridge final : public ExchangeWatcher,
   bool is_new() const { return watch_ == nullptr && ours_; }
   void begin(EventLoop& loop);
   void pump();
+  void move();
   void pump_in();
   void pump_out();
   void push(std::string_view bytes);

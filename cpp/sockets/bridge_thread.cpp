@@ -1,5 +1,6 @@
 #include "sockets/bridge_thread.h"
 
+#include <system_error>
 #include <utility>
 
 #include "core/exchange.h"
@@ -13,8 +14,9 @@ std::shared_ptr<Bridge> BridgeThread::make(const std::shared_ptr<Exchange>& exch
   auto bridge = std::make_shared<Bridge>(*this, exchange, high_water);
   {
     const std::lock_guard lock(mutex_);
+    if (stopped_) throw std::system_error(std::make_error_code(std::errc::operation_canceled));
     if (!loop_) loop_ = std::make_unique<EventLoop>();
-    if (!thread_.joinable() && !stopped_) {
+    if (!thread_.joinable()) {
       const BlockedSignals no_signals;
       thread_ = std::thread([this] { run(); });
     }
