@@ -161,6 +161,73 @@ _T = TypeVar("_T")
 # TextIOWrapper asks of its buffer in typing alone.
 
 @final
+class OpaqueStream:
+    """opaque.stream: a connection after its protocol was switched"""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Reads size bytes, fewer only when the client has no more to say."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """Reads what has come, size bytes at most; waits for some."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Reads a line, size bytes of it at most."""
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Reads what has come into a buffer; waits for some. The number of bytes."""
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Reads what has come, size bytes at most; waits for some. Empty: nothing more comes."""
+
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
+        """The same into a buffer."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Sends all of it; waits while too much is on its way."""
+
+    def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
+        """The same."""
+
+    def sendall(self, data: ReadableBuffer, flags: int = 0, /) -> None:
+        """The same."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Nothing more is read, written, or either: socket.SHUT_RD, SHUT_WR, SHUT_RDWR."""
+
+    def close(self) -> None:
+        """Ends it. What was written is still sent. Idempotent."""
+
+    @property
+    def closed(self) -> bool: ...
+    def settimeout(self, seconds: float | None, /) -> None:
+        """How long a call waits before it raises TimeoutError; None: for ever; 0: not at all."""
+
+    def gettimeout(self) -> float | None: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+    def readable(self) -> bool: ...
+    def writable(self) -> bool: ...
+    def seekable(self) -> bool: ...
+    def isatty(self) -> bool: ...
+    def flush(self) -> None: ...
+    def fileno(self) -> NoReturn: ...
+    def seek(self, *arguments: object) -> NoReturn: ...
+    def tell(self) -> NoReturn: ...
+    def truncate(self, *arguments: object) -> NoReturn: ...
+    def detach(self) -> NoReturn: ...
+
+@final
+class CallCancelled:
+    """opaque.call_cancelled: set once the stream is over"""
+
+    def is_set(self) -> bool:
+        """Whether nothing more can be read or sent."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for that, so many seconds at most; is_set()."""
+
+@final
 class Input(BufferedIOBase, BinaryIO):
     """wsgi.input: the request body (PEP 3333)"""
 

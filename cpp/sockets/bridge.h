@@ -35,7 +35,7 @@ class Bridge final : public ExchangeWatcher,
  public:
   /// Makes the pair; std::system_error. `high_water`: bytes that may wait to be sent.
   Bridge(BridgeThread& thread, std::shared_ptr<Exchange> exchange, std::size_t high_water);
-  ~Bridge();
+  ~Bridge() override;
 
   /// The application's end.
   UniqueFd take_socket() { return std::move(applications_); }
@@ -89,6 +89,7 @@ class Bridge final : public ExchangeWatcher,
   std::atomic<State> state_{State::unclaimed};
   std::atomic<bool> scheduled_{false};
 
+  std::size_t index_ = 0;  // in the thread's list
   std::unique_ptr<EventLoop::Watch> watch_;
   std::string written_;      // of a head that is not whole
   std::string to_read_;      // has come, and waits for the application

@@ -41,7 +41,8 @@ void BridgeThread::see_to_scheduled() {
   }
   for (const auto& bridge : scheduled) {
     if (bridge->is_new()) {
-      bridges_.emplace(bridge.get(), bridge);
+      bridge->index_ = bridges_.size();
+      bridges_.push_back(bridge);
       bridge->begin(*loop_);
     }
     bridge->pump();
@@ -57,17 +58,17 @@ void BridgeThread::run() {
     const std::lock_guard lock(mutex_);
     if (stopped_ && scheduled_.empty()) break;
   }
-  const auto left = std::exchange(bridges_, {});
-  for (const auto& [bridge, kept] : left) bridge->end();
+  while (!bridges_.empty()) bridges_.back()->end();
   over_.clear();
 }
 
 // It may be in the middle of a call of its own.
 void BridgeThread::forget(Bridge& bridge) {
-  const auto found = bridges_.find(&bridge);
-  if (found == bridges_.end()) return;
-  over_.push_back(std::move(found->second));
-  bridges_.erase(found);
+  auto& place = bridges_[bridge.index_];
+  over_.push_back(std::move(place));
+  place = std::move(bridges_.back());
+  if (place) place->index_ = bridge.index_;
+  bridges_.pop_back();
 }
 
 void BridgeThread::stop() {

@@ -6,7 +6,6 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "event_loop/event_loop.h"
@@ -44,7 +43,7 @@ class BridgeThread {
   void forget(Bridge& bridge);
 
   std::array<char, 65536> buffer_;
-  std::unordered_map<Bridge*, std::shared_ptr<Bridge>> bridges_;
+  std::vector<std::shared_ptr<Bridge>> bridges_;  // each knows its index
   std::vector<std::shared_ptr<Bridge>> over_;  // until nothing of theirs runs
 
   std::mutex mutex_;                 // guards what follows
