@@ -44,7 +44,7 @@ class BridgeThread {
 
   std::array<char, 65536> buffer_;
   std::vector<std::shared_ptr<Bridge>> bridges_;  // each knows its index
-  std::vector<std::shared_ptr<Bridge>> over_;  // until nothing of theirs runs
+  std::vector<std::shared_ptr<Bridge>> over_;     // until nothing of theirs runs
 
   std::mutex mutex_;                 // guards what follows
   std::unique_ptr<EventLoop> loop_;  // made once, with the thread
