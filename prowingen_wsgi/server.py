@@ -34,6 +34,7 @@ from .spooling import check_spool_dir
 from .threads import (
     Gate,
     Latch,
+    Lock,
     RLock,
     Thread,
     current,
@@ -134,6 +135,7 @@ class Server:
         self._milestone = logging.INFO
         self._threads: list[Thread] = []
         self._workers = 0
+        self._further = Lock()
         self._acme: AcmeThread | None = None
         # The threads wait for it until the native side runs, or will not.
         self._gate = Gate()
@@ -282,8 +284,9 @@ class Server:
 
     def _add_further_worker(self) -> None:
         """In place of one whose request lives long; those of requests that are over have ended."""
-        self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
-        self._add_worker()
+        with self._further:
+            self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
+            self._add_worker()
 
     def _add_thread(self, name: str, body: Callable[[], None], *, traced: bool = False) -> None:
         thread = Thread(name, body, self._gate, traced=traced)

@@ -150,7 +150,9 @@ class Server {
     }
     Scheduler::Rules rules;
     rules.workers = static_cast<std::size_t>(options_.threads);
-    rules.most_away = static_cast<std::size_t>(options_.long_lived_threads);
+    // An application with one thread is called by one at a time.
+    rules.most_away =
+        options_.threads == 1 ? 0 : static_cast<std::size_t>(options_.long_lived_threads);
     queue_ = std::make_unique<WorkQueue>(rules, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
@@ -196,7 +198,7 @@ class Server {
       while (auto exchange = queue_->next(worker.id)) {
         if (max_requests_ != 0) note_request_limit();
         worker.request = exchange.get();
-        if (exchange->take()) runner->run(exchange);
+        run(*runner, exchange);
         worker.request = nullptr;
         wsgi::leave_if_forked(*exchange);
         drop_list_.drop_all();
@@ -418,8 +420,20 @@ class Server {
         to_duration(get_switch_interval_().cast<double>()));
   }
 
+  // Whatever goes wrong here is the request's, and not the worker's.
+  void run(wsgi::Adapter::Runner& runner, const std::shared_ptr<Exchange>& exchange) const {
+    if (!exchange->take()) return;
+    try {
+      runner.run(exchange);
+    } catch (const std::exception& error) {
+      PyErr_Clear();
+      log_error(Severity::error, wsgi::request_line(*exchange) + ": " + error.what());
+      exchange->abort();
+    }
+  }
+
   // A further worker, in place of one whose request lives long.
-  bool add_thread() {
+  bool add_thread() const {
     if (add_thread_.is_none()) return false;
     const auto added = wsgi::PyRef::steal(PyObject_CallNoArgs(add_thread_.ptr()));
     if (added) return true;
@@ -444,7 +458,7 @@ class Server {
   }
 
   // On a worker thread, with the GIL; the Python error that is set becomes the event's exception.
-  void log_error(Severity severity, const std::string& message) {
+  void log_error(Severity severity, const std::string& message) const {
     py::object exception = py::none();
     if (PyErr_Occurred() != nullptr) {
       PyObject* type;
@@ -481,7 +495,8 @@ class Server {
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
   const std::shared_ptr<Spool> spool_;
-  std::unique_ptr<sockets::BridgeThread> bridges_ = std::make_unique<sockets::BridgeThread>();
+  std::unique_ptr<sockets::BridgeThread> bridges_ = std::make_unique<sockets::BridgeThread>(
+      [channel = channel_](std::string text) { channel->add(Severity::error, std::move(text)); });
   std::vector<ListenerSpec> listeners_;
   std::vector<ListenerSpec> redirect_listeners_;
   // Of a supervised process.

@@ -167,17 +167,19 @@ bool Exchange::wants_input() const {
 void Exchange::close_input() {
   std::string dropped;
   bool signal;
+  bool resume;
   {
     const std::lock_guard lock(mutex_);
     if (over() || input_closed_) return;
     input_closed_ = true;
-    intake_paused_ = false;
+    resume = std::exchange(intake_paused_, false);
     dropped.swap(incoming_);
     settle_request();
     signal = !signalled_;
     signalled_ = true;
   }
   tell();
+  if (resume) transport_.body_wanted(shared_from_this());
   if (signal) transport_.output_ready(shared_from_this(), false);
 }
 
@@ -222,8 +224,9 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
   bool full;
   {
     const std::lock_guard lock(mutex_);
-    // The worker knows that it aborted; a thread that the application started does not.
-    if (state_ == departed || (state_ == aborted && !last)) return Push::departed;
+    // Threads of the application's may not know that it aborted, or what another of them has ended.
+    const bool ended = state_ == finished || state_ == completed;
+    if (state_ == departed || state_ == aborted || (ended && !last)) return Push::departed;
     if (state_ == running) {
       advance(ExchangeEvent::head);
       head_pending_ = true;
@@ -296,7 +299,7 @@ void Exchange::abort() {
   bool signal;
   {
     const std::lock_guard lock(mutex_);
-    if (state_ == departed) return;
+    if (over() || state_ == finished) return;  // all was said, or nobody hears it
     advance(ExchangeEvent::abort);
     cut_.store(true, std::memory_order_release);
     finished_at = std::chrono::steady_clock::now();

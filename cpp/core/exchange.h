@@ -211,7 +211,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// Blocks until the engine has taken enough, the exchange departed or was aborted, or that time
   /// has come: then it is `full` still.
   Push wait_writable(std::optional<SteadyTime> until = std::nullopt);
-  /// The application failed after its head went out: the answer must not look whole.
+  /// The application failed after its head went out: the answer must not look whole. Nothing if it
+  /// is.
   void abort();
   /// Departed or aborted: nothing is sent any more. Takes no lock.
   bool cut() const { return cut_.load(std::memory_order_acquire); }

@@ -37,7 +37,7 @@ void Scheduler::leaves(Worker worker, bool spare) {
 
 Scheduler::State Scheduler::returns(Worker worker) {
   State to = State::gone;
-  if (members_ < rules_.workers) {
+  if (members_ + coming_ < rules_.workers) {
     to = State::ready;
     ++members_;
   } else if (spares_.size() < rules_.most_spares) {

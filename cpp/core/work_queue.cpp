@@ -11,6 +11,7 @@ using std::chrono::steady_clock;
 WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick)
     : scheduler_(rules),
       capacity_(capacity),
+      most_away_(rules.most_away),
       tick_interval_(rules.fresh),
       on_tick_(std::move(on_tick)),
       ticker_([this] { tick(); }) {}
@@ -79,20 +80,18 @@ WorkQueue::Worker WorkQueue::enrol() {
   return worker;
 }
 
-bool WorkQueue::may_leave() const {
-  const std::lock_guard lock(mutex_);
-  return scheduler_.may_leave();
-}
-
 bool WorkQueue::leave(Worker worker, const std::function<bool()>& more) {
   Lock lock(mutex_);
   if (scheduler_.state(worker) == Scheduler::State::away) return true;
   if (stopped_ || !scheduler_.may_leave()) return false;
   const bool spare = scheduler_.has_spare();
   if (!spare) {
+    scheduler_.expect();
     lock.unlock();  // the new thread enrols
-    if (!more()) return false;
+    const bool begun = more();
     lock.lock();
+    scheduler_.expect_no_more();
+    if (!begun) return false;
   }
   const auto now = steady_clock::now();
   last_progress_ = now;

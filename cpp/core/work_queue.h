@@ -49,8 +49,8 @@ class WorkQueue final : public RequestSink {
   /// thread that enrols, if none is spare; false: it cannot. False: the worker stays, for that
   /// reason, or since so many have left as may. With the GIL.
   bool leave(Worker worker, const std::function<bool()>& more);
-  /// Whether one may, as things are.
-  bool may_leave() const;
+  /// Whether any may leave at all; else all stay, and none is turned away for that.
+  bool lets_leave() const { return most_away_ != 0; }
   /// The worker is about to give up the GIL to wait for a peer, or has it again.
   void wait_begins(Worker worker);
   void wait_ends(Worker worker);
@@ -99,6 +99,7 @@ class WorkQueue final : public RequestSink {
   mutable std::mutex mutex_;
   Scheduler scheduler_;
   const std::size_t capacity_;
+  const std::size_t most_away_;
   const std::chrono::nanoseconds tick_interval_;
   const std::function<void()> on_tick_;
   std::deque<std::shared_ptr<Exchange>> queue_;

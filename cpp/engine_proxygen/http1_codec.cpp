@@ -121,13 +121,13 @@ std::size_t Http1Codec::read_head(std::string_view input) {
   HandledExchange& exchange = *incoming_;
   exchange.bytes_in = progress.consumed;
   exchange.keep_alive = semantics.keep_alive;
-  exchange.has_body = semantics.framing != BodyFraming::none;
+  const bool whole = progress.outcome == Outcome::request_done;
+  exchange.has_body = !whole;
   exchange.expects_continue = semantics.expects_continue;
   if (exchange.has_body) exchange.expect_body(semantics, thread_.options());
   if (semantics.framing == BodyFraming::content_length) {
     exchange.body_left = semantics.content_length;
   }
-  const bool whole = progress.outcome == Outcome::request_done;
   exchange.may_upgrade = whole && semantics.upgrade;
   announce_request(whole);
   return progress.consumed;

@@ -120,12 +120,9 @@ class HeaderSection {
     });
   }
 
-  // RFC 9113 section 3.1 took back h2c, which is offered by clients that are content without.
   Verdict add_upgrade(std::string_view value) {
-    return for_each_member(value, [this](std::string_view protocol) {
-      has_upgrade_ |= !protocol.empty() && !is_word(protocol, "h2c");
-      return accepted;
-    });
+    has_upgrade_ |= !first_offer(value).empty();
+    return accepted;
   }
 
   Verdict add_expect(std::string_view value) {
@@ -263,6 +260,24 @@ Verdict check_header_section(const RequestHead& head, const RequestLimits& limit
     if (auto verdict = section.add(head.view(field.name), head.view(field.value))) return verdict;
   }
   return section.conclude(head, limits, out);
+}
+
+std::string_view first_offer(std::string_view upgrade) {
+  std::string_view first;
+  for_each_member(upgrade, [&first](std::string_view protocol) -> Verdict {
+    if (first.empty() && !equals_ignoring_case(protocol, "h2c")) first = protocol;
+    return nullptr;
+  });
+  return first;
+}
+
+bool offers(std::string_view upgrade, std::string_view protocol) {
+  bool found = false;
+  for_each_member(upgrade, [&](std::string_view offered) -> Verdict {
+    found |= equals_ignoring_case(offered.substr(0, offered.find('/')), protocol);
+    return nullptr;
+  });
+  return found;
 }
 
 std::string_view plain_length(std::string_view digits) {

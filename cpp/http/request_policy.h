@@ -67,6 +67,12 @@ Verdict check_header_section(const RequestHead& head, const RequestLimits& limit
 /// read it there would take them for octal. One that has too many digits keeps them all.
 std::string_view plain_length(std::string_view digits);
 
+/// The first protocol that a field Upgrade offers, but for h2c, which RFC 9113 section 3.1 took
+/// back; empty if there is none.
+std::string_view first_offer(std::string_view upgrade);
+/// Whether it offers this one, whatever its version.
+bool offers(std::string_view upgrade, std::string_view protocol);
+
 /// What stands between a chunk's size and its CRLF, first ';' included; may be empty.
 Verdict check_chunk_extension(std::string_view extension, const RequestLimits& limits);
 

@@ -203,6 +203,7 @@ bool response_has_content(std::string_view method, int status) {
 
 ResponseFraming frame_response(HttpVersion version, const ResponseBody& body) {
   if (body.opaque) return ResponseFraming::opaque;
+  if (body.until_close) return ResponseFraming::until_close;
   if (!body.allowed) return ResponseFraming::none;
   if (body.length_known) return ResponseFraming::sized;
   return version == HttpVersion{1, 1} ? ResponseFraming::chunked : ResponseFraming::until_close;

@@ -97,6 +97,8 @@ struct ResponseBody {
   bool allowed = true;
   /// The length must be added to the fields (the application did not declare it).
   bool add_length_field = false;
+  /// Its end is the connection's, whatever its client understands.
+  bool until_close = false;
   /// What follows the head is another protocol's, in both directions (RFC 9110 section 7.8).
   bool opaque = false;
 };
@@ -105,7 +107,7 @@ enum class ResponseFraming : std::uint8_t {
   none,         // no content
   sized,        // Content-Length
   chunked,      // transfer coding, HTTP/1.1 only
-  until_close,  // HTTP/1.0 without a length
+  until_close,  // HTTP/1.0 without a length, and what is written by others
   opaque        // none of HTTP's: bytes of another protocol, until the connection's end
 };
 

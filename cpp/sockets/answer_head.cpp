@@ -33,12 +33,15 @@ HeadProgress read_answer_head(std::string_view bytes, ResponseHead& out) {
     const auto name = view(field.name_string());
     const auto value = view(field.value());
     const auto kind = classify_response_field(name);
-    if (check_response_field(kind, name, value)) return {HeadOutcome::malformed};
+    // A coding of its own could not be told from one of ours.
+    if (check_response_field(kind, name, value) || kind == ResponseField::transfer_encoding) {
+      return {HeadOutcome::malformed};
+    }
     if (is_hop_by_hop(kind) && kind != ResponseField::upgrade) continue;
     out.has_date |= kind == ResponseField::date;
     out.has_server |= kind == ResponseField::server;
     out.add_field(name, value);
-    if (kind == ResponseField::upgrade) out.add_field("Connection", "Upgrade");
+    if (kind == ResponseField::upgrade) out.add_field("Connection", "upgrade");
   }
   return {HeadOutcome::done, consumed};
 }

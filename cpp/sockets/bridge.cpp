@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "http/response_policy.h"
 #include "sockets/answer_head.h"
 #include "sockets/bridge_thread.h"
 
@@ -27,8 +28,16 @@ bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == 
 
 }  // namespace
 
-Bridge::Bridge(BridgeThread& thread, std::shared_ptr<Exchange> exchange, std::size_t high_water)
-    : thread_(thread), exchange_(std::move(exchange)), high_water_(high_water) {
+Bridge::Bridge(BridgeThread& thread, std::shared_ptr<Exchange> exchange, std::size_t high_water,
+               Ends ends)
+    : thread_(thread),
+      exchange_(std::move(exchange)),
+      high_water_(high_water),
+      ours_(std::move(ends.ours)),
+      applications_(std::move(ends.applications)),
+      kept_(ours_.get()) {}
+
+Bridge::Ends Bridge::make_pair() {
   std::array<int, 2> ends{};
 #if defined(SOCK_CLOEXEC)
   constexpr int type = SOCK_STREAM | SOCK_CLOEXEC;
@@ -38,8 +47,7 @@ Bridge::Bridge(BridgeThread& thread, std::shared_ptr<Exchange> exchange, std::si
   if (::socketpair(AF_UNIX, type, 0, ends.data()) != 0) {
     throw std::system_error(errno, std::generic_category(), "socketpair");
   }
-  ours_ = UniqueFd(ends[0]);
-  applications_ = UniqueFd(ends[1]);
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 Bridge::~Bridge() = default;
@@ -156,15 +164,40 @@ void Bridge::read_head(std::string_view bytes) {
   written_.append(bytes);
   const auto progress = read_answer_head(written_, exchange_->response);
   if (progress.outcome == HeadOutcome::need_more) return;
-  if (progress.outcome == HeadOutcome::malformed) return fail();
-  exchange_->response_body.opaque = true;
+  if (progress.outcome == HeadOutcome::malformed) return refuse_head();
   state_ = State::open;
+  // Only 101 is followed by another protocol. Behind any other answer, which is the connection's
+  // last, what comes would be taken for a request by one side and for anything by the other.
+  const bool switches = exchange_->response.status == 101;
+  exchange_->response_body.opaque = switches;
+  exchange_->response_body.until_close = !switches;
+  if (!switches) {
+    end_input();
+    ::shutdown(ours_.get(), SHUT_WR);
+  }
   push(std::string_view(written_).substr(progress.consumed));
   std::string().swap(written_);
 }
 
+void Bridge::refuse_head() {
+  thread_.report(std::string(exchange_->request.method()) + " " +
+                 std::string(exchange_->request.target()) +
+                 ": what the application has written to its socket is no answer of HTTP/1.1");
+  constexpr std::string_view page = "Internal Server Error\n";
+  exchange_->response.clear();
+  exchange_->response.status = 500;
+  exchange_->response.reason = reason_phrase(500);
+  exchange_->response.closes = true;
+  exchange_->response.add_field("Content-Type", "text/plain; charset=utf-8");
+  exchange_->response_body.length_known = exchange_->response_body.add_length_field = true;
+  exchange_->response_body.length = page.size();
+  output_over_ = true;
+  exchange_->push(Chunk(std::string(page)), high_water_, true);
+  state_ = State::over;
+}
+
 void Bridge::end_output() {
-  if (state_ != State::open) return fail();  // in the middle of a head
+  if (state_ != State::open) return refuse_head();  // in the middle of it
   output_over_ = true;
   exchange_->push({}, high_water_, true);
 }
@@ -215,6 +248,15 @@ void Bridge::on_broken() {
   pump();
 }
 
+// It could not begin.
+void Bridge::give_up() {
+  fail();
+  ::shutdown(ours_.get(), SHUT_RDWR);
+  kept_.end();
+  ours_.reset();
+  exchange_->watch(nullptr);
+}
+
 void Bridge::end() {
   if (watch_ == nullptr) return;
   watch_.reset();
@@ -223,6 +265,7 @@ void Bridge::end() {
     state_ = State::over;
   }
   ::shutdown(ours_.get(), SHUT_RDWR);
+  kept_.end();
   ours_.reset();
   exchange_->watch(nullptr);
   thread_.forget(*this);

@@ -23,6 +23,7 @@
 
 #include "core/chunk.h"
 #include "core/exchange.h"
+#include "core/forks.h"
 #include "event_loop/event_loop.h"
 
 namespace prowingen::sockets {
@@ -33,8 +34,15 @@ class Bridge final : public ExchangeWatcher,
                      public std::enable_shared_from_this<Bridge>,
                      private ReadyHandler {
  public:
-  /// Makes the pair; std::system_error. `high_water`: bytes that may wait to be sent.
-  Bridge(BridgeThread& thread, std::shared_ptr<Exchange> exchange, std::size_t high_water);
+  struct Ends {
+    UniqueFd ours;
+    UniqueFd applications;
+  };
+  /// std::system_error if there are no descriptors left.
+  static Ends make_pair();
+  /// `high_water`: bytes that may wait to be sent.
+  Bridge(BridgeThread& thread, std::shared_ptr<Exchange> exchange, std::size_t high_water,
+         Ends ends);
   ~Bridge() override;
 
   /// The application's end.
@@ -71,10 +79,12 @@ class Bridge final : public ExchangeWatcher,
   void pump_out();
   void push(std::string_view bytes);
   void read_head(std::string_view bytes);
+  void refuse_head();
   void end_output();
   void end_input();
   void want();
   void fail();
+  void give_up();
   void end();
   void on_ready(Interest ready) override;
   void on_broken() override;
@@ -84,6 +94,7 @@ class Bridge final : public ExchangeWatcher,
   const std::size_t high_water_;
   UniqueFd ours_;
   UniqueFd applications_;
+  KeptFromChildren kept_;  // ours: a child's copy would keep the application's end alive
   std::mutex mutex_;       // guards state_ while it is unclaimed, and what follows
   bool answered_ = false;  // by the application, with its socket
   std::atomic<State> state_{State::unclaimed};

@@ -11,7 +11,7 @@ namespace prowingen::sockets {
 
 std::shared_ptr<Bridge> BridgeThread::make(const std::shared_ptr<Exchange>& exchange,
                                            std::size_t high_water) {
-  auto bridge = std::make_shared<Bridge>(*this, exchange, high_water);
+  auto bridge = std::make_shared<Bridge>(*this, exchange, high_water, Bridge::make_pair());
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) throw std::system_error(std::make_error_code(std::errc::operation_canceled));
@@ -40,12 +40,19 @@ void BridgeThread::see_to_scheduled() {
     scheduled.swap(scheduled_);
   }
   for (const auto& bridge : scheduled) {
-    if (bridge->is_new()) {
-      bridge->index_ = bridges_.size();
-      bridges_.push_back(bridge);
-      bridge->begin(*loop_);
-    }
+    if (bridge->is_new()) begin(bridge);
     bridge->pump();
+  }
+}
+
+void BridgeThread::begin(const std::shared_ptr<Bridge>& bridge) {
+  try {
+    bridges_.push_back(bridge);
+    bridge->index_ = bridges_.size() - 1;
+    bridge->begin(*loop_);
+  } catch (const std::exception&) {  // no memory: as with a connection
+    if (!bridges_.empty() && bridges_.back() == bridge) bridges_.pop_back();
+    bridge->give_up();
   }
 }
 

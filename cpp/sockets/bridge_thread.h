@@ -3,9 +3,12 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "event_loop/event_loop.h"
@@ -20,7 +23,8 @@ class Bridge;
 
 class BridgeThread {
  public:
-  BridgeThread() = default;
+  /// `report`: tells an administrator of a mistake of an application. Any thread.
+  explicit BridgeThread(std::function<void(std::string)> report) : report_(std::move(report)) {}
   ~BridgeThread() { stop(); }
   BridgeThread(const BridgeThread&) = delete;
   BridgeThread& operator=(const BridgeThread&) = delete;
@@ -37,11 +41,14 @@ class BridgeThread {
   friend class Bridge;
   void run();
   void see_to_scheduled();
+  void begin(const std::shared_ptr<Bridge>& bridge);
 
   // ---- from its bridges, on the thread itself
   std::array<char, 65536>& buffer() { return buffer_; }
+  void report(std::string text) const { report_(std::move(text)); }
   void forget(Bridge& bridge);
 
+  const std::function<void(std::string)> report_;
   std::array<char, 65536> buffer_;
   std::vector<std::shared_ptr<Bridge>> bridges_;  // each knows its index
   std::vector<std::shared_ptr<Bridge>> over_;     // until nothing of theirs runs

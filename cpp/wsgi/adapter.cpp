@@ -43,7 +43,7 @@ void handle_failure(Responder& responder, const ReportError& report) {
   if (responder.finished()) return;
   if (!responder.head_sent()) {
     responder.answer_plainly(500, error_page);
-  } else if (!responder.sent_all()) {
+  } else if (!responder.sent_all() || responder.switches()) {
     exchange.abort();
   } else if (!responder.finish()) {
     PyErr_Clear();  // of a client that left

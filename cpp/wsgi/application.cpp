@@ -4,6 +4,7 @@
 #include <system_error>
 #include <utility>
 
+#include "http/request_policy.h"
 #include "wsgi/answer_calls.h"
 #include "wsgi/application_socket.h"
 #include "wsgi/file_wrapper.h"
@@ -109,7 +110,9 @@ void Application::go_on(const std::shared_ptr<Exchange>& exchange, Upgradable& u
 void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller) {
   Lent& lent = caller.lent;
   Responder responder(exchange, caller.queue, drop_list_, left_out_, rules_);
-  if (exchange->may_upgrade && !Worker::current()->leave_pool()) {
+  // Before the application waits for its client, which it does where nobody sees it.
+  if (exchange->may_upgrade && offers(exchange->request.first("Upgrade"), "websocket") &&
+      !Worker::leave_pool_for(*exchange)) {
     return responder.turn_away();
   }
   PyObject* start_response = lent.start_response.lend(responder);
@@ -133,8 +136,13 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
                                               2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     leave_if_forked(*exchange);
   }
-  const bool answered = result && send_body(result.get(), responder);
-  if (!answered) handle_failure(responder, report_);
+  bool answered = false;
+  if (result && responder.switches() && !Worker::leave_pool_for(*exchange)) {
+    responder.turn_away();
+  } else {
+    answered = result && send_body(result.get(), responder);
+    if (!answered) handle_failure(responder, report_);
+  }
   if (result) close_result(result.get(), *exchange);
   if (!responder.complaint().empty()) {
     report_(Severity::error, request_line(*exchange) + ": " + responder.complaint());

@@ -1,6 +1,6 @@
 #include "wsgi/application_socket.h"
 
-#include <cstdlib>
+#include <charconv>
 #include <string>
 #include <string_view>
 
@@ -14,7 +14,8 @@ constexpr const char* socket_names[] = {"werkzeug.socket", "gunicorn.socket", "w
 // As socket.getpeername() has it.
 PyRef address_of(std::string_view host, const std::string& port) {
   if (host.empty()) return PyRef::steal(latin1(""));  // of a Unix socket
-  const int number = std::atoi(port.c_str());
+  int number = 0;
+  std::from_chars(port.data(), port.data() + port.size(), number);
   const char* const shape = host.find(':') == std::string_view::npos ? "(Ni)" : "(Niii)";
   return PyRef::steal(Py_BuildValue(shape, latin1(host), number, 0, 0));
 }
@@ -26,10 +27,8 @@ PyRef make_application_socket(UniqueFd descriptor, const ConnectionInfo& peer) {
   const PyRef remote = address_of(peer.remote_address, peer.remote_port);
   const PyRef local = address_of(peer.local_address, peer.local_port);
   if (!module || !remote || !local) return {};
-  PyRef made = PyRef::steal(PyObject_CallMethod(module.get(), "make_socket", "iOO",
-                                                descriptor.get(), remote.get(), local.get()));
-  if (made) descriptor.release();
-  return made;
+  return PyRef::steal(PyObject_CallMethod(module.get(), "make_socket", "iOO", descriptor.release(),
+                                          remote.get(), local.get()));  // which owns it in any case
 }
 
 bool offer_upgrade(PyObject* environ, PyObject* upgrade, PyObject* socket) {

@@ -177,6 +177,7 @@ BodyReader::Fill BodyReader::fill() {
   leave_if_forked(*exchange_);
   const auto exchange = exchange_;  // end() may come while the GIL is away
   std::string block;
+  const bool waits = timeout_ != std::chrono::nanoseconds::zero();
   filling_ = true;
   const auto outcome = await_block(*exchange, block);
   filling_ = false;
@@ -187,8 +188,7 @@ BodyReader::Fill BodyReader::fill() {
       PyErr_Format(PyExc_OSError, "%s: the body cannot be read back from its file", name());
       return Fill::error;
     case Exchange::Read::timed_out:
-      timeout_->count() == 0 ? raise_os_error(EAGAIN)
-                             : PyErr_SetString(PyExc_TimeoutError, "timed out");
+      waits ? PyErr_SetString(PyExc_TimeoutError, "timed out") : raise_os_error(EAGAIN);
       return Fill::error;
     case Exchange::Read::end: return at_end();
     case Exchange::Read::bytes: block_ = std::move(block); return Fill::more;

@@ -78,11 +78,7 @@ class Opaque {
   /// Hands all of it over, when there is room; false with a Python error set, and none of it.
   bool write(PyObject* data) {
     leave_if_forked(*exchange_);
-    if (!reader_.check_open()) return false;
-    if (output_over_) {
-      raise_os_error(EPIPE);
-      return false;
-    }
+    if (!check_writable()) return false;
     Py_buffer buffer;
     if (PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE) < 0) return false;
     const bool written = write(data, buffer);
@@ -103,6 +99,7 @@ class Opaque {
     reader_.close();
     end_output();
     end_input();
+    server_ = PyRef();
   }
   /// The same, so that its client is told of a failure.
   void fail() {
@@ -110,9 +107,17 @@ class Opaque {
     const bool whole = std::exchange(output_over_, true);
     if (!whole && !exchange_->birthplace.is_parent()) exchange_->abort();
     end_input();
+    server_ = PyRef();
   }
 
  private:
+  bool check_writable() const {
+    if (!reader_.check_open()) return false;
+    if (!output_over_) return true;
+    raise_os_error(EPIPE);
+    return false;
+  }
+
   bool write(PyObject* data, const Py_buffer& buffer) {
     if (!await_room()) return false;
     if (buffer.len == 0) return true;
@@ -137,16 +142,18 @@ class Opaque {
     if (room == Exchange::Push::full && timeout_ != Duration::zero()) {
       const auto exchange = exchange_;
       const auto until = deadline_after(timeout_);
+      const bool forever = !timeout_;
       room = without_gil([&] { return exchange->wait_writable(until); });
-      if (!reader_.check_open()) return false;
+      if (!check_writable()) return false;
+      if (room == Exchange::Push::full && !forever) {
+        PyErr_SetString(PyExc_TimeoutError, "timed out");
+        return false;
+      }
     }
     switch (room) {
       case Exchange::Push::ok: return true;
       case Exchange::Push::departed: raise_departed(*exchange_); break;
-      case Exchange::Push::full:
-        timeout_ == Duration::zero() ? raise_os_error(EAGAIN)
-                                     : PyErr_SetString(PyExc_TimeoutError, "timed out");
-        break;
+      case Exchange::Push::full: raise_os_error(EAGAIN); break;
     }
     return false;
   }
@@ -155,7 +162,7 @@ class Opaque {
   BodyReader reader_;
   const std::size_t high_water_;
   DropList& drop_list_;
-  const PyRef server_;
+  PyRef server_;  // while it may lend to its list
   std::optional<Duration> timeout_;
   bool output_over_ = false;
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/engine.h"
+#include "http/request_policy.h"
 #include "http/response_policy.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/left_out_fields.h"
@@ -99,8 +100,8 @@ void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::s
 void Responder::name_protocol() {
   ResponseHead& head = *head_;
   if (has_field(head, "Upgrade")) return;
-  const auto offered = exchange_->request.first("Upgrade");
-  add_hop_by_hop(ResponseField::upgrade, "Upgrade", trim(offered.substr(0, offered.find(','))));
+  add_hop_by_hop(ResponseField::upgrade, "Upgrade",
+                 first_offer(exchange_->request.first("Upgrade")));
 }
 
 void Responder::end_head() {
@@ -136,7 +137,7 @@ void Responder::settle_head() {
     body.length_known = true;
     body.length = *total_;
     const int status = head_->status;
-    body.add_length_field = status != 204 && status != 304;
+    body.add_length_field = status >= 200 && status != 204 && status != 304;
   }
   head_sent_ = true;
 }
@@ -247,16 +248,12 @@ bool Responder::is_event_stream() const {
 // sent. False: there is none for that.
 bool Responder::keep_pool_free(bool begins) {
   if (lives_long_) return true;
-  if (begins && is_event_stream()) {
-    lives_long_ = true;
-    return Worker::leave_pool_for(*exchange_);
-  }
-  const auto after = rules_.long_lived_after;
-  if (after.count() == 0 || begins) return true;
-  if (std::chrono::steady_clock::now() - exchange_->taken_at >= after) {
-    lives_long_ = true;
-    Worker::leave_pool_for(*exchange_);  // else it stays where it is
-  }
+  if (begins && is_event_stream()) return lives_long_ = Worker::leave_pool_for(*exchange_);
+  if (rules_.long_lived_after.count() == 0 || begins) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < lives_long_at_) return true;
+  lives_long_at_ = now + rules_.long_lived_after;
+  lives_long_ = Worker::leave_pool_for(*exchange_);  // else it stays where it is
   return true;
 }
 

@@ -40,6 +40,7 @@ class Responder {
         drop_list_(drop_list),
         left_out_(left_out),
         rules_(rules),
+        lives_long_at_(exchange_->taken_at + rules.long_lived_after),
         client_doubted_at_(exchange_->taken_at) {}
 
   /// The application has a socket, by which it may answer instead: then what it says here is no
@@ -126,6 +127,7 @@ class Responder {
   // With a socket the head is the exchange's only once it is the answer's.
   std::unique_ptr<ResponseHead> own_head_;
   ResponseHead* head_ = &exchange_->response;
+  SteadyTime lives_long_at_;  // it is thought so then, or again
   SteadyTime client_doubted_at_;
   bool started_ = false;
   bool head_sent_ = false;

@@ -25,12 +25,13 @@ class Worker {
 
   /// This thread's; null in a thread of the application's own.
   static Worker* current() { return current_; }
-  /// Has another thread take this one's place in the pool until its request is over, since that
-  /// lives long. False: there is no other, and it stays. With the GIL.
-  bool leave_pool() { return queue.leave(id, more_); }
-  /// The same of the worker that the request is in; a thread of the application's holds nobody up.
+  /// Has another thread take the place in the pool of the worker that the request is in, until that
+  /// is over, since it lives long; a thread of the application's holds nobody up. False: there is
+  /// no other, and it stays. With the GIL.
   static bool leave_pool_for(const Exchange& exchange) {
-    return current_ == nullptr || current_->request != &exchange || current_->leave_pool();
+    Worker* const self = current_;
+    if (self == nullptr || self->request != &exchange || !self->queue.lets_leave()) return true;
+    return self->queue.leave(self->id, self->more_);
   }
 
   WorkQueue& queue;

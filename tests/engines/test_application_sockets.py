@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.no_http2("HTTP/2 has no Upgrade")
 
-OFFER = b"GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+OFFER = b"GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 SWITCH = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\nX-Own: 1\r\n\r\n"
 )
@@ -251,19 +251,48 @@ def test_a_client_that_leaves_before_the_answer_is_an_end(serve: ServeFixture) -
 
 
 @pytest.mark.parametrize(
-    "text", [b"nonsense\r\n\r\n", b"HTTP/1.1 101 X\r\nContent-Length: x\r\n\r\n", b"HTTP/1.1 10"]
+    "text",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 101 X\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 10",
+    ],
 )
-def test_an_answer_that_is_none_is_not_passed_on(serve: ServeFixture, text: bytes) -> None:
+def test_an_answer_that_is_none_is_not_passed_on(
+    serve: ServeFixture, text: bytes, error_log: LogWatch
+) -> None:
     def use(environ: Environ, taken: socket.socket) -> None:
         taken.sendall(text)
         taken.close()
 
     with serve(offering(use)).connect() as wire:
         wire.send(OFFER)
-        try:
-            assert wire.read_to_end() == b""
-        except OSError as error:  # TLS's word for it
-            assert "EOF" in str(error).upper()  # noqa: PT017
+        answer = wire.response()
+        assert answer.status == 500
+        assert answer.closes
+        assert wire.read_to_end() == b""
+    error_log.wait_for("GET /talk: what the application has written to its socket is no answer")
+
+
+def test_any_answer_but_101_is_the_connections_last(serve: ServeFixture) -> None:
+    """What comes behind it would be a request to one side, and the application's to the other."""
+
+    def use(environ: Environ, taken: socket.socket) -> None:
+        taken.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: keep-alive\r\n\r\nno")
+        heard.append(taken.recv(100))
+        taken.close()
+
+    heard: list[bytes] = []
+    with serve(offering(use)).connect() as wire:
+        wire.send(OFFER)
+        answer = wire.response()
+        assert answer.status == 400
+        assert answer.text == "no"
+        assert answer.closes
+        wire.send_leniently(b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert eventually(lambda: heard)
+    assert heard == [b""]
 
 
 def test_switching_by_start_response_leaves_the_socket(serve: ServeFixture) -> None:
@@ -331,7 +360,7 @@ def test_much_that_waits_keeps_either_side_waiting(serve: ServeFixture) -> None:
 
 
 def test_requests_that_live_long_leave_the_pool(serve: ServeFixture) -> None:
-    site = serve(offering(echo), threads=1)
+    site = serve(offering(echo), threads=2)
     wires = [site.connect() for _ in range(12)]
     for wire in wires:
         wire.send(OFFER)
@@ -355,7 +384,7 @@ def test_requests_that_live_long_leave_the_pool(serve: ServeFixture) -> None:
 
 
 def test_beyond_their_number_they_are_turned_away(serve: ServeFixture) -> None:
-    site = serve(offering(echo), threads=1, long_lived_threads=2)
+    site = serve(offering(echo), threads=2, long_lived_threads=2)
     with site.connect() as one, site.connect() as two, site.connect() as three:
         for wire in (one, two):
             wire.send(OFFER)

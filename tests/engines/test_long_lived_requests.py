@@ -45,7 +45,7 @@ def away(site: Site) -> int:
 
 def test_event_streams_hold_up_nobody(serve: ServeFixture) -> None:
     streaming = Streaming(EVENTS)
-    site = serve(Routes(hello=hello, events=streaming), threads=1)
+    site = serve(Routes(hello=hello, events=streaming), threads=2)
     wires = [site.connect() for _ in range(5)]
     replies = []
     for wire in wires:
@@ -69,7 +69,7 @@ def test_event_streams_hold_up_nobody(serve: ServeFixture) -> None:
 
 def test_answers_that_take_long_leave_later(serve: ServeFixture) -> None:
     streaming = Streaming(PLAIN)
-    site = serve(Routes(hello=hello, slow=streaming), threads=1, long_lived_after=0.2)
+    site = serve(Routes(hello=hello, slow=streaming), threads=2, long_lived_after=0.2)
     with site.connect() as wire:
         wire.get("/slow")
         reply = wire.reply()
@@ -97,7 +97,7 @@ def test_never_is_never(serve: ServeFixture) -> None:
 
 def test_an_event_stream_too_many_is_turned_away(serve: ServeFixture, error_log: LogWatch) -> None:
     streaming = Streaming(EVENTS)
-    site = serve(Routes(hello=hello, events=streaming), threads=1, long_lived_threads=1)
+    site = serve(Routes(hello=hello, events=streaming), threads=2, long_lived_threads=1)
     with site.connect() as one, site.connect() as two:
         one.get("/events")
         reply = one.reply()
@@ -118,7 +118,7 @@ def test_what_is_whole_at_once_does_not_live_long(serve: ServeFixture) -> None:
         start_response("200 OK", EVENTS)
         return [b"data: all\n\n"]
 
-    site = serve(app, threads=1)
+    site = serve(app, threads=2)
     names = {thread.name for thread in site.server.worker_threads}
     for _ in range(3):
         assert site.ask("/").text == "data: all\n\n"
@@ -138,7 +138,7 @@ def test_a_handlers_event_stream_leaves_too(listen: ListenFixture) -> None:
         response.body.flush()
         go.wait(PATIENCE)
 
-    site = listen(handler, threads=1)
+    site = listen(handler, threads=2)
     with site.connect() as wire:
         wire.get("/events")
         reply = wire.reply()
@@ -162,3 +162,38 @@ def test_a_thread_that_cannot_be_made_keeps_the_worker(
     assert site.ask("/events").status == 503
     error_log.wait_for("another worker thread cannot be started")
     assert site.ask("/hello").text == "hello"
+
+
+def test_with_one_thread_an_application_is_called_by_one(serve: ServeFixture) -> None:
+    """As its environ says: nothing leaves the pool, and nothing is turned away for that."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        assert environ["wsgi.multithread"] is False
+        start_response("200 OK", EVENTS)
+        yield b"data: one\n\n"
+        time.sleep(0.05)
+        inside -= 1
+
+    inside = most = 0
+    site = serve(app, threads=1, long_lived_after=0.01)
+    wires = [site.connect() for _ in range(4)]
+    for wire in wires:
+        wire.get("/")
+    assert [wire.response().status for wire in wires] == [200] * 4
+    assert most == 1
+
+
+def test_without_threads_for_them_they_stay_in_the_pool(serve: ServeFixture) -> None:
+    streaming = Streaming(EVENTS)
+    site = serve(Routes(hello=hello, events=streaming), threads=2, long_lived_threads=0)
+    with site.connect() as wire:
+        wire.get("/events")
+        reply = wire.reply()
+        assert reply.head().status == 200
+        assert not away(site)
+        assert site.ask("/hello").text == "hello"
+        streaming.go.set()
+        reply.rest()

@@ -385,6 +385,54 @@ def test_a_worker_that_does_not_read_holds_its_client_up(serve: ServeFixture) ->
     assert sum(got) == sent
 
 
+def test_an_application_that_fails_behind_its_head_is_cut_off(
+    serve: ServeFixture, error_log: LogWatch
+) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        environ["opaque.upgrade"](None, echo)
+        start_response("101 Switching Protocols", [])(b"x")
+        raise LookupError("too late")
+
+    site = serve(app)
+    with site.connect() as wire:
+        switch(wire)
+        assert wire.read_to_end() == b""
+    error_log.wait_for("too late")
+    assert eventually(lambda: not count_of(site, "connections_open"))
+
+
+def test_a_body_of_nothing_reads_as_one(serve: ServeFixture) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        return [repr(environ["wsgi.input"].read()).encode()]
+
+    with serve(app).connect() as wire:
+        wire.send(OFFER[:-2] + b"Content-Length: 0\r\n\r\n")
+        assert wire.response().text == "b''"
+
+
+def test_input_that_is_not_wanted_any_more_flows_on(serve: ServeFixture) -> None:
+    def shut(env: dict[str, Any]) -> None:
+        full.wait(PATIENCE)
+        env["opaque.stream"].shutdown(socket.SHUT_RD)
+        env["opaque.stream"].sendall(b"shut")
+        env["opaque.call_cancelled"].wait(PATIENCE)
+
+    full = threading.Event()
+    with serve(Switching(shut)).connect() as wire:
+        switch(wire)
+        assert wire.send_until_blocked(bytes(16 << 20)) < 16 << 20
+        full.set()
+        wire.send(bytes(16 << 20))
+        assert take(wire, 4) == b"shut"
+
+
+def test_h2c_is_not_what_is_switched_to(serve: ServeFixture) -> None:
+    with serve(Switching(echo)).connect() as wire:
+        wire.send(OFFER.replace(b"echo, other/2", b", h2c, echo"))
+        assert b"\r\nUpgrade: echo\r\n" in wire.take()
+
+
 def test_101_is_for_those_who_were_offered_it(serve: ServeFixture, error_log: LogWatch) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response("101 Switching Protocols", [])

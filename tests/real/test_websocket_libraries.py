@@ -153,7 +153,7 @@ def ws4py_app() -> Any:
 
 
 def test_ws4py(serve: ServeFixture, ws4py_app: Any) -> None:
-    site = serve(ws4py_app, threads=1)
+    site = serve(ws4py_app, threads=2)
     with connect(site, "/", compression=None) as one, connect(site, "/", compression=None) as two:
         for size in SIZES[:-1]:
             for ws in (one, two):

@@ -202,7 +202,7 @@ TEST(WorkQueue, WhoLeavesIsReplacedAndComesBack) {
   const auto first = queue.enrol();
   ASSERT_EQ(queue.next(first), exchanges[0]);
   EXPECT_FALSE(queue.leave(first, [] { return false; })) << "there is nobody for its place";
-  EXPECT_TRUE(queue.may_leave());
+  EXPECT_TRUE(queue.lets_leave());
   WorkQueue::Worker second{};
   EXPECT_TRUE(queue.leave(first, [&] {
     second = queue.enrol();
