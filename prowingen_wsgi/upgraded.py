@@ -6,6 +6,7 @@ written to it to the client, and the other way. So it is plain whatever the conn
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import socket  # the application's: under gevent or eventlet its sockets have to be theirs
@@ -68,10 +69,8 @@ def _class_of(base: Any) -> Any:
             # A child that was forked meanwhile has copies, by which it would go on for the client.
             connection, self._connection = self._connection, None
             if connection is not None and connection.is_last():
-                try:
+                with contextlib.suppress(OSError):
                     self.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
             super()._real_close(*arguments)
 
         def __del__(self) -> None:

@@ -26,9 +26,9 @@ constexpr std::array<std::array<ExchangeState, events>, states> table{{
     /* queued     */ {illegal, running, illegal,    illegal,  illegal,   illegal,   departed},
     /* running    */ {illegal, illegal, responding, illegal,  illegal,   aborted,   departed},
     /* responding */ {illegal, illegal, illegal,    finished, illegal,   aborted,   departed},
-    /* finished   */ {illegal, illegal, illegal,    illegal,  completed, illegal,   departed},
-    /* completed  */ {illegal, illegal, illegal,    illegal,  illegal,   illegal,   completed},
-    /* aborted    */ {illegal, illegal, illegal,    illegal,  illegal,   illegal,   aborted},
+    /* finished   */ {illegal, illegal, illegal,    illegal,  completed, finished,  departed},
+    /* completed  */ {illegal, illegal, illegal,    illegal,  illegal,   completed, completed},
+    /* aborted    */ {illegal, illegal, illegal,    illegal,  illegal,   aborted,   aborted},
     /* departed   */ {departed, departed, departed,  departed, departed,  departed,  departed},
 }};
 // clang-format on
@@ -299,8 +299,9 @@ void Exchange::abort() {
   bool signal;
   {
     const std::lock_guard lock(mutex_);
-    if (over() || state_ == finished) return;  // all was said, or nobody hears it
+    const auto before = state_;
     advance(ExchangeEvent::abort);
+    if (state_ == before) return;  // all was said, or nobody hears it
     cut_.store(true, std::memory_order_release);
     finished_at = std::chrono::steady_clock::now();
     signal = !signalled_;

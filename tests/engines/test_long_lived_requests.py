@@ -168,22 +168,22 @@ def test_with_one_thread_an_application_is_called_by_one(serve: ServeFixture) ->
     """As its environ says: nothing leaves the pool, and nothing is turned away for that."""
 
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
+        inside.append(1)
+        most.append(len(inside))
         assert environ["wsgi.multithread"] is False
         start_response("200 OK", EVENTS)
         yield b"data: one\n\n"
         time.sleep(0.05)
-        inside -= 1
+        inside.pop()
 
-    inside = most = 0
+    inside: list[int] = []
+    most: list[int] = []
     site = serve(app, threads=1, long_lived_after=0.01)
     wires = [site.connect() for _ in range(4)]
     for wire in wires:
         wire.get("/")
     assert [wire.response().status for wire in wires] == [200] * 4
-    assert most == 1
+    assert max(most) == 1
 
 
 def test_without_threads_for_them_they_stay_in_the_pool(serve: ServeFixture) -> None:

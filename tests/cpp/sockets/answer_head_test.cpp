@@ -20,7 +20,7 @@ TEST(AnswerHead, IsTakenOffTheFront) {
   EXPECT_EQ(head.status, 101);
   EXPECT_EQ(head.reason, "Switching Protocols");
   EXPECT_EQ(head.wire(),
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x=\r\n");
+            "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: x=\r\n");
 }
 
 TEST(AnswerHead, IsWaitedForHoweverItIsCut) {
@@ -46,6 +46,7 @@ TEST(AnswerHead, IsRefusedWhereItIsNone) {
   for (const std::string& text :
        {std::string("nonsense\r\n\r\n"), std::string("HTTP/1.1 10 X\r\n\r\n"),
         std::string("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+        std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
         std::string("HTTP/1.1 200 OK\r\nbad name: x\r\n\r\n"),
         std::string("GET / HTTP/1.1\r\n\r\n"), std::string(longest_head + 1, 'x')}) {
     ResponseHead head;
