@@ -189,6 +189,8 @@ void Bridge::refuse_head() {
   exchange_->response.reason = reason_phrase(500);
   exchange_->response.closes = true;
   exchange_->response.add_field("Content-Type", "text/plain; charset=utf-8");
+  exchange_->response_body.allowed =
+      response_has_content(exchange_->request.method(), exchange_->response.status);
   exchange_->response_body.length_known = exchange_->response_body.add_length_field = true;
   exchange_->response_body.length = page.size();
   output_over_ = true;

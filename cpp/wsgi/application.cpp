@@ -137,7 +137,8 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
     leave_if_forked(*exchange);
   }
   bool answered = false;
-  if (result && responder.switches() && !Worker::leave_pool_for(*exchange)) {
+  const bool without_thread = result && responder.switches() && !Worker::leave_pool_for(*exchange);
+  if (without_thread && !responder.head_sent()) {
     responder.turn_away();
   } else {
     answered = result && send_body(result.get(), responder);
