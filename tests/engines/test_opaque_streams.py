@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.no_http2("its streams have a CONNECT of their own (RFC 
 
 OFFER = b"GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo, other/2\r\n\r\n"
 PATIENCE = 10.0
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 class Switching:
@@ -514,3 +517,19 @@ def test_ten_thousand_bytes_one_by_one(serve: ServeFixture) -> None:
                 wire.send(bytes([byte]))
             assert take(wire, 100) == data[n : n + 100]
     assert count_of(site, "protocol_errors") == 0
+
+
+def test_the_example_echoes(serve: ServeFixture) -> None:
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        from opaque_echo import application
+    finally:
+        sys.path.remove(str(EXAMPLES))
+    with serve(application).connect() as wire:
+        answer = wire.ask("/")
+        assert answer.status == 426
+        assert answer.get("upgrade") == "echo"
+        switch(wire, b"hello")
+        assert take(wire, 5) == b"hello"
+        wire.finish_sending()
+        assert wire.read_to_end() == b""
