@@ -146,6 +146,9 @@ void Http2Codec::note_taken(std::int64_t stream) {
 MemoryHolding Http2Codec::content_waiting(std::int64_t stream, SteadyTime now) {
   const auto waiting = reader_.waiting(static_cast<std::int32_t>(stream));
   if (waiting.cost == 0) return {};
+  // Who has sent it all, or ahead as far as its window lets it about, has got on as well as it can.
+  const bool ahead = waiting.cost >= static_cast<std::size_t>(thread_.options().stream_window) / 2;
+  if (waiting.whole || ahead) return {waiting.cost};
   return {waiting.cost, now - waiting.last_came};
 }
 

@@ -521,7 +521,8 @@ std::size_t FrameReader::held() const {
 void FrameReader::note_waiting(std::int32_t id, std::size_t cost) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
-  stream->waiting = {stream->waiting.cost + cost, now_};
+  stream->waiting.cost += cost;
+  stream->waiting.last_came = now_;
   waiting_ += cost;
 }
 
@@ -532,7 +533,8 @@ void FrameReader::note_taken(std::int32_t id) {
 
 FrameReader::Waiting FrameReader::waiting(std::int32_t id) {
   const Stream* stream = find(id);
-  return stream == nullptr ? Waiting{} : stream->waiting;
+  if (stream == nullptr) return {};
+  return {stream->waiting.cost, stream->waiting.last_came, stream->request_whole};
 }
 
 bool FrameReader::give_up_head(const Refusal& why) {

@@ -103,6 +103,7 @@ class FrameReader final : private FieldSink {
   struct Waiting {
     std::size_t cost = 0;
     Time last_came;
+    bool whole = false;  // nothing more comes
   };
   Waiting waiting(std::int32_t stream);
 
