@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import socket  # the application's: under gevent or eventlet its sockets have to be theirs
 from typing import Any
+
+from .originals import os
 
 __all__ = ["make_socket"]
 

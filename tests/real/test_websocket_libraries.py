@@ -124,7 +124,7 @@ def test_flask_socketio(engine: str, tmp_path: Path) -> None:
     socketio = pytest.importorskip("socketio")
     (tmp_path / "chat_app.py").write_text(CHAT)
     heard: list[list[str]] = [[], []]
-    clients = [socketio.Client() for _ in heard]
+    clients = [socketio.Client(handle_sigint=False) for _ in heard]
     with run_server(
         "chat_app:app", engine, "--threads", "4", environment={"PYTHONPATH": str(tmp_path)}
     ) as server:
