@@ -8,6 +8,7 @@ namespace prowingen {
 Scheduler::Worker Scheduler::enrol() {
   ++ready_count_;
   ++members_;
+  if (coming_ != 0) --coming_;
   if (!free_.empty()) {
     const Worker worker = free_.back();
     free_.pop_back();
@@ -27,7 +28,10 @@ void Scheduler::leaves(Worker worker, bool spare) {
   set_state(worker, from, State::away);
   ++away_count_;
   --members_;
-  if (!spare) return;
+  if (!spare) {
+    if (leaving_ != 0) --leaving_;
+    return;
+  }
   const Worker other = spares_.back();
   spares_.pop_back();
   set_state(other, State::spare, State::parked);

@@ -110,10 +110,16 @@ class Scheduler {
   /// Its request lives long: it is not of the pool any more. A spare one takes its place, or one
   /// that is about to be enrolled.
   void leaves(Worker worker, bool spare);
-  bool may_leave() const { return away_count_ + coming_ < rules_.most_away; }
-  /// One is about to be enrolled, in place of another that is about to leave; or will not be.
-  void expect() { ++coming_; }
-  void expect_no_more() { --coming_; }
+  bool may_leave() const { return away_count_ + leaving_ < rules_.most_away; }
+  /// One will be enrolled, in place of another that is about to leave; or it cannot be.
+  void expect() {
+    ++coming_;
+    ++leaving_;
+  }
+  void expect_no_more() {
+    --coming_;
+    --leaving_;
+  }
   bool has_spare() const { return !spares_.empty(); }
   /// That request is over: its worker is ready for others, spare, or gone.
   State returns(Worker worker);
@@ -162,7 +168,8 @@ class Scheduler {
   std::vector<Worker> spares_;
   std::vector<Worker> free_;  // places of those that are gone
   std::size_t members_ = 0;   // of the pool
-  std::size_t coming_ = 0;    // that are to be
+  std::size_t coming_ = 0;    // that will be
+  std::size_t leaving_ = 0;   // that are about to leave
   std::size_t away_count_ = 0;
   Worker newest_ = nobody;
   std::size_t running_count_ = 0;

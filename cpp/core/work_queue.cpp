@@ -90,8 +90,10 @@ bool WorkQueue::leave(Worker worker, const std::function<bool()>& more) {
     lock.unlock();  // the new thread enrols
     const bool begun = more();
     lock.lock();
-    scheduler_.expect_no_more();
-    if (!begun) return false;
+    if (!begun) {
+      scheduler_.expect_no_more();
+      return false;
+    }
   }
   const auto now = steady_clock::now();
   last_progress_ = now;
