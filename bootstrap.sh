@@ -130,6 +130,7 @@ is_present() {
     boost) has_header boost/version.hpp 'BOOST_VERSION >= 107400' ;;
     openssl) has_header openssl/opensslv.h 'OPENSSL_VERSION_NUMBER >= 0x30000000L' ;;
     nghttp2) has_header nghttp2/nghttp2ver.h 'NGHTTP2_VERSION_NUM >= 0x013400' ;;
+    zlib) has_header zlib.h 1 ;;
     googletest) has_header gtest/gtest.h 1 ;;
     chromium) have chromium || have chromium-browser || have google-chrome ;;
     proxygen) has_proxygen ;;
@@ -296,8 +297,9 @@ set_up_venv() {
     ! is_stamped dependencies-dev "$dependencies"; then
     say "Installing Python packages into .venv"
     requires="$(sed -n 's/^requires = \[\(.*\)\]$/\1/p' "$root/pyproject.toml" | tr -d '",')"
+    # What of the extras there is no wheel of is built here as well, mostly by setuptools.
     # shellcheck disable=SC2086 # requirements are words
-    pip_install --upgrade pip $requires
+    pip_install --upgrade pip setuptools wheel $requires
     rm -f "$stamps/native"
   fi
 

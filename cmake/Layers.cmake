@@ -1,13 +1,13 @@
 # Dependencies point one way:
-#   bindings -> listener, wsgi -> sockets -> core, event_loop
+#   bindings -> listener, wsgi -> sockets, websocket -> core, event_loop
 #   bindings -> engines -> http1, http2, tls, access_log, proxies, processes -> core -> http
 #
 # All layers include from one root ("core/exchange.h"), so the compiler would let core include an
 # engine. This check reads the #include lines of every source on each build and refuses what a
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
-set(layers http core access_log proxies processes http1 http2 tls event_loop sockets engine_embedded
-    engine_proxygen wsgi listener bindings)
+set(layers http core access_log proxies processes http1 http2 tls event_loop sockets websocket
+    engine_embedded engine_proxygen wsgi listener bindings)
 set(uses_http http)
 set(uses_core http core)
 set(uses_access_log http core access_log)
@@ -18,12 +18,13 @@ set(uses_http2 http http2)
 set(uses_tls core tls)
 set(uses_event_loop core event_loop)
 set(uses_sockets http core event_loop sockets)
+set(uses_websocket http core websocket)
 set(uses_engine_embedded http core access_log proxies processes http1 http2 tls event_loop
     engine_embedded)
 set(uses_engine_proxygen http core access_log proxies processes http1 http2 tls engine_proxygen)
-set(uses_wsgi http core sockets wsgi)
-set(uses_listener http core sockets wsgi listener)
-set(uses_bindings core access_log proxies processes tls sockets engine_embedded engine_proxygen wsgi
+set(uses_wsgi http core sockets websocket wsgi)
+set(uses_listener http core sockets websocket wsgi listener)
+set(uses_bindings core access_log proxies processes tls sockets websocket engine_embedded engine_proxygen wsgi
     listener bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1 sockets)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket  # the application's: under gevent or eventlet its sockets have to be theirs
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .originals import os
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["make_socket"]
 
@@ -19,11 +22,16 @@ Address = tuple[Any, ...] | str
 
 
 class _Connection:
-    """What its copies have in common."""
+    """What its copies have in common.
 
-    def __init__(self, peer: Address, name: Address) -> None:
+    hold: called before it is first used, and not at all if it is not: most who are given one look
+        at it never.
+    """
+
+    def __init__(self, peer: Address, name: Address, hold: Callable[[], object]) -> None:
         self.peer = peer
         self.name = name
+        self.hold = hold
         self.copies = 1
         self.process = os.getpid()
 
@@ -33,15 +41,18 @@ class _Connection:
         return self.copies == 0 and self.process == os.getpid()
 
 
-def make_socket(descriptor: int, peer: Address, name: Address) -> socket.socket:
+def make_socket(descriptor: int, peer: Address, name: Address, upgrade: Any) -> socket.socket:
     """A blocking socket that owns the descriptor, and says that its ends are those of the client's
-    connection: `peer` and `name`, as `getpeername` and `getsockname` return them."""
+    connection: `peer` and `name`, as `getpeername` and `getsockname` return them.
+
+    upgrade: `hold` of it is called before anything is read or written.
+    """
     try:
-        made: Any = _class_of(socket.socket)(fileno=descriptor)
+        made: Any = _unused_class_of(socket.socket)(fileno=descriptor)
     except BaseException:
         os.close(descriptor)
         raise
-    made._connection = _Connection(peer, name)
+    made._connection = _Connection(peer, name, upgrade.hold)
     made.settimeout(None)  # whatever socket.setdefaulttimeout() was told
     return made  # type: ignore[no-any-return]
 
@@ -79,3 +90,35 @@ def _class_of(base: Any) -> Any:
             self.close()
 
     return UpgradedSocket
+
+
+# By whichever of these a library begins; `fileno` is what selectors and os.read() need.
+_USES = (
+    *("send", "sendall", "sendmsg", "sendfile", "makefile", "fileno", "detach", "dup"),
+    *("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into"),
+)
+
+
+@functools.cache
+def _unused_class_of(base: Any) -> Any:
+    """That of one that is not used yet, whose class changes with the first use: so that no use
+    costs more than the socket's own."""
+    used = _class_of(base)
+
+    class UnusedSocket(used):  # type: ignore[misc, valid-type]
+        __doc__ = used.__doc__
+
+    def first(name: str) -> Any:
+        @functools.wraps(getattr(used, name))
+        def use(self: Any, *arguments: Any, **named: Any) -> Any:
+            if self._connection is not None:
+                self._connection.hold()
+            self.__class__ = used
+            return getattr(self, name)(*arguments, **named)
+
+        return use
+
+    for name in _USES:
+        if hasattr(used, name):
+            setattr(UnusedSocket, name, first(name))
+    return UnusedSocket

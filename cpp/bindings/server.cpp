@@ -33,6 +33,7 @@
 #include "sockets/bridge_thread.h"
 #include "tls/context.h"
 #include "tls/renewal.h"
+#include "websocket/sessions.h"
 #include "wsgi/application.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/forked_child.h"
@@ -196,7 +197,7 @@ class Server {
     const auto runner = application_->make_runner(*queue_, py::cast(this).ptr());
     for (;;) {
       while (auto exchange = queue_->next(worker.id)) {
-        if (max_requests_ != 0) note_request_limit();
+        if (max_requests_ != 0 && !exchange->events) note_request_limit();
         worker.request = exchange.get();
         run(*runner, exchange);
         worker.request = nullptr;
@@ -239,6 +240,7 @@ class Server {
     if (!engine_ || is_parents()) return;
     if (accept_share_) accept_share_->accepts(false);
     without_gil([&] {
+      websockets_->close_all({websocket::close_code::going_away, "the server stops"});
       engine_->drain();
       if (redirect_engine_) redirect_engine_->drain();
       return true;
@@ -268,12 +270,14 @@ class Server {
       static_cast<void>(access_log_.release());
       static_cast<void>(reporter_.release());
       static_cast<void>(bridges_.release());
+      static_cast<void>(websockets_.release());
       return;
     }
     without_gil([&] {
       if (engine_) engine_->stop();
       if (redirect_engine_) redirect_engine_->stop();
       bridges_->stop();
+      websockets_->stop();
       if (queue_) queue_->stop();
       {
         const std::lock_guard lock(access_log_mutex_);
@@ -284,6 +288,7 @@ class Server {
       redirect_listeners_.clear();
       return true;
     });
+    drop_list_.drop_all();
   }
 
   void reopen_logs() {
@@ -346,6 +351,11 @@ class Server {
     stats["memory_used"] = memory_->used();
     stats["memory_shortages"] = memory.shortages;
     stats["memory_cut"] = memory.cut;
+    const auto websockets = websockets_->counters();
+    stats["websockets_open"] = websockets.open;
+    stats["websockets_accepted"] = websockets.accepted;
+    stats["websocket_messages_received"] = websockets.messages_received;
+    stats["websocket_messages_sent"] = websockets.messages_sent;
     stats["requests_queued"] = queue.requests_queued;
     stats["requests_rejected"] = queue.requests_rejected;
     stats["requests_taken"] = queue.requests_taken;
@@ -405,7 +415,8 @@ class Server {
     if (interface == "wsgi") {
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
       return std::make_unique<wsgi::Application>(std::move(callables), options_, multiprocess,
-                                                 std::move(stream), drop_list_, *bridges_, report);
+                                                 std::move(stream), drop_list_, *bridges_, *websockets_,
+                                                 report);
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callables), options_, drop_list_,
@@ -422,9 +433,10 @@ class Server {
 
   // Whatever goes wrong here is the request's, and not the worker's.
   void run(wsgi::Adapter::Runner& runner, const std::shared_ptr<Exchange>& exchange) const {
-    if (!exchange->take()) return;
+    const auto events = exchange->events;
+    if (!events && !exchange->take()) return;
     try {
-      runner.run(exchange);
+      events ? events->run() : runner.run(exchange);
     } catch (const std::exception& error) {
       PyErr_Clear();
       log_error(Severity::error, wsgi::request_line(*exchange) + ": " + error.what());
@@ -497,6 +509,7 @@ class Server {
   const std::shared_ptr<Spool> spool_;
   std::unique_ptr<sockets::BridgeThread> bridges_ = std::make_unique<sockets::BridgeThread>(
       [channel = channel_](std::string text) { channel->add(Severity::error, std::move(text)); });
+  std::unique_ptr<websocket::Sessions> websockets_ = std::make_unique<websocket::Sessions>();
   std::vector<ListenerSpec> listeners_;
   std::vector<ListenerSpec> redirect_listeners_;
   // Of a supervised process.

@@ -145,7 +145,21 @@ bool Exchange::body_used_up() const {
 void Exchange::watch(std::shared_ptr<ExchangeWatcher> watcher) {
   const std::lock_guard lock(mutex_);
   watcher_.swap(watcher);
-  watched_.store(watcher_ != nullptr, std::memory_order_release);
+  watched_.store(true, std::memory_order_release);
+}
+
+void Exchange::unwatch(const ExchangeWatcher& watcher) {
+  std::shared_ptr<ExchangeWatcher> dropped;  // after the lock
+  const std::lock_guard lock(mutex_);
+  if (watcher_.get() != &watcher) return;
+  dropped.swap(watcher_);
+  watched_.store(false, std::memory_order_release);
+}
+
+void Exchange::hold(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  held_ = bytes;
+  settle_request();
 }
 
 void Exchange::tell() {
@@ -404,7 +418,7 @@ std::uint64_t Exchange::memory_charged() const {
 std::uint64_t Exchange::memory_to_regain() const {
   const std::lock_guard lock(mutex_);
   if (state_ == receiving || state_ == queued) return charge_.bytes();
-  return over() ? 0 : std::min(charge_.bytes(), incoming_.size() + outgoing_memory_);
+  return over() ? 0 : std::min(charge_.bytes(), incoming_.size() + held_ + outgoing_memory_);
 }
 
 ExchangeState Exchange::state() const {
@@ -417,6 +431,7 @@ void Exchange::recycle() {
   response.clear();
   response_body = {};
   response_trailers.reset();
+  events.reset();
   has_body = may_have_trailers = expects_continue = may_upgrade = false;
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
@@ -430,7 +445,7 @@ void Exchange::recycle() {
   body_finished_ = input_closed_ = intake_paused_ = body_asked_for_ = false;
   interim_.reset();
   outgoing_.clear();
-  outgoing_bytes_ = outgoing_memory_ = 0;
+  outgoing_bytes_ = outgoing_memory_ = held_ = 0;
   settle_request();
   head_pending_ = signalled_ = false;
   watched_ = false;

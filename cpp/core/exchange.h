@@ -118,6 +118,16 @@ class ExchangeWatcher {
   virtual void on_change() = 0;
 };
 
+/// What becomes of an exchange that is given to the workers again: see WorkQueue::submit_again().
+class ExchangeEvents {
+ public:
+  virtual ~ExchangeEvents() = default;
+  /// On a worker, with the GIL.
+  virtual void run() = 0;
+  /// No worker runs it any more. Any thread.
+  virtual void abandon() = 0;
+};
+
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   explicit Exchange(Transport& transport);
@@ -144,6 +154,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // ---- set by the worker before its first push, constant afterwards
   ResponseHead response;
   ResponseBody response_body;
+
+  // ---- set by a worker, and taken away by the one that it is given to again, or in its place
+  std::shared_ptr<ExchangeEvents> events;  // null: there is one call of it
 
   // ---- set by the worker before its last push, constant afterwards
   /// What follows the answer's content; null: nothing.
@@ -240,8 +253,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void written();
 
   // ---- both
-  /// Tells it from now on; null: nobody.
+  /// Tells it from now on, in place of whoever was told before.
   void watch(std::shared_ptr<ExchangeWatcher> watcher);
+  /// Tells it no more, if nobody else has taken its place.
+  void unwatch(const ExchangeWatcher& watcher);
+  /// What somebody keeps of it elsewhere, that its client has sent or does not read.
+  void hold(std::uint64_t bytes);
   /// Moves to `queued` (I/O thread) and `running` (worker; false if the exchange departed).
   void submit();
   bool take();
@@ -282,6 +299,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// Waits for a change that makes `done` true, until then or for ever. False: it has not come.
   template <typename Done>
   bool await(std::unique_lock<std::mutex>& lock, std::optional<SteadyTime> until, Done done) {
+    if (until == SteadyTime()) return done();  // not to wait
     if (until) return changed_.wait_until(lock, *until, done);
     changed_.wait(lock, done);
     return true;
@@ -290,7 +308,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void settle_charge() { charge_.set(request_memory_ + outgoing_memory_); }
   void settle_request() {
     const auto trailers = trailers_ ? trailers_->memory() : 0;
-    request_memory_ = request.memory() + stored_.memory() + incoming_.size() + trailers;
+    request_memory_ = request.memory() + stored_.memory() + incoming_.size() + held_ + trailers;
     settle_charge();
   }
 
@@ -323,6 +341,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::condition_variable changed_;  // body arrived, output taken, over
   std::atomic<bool> watched_{false};
   std::shared_ptr<ExchangeWatcher> watcher_;
+  std::uint64_t held_ = 0;  // by somebody else
   // request body: what came before submit(), and what comes after it
   StoredBody stored_;
   std::string incoming_;

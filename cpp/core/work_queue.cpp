@@ -1,12 +1,20 @@
 #include "core/work_queue.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/signals.h"
 
 namespace prowingen {
 
 using std::chrono::steady_clock;
+
+namespace {
+
+// They know the exchange, as it knows them.
+void abandon_events(Exchange& exchange) { std::exchange(exchange.events, nullptr)->abandon(); }
+
+}  // namespace
 
 WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick)
     : scheduler_(rules),
@@ -21,7 +29,8 @@ WorkQueue::~WorkQueue() { stop(); }
 std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   const auto now = steady_clock::now();
   Lock lock(mutex_);
-  const std::size_t room = stopped_ ? 0 : capacity_ - std::min(capacity_, queue_.size());
+  const std::size_t requests = queue_.size() - events_;
+  const std::size_t room = stopped_ ? 0 : capacity_ - std::min(capacity_, requests);
   const auto accepted = exchanges.first(std::min(room, exchanges.size()));
   if (queue_.empty() && !scheduler_.everybody_busy()) last_progress_ = now;
   for (const auto& exchange : accepted) {
@@ -37,6 +46,23 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
   const bool woken = wake_one(std::move(lock), now);
   if ((!woken || several) && tick_sleeps_.load(std::memory_order_relaxed)) start_ticking();
   return accepted.size();
+}
+
+void WorkQueue::submit_again(std::shared_ptr<Exchange> exchange) {
+  const auto now = steady_clock::now();
+  Lock lock(mutex_);
+  if (stopped_) {
+    lock.unlock();
+    return abandon_events(*exchange);
+  }
+  if (queue_.empty() && !scheduler_.everybody_busy()) last_progress_ = now;
+  queue_.push_back(std::move(exchange));
+  ++events_;
+  length_.store(queue_.size(), std::memory_order_relaxed);
+  submitted_ = true;
+  const bool several = queue_.size() > 1;
+  const bool woken = wake_one(std::move(lock), now);
+  if ((!woken || several) && tick_sleeps_.load(std::memory_order_relaxed)) start_ticking();
 }
 
 std::chrono::nanoseconds WorkQueue::backlog() const {
@@ -120,9 +146,14 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   auto exchange = std::move(queue_.front());
   queue_.pop_front();
   length_.store(queue_.size(), std::memory_order_relaxed);
-  exchange->taken_at = now;
   last_progress_ = now;
-  ++counters_.requests_taken;
+  if (exchange->events) {
+    --events_;
+    ++counters_.events_taken;
+  } else {
+    exchange->taken_at = now;
+    ++counters_.requests_taken;
+  }
   scheduler_.started(worker, now);
   self.running = true;
   self.started = now;
@@ -183,12 +214,16 @@ void WorkQueue::stop() {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     dropped.swap(queue_);
+    events_ = 0;
     length_.store(0, std::memory_order_relaxed);
     for (auto& sleeper : sleepers_) sleeper.wake.notify_all();
     tick_needed_.notify_all();
   }
   if (ticker_.joinable()) ticker_.join();
-  for (const auto& exchange : dropped) exchange->depart(Departure::server_stopped);
+  for (const auto& exchange : dropped) {
+    exchange->depart(Departure::server_stopped);
+    if (exchange->events) abandon_events(*exchange);
+  }
 }
 
 WorkQueue::Counters WorkQueue::counters() const {

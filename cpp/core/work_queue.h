@@ -25,6 +25,7 @@ class WorkQueue final : public RequestSink {
     std::uint64_t requests_queued = 0;
     std::uint64_t requests_rejected = 0;  // the queue was full
     std::uint64_t requests_taken = 0;     // by a worker
+    std::uint64_t events_taken = 0;       // likewise: exchanges that were given again
     std::size_t queue_length = 0;
     std::size_t workers_running = 0;
     std::size_t workers_away = 0;  // in requests that live long
@@ -40,6 +41,11 @@ class WorkQueue final : public RequestSink {
   // ---- I/O threads
   std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) override;
   std::chrono::nanoseconds backlog() const override;
+
+  // ---- any thread
+  /// Queues an exchange that a worker has had, whose events are to be run; there is room for these
+  /// in any case. Once for each time that it is run.
+  void submit_again(std::shared_ptr<Exchange> exchange);
 
   // ---- worker threads that hold the GIL; none of these blocks
   Worker enrol();
@@ -104,6 +110,7 @@ class WorkQueue final : public RequestSink {
   const std::function<void()> on_tick_;
   std::deque<std::shared_ptr<Exchange>> queue_;
   std::deque<Sleeper> sleepers_;        // a deque: elements never move
+  std::size_t events_ = 0;              // in queue_: what was submitted again
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
   // Average time between two requests being done, over all workers; readable without the lock.
   std::atomic<std::chrono::nanoseconds::rep> pace_{0};

@@ -252,11 +252,11 @@ void Bridge::on_broken() {
 
 // It could not begin.
 void Bridge::give_up() {
-  fail();
+  if (state_ != State::over) fail();  // else the answer is another's
   ::shutdown(ours_.get(), SHUT_RDWR);
   kept_.end();
   ours_.reset();
-  exchange_->watch(nullptr);
+  exchange_->unwatch(*this);
 }
 
 void Bridge::end() {
@@ -269,7 +269,7 @@ void Bridge::end() {
   ::shutdown(ours_.get(), SHUT_RDWR);
   kept_.end();
   ours_.reset();
-  exchange_->watch(nullptr);
+  exchange_->unwatch(*this);
   thread_.forget(*this);
 }
 

@@ -23,7 +23,7 @@ std::string request_line(const Exchange& exchange) {
 void handle_failure(Responder& responder, const ReportError& report) {
   Exchange& exchange = responder.exchange();
   leave_if_forked(exchange);
-  if (responder.answered_by_socket()) {
+  if (responder.answered_otherwise()) {
     // With these, applications tell other servers that there is no answer but the one they wrote.
     const bool usual = PyErr_ExceptionMatches(PyExc_StopIteration) != 0 ||
                        PyErr_ExceptionMatches(PyExc_ConnectionError) != 0;

@@ -1,5 +1,6 @@
 #include "wsgi/application.h"
 
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "wsgi/opaque_upgrade.h"
 #include "wsgi/runtime.h"
 #include "wsgi/trailers.h"
+#include "wsgi/websocket_accept.h"
 #include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
@@ -34,10 +36,11 @@ bool exact_items(PyObject* result, Items& items) {
 
 Application::Application(std::vector<PyRef> callables, const Options& options, bool multiprocess,
                          PyRef errors, DropList& drop_list, sockets::BridgeThread& bridges,
-                         ReportError report)
+                         websocket::Sessions& websockets, ReportError report)
     : callables_(std::move(callables)),
       drop_list_(drop_list),
       bridges_(bridges),
+      websockets_(websockets),
       rules_(options),
       report_(std::move(report)) {
   const auto& software = options.server_header;
@@ -73,61 +76,57 @@ std::unique_ptr<Adapter::Runner> Application::make_runner(WorkQueue& queue, PyOb
   return std::make_unique<Caller>(*this, queue, server);
 }
 
-// What a request has that another protocol may follow.
-struct Application::Upgradable {
-  PyRef upgrade;  // opaque.upgrade
+struct Application::Upgrade {
+  Upgradable call;
+  PyRef upgrade;  // opaque.upgrade, which acts on it
   PyRef socket;
 };
 
-// False with a Python error set.
-bool Application::make_upgradable(Responder& responder, const std::shared_ptr<Exchange>& exchange,
-                                  Upgradable& upgradable) {
-  upgradable.upgrade = make_upgrade_call(responder);
-  if (!upgradable.upgrade) return false;
+// Adds to the environ what a request has that another protocol may follow. False with a Python
+// error set.
+bool Application::offer(Upgrade& upgrade, PyObject* environ) {
+  const auto& exchange = upgrade.call.exchange;
+  upgrade.upgrade = make_upgrade_call(upgrade.call);
+  if (!upgrade.upgrade) return false;
   try {
     auto bridge = bridges_.make(exchange, rules_.high_water);
-    upgradable.socket = make_application_socket(bridge->take_socket(), *exchange->peer);
-    responder.offer_socket(std::move(bridge));
+    upgrade.socket = make_application_socket(bridge->take_socket(), *exchange->peer,
+                                             upgrade.upgrade.get());
+    if (!upgrade.socket) return false;
+    upgrade.call.responder.offer_socket(std::move(bridge));
   } catch (const std::system_error& error) {
     report_(Severity::error, request_line(*exchange) + ": it is given no socket: " + error.what());
-    return true;
   }
-  return static_cast<bool>(upgradable.socket);
+  if (!offer_upgrade(environ, upgrade.upgrade.get(), upgrade.socket.get())) return false;
+  return !offers(exchange->request.first("Upgrade"), "websocket") ||
+         offer_websocket(environ, upgrade.upgrade.get());
 }
 
 // The answer said that another protocol follows it.
-void Application::go_on(const std::shared_ptr<Exchange>& exchange, Upgradable& upgradable,
-                        PyObject* environ, PyObject* server) {
-  if (const PyRef callback = take_callback(upgradable.upgrade.get())) {
-    return speak_opaquely(callback.get(), {exchange, rules_.high_water, drop_list_, server},
-                          report_);
-  }
-  upgradable.socket = PyRef();
+void Application::go_on(Upgrade& upgrade, PyObject* callback, PyObject* environ) {
+  if (callback != nullptr) return speak_opaquely(callback, upgrade.call);
+  upgrade.socket = PyRef();
   if (run_ws4py(environ)) return;
-  report_(Severity::error, request_line(*exchange) + ": the WebSocket of ws4py failed");
+  report_(Severity::error,
+          request_line(*upgrade.call.exchange) + ": the WebSocket of ws4py failed");
 }
 
 void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller) {
   Lent& lent = caller.lent;
   Responder responder(exchange, caller.queue, drop_list_, left_out_, rules_);
-  // Before the application waits for its client, which it does where nobody sees it.
-  if (exchange->may_upgrade && offers(exchange->request.first("Upgrade"), "websocket") &&
-      !Worker::leave_pool_for(*exchange)) {
-    return responder.turn_away();
-  }
   PyObject* start_response = lent.start_response.lend(responder);
   bool trailers_to_come = false;
   const PyRef trailers = make_trailers(*exchange, trailers_to_come);
   const PyRef input =
       trailers ? make_input(exchange, trailers_to_come ? trailers.get() : nullptr) : PyRef();
-  Upgradable upgradable;
-  bool ready = input && lent.calls.lend(responder);
-  if (ready && exchange->may_upgrade) ready = make_upgradable(responder, exchange, upgradable);
-  PyRef environ =
-      ready ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls}) : PyRef();
-  if (environ && exchange->may_upgrade &&
-      !offer_upgrade(environ.get(), upgradable.upgrade.get(), upgradable.socket.get())) {
-    environ = PyRef();
+  PyRef environ = input && lent.calls.lend(responder)
+                      ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls})
+                      : PyRef();
+  std::optional<Upgrade> upgrade;
+  if (environ && exchange->may_upgrade) {
+    upgrade.emplace(Upgradable{responder, exchange, caller.queue, rules_.high_water, drop_list_,
+                               websockets_, caller.server, report_, Worker::current()});
+    if (!offer(*upgrade, environ.get())) environ = PyRef();
   }
   PyRef result;
   if (start_response != nullptr && environ) {
@@ -137,7 +136,8 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
     leave_if_forked(*exchange);
   }
   bool answered = false;
-  const bool without_thread = result && responder.switches() && !Worker::leave_pool_for(*exchange);
+  const bool without_thread = result && responder.switches() && !responder.answered_otherwise() &&
+                              !Worker::leave_pool_for(*exchange);
   if (without_thread && !responder.head_sent()) {
     responder.turn_away();
   } else {
@@ -149,10 +149,14 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
     report_(Severity::error, request_line(*exchange) + ": " + responder.complaint());
   }
   lent.start_response.take_back();
-  if (answered && responder.switches() && !responder.answered_by_socket()) {
-    go_on(exchange, upgradable, environ.get(), caller.server);
-  } else if (upgradable.upgrade) {
-    take_callback(upgradable.upgrade.get());
+  if (upgrade) {
+    const bool goes_on = answered && responder.switches() && !responder.answered_otherwise();
+    const PyRef callback = take_callback(upgrade->upgrade.get());
+    if (upgrade->call.websocket) {
+      end_websocket(upgrade->call, callback.get(), !answered);
+    } else if (goes_on) {
+      go_on(*upgrade, callback.get(), environ.get());
+    }
   }
   environ = PyRef();
   lent.calls.take_back();

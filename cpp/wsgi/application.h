@@ -9,6 +9,7 @@
 #include "core/options.h"
 #include "core/work_queue.h"
 #include "sockets/bridge_thread.h"
+#include "websocket/sessions.h"
 #include "wsgi/adapter.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/environ.h"
@@ -24,22 +25,22 @@ class Application final : public Adapter {
   /// `callables`: one for each listening socket, in their order.
   /// `multiprocess`: other processes run the same application (PEP 3333).
   /// `errors`: wsgi.errors; null: what sys.stderr is at each request.
-  /// `bridges`: makes the sockets that requests are given which may be upgraded.
+  /// `bridges`: makes the sockets that requests are given which may be upgraded; `websockets`: what
+  /// these may become.
   Application(std::vector<PyRef> callables, const Options& options, bool multiprocess, PyRef errors,
-              DropList& drop_list, sockets::BridgeThread& bridges, ReportError report);
+              DropList& drop_list, sockets::BridgeThread& bridges, websocket::Sessions& websockets,
+              ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
 
  private:
   class Caller;
-  struct Upgradable;
-  struct Lent;  // what one application call after the other is given
+  struct Upgrade;  // of a request that another protocol may follow
+  struct Lent;     // what one application call after the other is given
 
   void run(const std::shared_ptr<Exchange>& exchange, Caller& caller);
-  bool make_upgradable(Responder& responder, const std::shared_ptr<Exchange>& exchange,
-                       Upgradable& upgradable);
-  void go_on(const std::shared_ptr<Exchange>& exchange, Upgradable& upgradable, PyObject* environ,
-             PyObject* server);
+  bool offer(Upgrade& upgrade, PyObject* environ);
+  void go_on(Upgrade& upgrade, PyObject* callback, PyObject* environ);
   bool send_body(PyObject* result, Responder& responder);
   bool send_sequence(PyObject* result, Responder& responder);
   bool send_iterable(PyObject* result, Responder& responder);
@@ -48,6 +49,7 @@ class Application final : public Adapter {
   const std::vector<PyRef> callables_;  // by Exchange::listener
   DropList& drop_list_;
   sockets::BridgeThread& bridges_;
+  websocket::Sessions& websockets_;
   EnvironBuilder environ_;
   const AnswerRules rules_;
   const ReportError report_;

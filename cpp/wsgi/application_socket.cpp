@@ -22,13 +22,14 @@ PyRef address_of(std::string_view host, const std::string& port) {
 
 }  // namespace
 
-PyRef make_application_socket(UniqueFd descriptor, const ConnectionInfo& peer) {
+PyRef make_application_socket(UniqueFd descriptor, const ConnectionInfo& peer, PyObject* upgrade) {
   const PyRef module = PyRef::steal(PyImport_ImportModule("prowingen_wsgi.upgraded"));
   const PyRef remote = address_of(peer.remote_address, peer.remote_port);
   const PyRef local = address_of(peer.local_address, peer.local_port);
   if (!module || !remote || !local) return {};
-  return PyRef::steal(PyObject_CallMethod(module.get(), "make_socket", "iOO", descriptor.release(),
-                                          remote.get(), local.get()));  // which owns it in any case
+  return PyRef::steal(PyObject_CallMethod(module.get(), "make_socket", "iOOO", descriptor.release(),
+                                          remote.get(), local.get(),
+                                          upgrade));  // which owns it in any case
 }
 
 bool offer_upgrade(PyObject* environ, PyObject* upgrade, PyObject* socket) {
@@ -38,6 +39,11 @@ bool offer_upgrade(PyObject* environ, PyObject* upgrade, PyObject* socket) {
     if (PyDict_SetItemString(environ, name, socket) < 0) return false;
   }
   return true;
+}
+
+bool offer_websocket(PyObject* environ, PyObject* upgrade) {
+  const PyRef module = PyRef::steal(PyImport_ImportModule("prowingen_wsgi.websocket_dialects"));
+  return module && PyRef::steal(PyObject_CallMethod(module.get(), "offer", "OO", environ, upgrade));
 }
 
 bool run_ws4py(PyObject* environ) {

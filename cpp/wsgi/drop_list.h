@@ -1,15 +1,18 @@
 // Python objects that an I/O thread is done with. It has no GIL to drop them with, so the next
-// worker does: when its request ends, or when it lends another one.
+// worker does: when its request ends, or when it lends another one. What is lent to it is the bytes
+// of an answer, or kept for whoever may come to its end without the GIL.
 #pragma once
 
 #include <Python.h>
 
 #include <atomic>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "core/chunk.h"
 #include "core/forks.h"
+#include "wsgi/py_ref.h"
 
 namespace prowingen::wsgi {
 
@@ -24,6 +27,9 @@ class DropList {
         {PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))}, owner,
         [](void* loan) { static_cast<Loan*>(loan)->list->add(static_cast<Loan*>(loan)); });
   }
+
+  /// Drops an object for who may have no GIL. Any thread.
+  void drop(PyObject* object) { add(new Loan{this, object}); }
 
   /// Any thread.
   bool has_some() const { return !empty_.load(std::memory_order_relaxed); }
@@ -61,6 +67,24 @@ class DropList {
   std::mutex mutex_;
   std::vector<Loan*> loans_;
   std::atomic<bool> empty_{true};
+};
+
+/// A reference that is let go by whatever thread, with the GIL or without. The list outlives it.
+class Keep {
+ public:
+  Keep(DropList& list, PyRef object) : list_(list), object_(object.release()) {}
+  ~Keep() { drop(); }
+  Keep(const Keep&) = delete;
+  Keep& operator=(const Keep&) = delete;
+
+  PyObject* get() const { return object_; }
+  void drop() {
+    if (PyObject* const object = std::exchange(object_, nullptr)) list_.drop(object);
+  }
+
+ private:
+  DropList& list_;
+  PyObject* object_;
 };
 
 }  // namespace prowingen::wsgi

@@ -15,19 +15,16 @@
 #include "wsgi/body_reader.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/runtime.h"
+#include "wsgi/timeouts.h"
 #include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
 namespace {
 
-using Duration = std::chrono::nanoseconds;
+using Duration = Timeout::Duration;
 
 // Below this a copy is cheaper than keeping the object alive until it is sent.
 constexpr Py_ssize_t lend_from = 16 * 1024;
-// Not to wait.
-constexpr SteadyTime at_once{};
-// More is for ever, and would overflow a clock.
-constexpr double longest_wait = 1e9;
 
 PyTypeObject* stream_type = nullptr;
 PyTypeObject* event_type = nullptr;
@@ -35,27 +32,6 @@ PyTypeObject* event_type = nullptr;
 void raise_os_error(int code) {
   errno = code;
   PyErr_SetFromErrno(PyExc_OSError);
-}
-
-// None, or seconds that are not negative. False with a Python error set.
-bool parse_timeout(PyObject* given, std::optional<Duration>& out) {
-  out.reset();
-  if (given == Py_None) return true;
-  const double seconds = PyFloat_AsDouble(given);
-  if (seconds == -1 && PyErr_Occurred()) return false;
-  if (!(seconds >= 0)) {
-    PyErr_SetString(PyExc_ValueError, "Timeout value out of range");
-    return false;
-  }
-  if (seconds < longest_wait) {
-    out = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-  }
-  return true;
-}
-
-std::optional<SteadyTime> deadline_after(std::optional<Duration> timeout) {
-  if (!timeout) return std::nullopt;
-  return std::chrono::steady_clock::now() + *timeout;
 }
 
 class Opaque {
@@ -69,10 +45,10 @@ class Opaque {
         server_(std::move(server)) {}
 
   BodyReader& reader() { return reader_; }
-  std::optional<Duration> timeout() const { return timeout_; }
-  void set_timeout(std::optional<Duration> timeout) {
+  const Timeout& timeout() const { return timeout_; }
+  void set_timeout(const Timeout& timeout) {
     timeout_ = timeout;
-    reader_.set_timeout(timeout);
+    reader_.set_timeout(timeout.duration());
   }
 
   /// Hands all of it over, when there is room; false with a Python error set, and none of it.
@@ -139,13 +115,12 @@ class Opaque {
 
   bool await_room() {
     auto room = exchange_->wait_writable(at_once);
-    if (room == Exchange::Push::full && timeout_ != Duration::zero()) {
+    if (room == Exchange::Push::full && !timeout_.is_zero()) {
       const auto exchange = exchange_;
-      const auto until = deadline_after(timeout_);
-      const bool forever = !timeout_;
+      const auto until = timeout_.deadline();
       room = without_gil([&] { return exchange->wait_writable(until); });
       if (!check_writable()) return false;
-      if (room == Exchange::Push::full && !forever) {
+      if (room == Exchange::Push::full) {
         PyErr_SetString(PyExc_TimeoutError, "timed out");
         return false;
       }
@@ -163,7 +138,7 @@ class Opaque {
   const std::size_t high_water_;
   DropList& drop_list_;
   PyRef server_;  // while it may lend to its list
-  std::optional<Duration> timeout_;
+  Timeout timeout_;
   bool output_over_ = false;
 };
 
@@ -294,8 +269,8 @@ PyObject* stream_closed(PyObject* self, void*) {
 }
 
 PyObject* stream_settimeout(PyObject* self, PyObject* given) {
-  std::optional<Duration> timeout;
-  if (!parse_timeout(given, timeout)) return nullptr;
+  Timeout timeout;
+  if (!timeout.parse(given)) return nullptr;
   stream_of(self).set_timeout(timeout);
   Py_RETURN_NONE;
 }
@@ -303,12 +278,12 @@ PyObject* stream_settimeout(PyObject* self, PyObject* given) {
 PyObject* stream_setblocking(PyObject* self, PyObject* given) {
   const int blocking = PyObject_IsTrue(given);
   if (blocking < 0) return nullptr;
-  stream_of(self).set_timeout(blocking != 0 ? std::nullopt : std::optional(Duration::zero()));
+  stream_of(self).set_timeout(blocking != 0 ? Timeout() : Timeout(Duration::zero()));
   Py_RETURN_NONE;
 }
 
 PyObject* stream_gettimeout(PyObject* self, PyObject*) {
-  const auto timeout = stream_of(self).timeout();
+  const auto timeout = stream_of(self).timeout().duration();
   if (!timeout) Py_RETURN_NONE;
   return PyFloat_FromDouble(std::chrono::duration<double>(*timeout).count());
 }
@@ -410,11 +385,11 @@ PyObject* event_wait(PyObject* self, PyObject* args, PyObject* named) {
   if (!PyArg_ParseTupleAndKeywords(args, named, "|O:wait", const_cast<char**>(names), &given)) {
     return nullptr;
   }
-  std::optional<Duration> timeout;
-  if (!parse_timeout(given, timeout)) return nullptr;
+  Timeout timeout;
+  if (!timeout.parse(given)) return nullptr;
   leave_if_forked(exchange_of(self));
   const auto exchange = reinterpret_cast<EventObject*>(self)->exchange;
-  const auto until = deadline_after(timeout);
+  const auto until = timeout.deadline();
   return PyBool_FromLong(is_over(*exchange) ||
                          without_gil([&] { return exchange->wait_over(until); }));
 }

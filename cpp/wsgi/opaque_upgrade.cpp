@@ -19,8 +19,8 @@ PyTypeObject* call_type = nullptr;
 
 struct CallObject {
   PyObject_HEAD vectorcallfunc vectorcall;
-  Responder* responder;  // null: the application has returned
-  PyObject* callback;    // null: it was not called
+  Upgradable* upgradable;  // null: the application has returned
+  PyObject* callback;      // null: it was not called
 };
 
 CallObject& object_of(PyObject* self) { return *reinterpret_cast<CallObject*>(self); }
@@ -43,18 +43,25 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* n
     return nullptr;
   }
   if (!check_arguments(args[0], args[1])) return nullptr;
-  if (object.responder == nullptr) {
-    complain(PyExc_ValueError, caller, "called after the application returned");
-    return nullptr;
-  }
-  leave_if_forked(object.responder->exchange());
-  if (object.responder->head_sent()) {
+  Upgradable* const upgradable = upgradable_of(self, caller);
+  if (upgradable == nullptr) return nullptr;
+  Responder& responder = upgradable->responder;
+  if (responder.head_sent() || responder.answered_otherwise()) {
     complain(PyExc_AssertionError, caller,
              "called after the answer's head was sent, which it has to come before");
     return nullptr;
   }
   Py_XSETREF(object.callback, Py_NewRef(args[1]));
-  object.responder->let_switch();
+  responder.let_switch();
+  Py_RETURN_NONE;
+}
+
+PyObject* hold(PyObject* self, PyObject*) {
+  Upgradable* const upgradable = object_of(self).upgradable;
+  if (upgradable != nullptr) {
+    leave_if_forked(*upgradable->exchange);
+    if (!upgradable->hold()) return nullptr;
+  }
   Py_RETURN_NONE;
 }
 
@@ -82,12 +89,29 @@ PyMemberDef members[] = {
     {nullptr, 0, 0, 0, nullptr},
 };
 
+PyObject* then(PyObject* self, PyObject* callback) {
+  if (upgradable_of(self, caller) == nullptr) return nullptr;
+  Py_XSETREF(object_of(self).callback, Py_NewRef(callback));
+  Py_RETURN_NONE;
+}
+
+PyMethodDef methods[] = {
+    {"hold", hold, METH_NOARGS,
+     "hold() -> None\n\nThe request lives long: another thread takes the place of its own in the "
+     "pool. ConnectionAbortedError: there is none, and its client is told so."},
+    {"then", then, METH_O,
+     "then(callback, /) -> None\n\nCalled with nothing when the application has returned, and a "
+     "WebSocket was accepted that is closed after it."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
 PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(clear)},
     {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
     {Py_tp_members, members},
+    {Py_tp_methods, methods},
     {Py_tp_doc, const_cast<char*>("opaque.upgrade(parameters, callback): to be called before an "
                                   "answer of status 101; callback(env) is called after it.")},
     {0, nullptr},
@@ -110,29 +134,57 @@ PyRef make_env(PyObject* stream, PyObject* cancelled) {
 
 }  // namespace
 
+bool Upgradable::hold() {
+  if (worker == nullptr || worker->leave_pool()) return true;
+  refuse(503, Responder::no_thread_page);
+  PyErr_SetString(PyExc_ConnectionAbortedError,
+                  "there is no thread for one more request that lives long (long_lived_threads)");
+  return false;
+}
+
+void Upgradable::refuse(int status, std::string_view page) {
+  if (responder.head_sent() || responder.answered_otherwise()) return;
+  responder.answer_plainly(status, page);
+  responder.step_aside();
+}
+
 bool init_upgrade_type() {
   call_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   return call_type != nullptr;
 }
 
-PyRef make_upgrade_call(Responder& responder) {
+PyRef make_upgrade_call(Upgradable& upgradable) {
   PyRef self = PyRef::steal(call_type->tp_alloc(call_type, 0));
   if (self) {
     object_of(self.get()).vectorcall = call;
-    object_of(self.get()).responder = &responder;
+    object_of(self.get()).upgradable = &upgradable;
   }
   return self;
 }
 
+Upgradable* upgradable_of(PyObject* upgrade_call, const char* caller) {
+  if (!Py_IS_TYPE(upgrade_call, call_type)) {
+    complain(PyExc_TypeError, caller, "this is not what environ has as opaque.upgrade");
+    return nullptr;
+  }
+  Upgradable* const upgradable = object_of(upgrade_call).upgradable;
+  if (upgradable == nullptr) {
+    complain(PyExc_ValueError, caller, "called after the application returned");
+    return nullptr;
+  }
+  leave_if_forked(*upgradable->exchange);
+  return upgradable;
+}
+
 PyRef take_callback(PyObject* upgrade_call) {
   CallObject& object = object_of(upgrade_call);
-  object.responder = nullptr;
+  object.upgradable = nullptr;
   return PyRef::steal(std::exchange(object.callback, nullptr));
 }
 
-void speak_opaquely(PyObject* callback, const OpaqueEnd& end, const ReportError& report) {
-  const auto exchange = end.exchange;
-  const PyRef stream = make_opaque_stream(exchange, end.high_water, end.drop_list, end.server);
+void speak_opaquely(PyObject* callback, const Upgradable& call) {
+  const auto exchange = call.exchange;
+  const PyRef stream = make_opaque_stream(exchange, call.high_water, call.drop_list, call.server);
   const PyRef cancelled = make_call_cancelled(exchange);
   const PyRef env = stream && cancelled ? make_env(stream.get(), cancelled.get()) : PyRef();
   const PyRef result = env ? PyRef::steal(PyObject_CallOneArg(callback, env.get())) : PyRef();
@@ -140,10 +192,10 @@ void speak_opaquely(PyObject* callback, const OpaqueEnd& end, const ReportError&
   if (!result) {
     const bool departed = PyErr_ExceptionMatches(runtime().client_disconnected) != 0;
     if (departed) PyErr_Clear();
-    report(departed ? Severity::debug : Severity::error,
-           request_line(*exchange) + ": " +
-               (departed ? std::string(describe(exchange->departure()))
-                         : "the callback of opaque.upgrade failed"));
+    call.report(departed ? Severity::debug : Severity::error,
+                request_line(*exchange) + ": " +
+                    (departed ? std::string(describe(exchange->departure()))
+                              : "the callback of opaque.upgrade failed"));
   }
   stream ? end_opaque_stream(stream.get(), !result) : exchange->abort();
 }

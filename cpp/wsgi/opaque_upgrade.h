@@ -1,7 +1,8 @@
 // opaque.upgrade(parameters, callback): WSGI's form of owin-OpaqueStream 0.2.
 //
 // It is in the environ of a request that another protocol may follow. An application that calls it,
-// and answers 101, is called back when its answer is out, with what follows.
+// and answers 101, is called back when its answer is out, with what follows. By the same object a
+// WebSocket is accepted, whose answer goes out at once: see websocket_accept.h.
 #pragma once
 
 #include <Python.h>
@@ -9,31 +10,52 @@
 #include <memory>
 
 #include "core/exchange.h"
+#include "websocket/session.h"
 #include "wsgi/adapter.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/responder.h"
+#include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
+
+/// An application call that may end in another protocol.
+struct Upgradable {
+  Responder& responder;
+  const std::shared_ptr<Exchange>& exchange;
+  WorkQueue& queue;
+  std::size_t high_water;
+  DropList& drop_list;
+  websocket::Sessions& sessions;
+  PyObject* server;
+  const ReportError& report;
+  Worker* worker;  // that is in it
+
+  /// A WebSocket that is the call's, and ends with it; null: there is none.
+  std::shared_ptr<websocket::Session> websocket = nullptr;
+
+  /// The request lives long, and its worker leaves the pool. False with a Python error set: there
+  /// is no thread to take its place, and that is answered.
+  bool hold();
+  /// Whatever the application answers from now on is not sent. Before that its answer is `status`,
+  /// with a page.
+  void refuse(int status, std::string_view page);
+};
 
 /// False with a Python error set.
 bool init_upgrade_type();
 
-/// The callable; acts on `responder`. Null with a Python error set.
-PyRef make_upgrade_call(Responder& responder);
+/// The callable; acts on `call`. Null with a Python error set.
+PyRef make_upgrade_call(Upgradable& call);
+
+/// What it acts on. Null with a Python error set: the object is another one, or the application has
+/// returned.
+Upgradable* upgradable_of(PyObject* upgrade_call, const char* caller);
 
 /// The application call is over. Returns the callback that it was given, or null.
 PyRef take_callback(PyObject* upgrade_call);
 
-/// What the callback is called with.
-struct OpaqueEnd {
-  const std::shared_ptr<Exchange>& exchange;  // whose head is sent
-  std::size_t high_water;
-  DropList& drop_list;
-  PyObject* server;
-};
-
-/// Calls it and sees to its end. Leaves no Python error set.
-void speak_opaquely(PyObject* callback, const OpaqueEnd& end, const ReportError& report);
+/// Calls it with what follows the answer, and sees to its end. Leaves no Python error set.
+void speak_opaquely(PyObject* callback, const Upgradable& call);
 
 }  // namespace prowingen::wsgi

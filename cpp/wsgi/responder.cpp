@@ -21,7 +21,6 @@ constexpr Py_ssize_t lend_from = 16 * 1024;
 // Each look costs the I/O thread a wake-up and a system call.
 constexpr std::chrono::milliseconds look_interval{50};
 
-constexpr std::string_view no_thread_page = "As many long-lived requests as the server takes\n";
 constexpr std::string_view transport_security_field = "Strict-Transport-Security";
 
 bool has_field(const ResponseHead& head, std::string_view name) {
@@ -148,7 +147,7 @@ bool Responder::write(PyObject* bytes, bool last) {
                  Py_TYPE(bytes)->tp_name);
     return false;
   }
-  if (answered_by_socket()) return true;
+  if (answered_otherwise()) return true;
   if (!started_) {
     return fail(PyExc_AssertionError,
                 "the application gave a body before it called start_response");
@@ -209,7 +208,7 @@ bool Responder::look_for_client() {
 }
 
 bool Responder::finish() {
-  if (finished_ || answered_by_socket()) return true;
+  if (finished_ || answered_otherwise()) return true;
   if (!started_) {
     return fail(PyExc_AssertionError, "the application returned without calling start_response");
   }
@@ -257,14 +256,21 @@ bool Responder::keep_pool_free(bool begins) {
   return true;
 }
 
-void Responder::turn_away() { answer_plainly(503, no_thread_page); }
+void Responder::step_aside() {
+  aside_ = true;
+  own_head_ = std::make_unique<ResponseHead>();
+  head_ = own_head_.get();
+  started_ = head_sent_ = finished_ = false;
+  declared_.reset();
+  total_.reset();
+}
 
 bool Responder::push(Chunk chunk, bool last) {
   // The application may call write() on a thread of its own and return meanwhile: then this object
   // is gone when the wait is over.
   const auto exchange = exchange_;
   leave_if_forked(*exchange);
-  if (answered_by_socket()) {
+  if (answered_otherwise()) {
     finished_ |= last;
     return true;
   }
@@ -303,7 +309,7 @@ bool Responder::push(Chunk chunk, bool last) {
 }
 
 bool Responder::inform(ResponseHead head) {
-  if (exchange_->request.version == HttpVersion{1, 0} || answered_by_socket()) return true;
+  if (exchange_->request.version == HttpVersion{1, 0} || answered_otherwise()) return true;
   const auto exchange = exchange_;  // as in push()
   switch (exchange->inform(std::move(head), rules_.high_water)) {
     case Exchange::Push::ok: return true;

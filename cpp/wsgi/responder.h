@@ -50,7 +50,10 @@ class Responder {
     own_head_ = std::make_unique<ResponseHead>();
     head_ = own_head_.get();
   }
-  bool answered_by_socket() const { return bridge_ && bridge_->has_answered(); }
+  /// By its socket, or by another who had step_aside() called.
+  bool answered_otherwise() const { return aside_ || (bridge_ && bridge_->has_answered()); }
+  /// What was sent is the answer: whatever the application says from now on is not.
+  void step_aside();
 
   // The head, which may be begun anew until it is sent: begin(), fields, end_head().
 
@@ -82,10 +85,13 @@ class Responder {
   /// and then.
   bool look_for_client();
 
+  /// What is sent where one request more that lives long is not taken.
+  static constexpr std::string_view no_thread_page =
+      "As many long-lived requests as the server takes\n";
   /// An answer of the server's own after the application failed before its head went out.
   void answer_plainly(int status, std::string_view page);
   /// The same where one request more that lives long is not taken.
-  void turn_away();
+  void turn_away() { answer_plainly(503, no_thread_page); }
 
   /// What is to follow the body, unless it cannot: see may_have_trailers(). In place of what was
   /// set before.
@@ -134,6 +140,7 @@ class Responder {
   bool finished_ = false;
   bool body_allowed_ = true;
   bool may_switch_ = false;
+  bool aside_ = false;
   bool lives_long_ = false;
   std::optional<std::uint64_t> declared_;  // Content-Length of the application
   std::optional<std::uint64_t> total_;

@@ -11,6 +11,7 @@
 #include "wsgi/opaque_upgrade.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/start_response.h"
+#include "wsgi/websocket_accept.h"
 
 namespace prowingen::wsgi {
 namespace {
@@ -101,7 +102,7 @@ bool init_runtime(PyObject* module) {
   r.write_type = make_write_type();
   r.answer_call_type = make_answer_call_type();
   r.file_wrapper_type = make_file_wrapper_type();
-  return init_opaque_types(module) && init_upgrade_type() && r.input_type != nullptr &&
+  return init_opaque_types(module) && init_upgrade_type() && init_websocket_accept(module) && r.input_type != nullptr &&
          register_binary_stream(r.input_type) && PyModule_AddType(module, r.input_type) == 0 &&
          r.start_response_type != nullptr && r.write_type != nullptr &&
          r.answer_call_type != nullptr && r.file_wrapper_type != nullptr;

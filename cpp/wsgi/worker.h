@@ -30,9 +30,10 @@ class Worker {
   /// no other, and it stays. With the GIL.
   static bool leave_pool_for(const Exchange& exchange) {
     Worker* const self = current_;
-    if (self == nullptr || self->request != &exchange || !self->queue.lets_leave()) return true;
-    return self->queue.leave(self->id, self->more_);
+    return self == nullptr || self->request != &exchange || self->leave_pool();
   }
+  /// The same of whatever it is in, by any thread that holds the GIL.
+  bool leave_pool() { return !queue.lets_leave() || queue.leave(id, more_); }
 
   WorkQueue& queue;
   const WorkQueue::Worker id;

@@ -399,7 +399,10 @@ TEST_F(ExchangeBody, WatcherIsToldOfAllThatWakes) {
   EXPECT_EQ(watcher->changes, 3);
   exchange->depart(Departure::client_closed);
   EXPECT_EQ(watcher->changes, 4);
-  exchange->watch(nullptr);
+  const auto other = std::make_shared<CountingWatcher>();
+  exchange->unwatch(*other);
+  EXPECT_EQ(watcher.use_count(), 2) << "it is another's place";
+  exchange->unwatch(*watcher);
   EXPECT_EQ(watcher.use_count(), 1);
 }
 

@@ -36,7 +36,9 @@ OTHER = "shop.example.test"
 ISSUED = f"INFO acme: {NAME}: a certificate was issued, valid until "
 
 
-@pytest.fixture
+# It outlives every server, by coming before all of them: a connection that is begun while its
+# listener closes is reset, and ssl leaves the socket of such a one to the garbage collector.
+@pytest.fixture(autouse=True)
 def authority(monkeypatch: pytest.MonkeyPatch) -> Iterator[AcmeAuthority]:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority_file())
     monkeypatch.setattr(acme_times, "WHILE_UNHEARD", (0.05, 0.1))

@@ -1,0 +1,378 @@
+#include "websocket/session.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "websocket/frame_writer.h"
+
+namespace prowingen::websocket {
+namespace {
+
+constexpr SteadyTime at_once{};
+constexpr SteadyTime never = SteadyTime::max();
+
+// As much waits for the application before its client has to.
+constexpr std::size_t inbox_octets = std::size_t{64} * 1024;
+constexpr std::size_t inbox_messages = 128;
+// One that is idle keeps room for so many.
+constexpr std::size_t kept_places = 4;
+
+// A shorter message grows by compression, or hardly shrinks.
+constexpr std::size_t compress_from = 64;
+
+// Below this a copy is cheaper than sharing.
+constexpr std::size_t share_from = 2048;
+
+// Told to the exchange in steps, since each takes its lock.
+constexpr std::size_t memory_step = MemoryCharge::step;
+
+SteadyTime now() { return std::chrono::steady_clock::now(); }
+
+SteadyTime::rep ticks(SteadyTime time) { return time.time_since_epoch().count(); }
+
+}  // namespace
+
+// ---------------------------------------------------------------------------- for many
+
+SharedMessage::SharedMessage(Opcode opcode, std::string payload)
+    : opcode_(opcode),
+      payload_(std::move(payload)),
+      plain_(std::make_shared<const std::string>(make_frame(opcode, payload_))) {}
+
+std::shared_ptr<const std::string> SharedMessage::frame_for(const Compression& compression) const {
+  if (!compression.agreed || payload_.size() < compress_from) return plain_;
+  if (compression.server_keeps) return nullptr;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [window, frame] : compressed_) {
+    if (window == compression.server_window) return frame;
+  }
+  auto frame = std::make_shared<const std::string>(
+      make_frame(opcode_, compress_alone(payload_, compression.server_window), true));
+  compressed_.emplace_back(compression.server_window, frame);
+  return frame;
+}
+
+// ---------------------------------------------------------------------------- its life
+
+Session::Session(std::shared_ptr<Exchange> exchange, const Rules& rules, Sessions& sessions)
+    : exchange_(std::move(exchange)),
+      rules_(rules),
+      sessions_(sessions),
+      reader_(rules.max_message, rules.compression),
+      heard_at_(ticks(now())) {
+  if (rules.compression.agreed && rules.compression.server_keeps) {
+    deflater_ = std::make_unique<Deflater>(rules.compression.server_window, true);
+  }
+}
+
+Session::~Session() = default;
+
+void Session::begin(std::weak_ptr<Reader> reader) {
+  news_ = std::move(reader);
+  const bool pings = rules_.ping_interval.count() != 0;
+  sessions_.add(shared_from_this(), pings ? now() + rules_.ping_interval : never);
+  exchange_->watch(shared_from_this());
+  tell_reader();
+  on_change();
+}
+
+SteadyTime Session::look(SteadyTime now) {
+  const SteadyTime heard_at{SteadyTime::duration(heard_at_.load(std::memory_order_relaxed))};
+  enum class Due : std::uint8_t { nothing, ping, end } due = Due::nothing;
+  SteadyTime next = never;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::closed) return never;
+    if (state_ == State::closing) {
+      next = closing_since_ + rules_.close_timeout;
+      if (next <= now) due = Due::end;
+    } else if (rules_.ping_interval.count() != 0) {
+      if (pinged_ && heard_at >= pinged_at_) pinged_ = false;
+      const bool limited = rules_.ping_timeout.count() != 0;
+      // Whoever waits for the application cannot be heard, and is not to blame.
+      if (pinged_ && limited && !paused_ && now - pinged_at_ >= rules_.ping_timeout) {
+        due = Due::end;
+      } else if (pinged_) {
+        next = limited && !paused_ ? pinged_at_ + rules_.ping_timeout : now + rules_.ping_interval;
+      } else if (now - heard_at >= rules_.ping_interval) {
+        due = Due::ping;
+        pinged_ = true;
+        pinged_at_ = now;
+        next = now + (limited ? std::min(rules_.ping_timeout, rules_.ping_interval)
+                              : rules_.ping_interval);
+      } else {
+        next = heard_at + rules_.ping_interval;
+      }
+    }
+  }
+  if (due == Due::ping) push(make_frame(Opcode::ping, {}));
+  if (due == Due::end) end({close_code::abnormal, "the client does not answer"}, End::abruptly);
+  return due == Due::end ? never : next;
+}
+
+// How it ends, and who is told. Only the first end counts.
+void Session::end(Close why, End how) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::closed) return;
+    state_ = State::closed;
+    close_ = std::move(why);
+  }
+  if (how == End::gracefully) exchange_->push({}, rules_.max_queue, true);
+  if (how == End::abruptly) exchange_->abort();
+  exchange_->close_input();
+  exchange_->unwatch(*this);
+  sessions_.remove(*this);
+  changed_.notify_all();
+  tell_reader();
+}
+
+// ---------------------------------------------------------------------------- what comes
+
+void Session::on_change() {
+  if (changes_.fetch_add(1, std::memory_order_acq_rel) != 0) return;  // who pumps goes round again
+  for (std::uint32_t seen = 1; seen != 0;) {
+    pump();
+    seen = changes_.fetch_sub(seen, std::memory_order_acq_rel) - seen;
+  }
+}
+
+bool Session::inbox_is_full() const {
+  return octets_ >= inbox_octets || inbox_.size() - front_ >= inbox_messages;
+}
+
+void Session::pump() {
+  try {
+    for (;;) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (state_ == State::closed) return;
+        paused_ = state_ == State::open && inbox_is_full();
+        if (paused_ && !exchange_->cut()) return;
+      }
+      if (rest_.empty() || exchange_->cut()) {
+        switch (exchange_->read_body(rest_, at_once)) {
+          case Exchange::Read::timed_out: return;
+          case Exchange::Read::bytes: break;
+          case Exchange::Read::end:
+            return end({close_code::abnormal, "the client has closed the connection"},
+                       End::gracefully);
+          case Exchange::Read::departed:
+          case Exchange::Read::failed:
+            return end({close_code::abnormal, std::string(describe(exchange_->departure()))},
+                       End::gone);
+        }
+      }
+      read(rest_);
+    }
+  } catch (const std::bad_alloc&) {  // it is the client's loss, and not the process's
+    end({close_code::abnormal, "there is no memory"}, End::abruptly);
+  }
+}
+
+void Session::read(std::string& bytes) {
+  heard_at_.store(ticks(now()), std::memory_order_relaxed);
+  std::span<char> left(bytes);
+  const auto fault = reader_.read(left, *this);
+  if (left.empty() || fault || peers_close_) {
+    std::string().swap(bytes);
+  } else {
+    bytes.erase(0, bytes.size() - left.size());
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    reading_ = reader_.memory() + rest_.capacity();
+    settle_memory();
+  }
+  if (fault) return fail(*fault);
+  if (!peers_close_) return;
+  // Section 5.5.1: it is returned, unless this side has said it first.
+  if (is_open()) push(make_close_frame(*peers_close_));
+  end(*peers_close_, End::gracefully);
+}
+
+void Session::fail(Close why) {
+  if (is_open()) push(make_close_frame(why));
+  end(std::move(why), End::gracefully);
+}
+
+bool Session::on_message(Message message) {
+  bool is_full;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::open) return true;  // nobody wants it any more
+    octets_ += message.data.size();
+    inbox_.push_back(std::move(message));
+    is_full = inbox_is_full();
+  }
+  sessions_.count_received();
+  changed_.notify_one();
+  tell_reader();
+  return !is_full;
+}
+
+void Session::on_ping(std::string_view payload) {
+  if (is_open()) push(make_frame(Opcode::pong, payload));
+}
+
+void Session::on_close(Close close) { peers_close_ = std::move(close); }
+
+void Session::tell_reader() {
+  std::shared_ptr<Reader> reader;
+  {
+    const std::lock_guard lock(mutex_);
+    if (told_) return;
+    reader = news_.lock();
+    told_ = reader != nullptr;
+  }
+  if (reader) reader->on_news();
+}
+
+void Session::settle_memory() {
+  const std::size_t holds = reading_ + octets_;
+  if (holds / memory_step == held_ / memory_step) return;
+  held_ = holds;
+  exchange_->hold(holds);
+}
+
+Message Session::take_message() {
+  Message message = std::move(inbox_[front_++]);
+  octets_ -= message.data.size();
+  if (front_ == inbox_.size()) {
+    front_ = 0;
+    inbox_.clear();
+    if (inbox_.capacity() > kept_places) std::vector<Message>().swap(inbox_);
+  } else if (front_ == inbox_messages) {
+    inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(inbox_messages));
+    front_ = 0;
+  }
+  settle_memory();
+  return message;
+}
+
+Session::Received Session::receive(Message& out, std::optional<SteadyTime> until) {
+  bool resume;
+  {
+    std::unique_lock lock(mutex_);
+    const auto ready = [this] { return has_news(); };
+    if (!until) {
+      changed_.wait(lock, ready);
+    } else if (!(*until == at_once ? ready() : changed_.wait_until(lock, *until, ready))) {
+      told_ = false;
+      return Received::timed_out;
+    }
+    if (front_ == inbox_.size()) return Received::closed;
+    out = take_message();
+    resume = paused_ && octets_ < inbox_octets / 2 && inbox_.size() - front_ < inbox_messages / 2;
+    if (resume) paused_ = false;
+  }
+  if (resume) on_change();
+  return Received::message;
+}
+
+// ---------------------------------------------------------------------------- what goes
+
+Session::Sent Session::push(Chunk chunk) {
+  return exchange_->push(std::move(chunk), rules_.max_queue, false) == Exchange::Push::departed
+             ? Sent::closed
+             : Sent::ok;
+}
+
+Session::Sent Session::push(std::string frame) { return push(Chunk(std::move(frame))); }
+
+Session::Sent Session::await_room(std::optional<SteadyTime> until) {
+  switch (exchange_->wait_writable(until)) {
+    case Exchange::Push::ok: return Sent::ok;
+    case Exchange::Push::full: return Sent::full;
+    case Exchange::Push::departed: break;
+  }
+  return Sent::closed;
+}
+
+// The client does not take what it is sent, and nobody waits for it.
+Session::Sent Session::no_room() {
+  end({close_code::try_again_later, "the client takes nothing"}, End::abruptly);
+  return Sent::closed;
+}
+
+Session::Sent Session::send(Opcode opcode, std::string_view payload) {
+  if (const auto room = await_room(at_once); room != Sent::ok) {
+    return room == Sent::full && !rules_.waits ? no_room() : room;
+  }
+  const bool compresses = rules_.compression.agreed && payload.size() >= compress_from;
+  std::string frame;
+  if (!compresses) {
+    frame = make_frame(opcode, payload);
+  } else if (!deflater_) {
+    frame = make_frame(opcode, compress_alone(payload, rules_.compression.server_window), true);
+  }
+  const std::lock_guard order(sending_);
+  if (!is_open()) return Sent::closed;
+  if (compresses && deflater_) frame = make_frame(opcode, deflater_->compress(payload), true);
+  sessions_.count_sent();
+  return push(std::move(frame));
+}
+
+Session::Sent Session::send(const SharedMessage& message) {
+  const auto frame = message.frame_for(rules_.compression);
+  if (!frame) {
+    const auto sent = send(message.opcode(), message.payload());
+    return sent == Sent::full ? no_room() : sent;
+  }
+  if (const auto room = await_room(at_once); room != Sent::ok) {
+    return room == Sent::full ? no_room() : room;
+  }
+  const std::lock_guard order(sending_);
+  if (!is_open()) return Sent::closed;
+  sessions_.count_sent();
+  if (frame->size() < share_from) return push(*frame);
+  using Shared = std::shared_ptr<const std::string>;
+  return push(Chunk(BorrowedBytes(*frame, new Shared(frame),
+                                  [](void* shared) { delete static_cast<Shared*>(shared); })));
+}
+
+Session::Sent Session::ping(std::string_view payload) {
+  const std::lock_guard order(sending_);
+  return is_open() ? push(make_frame(Opcode::ping, payload)) : Sent::closed;
+}
+
+void Session::close(Close why) {
+  {
+    const std::lock_guard order(sending_);
+    {
+      const std::lock_guard lock(mutex_);
+      if (state_ != State::open) return;
+      state_ = State::closing;
+      closing_since_ = now();
+    }
+    push(make_close_frame(why));
+  }
+  sessions_.look(*this, now() + rules_.close_timeout);
+  on_change();  // what waits to be read holds the peer's answer up
+}
+
+bool Session::wait_closed(std::optional<SteadyTime> until) {
+  std::unique_lock lock(mutex_);
+  const auto closed = [this] { return state_ == State::closed; };
+  if (until) return changed_.wait_until(lock, *until, closed);
+  changed_.wait(lock, closed);
+  return true;
+}
+
+bool Session::is_open() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == State::open;
+}
+
+bool Session::is_closed() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == State::closed;
+}
+
+Close Session::closed_by() const {
+  const std::lock_guard lock(mutex_);
+  return close_;
+}
+
+}  // namespace prowingen::websocket
