@@ -326,6 +326,10 @@ void Responder::answer_plainly(int status, std::string_view page) {
   begin(status, reason_phrase(status));
   head_->add_field("Content-Type", "text/plain; charset=utf-8");
   if (status == 503) head_->add_field("Retry-After", "1");
+  if (status == 426) {  // RFC 6455 section 4.4
+    add_field("Upgrade", "websocket");
+    add_field("Sec-WebSocket-Version", "13");
+  }
   end_head();
   trailers_.reset();
   total_ = page.size();

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.apps import PLAIN, Environ, Gate, StartResponse, hello
+from harness.switching import head_of, take
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -50,27 +51,6 @@ def echo(environ: Environ, taken: socket.socket) -> None:
     while data := taken.recv(65536):
         taken.sendall(data)
     taken.close()
-
-
-def head_of(wire: Wire) -> tuple[str, dict[str, str]]:
-    text = b""
-    while b"\r\n\r\n" not in text:
-        piece = wire.take()
-        assert piece, text
-        text += piece
-    text, rest = text.split(b"\r\n\r\n", 1)
-    wire.put_back(rest)
-    status, *lines = text.decode().split("\r\n")
-    return status, dict(line.lower().split(": ", 1) for line in lines)
-
-
-def take(wire: Wire, size: int) -> bytes:
-    got = b""
-    while len(got) < size:
-        piece = wire.take()
-        assert piece, got
-        got += piece
-    return got
 
 
 def away(site: Site) -> int:

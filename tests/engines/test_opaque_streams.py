@@ -15,6 +15,7 @@ import pytest
 from prowingen_wsgi import ClientDisconnected
 
 from harness.apps import PLAIN, Environ, StartResponse
+from harness.switching import switched, take
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -71,29 +72,11 @@ def echo(env: dict[str, Any]) -> None:
 def switch(wire: Wire, early: bytes = b"") -> dict[str, str]:
     """Has the connection's protocol switched; the fields of the answer."""
     wire.send(OFFER + early)
-    head = b""
-    while b"\r\n\r\n" not in head:
-        piece = wire.take()
-        assert piece, head
-        head += piece
-    head, rest = head.split(b"\r\n\r\n", 1)
-    status, *lines = head.decode().split("\r\n")
-    assert status == "HTTP/1.1 101 Switching Protocols"
-    wire.put_back(rest)
-    return dict(line.lower().split(": ", 1) for line in lines)
+    return switched(wire)
 
 
 def over_tls(wire: Wire) -> bool:
     return isinstance(wire.socket, ssl.SSLSocket)
-
-
-def take(wire: Wire, size: int) -> bytes:
-    got = b""
-    while len(got) < size:
-        piece = wire.take()
-        assert piece, got
-        got += piece
-    return got
 
 
 def test_what_follows_the_head_is_the_applications(serve: ServeFixture) -> None:
