@@ -407,4 +407,4 @@ def test_key_of_a_websocket_is_there(serve: ServeFixture) -> None:
     key = "dGhlIHNhbXBsZSBub25jZQ=="
     with serve(offering(use)).connect() as wire:
         wire.send(OFFER[:-2] + f"Sec-WebSocket-Key: {key}\r\n\r\n".encode())
-        assert head_of(wire)[1]["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".lower()
+        assert head_of(wire)[1]["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

@@ -1,0 +1,96 @@
+"""The examples of WebSockets and of event streams, in a browser."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.browser import open_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.site import ServeFixture, Site
+
+pytestmark = [
+    pytest.mark.no_http2("a browser speaks it over TLS alone"),
+    pytest.mark.timeout(90),
+]
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TRUSTING = "--ignore-certificate-errors"
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Imports one of the examples anew."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    loaded: list[str] = []
+
+    def load(name: str) -> Any:
+        sys.modules.pop(name, None)
+        loaded.append(name)
+        return importlib.import_module(name)
+
+    yield load
+    for name in loaded:
+        sys.modules.pop(name, None)
+
+
+def lines(page: Any) -> list[str]:
+    return list(page.eval_on_selector_all("#lines li", "all => all.map(l => l.textContent)"))
+
+
+def is_connected(page: Any) -> None:
+    page.wait_for_function("document.querySelector('#state').textContent == 'connected'")
+
+
+def url(site: Site) -> str:
+    return f"{'http' if site.tls is None else 'https'}://127.0.0.1:{site.port}/"
+
+
+def test_chat(serve: ServeFixture, example: Any) -> None:
+    site = serve(example("chat").app, threads=2)
+    with open_page(TRUSTING) as page:
+        page.goto(url(site))
+        is_connected(page)
+        browser: Any = page.context.browser
+        other = browser.new_page(ignore_https_errors=True)
+        other.goto(url(site))
+        is_connected(other)
+        page.fill("input", "a line with <b>marks</b>")
+        page.keyboard.press("Enter")
+        for each in (page, other):
+            each.wait_for_function("document.querySelectorAll('#lines li').length > 1")
+            each.wait_for_function(
+                "document.querySelector('#lines li').textContent == 'a line with <b>marks</b>'"
+            )
+        assert lines(page)[1:] == ["2 here", "1 here"]
+        other.close()
+        page.wait_for_function("document.querySelector('#lines li').textContent == '1 here'")
+        assert site.server.stats()["workers_away"] == 0
+
+
+def test_chat_comes_back(serve: ServeFixture, example: Any) -> None:
+    app = example("chat").app
+    site = serve(app, threads=2)
+    with open_page(TRUSTING) as page:
+        page.goto(url(site))
+        is_connected(page)
+        port = site.port
+        site.server.stop()
+        page.wait_for_function("document.querySelector('#state').textContent != 'connected'")
+        serve(app, threads=2, bind=f"127.0.0.1:{port}")
+        is_connected(page)
+
+
+def test_events(serve: ServeFixture, example: Any) -> None:
+    site = serve(example("sse").app, threads=1)
+    with open_page(TRUSTING) as page:
+        page.goto(url(site))
+        page.wait_for_function("document.querySelector('#time').title == 'event 1'")
+        assert ":" in page.text_content("#time")
