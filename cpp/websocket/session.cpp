@@ -18,6 +18,10 @@ constexpr std::size_t inbox_messages = 128;
 // One that is idle keeps room for so many.
 constexpr std::size_t kept_places = 4;
 
+// As long may an application that has messages of its client's take to answer them, once that has
+// said goodbye or broken a rule.
+constexpr std::chrono::seconds last_words{1};
+
 // A shorter message grows by compression, or hardly shrinks.
 constexpr std::size_t compress_from = 64;
 
@@ -79,12 +83,15 @@ void Session::begin(std::weak_ptr<Reader> reader) {
 
 SteadyTime Session::look(SteadyTime now) {
   const SteadyTime heard_at{SteadyTime::duration(heard_at_.load(std::memory_order_relaxed))};
-  enum class Due : std::uint8_t { nothing, ping, end } due = Due::nothing;
+  enum class Due : std::uint8_t { nothing, ping, end, conclusion } due = Due::nothing;
   SteadyTime next = never;
   {
     const std::lock_guard lock(mutex_);
     if (state_ == State::closed) return never;
-    if (state_ == State::closing) {
+    if (ending_) {
+      next = ending_->answers_until;
+      if (next <= now) due = Due::conclusion;
+    } else if (state_ == State::closing) {
       next = closing_since_ + rules_.close_timeout;
       if (next <= now) due = Due::end;
     } else if (rules_.ping_interval.count() != 0) {
@@ -108,7 +115,35 @@ SteadyTime Session::look(SteadyTime now) {
   }
   if (due == Due::ping) push(make_frame(Opcode::ping, {}));
   if (due == Due::end) end({close_code::abnormal, "the client does not answer"}, End::abruptly);
-  return due == Due::end ? never : next;
+  if (due == Due::conclusion) conclude();
+  return due == Due::end || due == Due::conclusion ? never : next;
+}
+
+void Session::end_after_answers(Close why, bool is_fault) {
+  const SteadyTime answers_until = now() + last_words;
+  bool answers;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::closed) return;
+    answers = state_ == State::open && (front_ < inbox_.size() || (is_fault && busy_));
+    ending_ = {std::move(why), answers_until};
+  }
+  answers ? sessions_.look(*this, answers_until) : conclude();
+}
+
+// Section 5.5.1: the peer's close is returned, unless this side has said it first. Section 7.1.7:
+// who breaks a rule is told which.
+void Session::conclude() {
+  std::optional<Ending> ending;
+  bool is_open;
+  {
+    const std::lock_guard lock(mutex_);
+    ending.swap(ending_);
+    is_open = state_ == State::open;
+  }
+  if (!ending) return;
+  if (is_open) push(make_close_frame(ending->why));
+  end(std::move(ending->why), End::gracefully);
 }
 
 // How it ends, and who is told. Only the first end counts.
@@ -117,7 +152,7 @@ void Session::end(Close why, End how) {
     const std::lock_guard lock(mutex_);
     if (state_ == State::closed) return;
     state_ = State::closed;
-    close_ = std::move(why);
+    close_ = ending_ ? std::move(ending_->why) : std::move(why);
   }
   if (how == End::gracefully) exchange_->push({}, rules_.max_queue, true);
   if (how == End::abruptly) exchange_->abort();
@@ -149,7 +184,7 @@ void Session::pump() {
         const std::lock_guard lock(mutex_);
         if (state_ == State::closed) return;
         paused_ = state_ == State::open && inbox_is_full();
-        if (paused_ && !exchange_->cut()) return;
+        if ((paused_ || ending_) && !exchange_->cut()) return;
       }
       if (rest_.empty() || exchange_->cut()) {
         switch (exchange_->read_body(rest_, at_once)) {
@@ -185,16 +220,8 @@ void Session::read(std::string& bytes) {
     reading_ = reader_.memory() + rest_.capacity();
     settle_memory();
   }
-  if (fault) return fail(*fault);
-  if (!peers_close_) return;
-  // Section 5.5.1: it is returned, unless this side has said it first.
-  if (is_open()) push(make_close_frame(*peers_close_));
-  end(*peers_close_, End::gracefully);
-}
-
-void Session::fail(Close why) {
-  if (is_open()) push(make_close_frame(why));
-  end(std::move(why), End::gracefully);
+  if (fault) end_after_answers(*fault, true);
+  if (peers_close_) end_after_answers(*std::exchange(peers_close_, std::nullopt), false);
 }
 
 bool Session::on_message(Message message) {
@@ -255,6 +282,12 @@ Session::Received Session::receive(Message& out, std::optional<SteadyTime> until
   bool resume;
   {
     std::unique_lock lock(mutex_);
+    busy_ = false;
+    if (ending_ && front_ == inbox_.size()) {
+      lock.unlock();
+      conclude();
+      lock.lock();
+    }
     const auto ready = [this] { return has_news(); };
     if (!until) {
       changed_.wait(lock, ready);
@@ -264,6 +297,7 @@ Session::Received Session::receive(Message& out, std::optional<SteadyTime> until
     }
     if (front_ == inbox_.size()) return Received::closed;
     out = take_message();
+    busy_ = true;
     resume = paused_ && octets_ < inbox_octets / 2 && inbox_.size() - front_ < inbox_messages / 2;
     if (resume) paused_ = false;
   }
@@ -349,6 +383,7 @@ void Session::close(Close why) {
     push(make_close_frame(why));
   }
   sessions_.look(*this, now() + rules_.close_timeout);
+  conclude();   // what the peer has said before, if it has
   on_change();  // what waits to be read holds the peer's answer up
 }
 

@@ -4,6 +4,9 @@
 //     |                                                                 ^
 //     +--the peer's close, its end, a rule that it breaks---------------+
 //
+// What ends it comes after what came before: an application that has not had all of that yet is
+// given a moment to answer it.
+//
 // Whoever brings the client's bytes, an I/O thread, reads frames from them on the spot, without a
 // thread of the application's: pings are answered, closes are returned, and what is malformed ends
 // it. Messages wait in an inbox for who asks for them; while that is full nothing more is read, so
@@ -112,6 +115,11 @@ class Session final : public ExchangeWatcher,
   friend class Sessions;
   enum class State : std::uint8_t { open, closing, closed };
   enum class End : std::uint8_t { gracefully, abruptly, gone };
+  /// What the client has brought about, and does not come before `answers_until`.
+  struct Ending {
+    Close why;
+    SteadyTime answers_until;
+  };
 
   void pump();
   void read(std::string& bytes);
@@ -119,7 +127,8 @@ class Session final : public ExchangeWatcher,
   void on_ping(std::string_view payload) override;
   void on_pong() override {}
   void on_close(Close close) override;
-  void fail(Close why);
+  void end_after_answers(Close why, bool is_fault);
+  void conclude();
   void end(Close why, End how);
   Sent push(std::string frame);
   Sent push(Chunk chunk);
@@ -143,7 +152,7 @@ class Session final : public ExchangeWatcher,
   std::atomic<std::uint32_t> changes_{0};  // that are not seen to yet
   MessageReader reader_;
   std::string rest_;  // has come, and waits for room in the inbox
-  std::optional<Close> peers_close_;
+  std::optional<Close> peers_close_;  // just read
   std::atomic<SteadyTime::rep> heard_at_;
 
   // ---- of who sends
@@ -155,6 +164,8 @@ class Session final : public ExchangeWatcher,
   State state_ = State::open;
   bool paused_ = false;  // the inbox is full
   bool told_ = false;    // the reader
+  bool busy_ = false;    // the application has a message, and has not asked for the next
+  std::optional<Ending> ending_;
   std::weak_ptr<Reader> news_;
   std::vector<Message> inbox_;
   std::size_t front_ = 0;
