@@ -2,13 +2,14 @@
 
     prowingen chat:app --chdir examples
 
-Nobody who only listens holds a thread: the lines of each are calls on the worker pool. The page comes
-back by itself when the server is restarted.
+Nobody who only listens holds a thread: the lines of each are calls on the worker pool. The page
+comes back by itself when the server is restarted.
 """
 
 from __future__ import annotations
 
 from flask import Flask, request
+
 from prowingen_wsgi import websocket
 
 app = Flask(__name__)
@@ -20,7 +21,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>Chat</title>
 <style>
-  body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem; padding: 0 1rem }
+  body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem }
   #lines { list-style: none; padding: 0 }
   #lines li { border-bottom: 1px solid #ddd; padding: .25rem 0; overflow-wrap: anywhere }
   form { display: flex; gap: .5rem }

@@ -155,6 +155,98 @@ class ClientDisconnected(ConnectionAbortedError):  # noqa: N818  # what happened
     """The client is gone: nothing more of its request can be read, nothing more of the answer
     written. Raised by wsgi.input and by the write() callable of PEP 3333; need not be caught."""
 
+class ConnectionClosed(ClientDisconnected):  # as above
+    """The WebSocket is closed: nothing more comes, and nothing more is sent. Its arguments are the
+    close code and the reason (RFC 6455 section 7.1). Need not be caught."""
+
+class HandshakeError(ConnectionAbortedError):
+    """The request's handshake is none that can be accepted; its client has been told. Its
+    arguments are the status and a sentence (RFC 6455 section 4.2). Need not be caught."""
+
+@final
+class WebSocket:
+    """A WebSocket (RFC 6455), as accept() returns it. Any thread; takes attributes of the
+    application's own."""
+
+    def receive(self, timeout: float | None = None) -> str | bytes:
+        """The next message; waits for it, so many seconds at most.
+
+        Raises TimeoutError, and ConnectionClosed once there are no more.
+        """
+
+    def send(self, data: str | ReadableBuffer, timeout: float | None = None) -> None:
+        """Sends a str as text, and what has a buffer as it is. Waits, so many seconds at most,
+        while `max_queue` is full, or ends the WebSocket: see `on_full`.
+
+        Raises TimeoutError and ConnectionClosed.
+        """
+
+    def ping(self, payload: ReadableBuffer = b"", /) -> None:
+        """Sends a ping, beside those of ping_interval. ValueError for more than 125 bytes."""
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Closes it, and returns at once; a reason is cut at 123 bytes. Idempotent.
+
+        Raises ValueError for a code that may not be sent (RFC 6455 section 7.4).
+        """
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Waits until both sides have closed it. Whether they have."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What both sides speak."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be sent."""
+
+    @property
+    def close_code(self) -> int | None:
+        """With which it was closed, when it is: the peer's code, 1005 for a close without one, 1006
+        without a close, or what a rule that was broken is answered with."""
+
+    @property
+    def close_reason(self) -> str | None:
+        """Why it was closed, when it is."""
+
+    def __iter__(self) -> Self:
+        """Its messages, to the end."""
+
+    def __next__(self) -> str | bytes: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None:
+        """Closes it: 1000, or 1011 after an exception."""
+
+    def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: object) -> None: ...
+
+def accept_websocket(
+    upgrade: object,
+    subprotocols: tuple[str, ...],
+    origins: tuple[str, ...],
+    same_origin: bool,
+    fields: list[tuple[str, str]],
+    max_message: int,
+    max_queue: int,
+    wait: bool,
+    ping_interval: float,
+    ping_timeout: float,
+    close_timeout: float,
+    compress: bool,
+    server_window: int,
+    client_window: int,
+    server_keeps: bool,
+    client_keeps: bool,
+    on_open: Callable[[WebSocket], object] | None,
+    on_message: Callable[[WebSocket, str | bytes], object] | None,
+    on_close: Callable[[WebSocket, int, str], object] | None,
+) -> WebSocket:
+    """See prowingen_wsgi.websocket.accept."""
+
+def broadcast(websockets: Iterable[WebSocket], data: str | ReadableBuffer, /) -> list[WebSocket]:
+    """Sends one message to many. Those it was not sent to."""
+
 _T = TypeVar("_T")
 
 # Both streams are registered with io.BufferedIOBase, and have BinaryIO's methods: no `name`, which

@@ -96,9 +96,10 @@ def accept(
     """Answers a request's handshake, and returns the WebSocket.
 
     environ: of the request; in Flask `request.environ`, in Django `request.META`.
-    on_open, on_message, on_close: called on the worker pool with the WebSocket, one after the other
-        for each of them, side by side for several; on_message with a str or bytes, on_close with the
-        code and the reason. What one of them raises is logged, and the WebSocket closed with 1011.
+    on_open, on_message, on_close: called on the worker pool with the WebSocket, one after the
+        other for each of them, side by side for several; on_message with a str or bytes, on_close
+        with the code and the reason. What one of them raises is logged, and the WebSocket closed
+        with 1011.
     subprotocols: that the application speaks, the best first.
     origins: whose pages may connect: "same" (the host's that the request is for), "*", or a list
         such as ["https://example.com"]. What is no browser sends no Origin, and may.

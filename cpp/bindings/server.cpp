@@ -415,8 +415,8 @@ class Server {
     if (interface == "wsgi") {
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
       return std::make_unique<wsgi::Application>(std::move(callables), options_, multiprocess,
-                                                 std::move(stream), drop_list_, *bridges_, *websockets_,
-                                                 report);
+                                                 std::move(stream), drop_list_, *bridges_,
+                                                 *websockets_, report);
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callables), options_, drop_list_,

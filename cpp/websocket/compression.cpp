@@ -11,7 +11,8 @@ namespace {
 
 constexpr int level = 1;
 constexpr int memory_level = 8;
-// zlib's smallest for raw deflate: it makes 9 of 8, and then what it made does not fit a window of 8.
+// zlib's smallest for raw deflate: it makes 9 of 8, and then what it made does not fit a window
+// of 8.
 constexpr int smallest_window = 9;
 
 // What RFC 7692 section 7.2.2 puts back.

@@ -19,7 +19,8 @@ std::string_view cut_reason(std::string_view reason) {
 std::string make_frame(Opcode opcode, std::string_view payload, bool compressed) {
   std::string frame;
   frame.reserve(payload.size() + longest_head);
-  frame.push_back(static_cast<char>(0x80U | (compressed ? 0x40U : 0U) | static_cast<unsigned>(opcode)));
+  frame.push_back(
+      static_cast<char>(0x80U | (compressed ? 0x40U : 0U) | static_cast<unsigned>(opcode)));
   const std::uint64_t size = payload.size();
   const int octets = size <= longest_control ? 0 : size <= 0xFFFF ? 2 : 8;
   frame.push_back(static_cast<char>(octets == 0 ? size : octets == 2 ? 126 : 127));

@@ -46,14 +46,15 @@ std::string_view cut(std::string_view& text, char mark) {
 
 bool is_key(std::string_view key) {
   const auto is_digit = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '+' || c == '/';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/';
   };
   return key.size() == key_size && key.ends_with("==") &&
          std::ranges::all_of(key.substr(0, key_size - 2), is_digit);
 }
 
-// A page of `authority` itself: its scheme is the request's, or hidden by a proxy that takes TLS off.
+// A page of `authority` itself: its scheme is the request's, or hidden by a proxy that takes TLS
+// off.
 bool is_same_origin(std::string_view origin, std::string_view scheme, std::string_view authority) {
   const auto at = origin.find("://");
   if (at == std::string_view::npos || authority.empty()) return false;
@@ -173,7 +174,8 @@ std::string accept_key(std::string_view key) {
   const std::string text = std::string(key).append(guid);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) return {};
+  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1)
+    return {};
   std::array<unsigned char, 4 * ((digest_size + 2) / 3) + 1> encoded;
   const int length = EVP_EncodeBlock(encoded.data(), digest.data(), digest_size);
   return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(length)};

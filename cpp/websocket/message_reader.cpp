@@ -49,8 +49,8 @@ std::optional<Close> MessageReader::read(std::span<char>& bytes, MessageSink& si
 std::optional<Close> MessageReader::begin_frame() {
   const FrameHead& head = frames_.head();
   // RSV1 is the first frame's of a message, and of no control frame (RFC 7692 section 6).
-  const bool may_be_compressed = compression_.agreed && !is_control(head.opcode) &&
-                                 head.opcode != Opcode::continuation;
+  const bool may_be_compressed =
+      compression_.agreed && !is_control(head.opcode) && head.opcode != Opcode::continuation;
   if (head.compressed && !may_be_compressed) return broken("RSV1 is set");
   if (is_control(head.opcode)) return std::nullopt;
   if ((head.opcode == Opcode::continuation) != (state_ == State::within)) {
@@ -111,8 +111,8 @@ std::optional<Close> MessageReader::end_close(MessageSink& sink) const {
   Close close;
   if (control_.size() == 1) return broken("a close code is of two octets");
   if (!control_.empty()) {
-    close.code = static_cast<unsigned char>(control_[0]) << 8 |
-                 static_cast<unsigned char>(control_[1]);
+    close.code =
+        static_cast<unsigned char>(control_[0]) << 8 | static_cast<unsigned char>(control_[1]);
     close.reason = control_.substr(2);
     if (!may_be_sent(close.code)) return broken("there is no such close code");
     if (!is_utf8(close.reason)) return no_utf8();

@@ -151,12 +151,12 @@ class Session final : public ExchangeWatcher,
   // ---- of whoever pumps, one at a time
   std::atomic<std::uint32_t> changes_{0};  // that are not seen to yet
   MessageReader reader_;
-  std::string rest_;  // has come, and waits for room in the inbox
+  std::string rest_;                  // has come, and waits for room in the inbox
   std::optional<Close> peers_close_;  // just read
   std::atomic<SteadyTime::rep> heard_at_;
 
   // ---- of who sends
-  std::mutex sending_;                  // keeps frames in the order of what was compressed or closed
+  std::mutex sending_;  // keeps frames in the order of what was compressed or closed
   std::unique_ptr<Deflater> deflater_;  // null: it keeps no context
 
   mutable std::mutex mutex_;  // guards what follows
@@ -172,7 +172,7 @@ class Session final : public ExchangeWatcher,
   std::size_t octets_ = 0;   // in the inbox
   std::size_t reading_ = 0;  // of what is no message yet
   std::size_t held_ = 0;     // as the exchange was told
-  Close close_;             // why it is closing, or closed
+  Close close_;              // why it is closing, or closed
   SteadyTime closing_since_;
   SteadyTime pinged_at_;
   bool pinged_ = false;

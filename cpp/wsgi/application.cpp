@@ -90,8 +90,8 @@ bool Application::offer(Upgrade& upgrade, PyObject* environ) {
   if (!upgrade.upgrade) return false;
   try {
     auto bridge = bridges_.make(exchange, rules_.high_water);
-    upgrade.socket = make_application_socket(bridge->take_socket(), *exchange->peer,
-                                             upgrade.upgrade.get());
+    upgrade.socket =
+        make_application_socket(bridge->take_socket(), *exchange->peer, upgrade.upgrade.get());
     if (!upgrade.socket) return false;
     upgrade.call.responder.offer_socket(std::move(bridge));
   } catch (const std::system_error& error) {

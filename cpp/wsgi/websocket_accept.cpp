@@ -47,11 +47,11 @@ PyRef callback(PyObject* given) { return PyRef::borrow(given); }
 
 // The Python side has checked types and ranges.
 bool parse(PyObject* args, PyObject* named, PyObject*& upgrade, Wishes& wishes) {
-  static const char* names[] = {
-      "upgrade",       "subprotocols", "origins",       "same_origin",   "fields",
-      "max_message",   "max_queue",    "wait",          "ping_interval", "ping_timeout",
-      "close_timeout", "compress",     "server_window", "client_window", "server_keeps",
-      "client_keeps",  "on_open",      "on_message",    "on_close",      nullptr};
+  static const char* names[] = {"upgrade",       "subprotocols",  "origins",       "same_origin",
+                                "fields",        "max_message",   "max_queue",     "wait",
+                                "ping_interval", "ping_timeout",  "close_timeout", "compress",
+                                "server_window", "client_window", "server_keeps",  "client_keeps",
+                                "on_open",       "on_message",    "on_close",      nullptr};
   PyObject* subprotocols;
   PyObject* origins;
   PyObject* on_open;
@@ -146,8 +146,7 @@ PyRef accept(Upgradable& call, Wishes& wishes) {
   }
   if (!wishes.evented && !call.hold()) return {};
   wishes.rules.compression = handshake.compression;
-  auto session =
-      std::make_shared<websocket::Session>(call.exchange, wishes.rules, call.sessions);
+  auto session = std::make_shared<websocket::Session>(call.exchange, wishes.rules, call.sessions);
   PyRef object = make_websocket(session, handshake.subprotocol, PyRef::borrow(call.server));
   if (!object || !send_head(call, handshake, wishes.fields)) return {};
   std::shared_ptr<WebSocketEvents> events;
@@ -186,7 +185,8 @@ PyObject* accept_websocket(PyObject*, PyObject* args, PyObject* named) {
 }
 
 PyMethodDef functions[] = {
-    {"accept_websocket", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(accept_websocket)),
+    {"accept_websocket",
+     reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(accept_websocket)),
      METH_VARARGS | METH_KEYWORDS, "See prowingen_wsgi.websocket.accept."},
     {"broadcast", broadcast, METH_VARARGS,
      "broadcast(websockets, data, /) -> list\n\nSends one message to many. Those it was not sent "
@@ -221,9 +221,8 @@ void end_websocket(const Upgradable& call, PyObject* callback, bool failed) {
       }
     }
   }
-  call.websocket->close({failed ? websocket::close_code::internal_error
-                                : websocket::close_code::normal,
-                         {}});
+  call.websocket->close(
+      {failed ? websocket::close_code::internal_error : websocket::close_code::normal, {}});
 }
 
 }  // namespace prowingen::wsgi

@@ -224,9 +224,8 @@ PyObject* socket_enter(PyObject* self, PyObject*) { return Py_NewRef(self); }
 
 PyObject* socket_exit(PyObject* self, PyObject* args) {
   const bool failed = PyTuple_GET_SIZE(args) != 0 && PyTuple_GET_ITEM(args, 0) != Py_None;
-  session_of(self).close({failed ? websocket::close_code::internal_error
-                                 : websocket::close_code::normal,
-                          {}});
+  session_of(self).close(
+      {failed ? websocket::close_code::internal_error : websocket::close_code::normal, {}});
   Py_RETURN_NONE;
 }
 
@@ -234,9 +233,7 @@ PyObject* get_subprotocol(PyObject* self, void*) {
   return Py_NewRef(socket_of(self).subprotocol.get());
 }
 
-PyObject* get_closed(PyObject* self, void*) {
-  return PyBool_FromLong(!session_of(self).is_open());
-}
+PyObject* get_closed(PyObject* self, void*) { return PyBool_FromLong(!session_of(self).is_open()); }
 
 PyObject* get_close_code(PyObject* self, void*) {
   const Session& session = session_of(self);
@@ -340,7 +337,8 @@ bool init_websocket_type(PyObject* module) {
   websocket_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&socket_spec));
   closed_error = PyErr_NewExceptionWithDoc(
       "prowingen_wsgi._native.ConnectionClosed",
-      "The WebSocket is closed: nothing more comes, and nothing more is sent. Its arguments are the\n"
+      "The WebSocket is closed: nothing more comes, and nothing more is sent. Its arguments are "
+      "the\n"
       "close code and the reason (RFC 6455 section 7.1). Need not be caught.",
       runtime().client_disconnected, nullptr);
   return websocket_type != nullptr && closed_error != nullptr &&
@@ -354,8 +352,7 @@ PyRef make_websocket(std::shared_ptr<Session> session, const std::string& subpro
   if (!spoken) return {};
   PyRef self = PyRef::steal(websocket_type->tp_alloc(websocket_type, 0));
   if (self) {
-    new (&socket_of(self.get()))
-        Socket{std::move(session), std::move(spoken), std::move(server)};
+    new (&socket_of(self.get())) Socket{std::move(session), std::move(spoken), std::move(server)};
   }
   return self;
 }

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture, Site
-    from harness.wire import Wire
 
 pytestmark = pytest.mark.no_http2("HTTP/2 has no Upgrade")
 

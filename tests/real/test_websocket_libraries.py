@@ -173,3 +173,42 @@ def test_a_server_that_stops_ends_them(serve: ServeFixture, flask_sock_app: Any)
         with pytest.raises(Exception, match="close"):
             ws.recv()
     assert eventually(lambda: not [t for t in set(threading.enumerate()) - before if t.is_alive()])
+
+
+def test_gevent_websocket(serve: ServeFixture, error_log: LogWatch) -> None:
+    """Its own example, without gevent: a resource with an application for its WebSockets."""
+    package: Any = pytest.importorskip("geventwebsocket")
+    closed = threading.Event()
+
+    class EchoApplication(package.WebSocketApplication):  # type: ignore[misc]
+        def on_open(self) -> None:
+            self.ws.send("connected to " + self.ws.path)
+
+        def on_message(self, message: Any) -> None:
+            if message is not None:
+                self.ws.send(message)
+
+        def on_close(self, reason: object = None) -> None:
+            del reason
+            closed.set()
+
+    def page(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        assert "wsgi.websocket" not in environ
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"page"]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own order
+        resource = package.Resource({"/echo": EchoApplication, "/": page})
+    site = serve(resource, threads=2)
+    with connect(site, "/echo") as ws:
+        assert ws.recv() == "connected to /echo"
+        for size in SIZES[:-1]:
+            ws.send("x" * size)
+            assert ws.recv() == "x" * size
+            ws.send(b"\xff" * size)
+            assert ws.recv() == b"\xff" * size
+        assert site.ask("/").text == "page"
+    assert closed.wait(10)
+    assert settles(site)
+    assert "ERROR" not in error_log.text

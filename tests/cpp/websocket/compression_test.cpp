@@ -55,7 +55,8 @@ TEST(Compression, RefersToWhatCameBeforeWhereThatIsKept) {
 TEST(Compression, MayEndInALastBlock) {
   // RFC 7692 section 7.2.3.4: "Hello" with BFINAL, and another block behind it.
   Inflater inflater(15, false);
-  EXPECT_EQ(inflate_whole(inflater, std::string("\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 8), 1), "Hello");
+  EXPECT_EQ(inflate_whole(inflater, std::string("\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 8), 1),
+            "Hello");
   EXPECT_EQ(inflate_whole(inflater, std::string("\xf3\x48\xcd\xc9\xc9\x07\x00", 7), 7), "Hello");
   EXPECT_EQ(inflate_whole(inflater, std::string("\xf2\x48\xcd\xc9\xc9\x07\x00", 7), 7), "Hello");
 }

@@ -76,7 +76,9 @@ TEST(Frames, AreMadeAsShortAsTheyCanBe) {
 }
 
 TEST(Frames, OfACloseHaveItsCodeAndAsMuchOfItsReasonAsFits) {
-  EXPECT_EQ(make_close_frame({1000, "bye"}), "\x88\x05\x03\xE8" "bye");
+  EXPECT_EQ(make_close_frame({1000, "bye"}),
+            "\x88\x05\x03\xE8"
+            "bye");
   EXPECT_EQ(make_close_frame({close_code::no_status, "unsaid"}), std::string("\x88\x00", 2));
   std::string reason(122, 'x');
   reason += "\xC5\xBE";  // a character that would be cut
@@ -85,12 +87,12 @@ TEST(Frames, OfACloseHaveItsCodeAndAsMuchOfItsReasonAsFits) {
 
 TEST(Frames, ThatBreakARuleAreMalformed) {
   for (const std::string& bytes : {
-           std::string("\x81\x01x", 3),                    // not masked
-           std::string("\x91\x80\0\0\0\0", 6),             // RSV3
-           std::string("\x83\x80\0\0\0\0", 6),             // a reserved opcode
-           std::string("\x09\x80\0\0\0\0", 6),             // a fragment of a ping
-           std::string("\x89\xFE\x00\x7E\0\0\0\0", 8),     // a long ping
-           std::string("\x82\xFE\x00\x7D\0\0\0\0", 8),     // 125 octets need no more
+           std::string("\x81\x01x", 3),                 // not masked
+           std::string("\x91\x80\0\0\0\0", 6),          // RSV3
+           std::string("\x83\x80\0\0\0\0", 6),          // a reserved opcode
+           std::string("\x09\x80\0\0\0\0", 6),          // a fragment of a ping
+           std::string("\x89\xFE\x00\x7E\0\0\0\0", 8),  // a long ping
+           std::string("\x82\xFE\x00\x7D\0\0\0\0", 8),  // 125 octets need no more
            std::string("\x82\xFF\0\0\0\0\0\0\xFF\xFF\0\0\0\0", 14),
            std::string("\x82\xFF\x80\0\0\0\0\0\0\0\0\0\0\0", 14),
        }) {

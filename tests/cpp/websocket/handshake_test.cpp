@@ -34,10 +34,10 @@ TEST(WebSocketHandshake, TakesTheApplicationsFirstSubprotocolThatTheClientKnows)
   Offer offer;
   offer.subprotocols = {"b", "a"};
   EXPECT_EQ(answer(request({{"Sec-WebSocket-Protocol", "a, b"}}), offer).subprotocol, "b");
-  EXPECT_EQ(answer(request({{"Sec-WebSocket-Protocol", "x"}, {"sec-websocket-protocol", "a"}}),
-                   offer)
-                .subprotocol,
-            "a");
+  EXPECT_EQ(
+      answer(request({{"Sec-WebSocket-Protocol", "x"}, {"sec-websocket-protocol", "a"}}), offer)
+          .subprotocol,
+      "a");
   EXPECT_EQ(answer(request({{"Sec-WebSocket-Protocol", "x"}}), offer).subprotocol, "");
 }
 
@@ -50,16 +50,17 @@ TEST(WebSocketHandshake, IsForPagesOfItsOwnHost) {
       << "a proxy may have taken TLS off";
   EXPECT_EQ(answer(request({{"Origin", "http://example.com:8080"}}), offer).status, 403);
   EXPECT_EQ(answer(request({{"Origin", "null"}}), offer).status, 403);
-  const auto secure = answer_handshake(request({{"Origin", "http://example.com"}}), "https",
-                                       "example.com", offer);
+  const auto secure =
+      answer_handshake(request({{"Origin", "http://example.com"}}), "https", "example.com", offer);
   EXPECT_EQ(secure.status, 403) << "a page that anybody on the way may have written";
   EXPECT_EQ(answer_handshake(request({{"Origin", "http://"}}), "http", "", offer).status, 403);
 }
 
 TEST(WebSocketHandshake, AgreesOnTheFirstCompressionThatCanBe) {
-  const auto agreed = answer(request(
-      {{"Sec-WebSocket-Extensions", "x-other; a=\"b\", permessage-deflate; server_max_window_bits=8"},
-       {"Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=11"}}));
+  const auto agreed = answer(
+      request({{"Sec-WebSocket-Extensions",
+                "x-other; a=\"b\", permessage-deflate; server_max_window_bits=8"},
+               {"Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=11"}}));
   EXPECT_TRUE(agreed.compression.agreed);
   EXPECT_EQ(agreed.compression.client_window, 11);
   EXPECT_EQ(agreed.compression.server_window, 15);
