@@ -27,6 +27,11 @@ void Http2Connection::see_to_noted() {
 
 void Http2Connection::see_to(Http2Exchange& exchange) {
   if (exchange.refused != 0 || exchange.framed || exchange.connection == nullptr) return;
+  if (exchange.half_closed) {
+    if (exchange.wants_input()) return;
+    finish(exchange);
+    return session_.reset(exchange, http2::ErrorCode::no_error);
+  }
   if (exchange.answer_begun) {
     arm(exchange.write_deadline, Timeout::write);
     return session_.resume(exchange);
@@ -36,8 +41,10 @@ void Http2Connection::see_to(Http2Exchange& exchange) {
   for (const ResponseHead& head : output.interim) send_interim(exchange, head);
   if (output.head) {
     arm(exchange.write_deadline, Timeout::write);
-    exchange.framing =
-        exchange.response_body.allowed ? ResponseFraming::sized : ResponseFraming::none;
+    const ResponseBody& body = exchange.response_body;
+    exchange.framing = body.opaque    ? ResponseFraming::opaque
+                       : body.allowed ? ResponseFraming::sized
+                                      : ResponseFraming::none;
     exchange.add(output);
     begin_answer(exchange);
   } else if (output.aborted) {
@@ -59,6 +66,9 @@ void Http2Connection::send_interim(Http2Exchange& exchange, const ResponseHead& 
 void Http2Connection::begin_answer(Http2Exchange& exchange) {
   const ResponseHead& head = exchange.response;
   list_fields(exchange, head);
+  if (exchange.framing == ResponseFraming::opaque) {
+    std::erase_if(fields_, [](const auto& field) { return is_of_switch(field.name); });
+  }
   const auto& standing = io_.standing();
   if (!head.has_date && !standing.date().empty()) fields_.push_back({"date", standing.date()});
   if (!head.has_server && !standing.server().empty()) {
@@ -72,7 +82,8 @@ void Http2Connection::begin_answer(Http2Exchange& exchange) {
   exchange.head_written = true;
   const auto first = exchange.offer(1);
   const bool content = first.failed || first.size != 0 || !first.end;
-  session_.answer(exchange, head.status, fields_, content || exchange.response_trailers != nullptr);
+  const int status = sent_status(head.status, exchange.request.version);
+  session_.answer(exchange, status, fields_, content || exchange.response_trailers != nullptr);
 }
 
 void Http2Connection::send_page(Http2Exchange& exchange, const Refusal& refusal) {
@@ -113,8 +124,20 @@ bool Http2Connection::take(http2::Stream& stream, std::size_t size, std::string&
   return false;
 }
 
-void Http2Connection::on_answer_written(http2::Stream& stream) {
+bool Http2Connection::on_answer_written(http2::Stream& stream) {
   Http2Exchange& exchange = exchange_of(stream);
+  const bool opaque = exchange.framing == ResponseFraming::opaque;
+  exchange.half_closed = opaque && !exchange.request_whole && exchange.wants_input();
+  if (exchange.half_closed) {
+    disarm(exchange.write_deadline);
+    return false;
+  }
+  finish(exchange);
+  return true;
+}
+
+// Nothing of the exchange waits any more but for the socket.
+void Http2Connection::finish(Http2Exchange& exchange) {
   disarm(exchange.read_deadline);
   disarm(exchange.write_deadline);
   exchange.framed = true;

@@ -19,7 +19,8 @@ http2::Settings settings_of(IoThread& io) {
   return {.max_streams = static_cast<std::uint32_t>(io.options().max_streams),
           .stream_window = window,
           .connection_window = full_streams * window,
-          .limits = io.limits()};
+          .limits = io.limits(),
+          .extended_connect = true};
 }
 
 }  // namespace

@@ -84,12 +84,14 @@ class Http2Connection final : public Connection, private http2::Streams {
   void see_to_noted();
   void see_to(Http2Exchange& exchange);
   void begin_answer(Http2Exchange& exchange);
+  void finish(Http2Exchange& exchange);
+  void on_opaque(Http2Exchange& exchange, std::string_view bytes);
   void send_interim(Http2Exchange& exchange, const ResponseHead& head);
   void list_fields(Http2Exchange& exchange, const FieldSection& section);
   void send_page(Http2Exchange& exchange, const Refusal& refusal);
   http2::Offer offer(http2::Stream& stream, std::size_t most) override;
   bool take(http2::Stream& stream, std::size_t size, std::string& out) override;
-  void on_answer_written(http2::Stream& stream) override;
+  bool on_answer_written(http2::Stream& stream) override;
   void on_answer_failed(http2::Stream& stream, std::string_view why) override;
   bool make_frames();
   void complete_answers();

@@ -14,7 +14,7 @@ void Http2Exchange::renew() {
   id = 0;
   request_whole = answer_begun = reset_here = false;
   unconsumed = 0;
-  continue_due = aborted = framed = output_finished_ = false;
+  continue_due = aborted = framed = half_closed = output_finished_ = false;
   body_bytes_in = discarded = end_at = 0;
   refused = 0;
   chunks_.clear();

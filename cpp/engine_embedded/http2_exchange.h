@@ -25,7 +25,7 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   std::uint64_t discarded = 0;  // of that, what came when nobody wanted it any more
   /// Its client is to go on with it.
   bool awaits_body() const {
-    return !request_whole && !continue_due && unconsumed == 0 && refused == 0 && !framed &&
+    return !may_upgrade && !request_whole && !continue_due && unconsumed == 0 && refused == 0 && !framed &&
            !output_finished_;
   }
 
@@ -36,7 +36,12 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   /// Of a request that was refused, the status of the server's own answer; else 0.
   int refused = 0;
   /// For the access log; 0: none was sent.
-  int status() const { return refused != 0 ? refused : answer_begun ? response.status : 0; }
+  int status() const {
+    if (refused != 0 || !answer_begun) return refused;
+    return sent_status(response.status, request.version);
+  }
+  /// All is said in another protocol, and its client still heard.
+  bool half_closed = false;
   bool aborted = false;
   /// Takes what a worker has made meanwhile, if all that was taken before is gone.
   void fetch(Output& output);

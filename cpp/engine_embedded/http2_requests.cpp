@@ -47,6 +47,8 @@ void Http2Connection::on_request(http2::Stream& stream, const http2::HeadReader:
   if (info_->from_proxy) exchange.peer = io_.context().proxies.ends_of(exchange.request, info_);
   // Now, and not when it is queued, behind all that is read in this turn.
   if (head.size >= MemoryCharge::step) exchange.charge_head();
+  exchange.may_upgrade = head.upgrades && !stream.request_whole;
+  if (exchange.may_upgrade) return submit(exchange);
   if (stream.request_whole) {
     exchange.end_body();
     return submit(exchange);
@@ -76,6 +78,7 @@ void Http2Connection::on_body(http2::Stream& stream, std::string_view bytes) {
     }
     return session_.consume(stream, bytes.size());
   }
+  if (exchange.may_upgrade) return on_opaque(exchange, bytes);
   exchange.continue_due = false;
   if (auto verdict = check_body_size(exchange.body_bytes_in, io_.limits())) {
     return refuse(exchange, *verdict, Departure::body_too_large);
@@ -96,6 +99,12 @@ void Http2Connection::on_body(http2::Stream& stream, std::string_view bytes) {
   }
 }
 
+// What another protocol's client sends: it has no bound, and takes its time.
+void Http2Connection::on_opaque(Http2Exchange& exchange, std::string_view bytes) {
+  const auto intake = exchange.take_in(bytes, io_.context());
+  if (intake == Exchange::Intake::read_on) session_.consume(exchange, bytes.size());
+}
+
 void Http2Connection::on_trailer(http2::Stream& stream, std::string_view name,
                                  std::string_view value) {
   Http2Exchange& exchange = exchange_of(stream);
@@ -114,6 +123,7 @@ void Http2Connection::on_request_end(http2::Stream& stream) {
   exchange.continue_due = false;
   exchange.end_body();
   if (!exchange.submitted) submit(exchange);
+  if (exchange.half_closed) finish(exchange);
 }
 
 void Http2Connection::await_body(Http2Exchange& exchange) {
@@ -128,7 +138,7 @@ void Http2Connection::resume_body(ConnectionExchange& wanted) {
     session_.inform(exchange, 100, {});
   }
   if (exchange.unconsumed != 0) session_.consume(exchange, exchange.unconsumed);
-  await_body(exchange);
+  if (!exchange.may_upgrade) await_body(exchange);
   if (awaits_memory_ && reads_on_in_shortage()) awaits_memory_ = false;
   if (exchange.submitted) flush();  // else the session is in the middle of the input
 }

@@ -46,7 +46,10 @@ void Handler::onRequest(std::unique_ptr<px::HTTPMessage> message) noexcept {
     exchange_->charge_head();
     thread_.look_at_memory();
   }
-  if (exchange_->may_upgrade) return dispatch();
+  if (exchange_->may_upgrade && exchange_->refusal == nullptr) {
+    stop_awaiting_body();
+    return dispatch();
+  }
   if (!body_may_follow()) return;
   // Soon and not now: the request's end may be in the same frame.
   if (exchange_->refusal != nullptr) return thread_.output_ready(exchange_, false);
@@ -319,11 +322,15 @@ void Handler::finish() {
   end_answer();
 }
 
+void Handler::end_sending() {
+  if (!std::exchange(end_sent_, true)) downstream_->sendEOM();
+}
+
 void Handler::end_answer() {
   // What comes in from here on is not for the exchange; and this object lasts until it is told.
   const px::HTTPTransaction::DestructorGuard guard(&transaction());
   answered_ = true;
-  if (!end_sent_) downstream_->sendEOM();
+  end_sending();
   on_answer_over();
 }
 
@@ -448,7 +455,8 @@ void Handler::onError(px::ProxygenError error) noexcept {
 }
 
 void Handler::log(int status, bool complete) {
-  log_exchange(thread_.context().access_log, *exchange_, status, complete,
+  log_exchange(thread_.context().access_log, *exchange_,
+               sent_status(status, exchange_->request.version), complete,
                transaction().getSequenceNumber() + 1);
 }
 

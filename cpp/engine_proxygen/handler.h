@@ -137,6 +137,8 @@ class Handler : public px::RequestHandler {
   bool continue_due() const { return continue_due_; }
   /// The end of an answer, and perhaps of this object.
   void end_answer();
+  /// The end of what is sent, once.
+  void end_sending();
   void reset();
   void resume_reading();
   /// No byte of a body has come within body_timeout.
@@ -177,7 +179,7 @@ class Handler : public px::RequestHandler {
   bool held_back_ = false;  // output is left to the exchange for now
   bool output_finished_ = false;
   bool aborted_ = false;
-  bool end_sent_ = false;  // with its head
+  bool end_sent_ = false;  // it may go with the head
   bool answered_ = false;  // its end is sent
   bool was_reset_ = false;
   bool refused_ = false;        // by us, after the request was accepted

@@ -84,13 +84,14 @@ std::int32_t number_of(std::uint64_t stream) { return static_cast<std::int32_t>(
 Http2Codec::Http2Codec(EventThread& thread)
     : HTTP2Codec(px::TransportDirection::DOWNSTREAM),
       thread_(thread),
-      reader_(static_cast<http2::FrameEvents&>(*this), thread.limits()),
+      reader_(static_cast<http2::FrameEvents&>(*this), thread.limits(), true),
       client_settings_(*HTTP2Codec::getIngressSettings()),
       charge_(thread.context().memory.get()) {
   setAddDateHeaderToResponse(false);
   enableDoubleGoawayDrain();
   getEgressSettings()->setSetting(px::SettingsId::MAX_HEADER_LIST_SIZE,
                                   thread.limits().max_header_bytes);
+  getEgressSettings()->setSetting(px::SettingsId::ENABLE_CONNECT_PROTOCOL, 1);
   tell_base(std::string(http2_preface) + settings_frame({}));
 }
 
@@ -252,8 +253,9 @@ void Http2Codec::on_request(std::int32_t stream, const http2::HeadReader::Result
   exchange.bytes_in = head.size;
   exchange.refusal = head.verdict;
   if (head.verdict != nullptr) thread_.count_refusal();
-  exchange.has_body = !whole;
-  if (!whole && head.verdict == nullptr) {
+  exchange.may_upgrade = head.upgrades && !whole;
+  exchange.has_body = !whole && !exchange.may_upgrade;
+  if (exchange.has_body && head.verdict == nullptr) {
     exchange.expects_continue = semantics.expects_continue;
     exchange.expect_body(semantics, thread_.options());
     exchange.body_left = semantics.content_length;

@@ -85,17 +85,20 @@ px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output& output) {
   if (request_done() || output.finished) await_taking();
   const ResponseHead& head = exchange.response;
   // A frame says where the body ends.
-  exchange.framing =
-      exchange.response_body.allowed ? ResponseFraming::sized : ResponseFraming::none;
+  const ResponseBody& body = exchange.response_body;
+  exchange.framing = body.opaque    ? ResponseFraming::opaque
+                     : body.allowed ? ResponseFraming::sized
+                                    : ResponseFraming::none;
   auto& fields = thread().fields();
   fields.clear();
   exchange.bytes_out += http2::list_fields(head, fields);
+  if (body.opaque) std::erase_if(fields, [](const auto& one) { return is_of_switch(one.name); });
   if (exchange.response_body.add_length_field) {
     length_ = std::to_string(exchange.response_body.length);
     fields.push_back({"content-length", length_});
   }
   list_standing_fields(!head.has_date, !head.has_server);
-  return head_of(head.status);
+  return head_of(sent_status(head.status, exchange.request.version));
 }
 
 void Http2Handler::list_standing_fields(bool date, bool server) {
@@ -130,6 +133,8 @@ px::HTTPMessage& Http2Handler::head_of(int status) {
 void Http2Handler::on_answer_over() {
   if (!request_done() && codec_ != nullptr) downstream_->sendAbort(px::ErrorCode::NO_ERROR);
 }
+
+void Http2Handler::half_close() { end_sending(); }
 
 // What was written before the application failed is the client's, as on HTTP/1: the reset takes the
 // place of the stream's end. One of HTTP/3 overtakes what is still to be sent.
@@ -219,6 +224,7 @@ void Http2Handler::await_body() {
 
 // A length that was announced was checked with the head, and the codec holds the client to it.
 Verdict Http2Handler::check_received(std::uint64_t size) const {
+  if (exchange().may_upgrade) return nullptr;  // another protocol's, which has no bound
   return check_body_size(size, thread().limits());
 }
 
@@ -228,7 +234,7 @@ void Http2Handler::on_request_whole() { stop_awaiting_body(); }
 // takes a window of nothing, which some open when an answer has begun, for such a client.
 void Http2Handler::stop_awaiting_body() {
   cancelTimeout();
-  if (exchange().head_written) return await_taking();
+  if (exchange().head_written && !exchange().may_upgrade) return await_taking();
   transaction().setIdleTimeout(no_limit);
 }
 

@@ -22,6 +22,7 @@ class Http2Handler final : public Handler, private LoopTimer {
   void send_refusal_page(const Refusal& refusal, bool head_only) override;
   void abort_answer() override;
   void on_answer_over() override;
+  void half_close() override;
   void give_up_reading() override { reset(); }
   void drop() override { reset(); }
   std::uint64_t taken_by_client() const override;

@@ -171,6 +171,11 @@ ConnectionWishes parse_connection(std::string_view value) {
   }
 }
 
+bool is_of_switch(std::string_view name) {
+  return equals_ignoring_case(name, "Connection") || equals_ignoring_case(name, "Upgrade") ||
+         equals_ignoring_case(name, "Sec-WebSocket-Accept");
+}
+
 bool may_name_protocols(int status, HttpVersion version) {
   return (status == 101 || status == 426) && version == HttpVersion{1, 1};
 }

@@ -12,6 +12,15 @@
 
 namespace prowingen {
 
+/// The status that an answer is sent with: where another protocol follows it, the switch of HTTP/1.1
+/// is a success of later versions (RFC 8441 section 5).
+constexpr int sent_status(int status, HttpVersion version) {
+  return status == 101 && version.major >= 2 ? 200 : status;
+}
+
+/// Whether HTTP/1.1 alone has a field in an answer that switches protocols.
+bool is_of_switch(std::string_view name);
+
 /// Fields that the server itself reads or may add. From `connection` on they are hop-by-hop: about
 /// the connection, which is the server's own business (PEP 3333 "Other HTTP Features", RFC 9110
 /// section 7.6.1).

@@ -77,8 +77,8 @@ constexpr bool blames_client(ErrorCode code) {
 
 }  // namespace
 
-FrameReader::FrameReader(FrameEvents& events, const RequestLimits& limits)
-    : events_(events), limits_(limits), reader_(limits) {}
+FrameReader::FrameReader(FrameEvents& events, const RequestLimits& limits, bool extended_connect)
+    : events_(events), limits_(limits), reader_(limits, extended_connect) {}
 
 // ---------------------------------------------------------------------------- bytes
 

@@ -63,7 +63,8 @@ class FrameReader final : private FieldSink {
  public:
   using Time = FloodGuard::Time;
 
-  FrameReader(FrameEvents& events, const RequestLimits& limits);
+  /// `extended_connect`: as HeadReader has it.
+  FrameReader(FrameEvents& events, const RequestLimits& limits, bool extended_connect = false);
 
   /// Takes in what has come. False: the connection is over, for `error()`.
   bool receive(std::string_view bytes, Time now);

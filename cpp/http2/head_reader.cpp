@@ -74,6 +74,11 @@ bool HeadReader::add_field(std::string_view name, std::string_view value) {
 bool HeadReader::is_whole() const {
   const std::string& target = pseudo_[path];
   if (pseudo_[method].empty() || (pseudo_[authority].empty() && !has_host_)) return false;
+  // RFC 8441 section 4: with a protocol it has both.
+  if (upgrades()) {
+    return extended_connect_ && pseudo_[method] == "CONNECT" && is_token(pseudo_[protocol]) &&
+           !pseudo_[authority].empty() && !pseudo_[scheme].empty() && target.starts_with('/');
+  }
   // Section 8.5: a tunnel has neither scheme nor path.
   if (pseudo_[method] == "CONNECT") return pseudo_[scheme].empty() && target.empty();
   return !pseudo_[scheme].empty() &&
@@ -102,8 +107,9 @@ HeadReader::Result HeadReader::conclude() {
   result.size = size_;
   RequestHead& head = *std::exchange(head_, nullptr);
   // Whose authority is its target.
-  const std::string& target = pseudo_[method] == "CONNECT" ? pseudo_[authority] : pseudo_[path];
-  head.set_request_line(pseudo_[method], target, http_2);
+  const bool tunnels = pseudo_[method] == "CONNECT" && !upgrades();
+  const std::string& target = tunnels ? pseudo_[authority] : pseudo_[path];
+  head.set_request_line(upgrades() ? std::string_view("GET") : pseudo_[method], target, http_2);
   if (given_up_ != nullptr) {
     result.outcome = Outcome::refused;
     result.verdict = given_up_;
@@ -125,8 +131,24 @@ HeadReader::Result HeadReader::conclude() {
   } else {
     result.verdict = check_http2_request(head, limits_, result.semantics);
   }
-  if (result.verdict != nullptr) result.outcome = Outcome::refused;
+  if (result.verdict != nullptr) {
+    result.outcome = Outcome::refused;
+  } else if (upgrades()) {
+    result.upgrades = true;
+    show_as_upgrade(head);
+  }
   return result;
+}
+
+// Section 5: what HTTP/1.1 has for the protocol and for the handshake's proof is left out there.
+void HeadReader::show_as_upgrade(RequestHead& head) const {
+  constexpr std::string_view made_up_key = "AAAAAAAAAAAAAAAAAAAAAA==";
+  head.add_field("connection", "Upgrade");
+  head.add_field("upgrade", pseudo_[protocol]);
+  if (equals_ignoring_case(pseudo_[protocol], "websocket") &&
+      head.first("sec-websocket-key").empty()) {
+    head.add_field("sec-websocket-key", made_up_key);
+  }
 }
 
 }  // namespace prowingen::http2

@@ -1,6 +1,9 @@
 // A request's head from the fields of a header block (RFC 9113 section 8.3), as every version of
 // HTTP shows it: pseudo-header fields are the request line and Host, crumbs of a cookie one field.
 //
+// An extended CONNECT (RFC 8441) is shown as what it stands for: the GET of HTTP/1.1 with an Upgrade.
+// A WebSocket's has a key, too, which was made up, for applications that answer it.
+//
 // The blocks of a connection come one after another, so one of these serves all its streams. It is
 // strict whatever is in front of it: what makes a request malformed ends its stream, and only what
 // HTTP/1 would refuse as well is answered.
@@ -22,7 +25,9 @@ inline constexpr std::size_t patience = 10;
 
 class HeadReader {
  public:
-  explicit HeadReader(const RequestLimits& limits) : limits_(limits) {}
+  /// `extended_connect`: a request may ask for another protocol; else that is malformed.
+  explicit HeadReader(const RequestLimits& limits, bool extended_connect = false)
+      : limits_(limits), extended_connect_(extended_connect) {}
 
   /// Of a header section that is too large: its end is waited for, so that its client can be told,
   /// up to so much.
@@ -45,22 +50,26 @@ class HeadReader {
     Verdict verdict = nullptr;  // of what is refused
     RequestSemantics semantics;
     std::size_t size = 0;  // octets of the fields
+    bool upgrades = false;  // it asks for another protocol
   };
   Result finish();
 
  private:
-  enum Pseudo : std::uint8_t { method, scheme, path, authority };
-  static constexpr std::array<std::string_view, 4> pseudo_names{":method", ":scheme", ":path",
-                                                                ":authority"};
+  enum Pseudo : std::uint8_t { method, scheme, path, authority, protocol };
+  static constexpr std::array<std::string_view, 5> pseudo_names{":method", ":scheme", ":path",
+                                                                ":authority", ":protocol"};
 
   Result conclude();
   bool over_limits() const;
   bool add_pseudo(std::string_view name, std::string_view value);
   bool add_field(std::string_view name, std::string_view value);
   bool is_whole() const;
+  bool upgrades() const { return !pseudo_[protocol].empty(); }
+  void show_as_upgrade(RequestHead& head) const;
   bool agrees_on_host(const RequestHead& head) const;
 
   const RequestLimits limits_;
+  const bool extended_connect_;
   RequestHead* head_ = nullptr;
   std::array<std::string, pseudo_names.size()> pseudo_;  // empty: not there
   std::string cookie_;

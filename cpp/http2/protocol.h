@@ -37,7 +37,8 @@ enum class Setting : std::uint8_t {
   max_concurrent_streams = 0x3,
   initial_window_size = 0x4,
   max_frame_size = 0x5,
-  max_header_list_size = 0x6
+  max_header_list_size = 0x6,
+  enable_connect_protocol = 0x8  // RFC 8441 section 3
 };
 
 /// Section 7.
@@ -64,6 +65,8 @@ struct Settings {
   std::uint32_t stream_window = 256 * 1024;
   std::uint32_t connection_window = 4 * stream_window;
   RequestLimits limits = {};
+  /// A request may ask for another protocol on its stream (RFC 8441).
+  bool extended_connect = false;
 };
 
 }  // namespace prowingen::http2

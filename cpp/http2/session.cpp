@@ -246,16 +246,19 @@ const nghttp2_option& library_options() {
 std::string library_version() { return std::string("nghttp2 ") + nghttp2_version(0)->version_str; }
 
 Session::Session(Streams& streams, const Settings& settings)
-    : streams_(streams), limits_(settings.limits), reader_(settings.limits) {
+    : streams_(streams),
+      limits_(settings.limits),
+      reader_(settings.limits, settings.extended_connect) {
   nghttp2_session* made = nullptr;
   check(nghttp2_session_server_new2(&made, &callbacks(), this, &library_options()));
   session_.reset(made);
-  const std::array<nghttp2_settings_entry, 4> entries{{
+  const std::array<nghttp2_settings_entry, 5> entries{{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings.max_streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
        static_cast<std::uint32_t>(settings.limits.max_header_bytes)},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, settings.extended_connect ? 1U : 0U},
   }};
   check(nghttp2_submit_settings(made, NGHTTP2_FLAG_NONE, entries.data(), entries.size()));
   check(nghttp2_session_set_local_window_size(
@@ -483,9 +486,9 @@ void Session::on_sent(const nghttp2_frame& frame) {
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
   Stream* stream = find(frame.hd.stream_id);
   if (stream == nullptr) return;
-  streams_.on_answer_written(*stream);
+  const bool is_over = streams_.on_answer_written(*stream);
   // A client that goes on with its request is asked to stop (section 8.1).
-  if (!stream->request_whole) reset(*stream, ErrorCode::no_error);
+  if (is_over && !stream->request_whole) reset(*stream, ErrorCode::no_error);
 }
 
 // ---------------------------------------------------------------------------- what goes

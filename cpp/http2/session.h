@@ -79,7 +79,8 @@ class Streams {
   /// Appends `size` octets of what was offered. False: they are not there any more.
   virtual bool take(Stream& stream, std::size_t size, std::string& out) = 0;
   /// A frame with the end of the answer was made; what write() appends has it when it returns.
-  virtual void on_answer_written(Stream& stream) = 0;
+  /// False: the rest of its request is wanted all the same, and reset() to be called else.
+  virtual bool on_answer_written(Stream& stream) = 0;
   /// Its head cannot be sent. The stream is reset.
   virtual void on_answer_failed(Stream& stream, std::string_view why) = 0;
 

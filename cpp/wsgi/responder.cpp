@@ -91,6 +91,7 @@ void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::s
     head.add_field("Connection", "upgrade");  // which it must not be without (RFC 9110 7.8)
     return;
   }
+  if (head.status == 101) return;  // the switch is said in another way there
   left_out_.note(kind, name, value, *exchange_);
 }
 
@@ -326,7 +327,7 @@ void Responder::answer_plainly(int status, std::string_view page) {
   begin(status, reason_phrase(status));
   head_->add_field("Content-Type", "text/plain; charset=utf-8");
   if (status == 503) head_->add_field("Retry-After", "1");
-  if (status == 426) {  // RFC 6455 section 4.4
+  if (may_name_protocols(status, exchange_->request.version)) {  // 426: RFC 6455 section 4.4
     add_field("Upgrade", "websocket");
     add_field("Sec-WebSocket-Version", "13");
   }

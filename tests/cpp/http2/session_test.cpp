@@ -223,7 +223,9 @@ class Http2Session : public testing::Test, public Streams {
     request.answer.erase(0, size);
     return true;
   }
-  void on_answer_written(Stream& stream) override { static_cast<Request&>(stream).written = true; }
+  bool on_answer_written(Stream& stream) override {
+    return static_cast<Request&>(stream).written = true;
+  }
 
   void on_answer_failed(Stream& stream, std::string_view) override {
     static_cast<Request&>(stream).failed = true;

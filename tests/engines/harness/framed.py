@@ -2,7 +2,8 @@
 is read as they read HTTP/1.
 
 So a test is written once. Each request has a stream of its own, and `reply()` takes the streams in
-the order in which they were asked. What only HTTP/1 can say, such as another version or half a
+the order in which they were asked. One that asks for another protocol is an extended CONNECT (RFC 8441); once
+`switch()` has read that it was switched to, what is sent and taken is that stream's. What only HTTP/1 can say, such as another version or half a
 head, is an error here: such a test is marked `no_http2`, with the reason.
 """
 
@@ -15,7 +16,7 @@ import time
 from collections import defaultdict, deque
 from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import h2.config
 import h2.connection
@@ -65,13 +66,23 @@ class Requests:
                 self._parser = self._anew(self._parser.trailing_data[0])
 
 
+def protocol_of(request: h11.Request) -> bytes:
+    """That it asks for, or nothing."""
+    fields = {bytes(name): bytes(value) for name, value in request.headers}
+    asks = b"upgrade" in fields.get(b"connection", b"").lower()
+    return fields.get(b"upgrade", b"") if asks else b""
+
+
 def head_of(request: h11.Request, scheme: bytes) -> Fields:
     """As an intermediary would pass it on (RFC 9113 section 8.3.1)."""
     assert request.http_version == b"1.1", "HTTP/2 has no other versions"
     authority, fields = b"", []
+    protocol = protocol_of(request)
     for name, value in request.headers:
         if name == b"host":
             authority = value
+        elif protocol and name in (b"connection", b"upgrade", b"sec-websocket-key"):
+            continue
         elif name == b"connection":  # tests ask so for the end, which they do not depend on
             assert value in (b"close", b"keep-alive"), f"HTTP/2 has no field {name!r}: {value!r}"
         elif name != b"transfer-encoding":
@@ -81,8 +92,10 @@ def head_of(request: h11.Request, scheme: bytes) -> Fields:
         authority, slash, path = target.removeprefix(b"http://").partition(b"/")
         authority, query, behind = authority.partition(b"?")
         target = b"/" + (path if slash else query + behind)
-    pseudo = {b"method": request.method, b"scheme": scheme, b"authority": authority}
-    pseudo[b"path"] = target
+    method = b"CONNECT" if protocol else request.method
+    pseudo = {b"method": method, b"scheme": scheme, b"authority": authority, b"path": target}
+    if protocol:
+        pseudo[b"protocol"] = protocol
     return [*((b":" + name, value) for name, value in pseudo.items()), *fields]
 
 
@@ -156,6 +169,8 @@ class FramedWire(Wire):
         self._requests = Requests()
         self._sending = 0
         self._whole = True
+        self._upgrading = 0  # the stream of a request that asks for another protocol
+        self._switched = 0  # the stream that speaks it
         self._asked: deque[int] = deque()
         self._events: defaultdict[int, deque[h2.events.Event]] = defaultdict(deque)
         self._answered: set[int] = set()
@@ -172,6 +187,8 @@ class FramedWire(Wire):
     # ---- requests
 
     def send(self, data: bytes) -> None:
+        if self._switched:
+            return self._send_content(data, False)
         events = list(self._requests.feed(data))
         for event, behind in zip_longest(events, events[1:]):
             if isinstance(event, h11.EndOfMessage):
@@ -179,12 +196,15 @@ class FramedWire(Wire):
             else:
                 ends = isinstance(behind, h11.EndOfMessage) and not list(behind.headers)
                 self._send_part(event, ends)
+        return None
 
     def _send_part(self, part: object, ends: bool) -> None:
         self._whole = ends
         if isinstance(part, h11.Request):
             self._sending = self._http.get_next_available_stream_id()
             self._asked.append(self._sending)
+            self._upgrading = self._sending if protocol_of(part) else 0
+            ends = ends and not self._upgrading
             self._http.send_headers(self._sending, head_of(part, self._scheme), end_stream=ends)
             self._flush()
         elif isinstance(part, h11.Data):
@@ -209,6 +229,8 @@ class FramedWire(Wire):
         raise h2.exceptions.StreamClosedError(self._sending)
 
     def _end_request(self, trailers: Fields) -> None:
+        if self._upgrading == self._sending:
+            return
         with self._stopped_by_an_answer():
             if trailers:
                 self._http.send_headers(self._sending, trailers, end_stream=True)
@@ -338,8 +360,37 @@ class FramedWire(Wire):
     def _open(self) -> list[int]:
         return [number for number, stream in self._http.streams.items() if not stream.closed]
 
-    def take(self) -> NoReturn:
-        raise AssertionError("bytes of HTTP/1 are read here: mark the test no_http2")
+    # ---- another protocol
 
-    def finish_sending(self) -> NoReturn:
-        raise AssertionError("HTTP/2 ends by streams: mark the test no_http2")
+    def switch(self) -> tuple[int, dict[str, str]]:
+        """Reads the head of an answer; its status, 200 where it is switched, and fields."""
+        stream = self._asked.popleft()
+        event = self.next_event(stream)
+        assert isinstance(event, h2.events.ResponseReceived), event
+        status, fields = _status_and_fields(event.headers)
+        if status == 200:
+            self._switched = self._sending = stream
+        return status, {name.decode(): value.decode() for name, value in fields}
+
+    def take(self) -> bytes:
+        if not self._switched:
+            raise AssertionError("bytes of HTTP/1 are read here: mark the test no_http2")
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
+        while True:
+            event = self.next_event(self._switched)
+            if isinstance(event, h2.events.DataReceived):
+                self.took(event)
+                if event.data:
+                    return event.data
+            elif isinstance(event, h2.events.StreamEnded):
+                return b""
+            else:
+                raise ConnectionResetError(event)
+
+    def finish_sending(self) -> None:
+        if not self._switched:
+            raise AssertionError("HTTP/2 ends by streams: mark the test no_http2")
+        self._http.end_stream(self._switched)
+        self._flush()

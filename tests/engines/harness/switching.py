@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.framed import FramedWire
+
 if TYPE_CHECKING:
     from harness.wire import Wire
 
@@ -23,7 +25,11 @@ def head_of(wire: Wire) -> tuple[str, dict[str, str]]:
 
 
 def switched(wire: Wire) -> dict[str, str]:
-    """Reads a head of status 101; its fields."""
+    """Reads a head of status 101, or of HTTP/2's 200; its fields."""
+    if isinstance(wire, FramedWire):
+        code, fields = wire.switch()
+        assert code == 200, fields
+        return fields
     status, fields = head_of(wire)
     assert status == "HTTP/1.1 101 Switching Protocols", fields
     return fields
