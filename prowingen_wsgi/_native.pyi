@@ -156,12 +156,17 @@ class ClientDisconnected(ConnectionAbortedError):  # noqa: N818  # what happened
     written. Raised by wsgi.input and by the write() callable of PEP 3333; need not be caught."""
 
 class ConnectionClosed(ClientDisconnected):  # as above
-    """The WebSocket is closed: nothing more comes, and nothing more is sent. Its arguments are the
-    close code and the reason (RFC 6455 section 7.1). Need not be caught."""
+    """The WebSocket is closed: nothing more comes, and nothing more is sent. `code` and `reason`
+    are those of its close (RFC 6455 section 7.1). Need not be caught."""
+
+    code: int
+    reason: str
 
 class HandshakeError(ConnectionAbortedError):
-    """The request's handshake is none that can be accepted; its client has been told. Its
-    arguments are the status and a sentence (RFC 6455 section 4.2). Need not be caught."""
+    """The request's handshake is none that can be accepted, or it has none. `status` is what its
+    client is answered (RFC 6455 section 4.2). Need not be caught."""
+
+    status: int
 
 @final
 class WebSocket:
@@ -171,7 +176,8 @@ class WebSocket:
     def receive(self, timeout: float | None = None) -> str | bytes:
         """The next message; waits for it, so many seconds at most.
 
-        Raises TimeoutError, and ConnectionClosed once there are no more.
+        Raises TimeoutError, and ConnectionClosed once there are no more; RuntimeError if it has
+        callbacks, whose messages they are.
         """
 
     def send(self, data: str | ReadableBuffer, timeout: float | None = None) -> None:

@@ -113,16 +113,22 @@ def accept(
     close_timeout: seconds until it has to return a close.
     compression: whether messages are compressed where the client can; or how.
 
-    Raises HandshakeError if there is no handshake, or none that can be accepted: its client is told
-    why. Raises ConnectionAbortedError if there is no thread (`long_lived_threads`), and
+    Raises HandshakeError if there is no handshake, or none that can be accepted: then its client has
+    been told why, and who asks for no WebSocket at all is answered 426 if this is not caught. Raises ConnectionAbortedError if there is no thread (`long_lived_threads`), and
     ClientDisconnected if the client has gone. None of these has to be caught. Raises ValueError and
     TypeError for arguments that are none, RuntimeError if the request was answered before.
     """
     upgrade = environ.get("opaque.upgrade")
     if upgrade is None:
-        raise HandshakeError(
-            426, "the request asks for no WebSocket, or is served by another server"
-        )
+        error = HandshakeError("the request asks for no WebSocket, or is served by another server")
+        error.status = 426
+        raise error
+    if isinstance(subprotocols, str):
+        raise TypeError("subprotocols: a str: must be a list or tuple")
+    fields = list(headers)
+    for name, _ in fields:
+        if name.lower().startswith("sec-websocket-") or name.lower() in ("connection", "upgrade"):
+            raise ValueError(f'headers: "{name}": is the handshake\'s own')
     evented = not (on_open is None and on_message is None and on_close is None)
     wanted = compression if isinstance(compression, Compression) else Compression()
     any_origin = origins == ANY_ORIGIN
@@ -148,7 +154,7 @@ def accept(
         subprotocols=tuple(subprotocols),
         origins=() if isinstance(origins, str) else tuple(origins),
         same_origin=same_origin,
-        fields=list(headers),
+        fields=fields,
         max_message=max_message,
         max_queue=max_queue,
         wait=not evented if on_full is None else on_full == "wait",

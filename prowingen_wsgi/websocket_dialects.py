@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .originals import thread
 from .websocket import ANY_ORIGIN, ConnectionClosed, WebSocket, accept
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class GeventWebSocket:
     def __init__(self, upgrade: Any, environ: Mapping[str, Any]) -> None:
         self._upgrade = upgrade
         self._websocket: WebSocket | None = None
+        self._lock = thread.allocate_lock()  # several threads may be the first to use it
         self.origin = environ.get("HTTP_ORIGIN")
         self.protocol = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")
         self.version = environ.get("HTTP_SEC_WEBSOCKET_VERSION")
@@ -56,7 +58,7 @@ class GeventWebSocket:
 
     @property
     def closed(self) -> bool:
-        return self._websocket is not None and self._websocket.closed
+        return self._accepted().closed  # some look at nothing else, and have others send
 
     def receive(self) -> str | bytearray | None:
         """The next message; None when it is closed. WebSocketError if it was before."""
@@ -93,12 +95,17 @@ class GeventWebSocket:
         if not self.closed:
             self._open().close(code, _encoded(message).decode(errors="replace"))
 
+    def _accepted(self) -> WebSocket:
+        with self._lock:
+            if self._websocket is None:
+                self._websocket = _accepted(self._upgrade)
+            return self._websocket
+
     def _open(self) -> WebSocket:
-        if self._websocket is None:
-            self._websocket = _accepted(self._upgrade)
-        elif self._websocket.closed and self._websocket.close_code is not None:
+        websocket = self._accepted()
+        if websocket.close_code is not None:
             raise _gevent_error("Connection is already closed")
-        return self._websocket
+        return websocket
 
 
 def _encoded(message: Any) -> bytes:
@@ -167,9 +174,8 @@ class _OwinWebSocket:
         try:
             message = self._websocket.receive()
         except ConnectionClosed as closed:
-            code, reason = closed.args
-            self._environment["websocket.client_close_status"] = code
-            self._environment["websocket.client_close_description"] = reason
+            self._environment["websocket.client_close_status"] = closed.code
+            self._environment["websocket.client_close_description"] = closed.reason
             return CLOSE, True, b""
         return TEXT if isinstance(message, str) else BINARY, True, _encoded(message)
 

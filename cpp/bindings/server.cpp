@@ -433,10 +433,9 @@ class Server {
 
   // Whatever goes wrong here is the request's, and not the worker's.
   void run(wsgi::Adapter::Runner& runner, const std::shared_ptr<Exchange>& exchange) const {
-    const auto events = exchange->events;
-    if (!events && !exchange->take()) return;
     try {
-      events ? events->run() : runner.run(exchange);
+      if (const auto events = exchange->events) return events->run();
+      if (exchange->take()) runner.run(exchange);
     } catch (const std::exception& error) {
       PyErr_Clear();
       log_error(Severity::error, wsgi::request_line(*exchange) + ": " + error.what());

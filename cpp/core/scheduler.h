@@ -120,6 +120,8 @@ class Scheduler {
     --coming_;
     --leaving_;
   }
+  /// It does not leave, though another comes.
+  void stays() { --leaving_; }
   bool has_spare() const { return !spares_.empty(); }
   /// That request is over: its worker is ready for others, spare, or gone.
   State returns(Worker worker);

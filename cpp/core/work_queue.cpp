@@ -36,7 +36,7 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
   for (const auto& exchange : accepted) {
     exchange->queued_at = now;
     exchange->submit();
-    queue_.push_back(exchange);
+    queue_.push_back({exchange, false});
   }
   length_.store(queue_.size(), std::memory_order_relaxed);
   submitted_ = true;
@@ -56,7 +56,7 @@ void WorkQueue::submit_again(std::shared_ptr<Exchange> exchange) {
     return abandon_events(*exchange);
   }
   if (queue_.empty() && !scheduler_.everybody_busy()) last_progress_ = now;
-  queue_.push_back(std::move(exchange));
+  queue_.push_back({std::move(exchange), true});
   ++events_;
   length_.store(queue_.size(), std::memory_order_relaxed);
   submitted_ = true;
@@ -112,6 +112,7 @@ bool WorkQueue::leave(Worker worker, const std::function<bool()>& more) {
   if (stopped_ || !scheduler_.may_leave()) return false;
   const bool spare = scheduler_.has_spare();
   if (!spare) {
+    const auto turn = sleepers_[worker].turns;
     scheduler_.expect();
     lock.unlock();  // the new thread enrols
     const bool begun = more();
@@ -119,6 +120,13 @@ bool WorkQueue::leave(Worker worker, const std::function<bool()>& more) {
     if (!begun) {
       scheduler_.expect_no_more();
       return false;
+    }
+    // Other threads have run meanwhile: one may have done the same, or its request be over.
+    const Sleeper& self = sleepers_[worker];
+    const bool still_in_it = self.running && self.turns == turn;
+    if (!still_in_it || scheduler_.state(worker) == Scheduler::State::away) {
+      scheduler_.stays();
+      return true;
     }
   }
   const auto now = steady_clock::now();
@@ -143,11 +151,11 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
     }
   }
   if (stopped_ || queue_.empty() || !scheduler_.may_take(worker, now)) return nullptr;
-  auto exchange = std::move(queue_.front());
+  auto [exchange, is_event] = std::move(queue_.front());
   queue_.pop_front();
   length_.store(queue_.size(), std::memory_order_relaxed);
   last_progress_ = now;
-  if (exchange->events) {
+  if (is_event) {
     --events_;
     ++counters_.events_taken;
   } else {
@@ -156,6 +164,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   }
   scheduler_.started(worker, now);
   self.running = true;
+  ++self.turns;
   self.started = now;
   // In an application that blocks, one worker is due for each request, also for those that came
   // in while this one was on its way.
@@ -209,7 +218,7 @@ bool WorkQueue::park(Worker worker) {
 }
 
 void WorkQueue::stop() {
-  std::deque<std::shared_ptr<Exchange>> dropped;
+  std::deque<Entry> dropped;
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -220,9 +229,9 @@ void WorkQueue::stop() {
     tick_needed_.notify_all();
   }
   if (ticker_.joinable()) ticker_.join();
-  for (const auto& exchange : dropped) {
+  for (const auto& [exchange, is_event] : dropped) {
     exchange->depart(Departure::server_stopped);
-    if (exchange->events) abandon_events(*exchange);
+    if (is_event) abandon_events(*exchange);
   }
 }
 

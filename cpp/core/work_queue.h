@@ -86,7 +86,8 @@ class WorkQueue final : public RequestSink {
  private:
   struct Sleeper {
     std::condition_variable wake;
-    bool running = false;  // between next() and the following next()
+    bool running = false;     // between next() and the following next()
+    std::uint64_t turns = 0;  // so many times it was given something
     Scheduler::Time started;
   };
 
@@ -108,7 +109,11 @@ class WorkQueue final : public RequestSink {
   const std::size_t most_away_;
   const std::chrono::nanoseconds tick_interval_;
   const std::function<void()> on_tick_;
-  std::deque<std::shared_ptr<Exchange>> queue_;
+  struct Entry {
+    std::shared_ptr<Exchange> exchange;
+    bool is_event;  // it was submitted again
+  };
+  std::deque<Entry> queue_;
   std::deque<Sleeper> sleepers_;        // a deque: elements never move
   std::size_t events_ = 0;              // in queue_: what was submitted again
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock

@@ -80,7 +80,7 @@ Inflater::Outcome Inflater::add(std::string_view piece, std::string& out, std::s
   stream_.next_in = input(piece);
   stream_.avail_in = static_cast<uInt>(piece.size());
   do {
-    if (ended_) reset();  // what follows a last block begins anew (section 7.2.3.4)
+    if (ended_) begin_anew();
     stream_.next_out = reinterpret_cast<Bytef*>(block.data());
     stream_.avail_out = block.size();
     const int result = inflate(&stream_, Z_SYNC_FLUSH);
@@ -99,8 +99,22 @@ Inflater::Outcome Inflater::add(std::string_view piece, std::string& out, std::s
 
 Inflater::Outcome Inflater::finish(std::string& out, std::size_t most) {
   const Outcome outcome = ended_ ? Outcome::ok : add(tail, out, most);
-  if (!keeps_ || ended_) reset();
+  if (!keeps_) {
+    reset();
+  } else if (ended_) {
+    begin_anew();
+  }
   return outcome;
+}
+
+// Another block behind a last one (section 7.2.3.4), which may refer to what came before.
+void Inflater::begin_anew() {
+  constexpr std::size_t largest = std::size_t{1} << whole_window;
+  std::array<Bytef, largest> window;
+  uInt size = 0;
+  if (keeps_) inflateGetDictionary(&stream_, window.data(), &size);
+  reset();
+  if (size != 0) inflateSetDictionary(&stream_, window.data(), size);
 }
 
 void Inflater::reset() {

@@ -36,6 +36,8 @@ class Deflater {
 
   /// Without the four octets that RFC 7692 section 7.2.1 takes off.
   std::string compress(std::string_view message);
+  /// What it takes, about, by zlib's own account.
+  static constexpr std::size_t memory = std::size_t{268} * 1024;
   int window() const { return window_; }
 
  private:
@@ -59,8 +61,12 @@ class Inflater {
   Outcome finish(std::string& out, std::size_t most);
   /// Forgets what came before.
   void reset();
+  /// What it takes, about: a window, and zlib's own.
+  static constexpr std::size_t memory = std::size_t{44} * 1024;
 
  private:
+  void begin_anew();
+
   z_stream stream_{};
   const bool keeps_;
   bool ended_ = false;  // the stream, by a last block, as some clients make one for each message
@@ -69,9 +75,6 @@ class Inflater {
 /// One that keeps nothing, of those that nobody uses just now. Any thread.
 class InflaterLease {
  public:
-  /// What it takes, about: of a window and zlib's own.
-  static constexpr std::size_t memory = std::size_t{44} * 1024;
-
   InflaterLease();
   ~InflaterLease();
   InflaterLease(const InflaterLease&) = delete;

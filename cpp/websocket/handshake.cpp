@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "http/octets.h"
+#include "http/request_policy.h"
 
 namespace prowingen::websocket {
 namespace {
@@ -59,9 +60,14 @@ bool is_same_origin(std::string_view origin, std::string_view scheme, std::strin
   const auto at = origin.find("://");
   if (at == std::string_view::npos || authority.empty()) return false;
   const auto their_scheme = origin.substr(0, at);
-  const auto host = origin.substr(at + 3);
-  if (their_scheme == "http" && scheme == "https") return false;
-  return equals_ignoring_case(host, authority);
+  const bool secure = their_scheme == "https";
+  if (!secure && (their_scheme != "http" || scheme == "https")) return false;
+  const std::string_view usual_port = secure ? ":443" : ":80";
+  const auto named = [usual_port](std::string_view host) {
+    if (host.ends_with(usual_port)) host.remove_suffix(usual_port.size());
+    return host;
+  };
+  return equals_ignoring_case(named(origin.substr(at + 3)), named(authority));
 }
 
 // ---- RFC 7692 section 7.1
@@ -184,11 +190,14 @@ std::string accept_key(std::string_view key) {
 Handshake answer_handshake(const RequestHead& request, std::string_view scheme,
                            std::string_view authority, const Offer& offer) {
   if (request.method() != "GET") return refused(400, "a handshake's method is GET");
+  if (!offers(joined(request, "Upgrade"), "websocket")) {
+    return refused(426, "Upgrade does not ask for a websocket");
+  }
   const auto key = request.first("Sec-WebSocket-Key");
   if (count(request, "Sec-WebSocket-Key") != 1 || !is_key(key)) {
     return refused(400, "Sec-WebSocket-Key is not one of 16 octets in base64");
   }
-  if (request.first("Sec-WebSocket-Version") != "13") {
+  if (joined(request, "Sec-WebSocket-Version") != "13") {
     return refused(426, "Sec-WebSocket-Version is not 13");
   }
   if (count(request, "Origin") > 1) return refused(400, "there is more than one Origin");

@@ -50,7 +50,7 @@ class MessageReader {
   std::optional<Close> read(std::span<char>& bytes, MessageSink& sink);
   /// What it keeps of a message that is not whole.
   std::size_t memory() const {
-    return message_.data.capacity() + (lease_ ? InflaterLease::memory : 0);
+    return message_.data.capacity() + (lease_ || kept_ ? Inflater::memory : 0);
   }
 
  private:

@@ -73,7 +73,12 @@ Session::Session(std::shared_ptr<Exchange> exchange, const Rules& rules, Session
 Session::~Session() = default;
 
 void Session::begin(std::weak_ptr<Reader> reader) {
+  evented_ = !reader.expired();
   news_ = std::move(reader);
+  {
+    const std::lock_guard lock(mutex_);
+    settle_memory();
+  }
   const bool pings = rules_.ping_interval.count() != 0;
   sessions_.add(shared_from_this(), pings ? now() + rules_.ping_interval : never);
   exchange_->watch(shared_from_this());
@@ -135,14 +140,19 @@ void Session::end_after_answers(Close why, bool is_fault) {
 // who breaks a rule is told which.
 void Session::conclude() {
   std::optional<Ending> ending;
-  bool is_open;
   {
-    const std::lock_guard lock(mutex_);
-    ending.swap(ending_);
-    is_open = state_ == State::open;
+    const std::lock_guard order(sending_);
+    bool is_open;
+    {
+      const std::lock_guard lock(mutex_);
+      ending.swap(ending_);
+      is_open = state_ == State::open;
+      if (ending && is_open) state_ = State::closing;
+    }
+    if (!ending) return;
+    const bool is_said = is_open && ending->why.code != close_code::abnormal;
+    if (is_said) push(make_close_frame(ending->why));
   }
-  if (!ending) return;
-  if (is_open) push(make_close_frame(ending->why));
   end(std::move(ending->why), End::gracefully);
 }
 
@@ -191,8 +201,8 @@ void Session::pump() {
           case Exchange::Read::timed_out: return;
           case Exchange::Read::bytes: break;
           case Exchange::Read::end:
-            return end({close_code::abnormal, "the client has closed the connection"},
-                       End::gracefully);
+            return end_after_answers(
+                {close_code::abnormal, "the client has closed the connection"}, false);
           case Exchange::Read::departed:
           case Exchange::Read::failed:
             return end({close_code::abnormal, std::string(describe(exchange_->departure()))},
@@ -202,7 +212,7 @@ void Session::pump() {
       read(rest_);
     }
   } catch (const std::bad_alloc&) {  // it is the client's loss, and not the process's
-    end({close_code::abnormal, "there is no memory"}, End::abruptly);
+    end({close_code::abnormal, {}}, End::abruptly);  // nor for a reason
   }
 }
 
@@ -234,13 +244,14 @@ bool Session::on_message(Message message) {
     is_full = inbox_is_full();
   }
   sessions_.count_received();
-  changed_.notify_one();
+  changed_.notify_all();  // some of those that wait do not wait for this
   tell_reader();
   return !is_full;
 }
 
 void Session::on_ping(std::string_view payload) {
-  if (is_open()) push(make_frame(Opcode::pong, payload));
+  // Of many only the last has to be answered (section 5.5.3): one whose client takes nothing is not.
+  if (!is_closed() && await_room(at_once) == Sent::ok) push(make_frame(Opcode::pong, payload));
 }
 
 void Session::on_close(Close close) { peers_close_ = std::move(close); }
@@ -257,7 +268,7 @@ void Session::tell_reader() {
 }
 
 void Session::settle_memory() {
-  const std::size_t holds = reading_ + octets_;
+  const std::size_t holds = reading_ + octets_ + (deflater_ ? Deflater::memory : 0);
   if (holds / memory_step == held_ / memory_step) return;
   held_ = holds;
   exchange_->hold(holds);
@@ -299,7 +310,10 @@ Session::Received Session::receive(Message& out, std::optional<SteadyTime> until
     out = take_message();
     busy_ = true;
     resume = paused_ && octets_ < inbox_octets / 2 && inbox_.size() - front_ < inbox_messages / 2;
-    if (resume) paused_ = false;
+    if (resume) {
+      paused_ = false;
+      heard_at_.store(ticks(now()), std::memory_order_relaxed);  // it could not be heard
+    }
   }
   if (resume) on_change();
   return Received::message;
@@ -371,7 +385,7 @@ Session::Sent Session::ping(std::string_view payload) {
   return is_open() ? push(make_frame(Opcode::ping, payload)) : Sent::closed;
 }
 
-void Session::close(Close why) {
+void Session::close(Close why, bool forget) {
   {
     const std::lock_guard order(sending_);
     {
@@ -379,6 +393,12 @@ void Session::close(Close why) {
       if (state_ != State::open) return;
       state_ = State::closing;
       closing_since_ = now();
+      close_ = why;
+      if (forget) {
+        std::vector<Message>().swap(inbox_);
+        front_ = octets_ = 0;
+        settle_memory();
+      }
     }
     push(make_close_frame(why));
   }

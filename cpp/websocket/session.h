@@ -97,7 +97,8 @@ class Session final : public ExchangeWatcher,
   /// Blocks until there is room, or until then: `full`.
   Sent await_room(std::optional<SteadyTime> until);
   /// Says goodbye; what has been sent before comes first. Nothing if it is closing already.
-  void close(Close why);
+  /// `forget`: what has come and was not received is of no interest any more.
+  void close(Close why, bool forget = false);
   /// Blocks until it is closed, or until then. Whether it is.
   bool wait_closed(std::optional<SteadyTime> until);
 
@@ -105,7 +106,10 @@ class Session final : public ExchangeWatcher,
   bool is_closed() const;
   /// Once it is closed, why.
   Close closed_by() const;
-  bool waits() const { return rules_.waits; }
+  /// Its messages are its reader's alone.
+  bool is_evented() const { return evented_; }
+  /// What is sent is compressed one after the other, which may take a while.
+  bool keeps_context() const { return deflater_ != nullptr; }
   const std::shared_ptr<Exchange>& exchange() const { return exchange_; }
 
   // ---- whoever changes the exchange
@@ -166,6 +170,7 @@ class Session final : public ExchangeWatcher,
   bool told_ = false;    // the reader
   bool busy_ = false;    // the application has a message, and has not asked for the next
   std::optional<Ending> ending_;
+  bool evented_ = false;  // constant once it has begun
   std::weak_ptr<Reader> news_;
   std::vector<Message> inbox_;
   std::size_t front_ = 0;

@@ -16,9 +16,10 @@ void Sessions::add(const std::shared_ptr<Session>& session, SteadyTime look_at) 
       const BlockedSignals no_signals;
       thread_ = std::thread([this] { run(); });
     }
+    list(*session, session, look_at);
     ++accepted_;
     ++open_;
-    list(*session, session, look_at);
+    session->place_.is_counted = true;
     if (closing_) closing = *closing_;
   }
   if (closing) session->close(*closing);
@@ -45,7 +46,7 @@ void Sessions::remove(Session& session) {
   const std::lock_guard lock(mutex_);
   Place& place = session.place_;
   if (std::exchange(place.is_over, true)) return;
-  --open_;
+  if (place.is_counted) --open_;
   if (std::exchange(place.is_listed, false)) schedule_.erase(place.entry);
 }
 
@@ -66,6 +67,16 @@ void Sessions::close_all(const Close& why) {
     }
   }
   for (const auto& session : all) session->close(why);
+}
+
+// One that was in hand while all were closed.
+void Sessions::tell_late(Session& session) {
+  const Close* closing;
+  {
+    const std::lock_guard lock(mutex_);
+    closing = closing_.get();
+  }
+  if (closing != nullptr) session.close(*closing);
 }
 
 void Sessions::stop() {
@@ -93,10 +104,11 @@ void Sessions::run() {
       for (const auto& session : due) {
         const SteadyTime next = session->look(now);
         look(*session, next);
+        tell_late(*session);
       }
       due.clear();
       lock.lock();
-    } else if (schedule_.empty()) {
+    } else if (schedule_.empty() || schedule_.begin()->first == SteadyTime::max()) {
       changed_.wait(lock);
     } else {
       changed_.wait_until(lock, schedule_.begin()->first);

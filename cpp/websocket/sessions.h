@@ -23,6 +23,7 @@ class Sessions {
 
   /// A session's in the schedule.
   struct Place {
+    bool is_counted = false;
     bool is_listed = false;
     bool is_over = false;
     Schedule::iterator entry;
@@ -57,13 +58,14 @@ class Sessions {
 
  private:
   void run();
+  void tell_late(Session& session);
   void list(Session& session, std::weak_ptr<Session> itself, SteadyTime at);
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   Schedule schedule_;
   std::thread thread_;
-  std::unique_ptr<const Close> closing_;  // null: it takes sessions
+  std::unique_ptr<const Close> closing_;  // null: it takes sessions; constant once it is set
   std::uint64_t open_ = 0;
   std::uint64_t accepted_ = 0;
   bool stopped_ = false;

@@ -7,6 +7,7 @@ namespace prowingen::wsgi {
 namespace {
 
 constexpr std::string_view error_page = "Internal Server Error\n";
+constexpr std::string_view websocket_page = "There is a WebSocket here, and nothing else\n";
 
 }  // namespace
 
@@ -29,6 +30,11 @@ void handle_failure(Responder& responder, const ReportError& report) {
                        PyErr_ExceptionMatches(PyExc_ConnectionError) != 0;
     usual ? PyErr_Clear() : report(Severity::error, request_line(exchange));
     return;
+  }
+  if (PyErr_ExceptionMatches(runtime().handshake_error) && !responder.head_sent()) {
+    // A WebSocket was to be accepted where none was asked for.
+    PyErr_Clear();
+    return responder.answer_plainly(426, websocket_page);
   }
   if (PyErr_ExceptionMatches(runtime().client_disconnected)) {
     // Nobody's mistake; the iterable is still closed.

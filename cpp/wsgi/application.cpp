@@ -150,6 +150,7 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
   }
   lent.start_response.take_back();
   if (upgrade) {
+    upgrade->call.await_users();
     const bool goes_on = answered && responder.switches() && !responder.answered_otherwise();
     const PyRef callback = take_callback(upgrade->upgrade.get());
     if (upgrade->call.websocket) {

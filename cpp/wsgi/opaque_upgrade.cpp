@@ -2,8 +2,10 @@
 
 #include <structmember.h>
 
+#include <chrono>
 #include <cstddef>
 #include <string>
+#include <thread>
 
 #include "wsgi/field_list.h"
 #include "wsgi/forked_child.h"
@@ -60,6 +62,7 @@ PyObject* hold(PyObject* self, PyObject*) {
   Upgradable* const upgradable = object_of(self).upgradable;
   if (upgradable != nullptr) {
     leave_if_forked(*upgradable->exchange);
+    const UpgradeUse use(*upgradable);
     if (!upgradable->hold()) return nullptr;
   }
   Py_RETURN_NONE;
@@ -135,11 +138,22 @@ PyRef make_env(PyObject* stream, PyObject* cancelled) {
 }  // namespace
 
 bool Upgradable::hold() {
-  if (worker == nullptr || worker->leave_pool()) return true;
+  if (worker == nullptr || worker->leave_pool(*exchange)) return true;
   refuse(503, Responder::no_thread_page);
   PyErr_SetString(PyExc_ConnectionAbortedError,
                   "there is no thread for one more request that lives long (long_lived_threads)");
   return false;
+}
+
+// Seldom needed, and not for long: they do not wait for a client.
+void Upgradable::await_users() const {
+  constexpr std::chrono::milliseconds look_interval{1};
+  while (users != 0) {
+    release_gil([&] {
+      std::this_thread::sleep_for(look_interval);
+      return true;
+    });
+  }
 }
 
 void Upgradable::refuse(int status, std::string_view page) {

@@ -31,15 +31,35 @@ struct Upgradable {
   const ReportError& report;
   Worker* worker;  // that is in it
 
-  /// A WebSocket that is the call's, and ends with it; null: there is none.
+  /// What it was accepted as; null: nothing.
   std::shared_ptr<websocket::Session> websocket = nullptr;
+  /// That is the call's own, and ends with it; else it has callbacks.
+  bool owns_websocket = false;
+  /// One of the application's threads accepts it, or has.
+  bool is_claimed = false;
+  /// How many of them are about to use this, which ends after them.
+  int users = 0;
 
   /// The request lives long, and its worker leaves the pool. False with a Python error set: there
-  /// is no thread to take its place, and that is answered.
+  /// is no thread to take its place, and that is answered. Other threads may run meanwhile.
   bool hold();
+  /// Waits for the application's threads that use it; when the application has returned.
+  void await_users() const;
   /// Whatever the application answers from now on is not sent. Before that its answer is `status`,
   /// with a page.
   void refuse(int status, std::string_view page);
+};
+
+/// Keeps the call from its end, while other threads may run. With the GIL.
+class UpgradeUse {
+ public:
+  explicit UpgradeUse(Upgradable& call) : call_(call) { ++call_.users; }
+  ~UpgradeUse() { --call_.users; }
+  UpgradeUse(const UpgradeUse&) = delete;
+  UpgradeUse& operator=(const UpgradeUse&) = delete;
+
+ private:
+  Upgradable& call_;
 };
 
 /// False with a Python error set.

@@ -93,9 +93,24 @@ bool init_runtime(PyObject* module) {
       "The client is gone: nothing more of its request can be read, nothing more of the answer\n"
       "written. Raised by wsgi.input and by the write() callable of PEP 3333; need not be caught.",
       PyExc_ConnectionAbortedError, nullptr);
-  if (r.client_disconnected == nullptr ||
-      PyModule_AddObjectRef(module, "ClientDisconnected", r.client_disconnected) < 0) {
-    return false;
+  if (r.client_disconnected == nullptr) return false;
+  r.connection_closed = PyErr_NewExceptionWithDoc(
+      "prowingen_wsgi._native.ConnectionClosed",
+      "The WebSocket is closed: nothing more comes, and nothing more is sent. `code` and `reason`\n"
+      "are those of its close (RFC 6455 section 7.1). Need not be caught.",
+      r.client_disconnected, nullptr);
+  r.handshake_error = PyErr_NewExceptionWithDoc(
+      "prowingen_wsgi._native.HandshakeError",
+      "The request's handshake is none that can be accepted, or it has none. `status` is what its\n"
+      "client is answered (RFC 6455 section 4.2). Need not be caught.",
+      PyExc_ConnectionAbortedError, nullptr);
+  const std::pair<const char*, PyObject*> errors[] = {
+      {"ClientDisconnected", r.client_disconnected},
+      {"ConnectionClosed", r.connection_closed},
+      {"HandshakeError", r.handshake_error},
+  };
+  for (const auto& [name, error] : errors) {
+    if (error == nullptr || PyModule_AddObjectRef(module, name, error) < 0) return false;
   }
   r.input_type = make_input_type();
   r.start_response_type = make_start_response_type();

@@ -23,6 +23,8 @@ struct Runtime {
   PyObject* buffered_random = nullptr;        // io.BufferedRandom
   PyObject* unsupported_operation = nullptr;  // io.UnsupportedOperation
   PyObject* client_disconnected = nullptr;    // prowingen_wsgi.ClientDisconnected
+  PyObject* connection_closed = nullptr;      // prowingen_wsgi.websocket.ConnectionClosed
+  PyObject* handshake_error = nullptr;        // prowingen_wsgi.websocket.HandshakeError
 
   // environ keys and other interned strings
   PyObject* request_method;

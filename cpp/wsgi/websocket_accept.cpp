@@ -17,8 +17,6 @@ namespace {
 
 constexpr const char* caller = "accept";
 
-PyObject* handshake_error = nullptr;
-
 /// What accept_websocket() is called with.
 struct Wishes {
   websocket::Offer offer;
@@ -93,9 +91,14 @@ bool parse(PyObject* args, PyObject* named, PyObject*& upgrade, Wishes& wishes) 
          texts(origins, "origin", wishes.offer.origins);
 }
 
+// With the status as an attribute: two arguments would be those of an error of the system.
 bool raise_handshake_error(int status, const std::string& why) {
-  const PyRef arguments = PyRef::steal(Py_BuildValue("(is)", status, why.c_str()));
-  if (arguments) PyErr_SetObject(handshake_error, arguments.get());
+  PyObject* const kind = runtime().handshake_error;
+  const PyRef error = PyRef::steal(PyObject_CallFunction(kind, "s", why.c_str()));
+  const PyRef number = PyRef::steal(PyLong_FromLong(status));
+  if (error && number && PyObject_SetAttrString(error.get(), "status", number.get()) == 0) {
+    PyErr_SetObject(kind, error.get());
+  }
   return false;
 }
 
@@ -134,7 +137,7 @@ bool send_head(Upgradable& call, const websocket::Handshake& handshake, PyObject
 
 PyRef accept(Upgradable& call, Wishes& wishes) {
   Responder& responder = call.responder;
-  if (responder.head_sent() || responder.answered_otherwise()) {
+  if (call.is_claimed || responder.head_sent() || responder.answered_otherwise()) {
     complain(PyExc_RuntimeError, caller, "the request is answered already");
     return {};
   }
@@ -144,25 +147,30 @@ PyRef accept(Upgradable& call, Wishes& wishes) {
     raise_handshake_error(handshake.status, handshake.fault);
     return {};
   }
+  call.is_claimed = true;  // before other threads may run
   if (!wishes.evented && !call.hold()) return {};
   wishes.rules.compression = handshake.compression;
   auto session = std::make_shared<websocket::Session>(call.exchange, wishes.rules, call.sessions);
   PyRef object = make_websocket(session, handshake.subprotocol, PyRef::borrow(call.server));
-  if (!object || !send_head(call, handshake, wishes.fields)) return {};
+  if (!object || !send_head(call, handshake, wishes.fields)) {
+    call.is_claimed = false;  // nothing is sent
+    return {};
+  }
   std::shared_ptr<WebSocketEvents> events;
   if (wishes.evented) {
     events = std::make_shared<WebSocketEvents>(session, std::move(wishes.callbacks),
                                                PyRef::borrow(object.get()), call.queue,
                                                call.drop_list, call.report);
     call.exchange->events = events;
-  } else {
-    call.websocket = session;
   }
+  call.websocket = session;
+  call.owns_websocket = !wishes.evented;
   try {
     session->begin(events);
   } catch (const std::system_error&) {
     call.exchange->events.reset();
     call.exchange->abort();
+    call.websocket.reset();
     throw;
   }
   return object;
@@ -174,6 +182,7 @@ PyObject* accept_websocket(PyObject*, PyObject* args, PyObject* named) {
   if (!parse(args, named, upgrade, wishes)) return nullptr;
   Upgradable* const call = upgradable_of(upgrade, caller);
   if (call == nullptr) return nullptr;
+  const UpgradeUse use(*call);
   try {
     return accept(*call, wishes).release();
   } catch (const std::system_error& error) {
@@ -197,14 +206,7 @@ PyMethodDef functions[] = {
 }  // namespace
 
 bool init_websocket_accept(PyObject* module) {
-  handshake_error = PyErr_NewExceptionWithDoc(
-      "prowingen_wsgi._native.HandshakeError",
-      "The request's handshake is none that can be accepted; its client has been told. Its\n"
-      "arguments are the status and a sentence (RFC 6455 section 4.2). Need not be caught.",
-      PyExc_ConnectionAbortedError, nullptr);
-  return handshake_error != nullptr && init_websocket_type(module) &&
-         PyModule_AddObjectRef(module, "HandshakeError", handshake_error) == 0 &&
-         PyModule_AddFunctions(module, functions) == 0;
+  return init_websocket_type(module) && PyModule_AddFunctions(module, functions) == 0;
 }
 
 void end_websocket(const Upgradable& call, PyObject* callback, bool failed) {
@@ -212,7 +214,8 @@ void end_websocket(const Upgradable& call, PyObject* callback, bool failed) {
     const PyRef result = PyRef::steal(PyObject_CallNoArgs(callback));
     leave_if_forked(*call.exchange);
     if (!result) {
-      const bool left = PyErr_ExceptionMatches(runtime().client_disconnected) != 0;
+      const bool left = PyErr_ExceptionMatches(runtime().client_disconnected) != 0 &&
+                        !call.websocket->is_open();
       failed = !left;
       if (left) PyErr_Clear();
       if (failed) {
@@ -221,8 +224,9 @@ void end_websocket(const Upgradable& call, PyObject* callback, bool failed) {
       }
     }
   }
+  if (!call.owns_websocket && !failed) return;
   call.websocket->close(
-      {failed ? websocket::close_code::internal_error : websocket::close_code::normal, {}});
+      {failed ? websocket::close_code::internal_error : websocket::close_code::normal, {}}, true);
 }
 
 }  // namespace prowingen::wsgi

@@ -79,9 +79,11 @@ void WebSocketEvents::call(const Keep& callback, PyRef arguments, const char* na
       arguments ? PyRef::steal(PyObject_CallObject(callback.get(), arguments.get())) : PyRef();
   leave_if_forked(exchange);
   if (result) return;
-  if (PyErr_ExceptionMatches(runtime().client_disconnected) != 0) return PyErr_Clear();
+  // Of another WebSocket it would be a mistake, by which others are left out.
+  const bool own = PyErr_ExceptionMatches(runtime().client_disconnected) != 0;
+  if (own && !session_->is_open()) return PyErr_Clear();
   report_(Severity::error, request_line(exchange) + ": " + name + " failed");
-  session_->close({websocket::close_code::internal_error, {}});
+  session_->close({websocket::close_code::internal_error, {}}, true);
 }
 
 }  // namespace prowingen::wsgi

@@ -27,7 +27,6 @@ using websocket::Session;
 constexpr std::size_t long_message = std::size_t{64} * 1024;
 
 PyTypeObject* websocket_type = nullptr;
-PyObject* closed_error = nullptr;  // prowingen_wsgi.websocket.ConnectionClosed
 
 struct Socket {
   std::shared_ptr<Session> session;
@@ -49,20 +48,55 @@ Session& session_of(PyObject* self) {
   return session;
 }
 
-// Raises ConnectionClosed(code, reason).
+// Raises ConnectionClosed; null.
 PyObject* raise_closed(const Session& session) {
+  PyObject* const kind = runtime().connection_closed;
   const Close close = session.closed_by();
   const PyRef reason = utf8_text(close.reason);
-  const PyRef arguments =
-      reason ? PyRef::steal(Py_BuildValue("(iO)", close.code, reason.get())) : PyRef();
-  if (arguments) PyErr_SetObject(closed_error, arguments.get());
+  const PyRef code = PyRef::steal(PyLong_FromLong(close.code));
+  if (!reason || !code) return nullptr;
+  const PyRef text = PyRef::steal(
+      close.reason.empty() ? PyUnicode_FromFormat("closed with %d", close.code)
+                           : PyUnicode_FromFormat("closed with %d: %U", close.code, reason.get()));
+  const PyRef error = text ? PyRef::steal(PyObject_CallOneArg(kind, text.get())) : PyRef();
+  if (error && PyObject_SetAttrString(error.get(), "code", code.get()) == 0 &&
+      PyObject_SetAttrString(error.get(), "reason", reason.get()) == 0) {
+    PyErr_SetObject(kind, error.get());
+  }
   return nullptr;
 }
+
+/// A method, for which what C++ throws is a Python error.
+template <auto function, class... Arguments>
+PyObject* translated(Arguments... arguments) {
+  try {
+    return function(arguments...);
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+    return nullptr;
+  }
+}
+
+template <auto function>
+PyCFunction method() {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(
+      translated<function, PyObject*, PyObject*, PyObject*>));
+}
+
+template <auto function>
+constexpr PyCFunction simple_method = translated<function, PyObject*, PyObject*>;
 
 // ---------------------------------------------------------------------------- receiving
 
 PyObject* receive(Session& session, const Timeout& timeout) {
   using enum Session::Received;
+  if (session.is_evented()) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "receive: its messages are on_message's; accept it without callbacks");
+    return nullptr;
+  }
   websocket::Message next;
   auto received = session.receive(next, at_once);
   if (received == timed_out && !timeout.is_zero()) {
@@ -95,7 +129,7 @@ PyObject* socket_next(PyObject* self) {
   const auto session = socket_of(self).session;
   leave_if_forked(*session->exchange());
   PyObject* const message = receive(*session, Timeout());
-  if (message == nullptr && PyErr_ExceptionMatches(closed_error) != 0) PyErr_Clear();
+  if (message == nullptr && PyErr_ExceptionMatches(runtime().connection_closed) != 0) PyErr_Clear();
   return message;
 }
 
@@ -135,7 +169,8 @@ class Payload {
 
 Session::Sent send(Session& session, const Payload& payload) {
   const auto hand_over = [&] { return session.send(payload.opcode, payload.bytes); };
-  return payload.bytes.size() < long_message ? hand_over() : release_gil(hand_over);
+  const bool is_quick = payload.bytes.size() < long_message && !session.keeps_context();
+  return is_quick ? hand_over() : release_gil(hand_over);
 }
 
 PyObject* send(Session& session, const Payload& payload, const Timeout& timeout) {
@@ -177,7 +212,9 @@ PyObject* socket_ping(PyObject* self, PyObject* args) {
   const std::string_view payload(static_cast<const char*>(buffer.buf),
                                  static_cast<std::size_t>(buffer.len));
   const bool fits = payload.size() <= websocket::longest_control;
-  const bool sent = fits && session_of(self).ping(payload) == Session::Sent::ok;
+  Session& session = session_of(self);
+  const auto hand_over = [&] { return session.ping(payload) == Session::Sent::ok; };
+  const bool sent = fits && (session.keeps_context() ? release_gil(hand_over) : hand_over());
   if (buffer.obj != nullptr) PyBuffer_Release(&buffer);
   if (sent) Py_RETURN_NONE;
   if (fits) return raise_closed(session_of(self));
@@ -186,6 +223,14 @@ PyObject* socket_ping(PyObject* self, PyObject* args) {
 }
 
 // ---------------------------------------------------------------------------- the end
+
+void close(Session& session, const Close& why) {
+  const auto say = [&] {
+    session.close(why, true);
+    return true;
+  };
+  session.keeps_context() ? release_gil(say) : say();
+}
 
 PyObject* socket_close(PyObject* self, PyObject* args, PyObject* named) {
   static const char* names[] = {"code", "reason", nullptr};
@@ -200,7 +245,7 @@ PyObject* socket_close(PyObject* self, PyObject* args, PyObject* named) {
                  "close: code %d: must be 1000 to 1003, 1007 to 1014, or 3000 to 4999", code);
     return nullptr;
   }
-  session_of(self).close({code, reason});
+  close(session_of(self), {code, reason});
   Py_RETURN_NONE;
 }
 
@@ -224,8 +269,8 @@ PyObject* socket_enter(PyObject* self, PyObject*) { return Py_NewRef(self); }
 
 PyObject* socket_exit(PyObject* self, PyObject* args) {
   const bool failed = PyTuple_GET_SIZE(args) != 0 && PyTuple_GET_ITEM(args, 0) != Py_None;
-  session_of(self).close(
-      {failed ? websocket::close_code::internal_error : websocket::close_code::normal, {}});
+  close(session_of(self),
+        {failed ? websocket::close_code::internal_error : websocket::close_code::normal, {}});
   Py_RETURN_NONE;
 }
 
@@ -273,29 +318,24 @@ void socket_dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-template <class Function>
-PyCFunction method(Function function) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
-
 constexpr int keywords = METH_VARARGS | METH_KEYWORDS;
 
 PyMethodDef socket_methods[] = {
-    {"receive", method(socket_receive), keywords,
+    {"receive", method<socket_receive>(), keywords,
      "receive(timeout=None) -> str | bytes\n\nThe next message; waits for it, so many seconds at "
      "most: TimeoutError. ConnectionClosed: there are no more."},
-    {"send", method(socket_send), keywords,
+    {"send", method<socket_send>(), keywords,
      "send(data, timeout=None) -> None\n\nSends a str as text, and what has a buffer as it is. "
      "Waits while too much is on its way. TimeoutError, ConnectionClosed."},
-    {"ping", socket_ping, METH_VARARGS,
+    {"ping", simple_method<socket_ping>, METH_VARARGS,
      "ping(payload=b'', /) -> None\n\nSends a ping, beside those of ping_interval."},
-    {"close", method(socket_close), keywords,
+    {"close", method<socket_close>(), keywords,
      "close(code=1000, reason='') -> None\n\nCloses it; returns at once. Idempotent."},
-    {"wait_closed", method(socket_wait_closed), keywords,
+    {"wait_closed", method<socket_wait_closed>(), keywords,
      "wait_closed(timeout=None) -> bool\n\nWaits until both sides have closed it. Whether they "
      "have."},
     {"__enter__", socket_enter, METH_NOARGS, "The WebSocket, which is closed at the block's end."},
-    {"__exit__", socket_exit, METH_VARARGS, "Closes it: 1000, or 1011 after an exception."},
+    {"__exit__", simple_method<socket_exit>, METH_VARARGS, "Closes it: 1000, or 1011 after an exception."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -319,7 +359,7 @@ PyType_Slot socket_slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(socket_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(socket_clear)},
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
-    {Py_tp_iternext, reinterpret_cast<void*>(socket_next)},
+    {Py_tp_iternext, reinterpret_cast<void*>(translated<socket_next, PyObject*>)},
     {Py_tp_methods, socket_methods},
     {Py_tp_getset, socket_attributes},
     {Py_tp_members, socket_members},
@@ -335,15 +375,7 @@ PyType_Spec socket_spec = {
 
 bool init_websocket_type(PyObject* module) {
   websocket_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&socket_spec));
-  closed_error = PyErr_NewExceptionWithDoc(
-      "prowingen_wsgi._native.ConnectionClosed",
-      "The WebSocket is closed: nothing more comes, and nothing more is sent. Its arguments are "
-      "the\n"
-      "close code and the reason (RFC 6455 section 7.1). Need not be caught.",
-      runtime().client_disconnected, nullptr);
-  return websocket_type != nullptr && closed_error != nullptr &&
-         PyModule_AddType(module, websocket_type) == 0 &&
-         PyModule_AddObjectRef(module, "ConnectionClosed", closed_error) == 0;
+  return websocket_type != nullptr && PyModule_AddType(module, websocket_type) == 0;
 }
 
 PyRef make_websocket(std::shared_ptr<Session> session, const std::string& subprotocol,
@@ -368,7 +400,9 @@ PyRef utf8_text(const std::string& text) {
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
 }
 
-PyObject* broadcast(PyObject*, PyObject* args) {
+namespace {
+
+PyObject* broadcast_to_all(PyObject*, PyObject* args) {
   PyObject* websockets = nullptr;
   PyObject* data = nullptr;
   if (!PyArg_ParseTuple(args, "OO:broadcast", &websockets, &data)) return nullptr;
@@ -401,6 +435,12 @@ PyObject* broadcast(PyObject*, PyObject* args) {
     if (PyList_Append(gone.get(), PyTuple_GET_ITEM(all.get(), i)) < 0) return nullptr;
   }
   return Py_NewRef(gone.get());
+}
+
+}  // namespace
+
+PyObject* broadcast(PyObject* module, PyObject* args) {
+  return translated<broadcast_to_all>(module, args);
 }
 
 }  // namespace prowingen::wsgi

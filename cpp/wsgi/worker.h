@@ -30,10 +30,12 @@ class Worker {
   /// no other, and it stays. With the GIL.
   static bool leave_pool_for(const Exchange& exchange) {
     Worker* const self = current_;
-    return self == nullptr || self->request != &exchange || self->leave_pool();
+    return self == nullptr || self->leave_pool(exchange);
   }
-  /// The same of whatever it is in, by any thread that holds the GIL.
-  bool leave_pool() { return !queue.lets_leave() || queue.leave(id, more_); }
+  /// The same of this one, if it is in that request, by any thread that holds the GIL.
+  bool leave_pool(const Exchange& exchange) {
+    return request != &exchange || !queue.lets_leave() || queue.leave(id, more_);
+  }
 
   WorkQueue& queue;
   const WorkQueue::Worker id;
@@ -44,24 +46,40 @@ class Worker {
   static inline thread_local Worker* current_ = nullptr;
 };
 
+/// The GIL is another's for as long as this lives, whatever is thrown.
+class ReleasedGil {
+ public:
+  ReleasedGil() = default;
+  ~ReleasedGil() { PyEval_RestoreThread(state_); }
+  ReleasedGil(const ReleasedGil&) = delete;
+  ReleasedGil& operator=(const ReleasedGil&) = delete;
+
+ private:
+  PyThreadState* const state_ = PyEval_SaveThread();
+};
+
 /// Calls `wait` without the GIL.
 template <class Wait>
 auto release_gil(Wait wait) {
-  PyThreadState* const state = PyEval_SaveThread();
-  auto result = wait();
-  PyEval_RestoreThread(state);
-  return result;
+  const ReleasedGil released;
+  return wait();
 }
 
 /// The same in the middle of a request: the scheduler is told, so that another worker takes this
 /// one's place meanwhile.
 template <class Wait>
 auto without_gil(Wait wait) {
-  Worker* const worker = Worker::current();
-  if (worker != nullptr) worker->queue.wait_begins(worker->id);
-  auto result = release_gil(std::move(wait));
-  if (worker != nullptr) worker->queue.wait_ends(worker->id);
-  return result;
+  struct ToldQueue {
+    Worker* const worker = Worker::current();
+    ToldQueue() {
+      if (worker != nullptr) worker->queue.wait_begins(worker->id);
+    }
+    ~ToldQueue() {
+      if (worker != nullptr) worker->queue.wait_ends(worker->id);
+    }
+  };
+  const ToldQueue told;
+  return release_gil(std::move(wait));
 }
 
 }  // namespace prowingen::wsgi

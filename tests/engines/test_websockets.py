@@ -185,7 +185,7 @@ def test_another_request_has_none(serve: ServeFixture) -> None:
         assert not websocket.is_websocket(environ)
         with pytest.raises(websocket.HandshakeError) as caught:
             websocket.accept(environ)
-        assert caught.value.args[0] == 426
+        assert caught.value.status == 426
         return hello(environ, start_response)
 
     assert serve(app).ask("/").status == 200
@@ -623,7 +623,7 @@ def test_a_view_that_returns_closes_what_is_its_own(serve: ServeFixture) -> None
     assert kept[0].wait_closed(PATIENCE)
     with pytest.raises(websocket.ConnectionClosed) as caught:
         kept[0].receive()
-    assert caught.value.args == (1000, "")
+    assert (caught.value.code, caught.value.reason) == (1000, "")
     assert isinstance(caught.value, ClientDisconnected), "need not be caught"
 
 

@@ -13,6 +13,7 @@ RequestHead request(std::initializer_list<std::pair<const char*, const char*>> m
                     const char* method = "GET") {
   RequestHead head;
   head.set_request_line(method, "/", {1, 1});
+  head.add_field("Upgrade", "websocket");
   head.add_field("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
   head.add_field("Sec-WebSocket-Version", "13");
   for (const auto& [name, value] : more) head.add_field(name, value);
@@ -26,6 +27,14 @@ Handshake answer(const RequestHead& head, const Offer& offer = {}) {
 // The example of RFC 6455 section 1.3.
 TEST(WebSocketHandshake, IsProvenByTheKey) {
   EXPECT_EQ(answer(request({})).accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
+TEST(WebSocketHandshake, AsksForOneAndInOneVersion) {
+  RequestHead other;
+  other.set_request_line("GET", "/", {1, 1});
+  other.add_field("Upgrade", "echo");
+  EXPECT_EQ(answer(other).status, 426);
+  EXPECT_EQ(answer(request({{"Sec-WebSocket-Version", "8"}})).status, 426);
 }
 
 TEST(WebSocketHandshake, IsAGet) { EXPECT_EQ(answer(request({}, "POST")).status, 400); }
@@ -48,7 +57,9 @@ TEST(WebSocketHandshake, IsForPagesOfItsOwnHost) {
   EXPECT_EQ(answer(request({{"Origin", "http://example.com"}}), offer).status, 101);
   EXPECT_EQ(answer(request({{"Origin", "https://EXAMPLE.com"}}), offer).status, 101)
       << "a proxy may have taken TLS off";
+  EXPECT_EQ(answer(request({{"Origin", "http://example.com:80"}}), offer).status, 101);
   EXPECT_EQ(answer(request({{"Origin", "http://example.com:8080"}}), offer).status, 403);
+  EXPECT_EQ(answer(request({{"Origin", "evil://example.com"}}), offer).status, 403);
   EXPECT_EQ(answer(request({{"Origin", "null"}}), offer).status, 403);
   const auto secure =
       answer_handshake(request({{"Origin", "http://example.com"}}), "https", "example.com", offer);

@@ -297,7 +297,8 @@ class FramedWire(Wire):
         self._answer_frames()
 
     def _answer_frames(self) -> None:
-        with contextlib.suppress(BrokenPipeError):  # what is still to be read tells more
+        # What is still to be read tells more.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._flush()
 
     def _keep(self, event: Any) -> None:
