@@ -113,8 +113,9 @@ def accept(
     close_timeout: seconds until it has to return a close.
     compression: whether messages are compressed where the client can; or how.
 
-    Raises HandshakeError if there is no handshake, or none that can be accepted: then its client has
-    been told why, and who asks for no WebSocket at all is answered 426 if this is not caught. Raises ConnectionAbortedError if there is no thread (`long_lived_threads`), and
+    Raises HandshakeError if there is no handshake, or none that can be accepted: then its client
+    has been told why, and who asks for no WebSocket at all is answered 426 if this is not caught.
+    Raises ConnectionAbortedError if there is no thread (`long_lived_threads`), and
     ClientDisconnected if the client has gone. None of these has to be caught. Raises ValueError and
     TypeError for arguments that are none, RuntimeError if the request was answered before.
     """

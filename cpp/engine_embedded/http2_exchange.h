@@ -25,8 +25,8 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   std::uint64_t discarded = 0;  // of that, what came when nobody wanted it any more
   /// Its client is to go on with it.
   bool awaits_body() const {
-    return !may_upgrade && !request_whole && !continue_due && unconsumed == 0 && refused == 0 && !framed &&
-           !output_finished_;
+    return !may_upgrade && !request_whole && !continue_due && unconsumed == 0 && refused == 0 &&
+           !framed && !output_finished_;
   }
 
   // ---- the answer

@@ -12,8 +12,8 @@
 
 namespace prowingen {
 
-/// The status that an answer is sent with: where another protocol follows it, the switch of HTTP/1.1
-/// is a success of later versions (RFC 8441 section 5).
+/// The status that an answer is sent with: where another protocol follows it, the switch of
+/// HTTP/1.1 is a success of later versions (RFC 8441 section 5).
 constexpr int sent_status(int status, HttpVersion version) {
   return status == 101 && version.major >= 2 ? 200 : status;
 }

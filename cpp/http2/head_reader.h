@@ -1,8 +1,8 @@
 // A request's head from the fields of a header block (RFC 9113 section 8.3), as every version of
 // HTTP shows it: pseudo-header fields are the request line and Host, crumbs of a cookie one field.
 //
-// An extended CONNECT (RFC 8441) is shown as what it stands for: the GET of HTTP/1.1 with an Upgrade.
-// A WebSocket's has a key, too, which was made up, for applications that answer it.
+// An extended CONNECT (RFC 8441) is shown as what it stands for: the GET of HTTP/1.1 with an
+// Upgrade. A WebSocket's has a key, too, which was made up, for applications that answer it.
 //
 // The blocks of a connection come one after another, so one of these serves all its streams. It is
 // strict whatever is in front of it: what makes a request malformed ends its stream, and only what
@@ -49,7 +49,7 @@ class HeadReader {
     Outcome outcome = Outcome::accepted;
     Verdict verdict = nullptr;  // of what is refused
     RequestSemantics semantics;
-    std::size_t size = 0;  // octets of the fields
+    std::size_t size = 0;   // octets of the fields
     bool upgrades = false;  // it asks for another protocol
   };
   Result finish();

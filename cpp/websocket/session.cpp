@@ -201,8 +201,8 @@ void Session::pump() {
           case Exchange::Read::timed_out: return;
           case Exchange::Read::bytes: break;
           case Exchange::Read::end:
-            return end_after_answers(
-                {close_code::abnormal, "the client has closed the connection"}, false);
+            return end_after_answers({close_code::abnormal, "the client has closed the connection"},
+                                     false);
           case Exchange::Read::departed:
           case Exchange::Read::failed:
             return end({close_code::abnormal, std::string(describe(exchange_->departure()))},
@@ -250,7 +250,8 @@ bool Session::on_message(Message message) {
 }
 
 void Session::on_ping(std::string_view payload) {
-  // Of many only the last has to be answered (section 5.5.3): one whose client takes nothing is not.
+  // Of many only the last has to be answered (section 5.5.3): one whose client takes nothing is
+  // not.
   if (!is_closed() && await_room(at_once) == Sent::ok) push(make_frame(Opcode::pong, payload));
 }
 

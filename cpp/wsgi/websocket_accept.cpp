@@ -110,10 +110,16 @@ websocket::Handshake answer_to(const Exchange& exchange, const websocket::Offer&
   return websocket::answer_handshake(exchange.request, exchange.peer->scheme, authority, offer);
 }
 
+bool check_unanswered(const Responder& responder) {
+  return (!responder.head_sent() && !responder.answered_otherwise()) ||
+         complain(PyExc_RuntimeError, caller, "the request is answered already");
+}
+
 // The answer's head, with the application's own fields; false with a Python error set, and nothing
 // sent.
 bool send_head(Upgradable& call, const websocket::Handshake& handshake, PyObject* fields) {
   Responder& responder = call.responder;
+  if (!check_unanswered(responder)) return false;  // another thread may have done so meanwhile
   responder.begin(101, "Switching Protocols");
   responder.add_field("Upgrade", "websocket");
   responder.add_field("Sec-WebSocket-Accept", handshake.accept);
@@ -137,8 +143,8 @@ bool send_head(Upgradable& call, const websocket::Handshake& handshake, PyObject
 
 PyRef accept(Upgradable& call, Wishes& wishes) {
   Responder& responder = call.responder;
-  if (call.is_claimed || responder.head_sent() || responder.answered_otherwise()) {
-    complain(PyExc_RuntimeError, caller, "the request is answered already");
+  if (call.is_claimed || !check_unanswered(responder)) {
+    if (call.is_claimed) complain(PyExc_RuntimeError, caller, "the request is accepted already");
     return {};
   }
   const auto handshake = answer_to(*call.exchange, wishes.offer);
@@ -214,8 +220,8 @@ void end_websocket(const Upgradable& call, PyObject* callback, bool failed) {
     const PyRef result = PyRef::steal(PyObject_CallNoArgs(callback));
     leave_if_forked(*call.exchange);
     if (!result) {
-      const bool left = PyErr_ExceptionMatches(runtime().client_disconnected) != 0 &&
-                        !call.websocket->is_open();
+      const bool left =
+          PyErr_ExceptionMatches(runtime().client_disconnected) != 0 && !call.websocket->is_open();
       failed = !left;
       if (left) PyErr_Clear();
       if (failed) {

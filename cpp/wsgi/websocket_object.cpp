@@ -81,8 +81,8 @@ PyObject* translated(Arguments... arguments) {
 
 template <auto function>
 PyCFunction method() {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(
-      translated<function, PyObject*, PyObject*, PyObject*>));
+  return reinterpret_cast<PyCFunction>(
+      reinterpret_cast<void (*)()>(translated<function, PyObject*, PyObject*, PyObject*>));
 }
 
 template <auto function>
@@ -335,7 +335,8 @@ PyMethodDef socket_methods[] = {
      "wait_closed(timeout=None) -> bool\n\nWaits until both sides have closed it. Whether they "
      "have."},
     {"__enter__", socket_enter, METH_NOARGS, "The WebSocket, which is closed at the block's end."},
-    {"__exit__", simple_method<socket_exit>, METH_VARARGS, "Closes it: 1000, or 1011 after an exception."},
+    {"__exit__", simple_method<socket_exit>, METH_VARARGS,
+     "Closes it: 1000, or 1011 after an exception."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -2,9 +2,10 @@
 is read as they read HTTP/1.
 
 So a test is written once. Each request has a stream of its own, and `reply()` takes the streams in
-the order in which they were asked. One that asks for another protocol is an extended CONNECT (RFC 8441); once
-`switch()` has read that it was switched to, what is sent and taken is that stream's. What only HTTP/1 can say, such as another version or half a
-head, is an error here: such a test is marked `no_http2`, with the reason.
+the order in which they were asked. One that asks for another protocol is an extended CONNECT (RFC
+8441); once `switch()` has read that it was switched to, what is sent and taken is that stream's.
+What only HTTP/1 can say, such as another version or half a head, is an error here: such a test is
+marked `no_http2`, with the reason.
 """
 
 from __future__ import annotations
