@@ -89,7 +89,7 @@ void FrameReader::unmask(std::span<char> bytes) {
   }
   std::array<char, mask_size> mask;
   std::memcpy(mask.data(), &mask_, mask_size);
-  for (std::size_t i = 0; i < left; ++i) at[i] ^= mask[i % mask_size];
+  for (std::size_t i = 0; i < left; ++i) at[i] = static_cast<char>(at[i] ^ mask[i % mask_size]);
   std::ranges::rotate(mask, mask.begin() + static_cast<std::ptrdiff_t>(left % mask_size));
   std::memcpy(&mask_, mask.data(), mask_size);
 }

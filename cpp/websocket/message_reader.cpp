@@ -1,5 +1,6 @@
 #include "websocket/message_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace prowingen::websocket {
@@ -71,12 +72,10 @@ std::optional<Close> MessageReader::begin_frame() {
 std::optional<Close> MessageReader::add(std::string_view piece) {
   const std::size_t before = message_.data.size();
   if (!compressed_) {
-    // Grows with what comes, and not with what is announced; in one step if that has come.
-    if (before == 0 && frames_.head().fin && piece.size() == frames_.head().size) {
-      message_.data.assign(piece);
-    } else {
-      message_.data.append(piece);
-    }
+    // Grows with what comes, and not with what is announced; in one step if half of that has come.
+    const auto likely = std::min<std::uint64_t>(frames_.head().size, 2 * piece.size());
+    if (before == 0) message_.data.reserve(static_cast<std::size_t>(likely));
+    message_.data.append(piece);
   } else {
     switch (inflater().add(piece, message_.data, most_)) {
       case Inflater::Outcome::ok: break;

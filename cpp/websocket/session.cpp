@@ -386,7 +386,7 @@ Session::Sent Session::ping(std::string_view payload) {
   return is_open() ? push(make_frame(Opcode::ping, payload)) : Sent::closed;
 }
 
-void Session::close(Close why, bool forget) {
+void Session::close(const Close& why, bool forget) {
   {
     const std::lock_guard order(sending_);
     {

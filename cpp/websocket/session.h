@@ -98,7 +98,7 @@ class Session final : public ExchangeWatcher,
   Sent await_room(std::optional<SteadyTime> until);
   /// Says goodbye; what has been sent before comes first. Nothing if it is closing already.
   /// `forget`: what has come and was not received is of no interest any more.
-  void close(Close why, bool forget = false);
+  void close(const Close& why, bool forget = false);
   /// Blocks until it is closed, or until then. Whether it is.
   bool wait_closed(std::optional<SteadyTime> until);
 

@@ -196,9 +196,10 @@ PyRef take_callback(PyObject* upgrade_call) {
   return PyRef::steal(std::exchange(object.callback, nullptr));
 }
 
-void speak_opaquely(PyObject* callback, const Upgradable& call) {
-  const auto exchange = call.exchange;
-  const PyRef stream = make_opaque_stream(exchange, call.high_water, call.drop_list, call.server);
+void speak_opaquely(PyObject* callback, const Upgradable& ended) {
+  const auto exchange = ended.exchange;
+  const PyRef stream =
+      make_opaque_stream(exchange, ended.high_water, ended.drop_list, ended.server);
   const PyRef cancelled = make_call_cancelled(exchange);
   const PyRef env = stream && cancelled ? make_env(stream.get(), cancelled.get()) : PyRef();
   const PyRef result = env ? PyRef::steal(PyObject_CallOneArg(callback, env.get())) : PyRef();
@@ -206,10 +207,10 @@ void speak_opaquely(PyObject* callback, const Upgradable& call) {
   if (!result) {
     const bool departed = PyErr_ExceptionMatches(runtime().client_disconnected) != 0;
     if (departed) PyErr_Clear();
-    call.report(departed ? Severity::debug : Severity::error,
-                request_line(*exchange) + ": " +
-                    (departed ? std::string(describe(exchange->departure()))
-                              : "the callback of opaque.upgrade failed"));
+    ended.report(departed ? Severity::debug : Severity::error,
+                 request_line(*exchange) + ": " +
+                     (departed ? std::string(describe(exchange->departure()))
+                               : "the callback of opaque.upgrade failed"));
   }
   stream ? end_opaque_stream(stream.get(), !result) : exchange->abort();
 }

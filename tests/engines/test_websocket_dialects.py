@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture
 
-pytestmark = pytest.mark.no_http2("its streams have a CONNECT of their own (RFC 8441)")
-
 PATIENCE = 10.0
 
 
