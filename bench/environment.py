@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.paths import BENCH, PEER_PYTHON, PROXYGEN_HELLO, ROOT, VENV
+from bench.paths import BENCH, PEER_PYTHON, PROXYGEN_HELLO, ROOT, VENV, WEBSOCKET_LOAD
 
 SYSTEM_PACKAGES = {
     "wrk": "the load generator",
     "nghttp2-client": "has h2load, which speaks HTTP/2",
     "libev-dev": "bjoern is built on it",
-    "build-essential": "bjoern and uWSGI are compiled",
+    "build-essential": "bjoern, uWSGI and what loads with WebSockets are compiled",
     "libssl-dev": "uWSGI speaks HTTPS with it",
     "openssl": "makes the certificate of the rows over TLS",
 }
@@ -35,6 +35,7 @@ def setup() -> None:
     reports it as missing.
     """
     _system()
+    _websocket_load()
     _ceiling()
     base = getattr(sys, "_base_executable", sys.executable)
     if not PEER_PYTHON.exists():
@@ -46,6 +47,15 @@ def setup() -> None:
     failed = [pin for pin in pins if not _pip([pin])]
     if failed:
         print(f"bench: not installed: {', '.join(failed)}", flush=True)
+
+
+def _websocket_load() -> None:
+    """Of the standard library alone, so that it needs no build system."""
+    WEBSOCKET_LOAD.parent.mkdir(parents=True, exist_ok=True)
+    sources = sorted(str(path) for path in (BENCH / "native").glob("websocket_*.cpp"))
+    command = ["c++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-o", str(WEBSOCKET_LOAD)]
+    if shutil.which("c++") is None or subprocess.run([*command, *sources], check=False).returncode:
+        print("bench: what loads with WebSockets is not built: no C++20 compiler", flush=True)
 
 
 def _ceiling() -> None:

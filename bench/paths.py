@@ -20,6 +20,9 @@ KEY = OUT / "certificate.key"
 PROXYGEN_HELLO = ROOT / "build" / "bench" / "proxygen_hello"
 """The C++ ceiling, where `python -m bench setup` found a proxygen to build it with."""
 
+WEBSOCKET_LOAD = ROOT / "build" / "bench" / "websocket_load"
+"""What loads with WebSockets; `python -m bench setup` builds it."""
+
 H2LOAD = os.environ.get("H2LOAD", "h2load")
 """Distributions build it without HTTP/3: the rows over that need another one."""
 
