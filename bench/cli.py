@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import environment, machine, report, results
+from bench.choice import built_engines, choose
 from bench.limits import raise_open_files
 from bench.measurement import Window
 from bench.paths import OUT, PEER_PYTHON, ROOT, shown
 from bench.rows import ROWS, cases
 from bench.runner import Plan, Runner
-from bench.servers import built_engines, choose
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -97,7 +97,9 @@ def _run_options(run: argparse.ArgumentParser) -> None:
         metavar="N,...",
         help="instead of a row's own; rows that are about one number keep it",
     )
-    run.add_argument("--connections", type=_positive, default=None, help="default: 64")
+    run.add_argument(
+        "--connections", type=_positive, default=None, help="default: 64, or a row's own"
+    )
     run.add_argument(
         "--time-limit",
         type=_positive,

@@ -1,10 +1,10 @@
-"""Holds idle keep-alive connections open from a process of its own.
+"""Holds idle connections open from processes of their own: keep-alive ones here.
 
     python -m bench.idle PORT COUNT
 
 Each connection asks once and reads its answer, so that it is idle the way a browser's
 is. Prints how many are open, then, for each line of input, how many still are; ends at
-the end of input.
+the end of input. `websocket_load idle` does the same with WebSockets.
 """
 
 from __future__ import annotations
@@ -59,17 +59,10 @@ def main(port: int, count: int) -> None:
 class Holders:
     """The helper processes, spoken to over their standard streams."""
 
-    def __init__(self, port: int, count: int) -> None:
-        share = [count // PROCESSES] * PROCESSES
-        share[0] += count - sum(share)
+    def __init__(self, commands: list[list[str]]) -> None:
         self._processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "bench.idle", str(port), str(part)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for part in share
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for command in commands
         ]
         self.opened = self._numbers()
 
@@ -92,9 +85,16 @@ class Holders:
         return total
 
 
+def commands(port: int, count: int) -> list[list[str]]:
+    """What holds `count` keep-alive connections."""
+    share = [count // PROCESSES] * PROCESSES
+    share[0] += count - sum(share)
+    return [[sys.executable, "-m", "bench.idle", str(port), str(part)] for part in share]
+
+
 @contextmanager
-def holding(port: int, count: int) -> Iterator[Holders]:
-    holders = Holders(port, count)
+def holding(helpers: list[list[str]]) -> Iterator[Holders]:
+    holders = Holders(helpers)
     try:
         yield holders
     finally:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import certificate, h2load, idle, probe, wrk
+from bench import certificate, h2load, idle, probe, websocket_load, wrk
 from bench.limits import raise_open_files
 from bench.load import LoadError, LoadResult
 from bench.paths import OUT, ROOT
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 IDLE_CONNECTIONS = 10_000
 SPARE_FILES = 500
+BROADCASTS = 10
+"""Of a round: a hundred thousand messages."""
 MIXED_RATE = 1500.0
 """Arrivals a second: 150 of them block for 50 ms, which keeps 7.5 of 16 threads busy.
 Far enough from 16 that waiting for a thread is rare and the server's own delays show."""
@@ -51,7 +53,7 @@ class Found:
 
 def measure(server: Server, case: Case, window: Window, *, log: bool = False) -> Found:
     """Raises ServerError or WrongAnswerError where there is nothing to measure."""
-    if case.row.kind is Kind.IDLE:
+    if case.row.kind in (Kind.IDLE, Kind.BROADCAST):
         _require_files()
     load = os.getloadavg()[0]
     access_log = OUT / "access.log" if log else None
@@ -77,7 +79,7 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
         except probe.WrongAnswerError as error:
             running_server.check()
             raise ServerError(str(error)) from None
-        if window.warm_up:
+        if window.warm_up and case.row.kind is not Kind.BROADCAST:
             _load(case, launch.port, window.warm_up)
         found = MEASURES[case.row.kind](running_server, case, window)
         running_server.check()
@@ -111,7 +113,9 @@ def _require_files() -> None:
 
 def _load(case: Case, port: int, seconds: float) -> LoadResult:
     run = wrk.run
-    if case.row.http2 or case.row.http3:
+    if case.row.kind is Kind.ECHO:
+        run = websocket_load.run
+    elif case.row.http2 or case.row.http3:
         run = partial(h2load.run, protocol="h3" if case.row.http3 else "h2")
     try:
         return run(
@@ -167,7 +171,8 @@ def _mixed(server: Running, case: Case, window: Window) -> Measurement:
 def _idle(server: Running, case: Case, window: Window) -> Measurement:
     without = _closed_loop(server, case, window)
     before = server.usage().rss_kib
-    with idle.holding(server.port, IDLE_CONNECTIONS) as holders:
+    commands = websocket_load.holders if case.row.websocket else idle.commands
+    with idle.holding(commands(server.port, IDLE_CONNECTIONS)) as holders:
         if holders.opened < IDLE_CONNECTIONS:
             raise server.failed(
                 f"only {holders.opened} of {IDLE_CONNECTIONS} connections were answered"
@@ -189,8 +194,44 @@ def _idle(server: Running, case: Case, window: Window) -> Measurement:
     )
 
 
+def _broadcast(server: Running, case: Case, window: Window) -> Measurement:
+    before_open = server.usage().rss_kib
+    try:
+        with websocket_load.listening(server.port, case.connections, BROADCASTS) as listeners:
+            if listeners.opened < case.connections:
+                raise server.failed(
+                    f"only {listeners.opened} of {case.connections} WebSockets were answered"
+                )
+            after_open = server.usage().rss_kib
+            if window.warm_up:
+                listeners.broadcast()
+            before = server.usage()
+            found = listeners.broadcast()
+            after = server.usage()
+    except LoadError as error:
+        raise server.failed(str(error)) from None
+    return Measurement(
+        requests=found.load.requests,
+        requests_per_second=found.load.requests_per_second,
+        p50_ms=found.load.p50_ms,
+        p99_ms=found.load.p99_ms,
+        cpu_us=1e6 * after.cpu_since(before) / max(1, found.load.requests),
+        peak_rss_mib=after.peak_rss_kib / 1024,
+        non_2xx=0,
+        socket_errors=found.load.socket_errors,
+        load_before=0.0,
+        extra={
+            "broadcast_ms": found.broadcast_ms,
+            "spread_ms": found.spread_ms,
+            "kib_per_connection": (after_open - before_open) / case.connections,
+        },
+    )
+
+
 MEASURES = {
     Kind.CLOSED: _closed_loop,
+    Kind.ECHO: _closed_loop,
+    Kind.BROADCAST: _broadcast,
     Kind.LOG: _closed_loop,
     Kind.MIXED: _mixed,
     Kind.IDLE: _idle,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from bench import apps, probe
+from bench import apps, probe, websocket_probe
 from bench.paths import LUA
 
 FLASK_PATH = "/users/42/orders?page=3"
 STREAMS = ["-m10"]
+WEBSOCKETS = "bench.websocket_apps:evented"
 
 
 class Kind(Enum):
@@ -18,6 +19,8 @@ class Kind(Enum):
     CLOSED = "a closed loop alone: wrk, or h2load for HTTP/2 and 3"
     MIXED = "wrk for throughput, then open-loop arrivals for the fast requests' latency"
     IDLE = "wrk before and while ten thousand idle connections are held"
+    ECHO = "WebSockets in a closed loop"
+    BROADCAST = "one message to ten thousand WebSockets, ten times"
     LOG = "wrk, ours with and without an access log"
 
 
@@ -43,6 +46,8 @@ class Row:
     """Over HTTP/2; only servers that speak it take part."""
     http3: bool = False
     """Likewise."""
+    websocket: bool = False
+    """Over WebSockets; only servers that have an application for it take part."""
     kind: Kind = Kind.CLOSED
     ours_only: bool = False
     """Peers are measured only if they are named on the command line."""
@@ -190,6 +195,46 @@ ROWS: dict[str, Row] = {
             probe.HELLO,
             kind=Kind.IDLE,
             ours_only=True,
+        ),
+        Row(
+            "ws-echo-64",
+            WEBSOCKETS,
+            "WebSockets: text of 64 octets, sent back; one in flight on each",
+            websocket_probe.echoes,
+            path="/echo",
+            options=["--size", "64", "--text"],
+            websocket=True,
+            kind=Kind.ECHO,
+        ),
+        Row(
+            "ws-echo-64k",
+            WEBSOCKETS,
+            "WebSockets: 64 KiB of octets, sent back; one in flight on each",
+            websocket_probe.echoes,
+            path="/echo",
+            options=["--size", "65536"],
+            connections=16,
+            websocket=True,
+            kind=Kind.ECHO,
+        ),
+        Row(
+            "ws-idle-10k",
+            WEBSOCKETS,
+            "hello while 10,000 idle WebSockets are open, against without",
+            websocket_probe.echoes_beside_hello,
+            websocket=True,
+            kind=Kind.IDLE,
+        ),
+        Row(
+            "ws-broadcast-10k",
+            WEBSOCKETS,
+            "1 KiB of text to 10,000 WebSockets; latency from the word that starts it",
+            websocket_probe.broadcasts,
+            path="/room",
+            connections=10_000,
+            fixed_connections=True,
+            websocket=True,
+            kind=Kind.BROADCAST,
         ),
     )
 }

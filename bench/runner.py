@@ -70,6 +70,7 @@ class Runner:
             if server.speaks_tls or not case.row.tls
             if server.speaks_http2 or not case.row.http2
             if server.speaks_http3 or not case.row.http3
+            if server.speaks_websocket or not case.row.websocket
         ]
         variants = (False, True) if kind is Kind.LOG else (False,)
         return [

@@ -70,6 +70,7 @@ class Server:
     speaks_http2: bool = False
     """Over TLS."""
     speaks_http3: bool = False
+    speaks_websocket: bool = False
     rows: tuple[str, ...] = ()
     """All it can take part in, where that is not every row."""
     ceiling: bool = False
@@ -94,13 +95,13 @@ class Server:
         return done.stdout.strip()
 
 
-def _script(name: str) -> str:
+def script(name: str) -> str:
     return str(VENV / "bin" / name)
 
 
 def _granian(launch: Launch) -> list[str]:
     return [
-        *(_script("granian"), "--interface", "wsgi", "--workers", "1"),
+        *(script("granian"), "--interface", "wsgi", "--workers", "1"),
         *("--blocking-threads", str(launch.threads)),
         *("--host", "127.0.0.1", "--port", str(launch.port)),
         # One version and no WebSockets are asked for: no detection of them is paid for. Its check
@@ -122,7 +123,7 @@ def _granian(launch: Launch) -> list[str]:
 
 def _gunicorn(launch: Launch) -> list[str]:
     return [
-        *(_script("gunicorn"), "--worker-class", "gthread", "--workers", "1"),
+        *(script("gunicorn"), "--worker-class", "gthread", "--workers", "1"),
         *("--threads", str(launch.threads), "--bind", launch.address),
         # The default of 2 s would close connections between two batches of a slow row.
         *("--keep-alive", "75", "--worker-connections", MANY),
@@ -148,7 +149,7 @@ def _uwsgi(launch: Launch) -> list[str]:
             # Four times as fast as with a page, but request bodies fail with it.
             listen += ["--http-buffer-size", str(1 << 20)]
     return [
-        *(_script("uwsgi"), "--master", "--processes", "1"),
+        *(script("uwsgi"), "--master", "--processes", "1"),
         *("--threads", str(launch.threads), *listen),
         *("--module", launch.app, "--pythonpath", "."),
         *("--listen", "1024", "--disable-logging", "--die-on-term", "--need-app"),
@@ -157,7 +158,7 @@ def _uwsgi(launch: Launch) -> list[str]:
 
 def _waitress(launch: Launch) -> list[str]:
     return [
-        *(_script("waitress-serve"), "--host", "127.0.0.1"),
+        *(script("waitress-serve"), "--host", "127.0.0.1"),
         *("--port", str(launch.port), "--threads", str(launch.threads)),
         # select() cannot watch the connections of idle-10k, and poll() is no slower.
         *("--connection-limit", MANY, "--asyncore-use-poll", "--backlog", "2048"),
@@ -178,7 +179,7 @@ def _socketify(launch: Launch) -> list[str]:
 
 def _pyvoy(launch: Launch) -> list[str]:
     return [
-        *(_script("pyvoy"), "--interface", "wsgi", "--address", "127.0.0.1"),
+        *(script("pyvoy"), "--interface", "wsgi", "--address", "127.0.0.1"),
         *("--port", str(launch.port), "--worker-threads", str(launch.threads)),
         *launch.certificate("--tls-cert", "--tls-key"),
         *("--log-level", "off", launch.app),
@@ -187,7 +188,7 @@ def _pyvoy(launch: Launch) -> list[str]:
 
 def _hypercorn(launch: Launch) -> list[str]:
     return [
-        *(_script("hypercorn"), "--workers", "1", "--bind", launch.address),
+        *(script("hypercorn"), "--workers", "1", "--bind", launch.address),
         *("--backlog", MANY, "--log-level", "error"),
         *launch.certificate("--certfile", "--keyfile"),
         f"wsgi:{launch.app}",
@@ -196,7 +197,7 @@ def _hypercorn(launch: Launch) -> list[str]:
 
 def _peregrine(launch: Launch) -> list[str]:
     return [
-        *(_script("peregrine"), "--protocol", "wsgi", "--workers", "1", "--no-websockets"),
+        *(script("peregrine"), "--protocol", "wsgi", "--workers", "1", "--no-websockets"),
         *("--wsgi-threads", str(launch.threads), "--max-connections", MANY),
         *("--host", "127.0.0.1", "--port", str(launch.port)),
         *launch.certificate("--tls-cert", "--tls-key"),
@@ -290,31 +291,6 @@ def ours(engine: str, python: str = sys.executable) -> Server:
         speaks_tls=True,
         speaks_http2=True,
         speaks_http3=engine == "proxygen",
+        speaks_websocket=True,
         environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)])},
     )
-
-
-def built_engines(python: str) -> list[str]:
-    """The engines of the prowingen_wsgi that this interpreter has."""
-    code = "from prowingen_wsgi import _native; print(*sorted(_native.engines()))"
-    done = subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    if done.returncode != 0:
-        raise ValueError(f"--python: {python} has no prowingen_wsgi: {done.stderr.strip()}")
-    return done.stdout.split()
-
-
-def choose(names: list[str] | None, engines: list[str], python: str) -> list[Server]:
-    """The servers named, `ours` standing for every engine; all where none is named."""
-    own = [ours(engine, python) for engine in engines]
-    if names is None:
-        bounds = [CEILING] if "proxygen" in engines and PROXYGEN_HELLO.exists() else []
-        return [*own, *PEERS, *bounds]
-    known = {server.name: [server] for server in (*own, *PEERS, CEILING)} | {"ours": own}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(
-            f"--servers: no such server: {', '.join(unknown)}; there are {', '.join(known)}"
-        )
-    return list({s.name: s for name in names for s in known[name]}.values())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bench.choice import choose
 from bench.paths import CERTIFICATE, KEY, ROOT, shown, tidy
 from bench.rows import ROWS, cases
-from bench.servers import PEERS, Launch, Server, choose, ours
+from bench.servers import PEERS, Launch, Server, ours
+from bench.websocket_servers import ROWS as WEBSOCKET_ROWS
+from bench.websocket_servers import WEBSOCKET_PEERS, ours_blocking
 
 
 def test_rows_bring_their_own_thread_counts() -> None:
@@ -24,12 +27,33 @@ def test_given_threads_leave_rows_alone_that_are_about_one_number() -> None:
 
 def test_without_names_ours_comes_with_every_peer() -> None:
     names = [server.name for server in choose(None, ["embedded"], "python")]
-    assert names == ["prowingen-embedded", *(peer.name for peer in PEERS)]
+    own = ["prowingen-embedded", "prowingen-embedded-blocking"]
+    assert names == [*own, *(peer.name for peer in (*PEERS, *WEBSOCKET_PEERS))]
 
 
 def test_ours_stands_for_every_engine() -> None:
-    names = [s.name for s in choose(["ours", "granian"], ["embedded", "proxygen"], "python")]
-    assert names == ["prowingen-embedded", "prowingen-proxygen", "granian"]
+    names = [s.name for s in choose(["ours", "bjoern"], ["embedded", "proxygen"], "python")]
+    assert names == [
+        "prowingen-embedded",
+        "prowingen-embedded-blocking",
+        "prowingen-proxygen",
+        "prowingen-proxygen-blocking",
+        "bjoern",
+    ]
+
+
+def test_a_name_brings_the_server_of_the_rows_of_websockets_too() -> None:
+    found = choose(["granian", "uvicorn", "granian"], ["embedded"], "python")
+    assert [(s.name, s.speaks_websocket) for s in found] == [
+        ("granian", False),
+        ("granian", True),
+        ("uvicorn", True),
+    ]
+
+
+def test_the_rows_of_websockets_are_those_that_peers_have_an_application_for() -> None:
+    assert [row.name for row in ROWS.values() if row.websocket] == list(WEBSOCKET_ROWS)
+    assert all(set(peer.rows) <= set(WEBSOCKET_ROWS) for peer in WEBSOCKET_PEERS)
 
 
 def test_an_unknown_server_is_refused_by_name() -> None:
@@ -42,6 +66,27 @@ def test_every_command_names_application_and_port(server: Server) -> None:
     command = server.command(Launch("bench.apps:hello", 20123, 8))
     assert any(word.endswith("bench.apps:hello") for word in command)
     assert any("20123" in word for word in command)
+
+
+@pytest.mark.parametrize(
+    "server", [ours_blocking("embedded", "python"), *WEBSOCKET_PEERS], ids=lambda s: s.name
+)
+def test_a_server_of_websockets_has_an_application_of_its_own(server: Server) -> None:
+    command = server.command(Launch("bench.websocket_apps:evented", 20123, 8))
+    assert any(word.startswith("bench.websocket_") for word in command)
+    assert "bench.websocket_apps:evented" not in command
+    assert any("20123" in word for word in command)
+
+
+def test_who_has_a_thread_for_each_websocket_has_enough_of_them() -> None:
+    def words(server: Server) -> list[str]:
+        return server.command(Launch("a:b", 1, threads=1, connections=64))
+
+    own = words(ours_blocking("embedded", "python"))
+    assert int(own[own.index("--long-lived-threads") + 1]) >= 64
+    assert int(own[own.index("--threads") + 1]) > 1
+    gunicorn = words(next(peer for peer in WEBSOCKET_PEERS if peer.name == "gunicorn"))
+    assert int(gunicorn[gunicorn.index("--threads") + 1]) >= 64
 
 
 def test_uwsgi_gives_each_connection_a_thread_only_if_there_are_enough() -> None:
