@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 RATE = "requests_per_second"
 CPU = "cpu_us"
+IDLE = {"idle-10k": "connections", "ws-idle-10k": "WebSockets"}
+"""The rows beside idle connections, and what those are."""
 MARK = "†"
 NONE = "\N{EN DASH}"
 
@@ -89,14 +91,16 @@ def number(value: float) -> str:
 
 
 def _special(run: Run) -> list[str]:
-    """Where ours is compared with ours, or with a bound."""
+    """Where a server is compared with itself, or with a bound, or has what no other row has."""
     lines = []
     for case in run.cases:
         for outcome in case.outcomes:
             if outcome.ceiling:
                 lines += _ceiling_lines(case, outcome)
-            elif case.row == "idle-10k":
+            elif case.row in IDLE:
                 lines += _idle_line(case, outcome)
+            elif case.row == "ws-broadcast-10k":
+                lines += _broadcast_line(case, outcome)
             elif case.row == "hello-log" and outcome.server.endswith(WITH_LOG):
                 lines += _log_line(case, outcome)
     return ["\n".join(lines)] if lines else []
@@ -119,7 +123,18 @@ def _idle_line(case: CaseResult, outcome: Outcome) -> list[str]:
         return []
     return [
         f"- {case.label}, {outcome.server}: {100 * ratio:.0f} % of its own throughput "
-        f"with 10,000 idle connections open, {size:.1f} KiB of memory each"
+        f"with 10,000 idle {IDLE[case.row]} open, {size:.1f} KiB of memory each"
+    ]
+
+
+def _broadcast_line(case: CaseResult, outcome: Outcome) -> list[str]:
+    whole = outcome.median("broadcast_ms")
+    size = outcome.median("kib_per_connection")
+    if whole is None or size is None:
+        return []
+    return [
+        f"- {case.label}, {outcome.server}: all have it after {number(whole)} ms; {size:.1f} KiB "
+        "of memory for each"
     ]
 
 

@@ -120,6 +120,28 @@ def test_rows_of_ours_alone_are_told_in_words() -> None:
     assert "| Row |" not in text
 
 
+def test_what_only_rows_of_websockets_have_is_told_in_words_for_peers_too() -> None:
+    text = markdown(
+        run(
+            case(
+                outcome(
+                    "granian", measurement(900, throughput_ratio=0.65, kib_per_connection=147.7)
+                ),
+                row="ws-idle-10k",
+            ),
+            case(
+                outcome("granian", measurement(9000, broadcast_ms=922.4, kib_per_connection=149)),
+                row="ws-broadcast-10k",
+            ),
+        )
+    )
+    assert (
+        "- ws-idle-10k @8, granian: 65 % of its own throughput with 10,000 idle WebSockets open, "
+        "147.7 KiB of memory each" in text
+    )
+    assert "- ws-broadcast-10k @8, granian: all have it after 922 ms; 149.0 KiB" in text
+
+
 def test_the_full_report_lists_every_server_fastest_first() -> None:
     found = run(
         case(
