@@ -20,8 +20,7 @@ ROWS = (*ECHO_ROWS, "ws-idle-10k", "ws-broadcast-10k")
 def _granian(launch: Launch) -> list[str]:
     return [
         *(script("granian"), "--interface", "asginl", "--workers", "1"),
-        # Its own choice for one thread, `st`, is behind in every row.
-        *("--loop", "uvloop", "--runtime-mode", "mt"),
+        *("--loop", "uvloop"),
         *("--host", "127.0.0.1", "--port", str(launch.port)),
         *("--http", "1", "--no-access-log", "--log-level", "error", "--backlog", MANY),
         ASGI,
