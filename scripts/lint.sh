@@ -62,7 +62,7 @@ for entry in json.load(open("build/debug/compile_commands.json")):
 run ruff ruff check .
 run ruff-format ruff format --check .
 run mypy mypy
-run stubtest python -m mypy.stubtest prowingen_wsgi._native
+run stubtest python -m mypy.stubtest prowingen_wsgi._native --allowlist scripts/stubtest.allow
 run clang-format clang_format
 run clang-tidy clang_tidy
 if [ -n "$failed" ]; then
