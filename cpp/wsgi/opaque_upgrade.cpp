@@ -176,14 +176,14 @@ PyRef make_upgrade_call(Upgradable& upgradable) {
   return self;
 }
 
-Upgradable* upgradable_of(PyObject* upgrade_call, const char* caller) {
+Upgradable* upgradable_of(PyObject* upgrade_call, const char* who) {
   if (!Py_IS_TYPE(upgrade_call, call_type)) {
-    complain(PyExc_TypeError, caller, "this is not what environ has as opaque.upgrade");
+    complain(PyExc_TypeError, who, "this is not what environ has as opaque.upgrade");
     return nullptr;
   }
   Upgradable* const upgradable = object_of(upgrade_call).upgradable;
   if (upgradable == nullptr) {
-    complain(PyExc_ValueError, caller, "called after the application returned");
+    complain(PyExc_ValueError, who, "called after the application returned");
     return nullptr;
   }
   leave_if_forked(*upgradable->exchange);

@@ -70,7 +70,7 @@ PyRef make_upgrade_call(Upgradable& call);
 
 /// What it acts on. Null with a Python error set: the object is another one, or the application has
 /// returned.
-Upgradable* upgradable_of(PyObject* upgrade_call, const char* caller);
+Upgradable* upgradable_of(PyObject* upgrade_call, const char* who);
 
 /// The application call is over. Returns the callback that it was given, or null.
 PyRef take_callback(PyObject* upgrade_call);
