@@ -18,7 +18,7 @@ class Room:
 
     publish: called with what is broadcast, in place of sending it here alone: it tells the other
         processes, this one among them, each of which calls `deliver` with it. Without one a room
-        is this process's. `prowingen_wsgi.contrib.redis_rooms` is one by Redis.
+        is this process's.
     """
 
     def __init__(self, publish: Callable[[str | bytes], object] | None = None) -> None:
