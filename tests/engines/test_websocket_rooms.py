@@ -15,6 +15,9 @@ from harness.websocket_wire import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.apps import Environ, StartResponse
     from harness.site import ServeFixture
 
 
@@ -85,3 +88,30 @@ def test_access_log_has_a_line_at_the_end(serve: ServeFixture, style: str) -> No
     ws.close()
     assert ws.closed() == (1000, "")
     assert eventually(lambda: lines == [f"GET / {site.protocol} {200 if site.http2 else 101}"])
+
+
+def test_a_room_of_several_processes_sends_what_it_is_delivered(serve: ServeFixture) -> None:
+    published: list[str | bytes] = []
+    room = websocket.Room(published.append)
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        del start_response
+        websocket.accept(
+            environ,
+            origins="*",
+            on_open=room.add,
+            on_message=lambda _, message: room.broadcast(message),
+            on_close=lambda ws, *_: room.discard(ws),
+        )
+        return []
+
+    ws = open_to(serve(app))
+    ws.say("to all")
+    assert eventually(lambda: published == ["to all"])
+    room.deliver("of another process")
+    assert ws.hear() == "of another process"
+    (member,) = room
+    assert member in room
+    ws.close()
+    assert ws.closed() == (1000, "")
+    assert eventually(lambda: len(room) == 0)
