@@ -98,12 +98,14 @@ bool Scheduler::may_take(Worker worker, Time now) const {
 void Scheduler::started(Worker worker, Time now) {
   set_state(worker, State::ready, State::running);
   holds_gil(worker, now);
+  slots_[worker].contended = standby_count_ != 0;
   link(worker, now);
 }
 
 void Scheduler::finished(Worker worker) {
   set_state(worker, State::running, State::ready);
   unlink(worker);
+  if (slots_[worker].contended && holder_ == worker) average(0.0, rules_.quick_weight);
   if (interrupted_ == worker) interrupted_ = nobody;
 }
 
@@ -118,13 +120,13 @@ void Scheduler::got_gil(Worker worker, Time now, Duration waited) {
   set_state(worker, State::standby, State::ready);
   const bool holder_runs = holder_ != nobody && slots_[holder_].state == State::running;
   if (switch_interval_ < rules_.shortest_telling_interval) {
-    average(0.0);
+    average(0.0, rules_.proof_weight);
   } else if (holder_runs && waited >= switch_interval_) {
     interrupted_ = holder_;
     interrupted_at_ = now;
-    average(0.0);
+    average(0.0, rules_.proof_weight);
   } else if (holder_runs && now - held_since_ < switch_interval_) {
-    average(1.0);
+    average(1.0, rules_.proof_weight);
   }
   holds_gil(worker, now);
 }
@@ -139,8 +141,8 @@ Scheduler::Duration Scheduler::stood_in() const {
   return 2 * std::min(rules_.switch_interval, switch_interval_);
 }
 
-void Scheduler::average(double proof) {
-  proofs_ += (proof - proofs_) * rules_.proof_weight;
+void Scheduler::average(double proof, double weight) {
+  proofs_ += (proof - proofs_) * weight;
   blocking_ = proofs_ > (blocking_ ? rules_.blocking_below : rules_.blocking_above);
 }
 

@@ -225,6 +225,34 @@ TEST(SchedulerRules, ForcingTheGilAgainAndAgainMeansThatTheApplicationNoLongerBl
   }
 }
 
+TEST(SchedulerRules, RequestsThatKeepTheGilWhileAnotherStandsByProveThatTheApplicationIsQuick) {
+  Scheduler scheduler = with_parked_workers(64);
+  Time now = at(0s);
+  take_in_turn(scheduler, now, 20, 1ms, 0ns);
+  ASSERT_TRUE(scheduler.wake(now, 1000));
+  constexpr Worker last = 63 - 19;
+  scheduler.finished(last);
+  int requests = 0;
+  for (; scheduler.application_blocks(); ++requests) {
+    ASSERT_LT(requests, 1000) << "never left the mode for blocking applications";
+    scheduler.started(last, now += 5us);
+    scheduler.finished(last);
+  }
+  EXPECT_GT(requests, 100) << "a few quick ones between others that block prove nothing";
+}
+
+TEST(SchedulerRules, RequestsAloneDoNotProveThatTheApplicationIsQuick) {
+  Scheduler scheduler = with_parked_workers(20);
+  Time now = at(0s);
+  take_in_turn(scheduler, now, 20, 1ms, 0ns);
+  scheduler.finished(0);
+  for (int i = 0; i < 1000; ++i) {
+    scheduler.started(0, now += 5us);
+    scheduler.finished(0);
+  }
+  EXPECT_TRUE(scheduler.application_blocks()) << "nobody stood by";
+}
+
 // ---- rule 6
 
 // Worker 1 has interrupted worker 2 and runs a request in its stead.
