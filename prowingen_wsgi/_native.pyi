@@ -259,6 +259,46 @@ _T = TypeVar("_T")
 # TextIOWrapper asks of its buffer in typing alone.
 
 @final
+class OpaqueUpgrade:
+    """What another protocol is switched to by. Called with parameters and callback before an
+    answer of status 101, it has callback(env) called after it."""
+
+    def __call__(
+        self,
+        parameters: Mapping[str, object] | None,
+        callback: Callable[[dict[str, Any]], object],
+        /,
+    ) -> None: ...
+    @property
+    def protocols(self) -> list[str]:
+        """What the client offers (RFC 9110 section 7.8), the best first."""
+
+    def stream(
+        self, protocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
+    ) -> OpaqueStream:
+        """Answers 101, and returns what follows.
+
+        protocol: that the answer names; the client's first unless given.
+        headers: further fields of the answer.
+
+        A request that lives long: another thread takes the place of this one in the pool.
+        ConnectionAbortedError: there is none, and the client is told so by a 503.
+        ClientDisconnected: the client has gone. RuntimeError: the request was answered before;
+        ValueError: its handler or application has returned.
+        """
+
+    def websocket(self, **options: Any) -> WebSocket:
+        """prowingen_wsgi.websocket.accept() with these."""
+
+    def hold(self) -> None:
+        """The request lives long: another thread takes the place of its own in the pool.
+        ConnectionAbortedError: there is none, and its client is told so."""
+
+    def then(self, callback: Callable[[], object], /) -> None:
+        """Called with nothing when the application has returned, and a WebSocket was accepted that
+        is closed after it."""
+
+@final
 class OpaqueStream:
     """opaque.stream: a connection after its protocol was switched"""
 
@@ -421,6 +461,10 @@ class Request:
     @property
     def is_secure(self) -> bool:
         """Whether it came over TLS."""
+
+    @property
+    def upgrade(self) -> OpaqueUpgrade | None:
+        """By which another protocol is switched to; None: it can not be."""
 
     @property
     def peer(self) -> tuple[str, int] | None:

@@ -16,7 +16,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._native import ConnectionClosed, HandshakeError, WebSocket, accept_websocket
+from ._native import (
+    ConnectionClosed,
+    HandshakeError,
+    OpaqueUpgrade,
+    Request,
+    WebSocket,
+    accept_websocket,
+)
 from .websocket_room import Room
 
 if TYPE_CHECKING:
@@ -70,14 +77,24 @@ class Compression:
         self.client_keeps = client_keeps
 
 
-def is_websocket(environ: Mapping[str, Any]) -> bool:
+def is_websocket(environ: Mapping[str, Any] | Request) -> bool:
     """Whether a request asks for a WebSocket, and this server can give it one."""
-    offered = str(environ.get("HTTP_UPGRADE", "")).lower().split(",")
-    return "opaque.upgrade" in environ and "websocket" in (each.strip() for each in offered)
+    if isinstance(environ, Request):
+        offered = environ.headers.get("Upgrade", "")
+    else:
+        offered = str(environ.get("HTTP_UPGRADE", ""))
+    names = (each.strip().lower() for each in offered.split(","))
+    return _upgrade_of(environ) is not None and "websocket" in names
+
+
+def _upgrade_of(asked: Mapping[str, Any] | Request | OpaqueUpgrade) -> OpaqueUpgrade | None:
+    if isinstance(asked, OpaqueUpgrade):
+        return asked
+    return asked.upgrade if isinstance(asked, Request) else asked.get("opaque.upgrade")
 
 
 def accept(
-    environ: Mapping[str, Any],
+    environ: Mapping[str, Any] | Request | OpaqueUpgrade,
     *,
     on_open: Callable[[WebSocket], object] | None = None,
     on_message: Callable[[WebSocket, str | bytes], object] | None = None,
@@ -95,7 +112,8 @@ def accept(
 ) -> WebSocket:
     """Answers a request's handshake, and returns the WebSocket.
 
-    environ: of the request; in Flask `request.environ`, in Django `request.META`.
+    environ: of the request; in Flask `request.environ`, in Django `request.META`; of a raw
+        listener the request itself.
     on_open, on_message, on_close: called on the worker pool with the WebSocket, one after the
         other for each of them, side by side for several; on_message with a str or bytes, on_close
         with the code and the reason. What one of them raises is logged, and the WebSocket closed
@@ -119,7 +137,7 @@ def accept(
     ClientDisconnected if the client has gone. None of these has to be caught. Raises ValueError and
     TypeError for arguments that are none, RuntimeError if the request was answered before.
     """
-    upgrade = environ.get("opaque.upgrade")
+    upgrade = _upgrade_of(environ)
     if upgrade is None:
         error = HandshakeError("the request asks for no WebSocket, or is served by another server")
         error.status = 426

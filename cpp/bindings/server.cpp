@@ -420,7 +420,7 @@ class Server {
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callables), options_, drop_list_,
-                                                 report);
+                                                 *websockets_, report);
     }
     throw std::invalid_argument("interface: \"" + interface + "\": must be wsgi or listener");
   }

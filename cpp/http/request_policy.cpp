@@ -1,5 +1,6 @@
 #include "http/request_policy.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "http/octets.h"
@@ -271,13 +272,22 @@ std::string_view first_offer(std::string_view upgrade) {
   return first;
 }
 
-bool offers(std::string_view upgrade, std::string_view protocol) {
-  bool found = false;
-  for_each_member(upgrade, [&](std::string_view offered) -> Verdict {
-    found |= equals_ignoring_case(offered.substr(0, offered.find('/')), protocol);
-    return nullptr;
-  });
+std::vector<std::string_view> offered_protocols(const RequestHead& head) {
+  std::vector<std::string_view> found;
+  for (const FieldLine& field : head.fields()) {
+    if (!equals_ignoring_case(head.view(field.name), "Upgrade")) continue;
+    for_each_member(head.view(field.value), [&](std::string_view protocol) -> Verdict {
+      if (!protocol.empty() && !equals_ignoring_case(protocol, "h2c")) found.push_back(protocol);
+      return nullptr;
+    });
+  }
   return found;
+}
+
+bool offers(const RequestHead& head, std::string_view protocol) {
+  return std::ranges::any_of(offered_protocols(head), [protocol](std::string_view offered) {
+    return equals_ignoring_case(offered.substr(0, offered.find('/')), protocol);
+  });
 }
 
 std::string_view plain_length(std::string_view digits) {

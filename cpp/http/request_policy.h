@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "http/field_rules.h"
 #include "http/message.h"
@@ -70,8 +71,10 @@ std::string_view plain_length(std::string_view digits);
 /// The first protocol that a field Upgrade offers, but for h2c, which RFC 9113 section 3.1 took
 /// back; empty if there is none.
 std::string_view first_offer(std::string_view upgrade);
-/// Whether it offers this one, whatever its version.
-bool offers(std::string_view upgrade, std::string_view protocol);
+/// All that its fields Upgrade offer, in their order; h2c left out.
+std::vector<std::string_view> offered_protocols(const RequestHead& head);
+/// Whether this one is among them, whatever its version.
+bool offers(const RequestHead& head, std::string_view protocol);
 
 /// What stands between a chunk's size and its CRLF, first ';' included; may be empty.
 Verdict check_chunk_extension(std::string_view extension, const RequestLimits& limits);

@@ -13,9 +13,10 @@ bool init_types(PyObject* module) {
 }
 
 Handler::Handler(std::vector<PyRef> callables, const Options& options, wsgi::DropList& drop_list,
-                 wsgi::ReportError report)
+                 websocket::Sessions& websockets, wsgi::ReportError report)
     : callables_(std::move(callables)),
       drop_list_(drop_list),
+      websockets_(websockets),
       rules_(options),
       report_(std::move(report)) {}
 
@@ -29,7 +30,10 @@ class Handler::Caller final : public wsgi::Adapter::Runner {
     const PyRef object =
         make_response(exchange, queue_, handler_.drop_list_, handler_.left_out_, handler_.rules_,
                       handler_.report_, PyRef::borrow(request.get()), PyRef::borrow(server_));
-    if (!request || !object) {  // no memory
+    const bool made = request && object &&
+                      (!exchange->may_upgrade ||
+                       response_of(object.get()).offer_upgrade(exchange, handler_.websockets_));
+    if (!made) {  // no memory
       handler_.report_(Severity::error, wsgi::request_line(*exchange));
       return exchange->abort();
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "websocket/sessions.h"
 #include "wsgi/adapter.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/left_out_fields.h"
@@ -22,8 +23,9 @@ bool init_types(PyObject* module);
 class Handler final : public wsgi::Adapter {
  public:
   /// `callables`: one for each listening socket, in their order.
+  /// `websockets`: those that requests may become.
   Handler(std::vector<wsgi::PyRef> callables, const Options& options, wsgi::DropList& drop_list,
-          wsgi::ReportError report);
+          websocket::Sessions& websockets, wsgi::ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
 
@@ -32,6 +34,7 @@ class Handler final : public wsgi::Adapter {
 
   const std::vector<wsgi::PyRef> callables_;  // by Exchange::listener
   wsgi::DropList& drop_list_;
+  websocket::Sessions& websockets_;
   const wsgi::AnswerRules rules_;
   const wsgi::ReportError report_;
   wsgi::LeftOutFields left_out_{report_};

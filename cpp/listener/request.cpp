@@ -89,6 +89,7 @@ struct Request {
   PyRef server;  // the last to go
   std::shared_ptr<Exchange> exchange;
   PyRef body;
+  PyRef upgrade;
 
   const RequestHead& head() const { return exchange->request; }
 };
@@ -146,6 +147,11 @@ PyObject* get_is_secure(PyObject* self, void*) {
   return PyBool_FromLong(request_of(self).exchange->peer->scheme == "https");
 }
 
+PyObject* get_upgrade(PyObject* self, void*) {
+  PyObject* const upgrade = request_of(self).upgrade.get();
+  return Py_NewRef(upgrade == nullptr ? Py_None : upgrade);
+}
+
 PyObject* end_of_connection(std::string_view address, std::string_view port) {
   if (address.empty()) Py_RETURN_NONE;  // a Unix socket
   long number = 0;
@@ -172,11 +178,14 @@ PyGetSetDef request_attributes[] = {
     {"method", get_method, nullptr, "str: the method, as sent.", nullptr},
     {"path_and_query", get_path_and_query, nullptr,
      "str: path and query, still percent-encoded (RFC 9112 section 3.2).", nullptr},
-    {"http_version", get_http_version, nullptr, "str: 1.0, 1.1 or 2.", nullptr},
+    {"http_version", get_http_version, nullptr, "str: 1.0, 1.1, 2 or 3.", nullptr},
     {"headers", get_headers, nullptr, "RequestHeaders: the header fields.", nullptr},
     {"body", get_body, nullptr, "Input: the body, a readable stream.", nullptr},
     {"scheme", get_scheme, nullptr, "str: http or https.", nullptr},
     {"is_secure", get_is_secure, nullptr, "bool: whether it came over TLS.", nullptr},
+    {"upgrade", get_upgrade, nullptr,
+     "OpaqueUpgrade | None: by which another protocol is switched to; None: it can not be.",
+     nullptr},
     {"peer", get_peer, nullptr,
      "tuple[str, int] | None: the client's address and port; None over a Unix socket.", nullptr},
     {"local", get_local, nullptr, "tuple[str, int] | None: this end's address and port.", nullptr},
@@ -207,8 +216,12 @@ bool init_request_types(PyObject* module) {
 PyRef make_request(std::shared_ptr<Exchange> exchange, PyRef server) {
   auto* object = PyObject_New(RequestObject, request_type);
   if (object == nullptr) return {};
-  new (&object->request) Request{std::move(server), std::move(exchange), {}};
+  new (&object->request) Request{std::move(server), std::move(exchange), {}, {}};
   return PyRef::steal(reinterpret_cast<PyObject*>(object));
+}
+
+void set_upgrade(PyObject* request, PyRef upgrade) {
+  request_of(request).upgrade = std::move(upgrade);
 }
 
 PyRef opened_body(PyObject* request) { return PyRef::borrow(request_of(request).body.get()); }

@@ -17,6 +17,9 @@ bool init_request_types(PyObject* module);
 /// `server` is kept alive: it owns what the exchange refers to.
 wsgi::PyRef make_request(std::shared_ptr<Exchange> exchange, wsgi::PyRef server);
 
+/// `upgrade`: what request.upgrade is from now on.
+void set_upgrade(PyObject* request, wsgi::PyRef upgrade);
+
 /// The request's body stream, if it was asked for: it ends with the answer.
 wsgi::PyRef opened_body(PyObject* request);
 

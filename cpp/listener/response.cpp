@@ -7,7 +7,11 @@
 #include "listener/request.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/input.h"
+#include "wsgi/opaque_stream.h"
+#include "wsgi/opaque_upgrade.h"
 #include "wsgi/runtime.h"
+#include "wsgi/websocket_accept.h"
+#include "wsgi/worker.h"
 
 namespace prowingen::listener {
 namespace {
@@ -23,7 +27,32 @@ bool fail_with(PyObject* type, const std::string& message) {
 
 }  // namespace
 
+struct Response::Upgrade {
+  template <class Make>
+  Upgrade(std::shared_ptr<Exchange> kept, Make make)
+      : exchange(std::move(kept)), call(make(exchange)) {
+    call.calls_back = false;
+  }
+
+  const std::shared_ptr<Exchange> exchange;
+  wsgi::Upgradable call;
+  PyRef object;  // that acts on it
+};
+
+Response::Response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
+                   wsgi::LeftOutFields& left_out, const wsgi::AnswerRules& rules,
+                   const wsgi::ReportError& report, PyRef request, PyRef server)
+    : server_(std::move(server)),
+      responder_(std::move(exchange), queue, drop_list, left_out, rules),
+      queue_(queue),
+      drop_list_(drop_list),
+      rules_(rules),
+      report_(report),
+      request_(std::move(request)) {}
+
 Response::~Response() {
+  if (upgrade_) wsgi::take_callback(upgrade_->object.get());
+  if (is_upgraded()) return;
   if (phase_ != Phase::deferred || responder_.exchange().birthplace.is_parent()) return;
   // Nobody can end it any more. It may be dropped in the middle of an exception.
   PyObject* type;
@@ -34,6 +63,18 @@ Response::~Response() {
                   "a deferred response was dropped before it was closed: call response.close()");
   fail();
   PyErr_Restore(type, value, traceback);
+}
+
+bool Response::offer_upgrade(const std::shared_ptr<Exchange>& exchange,
+                             websocket::Sessions& websockets) {
+  upgrade_ = std::make_unique<Upgrade>(exchange, [&](const auto& kept) {
+    return wsgi::Upgradable{responder_, kept,          queue_,  rules_.high_water,      drop_list_,
+                            websockets, server_.get(), report_, wsgi::Worker::current()};
+  });
+  upgrade_->object = wsgi::make_upgrade_call(upgrade_->call);
+  if (!upgrade_->object) return false;
+  set_upgrade(request_.get(), PyRef::borrow(upgrade_->object.get()));
+  return true;
 }
 
 bool Response::head_is_open() const {
@@ -71,6 +112,11 @@ bool Response::is_open() {
 
 bool Response::check_open() const {
   wsgi::leave_if_forked(responder_.exchange());
+  if (is_upgraded()) {
+    return fail_with(PyExc_ValueError,
+                     "the request was upgraded: its stream or WebSocket is "
+                     "what is written to");
+  }
   return takes_output() || fail_with(PyExc_ValueError, "the response is closed");
 }
 
@@ -161,7 +207,7 @@ bool Response::finish() {
 }
 
 bool Response::close() {
-  if (phase_ == Phase::closed) return true;
+  if (phase_ == Phase::closed || is_upgraded()) return true;
   if (!check_idle()) return false;
   if (!finish()) {
     if (!PyErr_ExceptionMatches(wsgi::runtime().client_disconnected)) return false;
@@ -185,12 +231,31 @@ void Response::leave_body(PyObject* exception) {
 }
 
 bool Response::defer() {
-  if (!check_open()) return false;
+  const bool still_handled = is_upgraded() && takes_output();
+  if (!still_handled && !check_open()) return false;
   phase_ = Phase::deferred;
   return true;
 }
 
+// What follows the answer has an owner of its own if the response was deferred.
+void Response::leave_upgraded(bool failed) {
+  if (failed) wsgi::handle_failure(responder_, report_);
+  const wsgi::Upgradable& call = upgrade_->call;
+  if (failed || phase_ != Phase::deferred) {
+    if (call.websocket) wsgi::end_websocket(call, nullptr, failed);
+    if (call.stream) wsgi::end_opaque_stream(call.stream.get(), failed);
+  } else if (call.owns_websocket) {
+    call.websocket->leave_to_user();
+  }
+  end();
+}
+
 void Response::handler_returned() {
+  if (upgrade_) {
+    upgrade_->call.await_users();
+    upgrade_->call.worker = nullptr;  // which goes on to others
+    if (is_upgraded()) return leave_upgraded(PyErr_Occurred() != nullptr);
+  }
   if (PyErr_Occurred() != nullptr) {
     if (phase_ != Phase::closed) return fail();
     return wsgi::handle_failure(responder_, report_);  // for the log only
@@ -220,6 +285,9 @@ void Response::end() {
   held_ = PyRef();
   gathered_.clear();
   request_ = PyRef();
+  if (!upgrade_) return;
+  wsgi::take_callback(upgrade_->object.get());
+  upgrade_->call.stream = PyRef();
 }
 
 }  // namespace prowingen::listener

@@ -12,6 +12,9 @@
 // is taken, but the end waits for the handler's, which may be an exception still. A deferred
 // response has nobody else to end it.
 //
+// A request that was upgraded is answered by that, whatever becomes of the response: what follows
+// ends with the handler, or when its user ends it if the response was deferred.
+//
 // The last piece of the body is held back until the next one, flush() or the end: so the answer of
 // a handler that writes once has a Content-Length and leaves in one piece, and many small writes
 // gather. With the GIL; what can wait for the client gives it up.
@@ -25,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "websocket/sessions.h"
 #include "wsgi/adapter.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/responder.h"
@@ -42,12 +46,11 @@ class Response {
 
   Response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::DropList& drop_list,
            wsgi::LeftOutFields& left_out, const wsgi::AnswerRules& rules,
-           const wsgi::ReportError& report, PyRef request, PyRef server)
-      : server_(std::move(server)),
-        responder_(std::move(exchange), queue, drop_list, left_out, rules),
-        report_(report),
-        request_(std::move(request)) {}
+           const wsgi::ReportError& report, PyRef request, PyRef server);
   ~Response();
+
+  /// Another protocol may follow: the request is given what that takes.
+  bool offer_upgrade(const std::shared_ptr<Exchange>& exchange, websocket::Sessions& websockets);
 
   /// Whether the head can still be changed.
   bool head_is_open() const;
@@ -76,6 +79,10 @@ class Response {
   std::vector<Field> fields;
 
  private:
+  struct Upgrade;
+
+  bool is_upgraded() const { return responder_.answered_otherwise(); }
+  void leave_upgraded(bool failed);
   bool begin_output() const;
   bool check_idle() const;
   bool settle_head();
@@ -86,8 +93,12 @@ class Response {
 
   const PyRef server_;  // queue, engine and log must outlive what follows
   wsgi::Responder responder_;
+  WorkQueue& queue_;
+  wsgi::DropList& drop_list_;
+  const wsgi::AnswerRules& rules_;
   const wsgi::ReportError& report_;
   PyRef request_;
+  std::unique_ptr<Upgrade> upgrade_;  // null: no other protocol can follow
   Phase phase_ = Phase::handling;
   bool busy_ = false;  // a thread is in the responder, perhaps without the GIL
   PyRef held_;         // bytes

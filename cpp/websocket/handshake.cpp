@@ -190,7 +190,7 @@ std::string accept_key(std::string_view key) {
 Handshake answer_handshake(const RequestHead& request, std::string_view scheme,
                            std::string_view authority, const Offer& offer) {
   if (request.method() != "GET") return refused(400, "a handshake's method is GET");
-  if (!offers(joined(request, "Upgrade"), "websocket")) {
+  if (!offers(request, "websocket")) {
     return refused(426, "Upgrade does not ask for a websocket");
   }
   const auto key = request.first("Sec-WebSocket-Key");

@@ -408,6 +408,24 @@ void Session::close(const Close& why, bool forget) {
   on_change();  // what waits to be read holds the peer's answer up
 }
 
+void Session::leave_to_user() {
+  {
+    const std::lock_guard lock(mutex_);
+    left_to_user_ = true;
+    if (!forsaken_) return;
+  }
+  close({close_code::normal, {}}, true);
+}
+
+void Session::forsake() {
+  {
+    const std::lock_guard lock(mutex_);
+    forsaken_ = true;
+    if (!left_to_user_) return;
+  }
+  close({close_code::normal, {}}, true);
+}
+
 bool Session::wait_closed(std::optional<SteadyTime> until) {
   std::unique_lock lock(mutex_);
   const auto closed = [this] { return state_ == State::closed; };

@@ -99,6 +99,10 @@ class Session final : public ExchangeWatcher,
   /// Says goodbye; what has been sent before comes first. Nothing if it is closing already.
   /// `forget`: what has come and was not received is of no interest any more.
   void close(const Close& why, bool forget = false);
+  /// Without a reader: it ends with its last user, and not with a call of the application's.
+  void leave_to_user();
+  /// It has no user any more.
+  void forsake();
   /// Blocks until it is closed, or until then. Whether it is.
   bool wait_closed(std::optional<SteadyTime> until);
 
@@ -108,6 +112,7 @@ class Session final : public ExchangeWatcher,
   Close closed_by() const;
   /// Its messages are its reader's alone.
   bool is_evented() const { return evented_; }
+
   /// What is sent is compressed one after the other, which may take a while.
   bool keeps_context() const { return deflater_ != nullptr; }
   const std::shared_ptr<Exchange>& exchange() const { return exchange_; }
@@ -171,6 +176,8 @@ class Session final : public ExchangeWatcher,
   bool busy_ = false;    // the application has a message, and has not asked for the next
   std::optional<Ending> ending_;
   bool evented_ = false;  // constant once it has begun
+  bool left_to_user_ = false;
+  bool forsaken_ = false;
   std::weak_ptr<Reader> news_;
   std::vector<Message> inbox_;
   std::size_t front_ = 0;

@@ -11,6 +11,7 @@
 #include "wsgi/file_wrapper.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/input.h"
+#include "wsgi/opaque_stream.h"
 #include "wsgi/opaque_upgrade.h"
 #include "wsgi/runtime.h"
 #include "wsgi/trailers.h"
@@ -98,8 +99,7 @@ bool Application::offer(Upgrade& upgrade, PyObject* environ) {
     report_(Severity::error, request_line(*exchange) + ": it is given no socket: " + error.what());
   }
   if (!offer_upgrade(environ, upgrade.upgrade.get(), upgrade.socket.get())) return false;
-  return !offers(exchange->request.first("Upgrade"), "websocket") ||
-         offer_websocket(environ, upgrade.upgrade.get());
+  return !offers(exchange->request, "websocket") || offer_websocket(environ, upgrade.upgrade.get());
 }
 
 // The answer said that another protocol follows it.
@@ -155,6 +155,8 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
     const PyRef callback = take_callback(upgrade->upgrade.get());
     if (upgrade->call.websocket) {
       end_websocket(upgrade->call, callback.get(), !answered);
+    } else if (upgrade->call.stream) {
+      end_opaque_stream(upgrade->call.stream.get(), !answered);
     } else if (goes_on) {
       go_on(*upgrade, callback.get(), environ.get());
     }

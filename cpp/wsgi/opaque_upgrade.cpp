@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "http/request_policy.h"
 #include "wsgi/field_list.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/opaque_stream.h"
@@ -16,6 +17,7 @@ namespace prowingen::wsgi {
 namespace {
 
 constexpr const char* caller = "opaque.upgrade";
+constexpr const char* stream_caller = "upgrade.stream";
 
 PyTypeObject* call_type = nullptr;
 
@@ -47,6 +49,11 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* n
   if (!check_arguments(args[0], args[1])) return nullptr;
   Upgradable* const upgradable = upgradable_of(self, caller);
   if (upgradable == nullptr) return nullptr;
+  if (!upgradable->calls_back) {
+    complain(PyExc_TypeError, "request.upgrade",
+             "is called for a callback by WSGI applications: take stream() or websocket()");
+    return nullptr;
+  }
   Responder& responder = upgradable->responder;
   if (responder.head_sent() || responder.answered_otherwise()) {
     complain(PyExc_AssertionError, caller,
@@ -92,6 +99,98 @@ PyMemberDef members[] = {
     {nullptr, 0, 0, 0, nullptr},
 };
 
+// The answer's head, with the application's own fields; false with a Python error set, and nothing
+// sent.
+bool send_head(Upgradable& call, PyObject* protocol, PyObject* fields) {
+  if (!call.check_unanswered(stream_caller)) return false;  // another thread may have meanwhile
+  Responder& responder = call.responder;
+  responder.begin(101, "Switching Protocols");
+  if (protocol != Py_None) {
+    std::string_view name;
+    if (!text_of(stream_caller, protocol, "protocol", name)) return false;
+    if (const auto fault = responder.add_field("Upgrade", name)) {
+      return complain(PyExc_ValueError, stream_caller, describe(*fault, "Upgrade", name));
+    }
+  }
+  if (!add_fields(stream_caller, fields, [&](std::string_view name, std::string_view value) {
+        return responder.add_field(name, value);
+      })) {
+    return false;
+  }
+  responder.end_head();
+  responder.let_switch();
+  if (!responder.send_head()) return false;
+  responder.step_aside();
+  return true;
+}
+
+PyRef open_stream(Upgradable& call, PyObject* protocol, PyObject* fields) {
+  if (call.is_claimed) {
+    complain(PyExc_RuntimeError, stream_caller, "the request is accepted already");
+    return {};
+  }
+  if (!call.check_unanswered(stream_caller)) return {};
+  call.is_claimed = true;  // before other threads may run
+  if (!call.hold() || !send_head(call, protocol, fields)) {
+    call.is_claimed = false;
+    return {};
+  }
+  PyRef stream = make_opaque_stream(call.exchange, call.high_water, call.drop_list, call.server);
+  if (!stream) call.exchange->abort();  // no memory
+  call.stream = PyRef::borrow(stream.get());
+  return stream;
+}
+
+PyObject* stream(PyObject* self, PyObject* args, PyObject* named) {
+  static const char* names[] = {"protocol", "headers", nullptr};
+  PyObject* protocol = Py_None;
+  PyObject* headers = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, named, "|OO:stream", const_cast<char**>(names), &protocol,
+                                   &headers)) {
+    return nullptr;
+  }
+  Upgradable* const call = upgradable_of(self, stream_caller);
+  if (call == nullptr) return nullptr;
+  const PyRef fields = PyRef::steal(headers == nullptr ? PyList_New(0) : PySequence_List(headers));
+  if (!fields) return nullptr;
+  const UpgradeUse use(*call);
+  return open_stream(*call, protocol, fields.get()).release();
+}
+
+// The checks of what it is given are Python's.
+PyObject* websocket(PyObject* self, PyObject* args, PyObject* named) {
+  if (PyTuple_GET_SIZE(args) != 0) {
+    PyErr_SetString(PyExc_TypeError, "upgrade.websocket() takes keyword arguments alone");
+    return nullptr;
+  }
+  const PyRef module = PyRef::steal(PyImport_ImportModule("prowingen_wsgi.websocket"));
+  const PyRef accept =
+      module ? PyRef::steal(PyObject_GetAttrString(module.get(), "accept")) : PyRef();
+  const PyRef positional = accept ? PyRef::steal(PyTuple_Pack(1, self)) : PyRef();
+  return positional ? PyObject_Call(accept.get(), positional.get(), named) : nullptr;
+}
+
+PyObject* protocols(PyObject* self, void*) {
+  const Upgradable* const call = upgradable_of(self, "upgrade.protocols");
+  if (call == nullptr) return nullptr;
+  PyRef list = PyRef::steal(PyList_New(0));
+  for (const std::string_view offered : offered_protocols(call->exchange->request)) {
+    const PyRef text = list ? PyRef::steal(latin1(offered)) : PyRef();
+    if (!text || PyList_Append(list.get(), text.get()) < 0) return nullptr;
+  }
+  return list.release();
+}
+
+PyGetSetDef attributes[] = {
+    {"protocols", protocols, nullptr,
+     "list[str]: what the client offers (RFC 9110 section 7.8), the best first.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyCFunction with_names(PyObject* (*function)(PyObject*, PyObject*, PyObject*)) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
 PyObject* then(PyObject* self, PyObject* callback) {
   if (upgradable_of(self, caller) == nullptr) return nullptr;
   Py_XSETREF(object_of(self).callback, Py_NewRef(callback));
@@ -99,6 +198,11 @@ PyObject* then(PyObject* self, PyObject* callback) {
 }
 
 PyMethodDef methods[] = {
+    {"stream", with_names(stream), METH_VARARGS | METH_KEYWORDS,
+     "stream(protocol=None, headers=()) -> OpaqueStream\n\nAnswers 101, and returns what follows. "
+     "protocol: that the answer names; the client's first unless given."},
+    {"websocket", with_names(websocket), METH_VARARGS | METH_KEYWORDS,
+     "websocket(**options) -> WebSocket\n\nprowingen_wsgi.websocket.accept() with these."},
     {"hold", hold, METH_NOARGS,
      "hold() -> None\n\nThe request lives long: another thread takes the place of its own in the "
      "pool. ConnectionAbortedError: there is none, and its client is told so."},
@@ -115,8 +219,10 @@ PyType_Slot slots[] = {
     {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
     {Py_tp_members, members},
     {Py_tp_methods, methods},
-    {Py_tp_doc, const_cast<char*>("opaque.upgrade(parameters, callback): to be called before an "
-                                  "answer of status 101; callback(env) is called after it.")},
+    {Py_tp_getset, attributes},
+    {Py_tp_doc, const_cast<char*>("What another protocol is switched to by. Called with parameters "
+                                  "and callback before an answer of status 101, it has "
+                                  "callback(env) called after it.")},
     {0, nullptr},
 };
 
@@ -162,9 +268,14 @@ void Upgradable::refuse(int status, std::string_view page) {
   responder.step_aside();
 }
 
-bool init_upgrade_type() {
+bool Upgradable::check_unanswered(const char* who) const {
+  return (!responder.head_sent() && !responder.answered_otherwise()) ||
+         complain(PyExc_RuntimeError, who, "the request is answered already");
+}
+
+bool init_upgrade_type(PyObject* module) {
   call_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return call_type != nullptr;
+  return call_type != nullptr && PyModule_AddType(module, call_type) == 0;
 }
 
 PyRef make_upgrade_call(Upgradable& upgradable) {
@@ -178,7 +289,8 @@ PyRef make_upgrade_call(Upgradable& upgradable) {
 
 Upgradable* upgradable_of(PyObject* upgrade_call, const char* who) {
   if (!Py_IS_TYPE(upgrade_call, call_type)) {
-    complain(PyExc_TypeError, who, "this is not what environ has as opaque.upgrade");
+    complain(PyExc_TypeError, who,
+             "this is not what a request has for it: environ[\"opaque.upgrade\"], request.upgrade");
     return nullptr;
   }
   Upgradable* const upgradable = object_of(upgrade_call).upgradable;

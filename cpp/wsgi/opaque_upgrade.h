@@ -1,8 +1,11 @@
-// opaque.upgrade(parameters, callback): WSGI's form of owin-OpaqueStream 0.2.
+// What a request has that another protocol may follow: opaque.upgrade in an environ,
+// request.upgrade of a raw listener.
 //
-// It is in the environ of a request that another protocol may follow. An application that calls it,
-// and answers 101, is called back when its answer is out, with what follows. By the same object a
-// WebSocket is accepted, whose answer goes out at once: see websocket_accept.h.
+//   upgrade(parameters, callback)   WSGI's form of owin-OpaqueStream 0.2: who calls it, and answers
+//                                   101, is called back when the answer is out, with what follows
+//   upgrade.stream(...)             answers 101 at once, and returns what follows
+//   upgrade.websocket(...)          prowingen_wsgi.websocket.accept, for which see
+//                                   websocket_accept.h
 #pragma once
 
 #include <Python.h>
@@ -35,8 +38,12 @@ struct Upgradable {
   std::shared_ptr<websocket::Session> websocket = nullptr;
   /// That is the call's own, and ends with it; else it has callbacks.
   bool owns_websocket = false;
+  /// What the answer was given for that went out at once; null: nothing.
+  PyRef stream = PyRef();
   /// One of the application's threads accepts it, or has.
   bool is_claimed = false;
+  /// Whether it may be called for a callback.
+  bool calls_back = true;
   /// How many of them are about to use this, which ends after them.
   int users = 0;
 
@@ -48,6 +55,8 @@ struct Upgradable {
   /// Whatever the application answers from now on is not sent. Before that its answer is `status`,
   /// with a page.
   void refuse(int status, std::string_view page);
+  /// Nothing was answered so far. False with a Python error set.
+  bool check_unanswered(const char* who) const;
 };
 
 /// Keeps the call from its end, while other threads may run. With the GIL.
@@ -63,7 +72,7 @@ class UpgradeUse {
 };
 
 /// False with a Python error set.
-bool init_upgrade_type();
+bool init_upgrade_type(PyObject* module);
 
 /// The callable; acts on `call`. Null with a Python error set.
 PyRef make_upgrade_call(Upgradable& call);

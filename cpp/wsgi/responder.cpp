@@ -100,8 +100,8 @@ void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::s
 void Responder::name_protocol() {
   ResponseHead& head = *head_;
   if (has_field(head, "Upgrade")) return;
-  add_hop_by_hop(ResponseField::upgrade, "Upgrade",
-                 first_offer(exchange_->request.first("Upgrade")));
+  const auto offered = offered_protocols(exchange_->request);
+  if (!offered.empty()) add_hop_by_hop(ResponseField::upgrade, "Upgrade", offered.front());
 }
 
 void Responder::end_head() {

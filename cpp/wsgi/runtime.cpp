@@ -117,7 +117,7 @@ bool init_runtime(PyObject* module) {
   r.write_type = make_write_type();
   r.answer_call_type = make_answer_call_type();
   r.file_wrapper_type = make_file_wrapper_type();
-  return init_opaque_types(module) && init_upgrade_type() && init_websocket_accept(module) &&
+  return init_opaque_types(module) && init_upgrade_type(module) && init_websocket_accept(module) &&
          r.input_type != nullptr && register_binary_stream(r.input_type) &&
          PyModule_AddType(module, r.input_type) == 0 && r.start_response_type != nullptr &&
          r.write_type != nullptr && r.answer_call_type != nullptr && r.file_wrapper_type != nullptr;

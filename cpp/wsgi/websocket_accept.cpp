@@ -110,16 +110,11 @@ websocket::Handshake answer_to(const Exchange& exchange, const websocket::Offer&
   return websocket::answer_handshake(exchange.request, exchange.peer->scheme, authority, offer);
 }
 
-bool check_unanswered(const Responder& responder) {
-  return (!responder.head_sent() && !responder.answered_otherwise()) ||
-         complain(PyExc_RuntimeError, caller, "the request is answered already");
-}
-
 // The answer's head, with the application's own fields; false with a Python error set, and nothing
 // sent.
 bool send_head(Upgradable& call, const websocket::Handshake& handshake, PyObject* fields) {
   Responder& responder = call.responder;
-  if (!check_unanswered(responder)) return false;  // another thread may have done so meanwhile
+  if (!call.check_unanswered(caller)) return false;  // another thread may have done so meanwhile
   responder.begin(101, "Switching Protocols");
   responder.add_field("Upgrade", "websocket");
   responder.add_field("Sec-WebSocket-Accept", handshake.accept);
@@ -142,11 +137,11 @@ bool send_head(Upgradable& call, const websocket::Handshake& handshake, PyObject
 }
 
 PyRef accept(Upgradable& call, Wishes& wishes) {
-  Responder& responder = call.responder;
-  if (call.is_claimed || !check_unanswered(responder)) {
-    if (call.is_claimed) complain(PyExc_RuntimeError, caller, "the request is accepted already");
+  if (call.is_claimed) {
+    complain(PyExc_RuntimeError, caller, "the request is accepted already");
     return {};
   }
+  if (!call.check_unanswered(caller)) return {};
   const auto handshake = answer_to(*call.exchange, wishes.offer);
   if (handshake.status != 101) {
     call.refuse(handshake.status, handshake.fault + "\n");

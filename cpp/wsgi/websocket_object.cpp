@@ -312,6 +312,8 @@ void socket_dealloc(PyObject* self) {
   if (reinterpret_cast<SocketObject*>(self)->weak_references != nullptr) {
     PyObject_ClearWeakRefs(self);
   }
+  Session& session = *socket_of(self).session;
+  if (!session.exchange()->birthplace.is_parent()) session.forsake();
   socket_clear(self);
   std::destroy_at(&socket_of(self));
   type->tp_free(self);
