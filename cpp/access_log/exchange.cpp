@@ -33,6 +33,10 @@ void log_exchange(AccessLog* access_log, const ServedExchange& exchange, int sta
     record.tls_server_name = tls->server_name;
   }
   record.stream = exchange.stream_id;
+  if (const auto& messages = exchange.messages) {
+    record.messages_received = messages->received;
+    record.messages_sent = messages->sent;
+  }
   record.complete = complete;
   record.connection_requests = connection_requests;
   access_log->write(record);

@@ -72,6 +72,8 @@ constexpr Spelling spellings[] = {
     {"SSL_CIPHER", 'x', tls_cipher},
     {"SSL_TLS_SNI", 'x', tls_server_name},
     {"H2_STREAM_ID", 'x', stream},
+    {"messages_received", 'x', messages_received},
+    {"messages_sent", 'x', messages_sent},
 };
 
 // Where `%(x)s` differs from `%x`.
@@ -91,7 +93,8 @@ constexpr std::string_view json_format =
     R"("queue_time":%{queue}L,"app_time":%{app}L,"complete":%{complete}x,)"
     R"("connection_requests":%{requests}x,"referer":%f,"user_agent":%a,"pid":%P,)"
     R"("stream_id":%{H2_STREAM_ID}x,"tls_protocol":%{SSL_PROTOCOL}x,"tls_cipher":%{SSL_CIPHER}x,)"
-    R"("tls_server_name":%{SSL_TLS_SNI}x})";
+    R"("tls_server_name":%{SSL_TLS_SNI}x,"messages_received":%{messages_received}x,)"
+    R"("messages_sent":%{messages_sent}x})";
 
 }  // namespace
 

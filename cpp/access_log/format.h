@@ -38,10 +38,12 @@ struct AccessRecord {
   std::string_view scheme;
   std::string_view tls_protocol;  // these three are empty without TLS
   std::string_view tls_cipher;
-  std::string_view tls_server_name;  // that the client asked for (SNI), if it did
-  std::int64_t stream = -1;          // of HTTP/2; -1: the version has none
-  bool complete = true;              // false: the client left or the answer was cut
-  unsigned connection_requests = 1;  // this one included: 1 for a connection's first
+  std::string_view tls_server_name;     // that the client asked for (SNI), if it did
+  std::int64_t stream = -1;             // of HTTP/2; -1: the version has none
+  bool complete = true;                 // false: the client left or the answer was cut
+  unsigned connection_requests = 1;     // this one included: 1 for a connection's first
+  std::int64_t messages_received = -1;  // of a WebSocket, as is the next; -1: it was none
+  std::int64_t messages_sent = -1;
 };
 
 enum class AccessField : std::uint8_t;

@@ -147,6 +147,11 @@ class LineWriter {
   void number(std::uint64_t value) { append_number(value, out_); }
   void number_or_missing(std::uint64_t value) { value == 0 ? missing() : number(value); }
 
+  /// -1: missing.
+  void count_or_missing(std::int64_t value) {
+    value < 0 ? missing() : number(static_cast<std::uint64_t>(value));
+  }
+
   void complete(bool yes) { out_ += json_ ? (yes ? "true" : "false") : (yes ? "complete" : "cut"); }
 
   void user(const RequestHead& request) {
@@ -256,9 +261,9 @@ void AccessLogFormat::render(const AccessRecord& record, std::string& out) const
       case tls_protocol: line.text_or_missing(record.tls_protocol); break;
       case tls_cipher: line.text_or_missing(record.tls_cipher); break;
       case tls_server_name: line.text_or_missing(record.tls_server_name); break;
-      case stream:
-        record.stream < 0 ? line.missing() : line.number(static_cast<std::uint64_t>(record.stream));
-        break;
+      case stream: line.count_or_missing(record.stream); break;
+      case messages_received: line.count_or_missing(record.messages_received); break;
+      case messages_sent: line.count_or_missing(record.messages_sent); break;
       case keep_alive_requests: line.number(std::max(record.connection_requests, 1u) - 1); break;
       case pid: line.number(static_cast<std::uint64_t>(::getpid())); break;
       case pid_in_brackets: out.append("<").append(std::to_string(::getpid())).append(">"); break;

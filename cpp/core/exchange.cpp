@@ -432,6 +432,7 @@ void Exchange::recycle() {
   response_body = {};
   response_trailers.reset();
   events.reset();
+  messages.reset();
   has_body = may_have_trailers = expects_continue = may_upgrade = false;
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;

@@ -118,6 +118,12 @@ class ExchangeWatcher {
   virtual void on_change() = 0;
 };
 
+/// Of a WebSocket, for the access log.
+struct MessageCounts {
+  std::atomic<std::int64_t> received = 0;
+  std::atomic<std::int64_t> sent = 0;
+};
+
 /// What becomes of an exchange that is given to the workers again: see WorkQueue::submit_again().
 class ExchangeEvents {
  public:
@@ -154,6 +160,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // ---- set by the worker before its first push, constant afterwards
   ResponseHead response;
   ResponseBody response_body;
+  std::shared_ptr<MessageCounts> messages;  // null: it is no WebSocket
 
   // ---- set by a worker, and taken away by the one that it is given to again, or in its place
   std::shared_ptr<ExchangeEvents> events;  // null: there is one call of it

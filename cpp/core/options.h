@@ -29,6 +29,7 @@ struct Options {
     limits.max_body = max_body;
     limits.max_chunk_extension = max_chunk_extension;
     limits.max_trailer_bytes = max_trailer_bytes;
+    limits.allow_connect = allow_connect;
     return limits;
   }
 };

@@ -35,7 +35,9 @@ Verdict check_http2_request(const RequestHead& head, const RequestLimits& limits
                             RequestSemantics& out) {
   if (!is_token(head.method())) return &refusal(RequestFault::bad_method);
   if (head.method().size() > max_method_size) return &refusal(RequestFault::method_too_long);
-  if (head.method() == "CONNECT") return &refusal(RequestFault::connect_unsupported);
+  if (head.method() == "CONNECT" && !limits.allow_connect) {
+    return &refusal(RequestFault::connect_unsupported);
+  }
   if (head.method().size() + head.target().size() > limits.max_request_line) {
     return &refusal(RequestFault::request_line_too_long);
   }

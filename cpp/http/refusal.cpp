@@ -39,6 +39,7 @@ constexpr std::array rows{
     Row(bad_method, 400, "the method is not a token", "RFC 9112 3.1"),
     Row(method_too_long, 501, "the method is longer than any known one", "RFC 9112 3"),
     Row(connect_unsupported, 501, "this server is not a proxy", "RFC 9110 9.3.6"),
+    Row(connect_with_content, 400, "a CONNECT has content", "RFC 9110 9.3.6"),
     Row(bad_target, 400, "the request target is empty or has an octet that no URI has",
         "RFC 9112 3.2"),
     Row(bad_target_form, 400, "the request target's form does not go with the method",

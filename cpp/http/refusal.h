@@ -29,6 +29,7 @@ enum class RequestFault : std::uint8_t {
   bad_method,
   method_too_long,
   connect_unsupported,
+  connect_with_content,
   bad_target,
   bad_target_form,
   bad_target_authority,

@@ -53,7 +53,11 @@ class HeaderSection {
     const bool is_1_0 = head.version == http_1_0;
     out.keep_alive = !close_ && (keep_alive_ || !is_1_0);
     // RFC 9110 7.8 and 10.1.1: in an HTTP/1.0 request both must be ignored.
-    out.upgrade = has_upgrade_ && upgrade_option_ && !is_1_0;
+    const bool tunnels = head.method() == "CONNECT";
+    if (tunnels && (out.framing == BodyFraming::chunked || out.content_length > 0)) {
+      return refuse(RequestFault::connect_with_content);
+    }
+    out.upgrade = tunnels || (has_upgrade_ && upgrade_option_ && !is_1_0);
     // Of HTTP/2 and 3 without a length, only the frames tell.
     const bool may_have_content = head.version.major >= 2 && out.framing == BodyFraming::none;
     const bool has_content =
@@ -243,7 +247,8 @@ Verdict check_request_line(std::string_view method, std::string_view target, Htt
     return refuse(RequestFault::request_line_too_long);
   }
   if (auto verdict = check_target(method, target)) return verdict;
-  return method == "CONNECT" ? refuse(RequestFault::connect_unsupported) : nullptr;
+  return method == "CONNECT" && !limits.allow_connect ? refuse(RequestFault::connect_unsupported)
+                                                      : nullptr;
 }
 
 Verdict check_header_section(const RequestHead& head, const RequestLimits& limits,

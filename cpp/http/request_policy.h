@@ -30,6 +30,7 @@ struct RequestLimits {
   std::uint64_t max_body = 0;             // content, after the chunked coding is taken off
   std::size_t max_chunk_extension = 256;  // of one chunk header
   std::size_t max_trailer_bytes = 8192;   // all trailer fields, counted like max_header_bytes
+  bool allow_connect = false;             // the method CONNECT (RFC 9110 section 9.3.6)
 };
 
 /// Digits of a Content-Length: those of the largest, 2^64 - 1. Leading zeros count.
@@ -46,7 +47,7 @@ struct RequestSemantics {
   std::uint64_t content_length = 0;  // with BodyFraming::content_length
   bool keep_alive = false;           // the client lets the connection persist
   bool expects_continue = false;     // waits for 100 before it sends its non-empty body
-  bool upgrade = false;              // Upgrade is there and Connection names it
+  bool upgrade = false;              // Upgrade is there and Connection names it, or a CONNECT
   /// Authority of the target URI: the absolute-form's, else Host's; may be empty. Points into the
   /// head: use it before the head is changed or moved.
   std::string_view host;

@@ -133,10 +133,10 @@ HeadReader::Result HeadReader::conclude() {
   }
   if (result.verdict != nullptr) {
     result.outcome = Outcome::refused;
-  } else if (upgrades()) {
-    result.upgrades = true;
-    show_as_upgrade(head);
+    return result;
   }
+  result.upgrades = upgrades() || tunnels;
+  if (upgrades()) show_as_upgrade(head);
   return result;
 }
 

@@ -127,7 +127,11 @@ bool Response::check_idle() const {
 bool Response::begin_output() const { return check_open() && check_idle(); }
 
 bool Response::settle_head() {
-  if (responder_.started()) return true;
+  if (responder_.started() || is_upgraded()) return true;
+  if (responder_.is_switch(status)) {
+    return fail_with(PyExc_ValueError,
+                     "response: a CONNECT is answered so by request.upgrade.stream() alone");
+  }
   responder_.begin(status, reason.empty() ? reason_phrase(status) : std::string_view(reason));
   for (const auto& [name, value] : fields) {
     if (const auto fault = responder_.add_field(name, value)) {

@@ -65,12 +65,23 @@ Session::Session(std::shared_ptr<Exchange> exchange, const Rules& rules, Session
       sessions_(sessions),
       reader_(rules.max_message, rules.compression),
       heard_at_(ticks(now())) {
+  exchange_->messages = std::make_shared<MessageCounts>();
   if (rules.compression.agreed && rules.compression.server_keeps) {
     deflater_ = std::make_unique<Deflater>(rules.compression.server_window, true);
   }
 }
 
 Session::~Session() = default;
+
+void Session::count_received() {
+  ++exchange_->messages->received;
+  sessions_.count_received();
+}
+
+void Session::count_sent() {
+  ++exchange_->messages->sent;
+  sessions_.count_sent();
+}
 
 void Session::begin(std::weak_ptr<Reader> reader) {
   evented_ = !reader.expired();
@@ -243,7 +254,7 @@ bool Session::on_message(Message message) {
     inbox_.push_back(std::move(message));
     is_full = inbox_is_full();
   }
-  sessions_.count_received();
+  count_received();
   changed_.notify_all();  // some of those that wait do not wait for this
   tell_reader();
   return !is_full;
@@ -359,7 +370,7 @@ Session::Sent Session::send(Opcode opcode, std::string_view payload) {
   const std::lock_guard order(sending_);
   if (!is_open()) return Sent::closed;
   if (compresses && deflater_) frame = make_frame(opcode, deflater_->compress(payload), true);
-  sessions_.count_sent();
+  count_sent();
   return push(std::move(frame));
 }
 
@@ -374,7 +385,7 @@ Session::Sent Session::send(const SharedMessage& message) {
   }
   const std::lock_guard order(sending_);
   if (!is_open()) return Sent::closed;
-  sessions_.count_sent();
+  count_sent();
   if (frame->size() < share_from) return push(*frame);
   using Shared = std::shared_ptr<const std::string>;
   return push(Chunk(BorrowedBytes(*frame, new Shared(frame),

@@ -143,6 +143,8 @@ class Session final : public ExchangeWatcher,
   Sent push(Chunk chunk);
   Sent no_room();
   void tell_reader();
+  void count_received();
+  void count_sent();
   // With the mutex.
   void settle_memory();
   bool inbox_is_full() const;

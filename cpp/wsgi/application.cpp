@@ -89,6 +89,9 @@ bool Application::offer(Upgrade& upgrade, PyObject* environ) {
   const auto& exchange = upgrade.call.exchange;
   upgrade.upgrade = make_upgrade_call(upgrade.call);
   if (!upgrade.upgrade) return false;
+  if (upgrade.call.responder.is_connect()) {  // no library looks for a socket there
+    return offer_upgrade(environ, upgrade.upgrade.get(), nullptr);
+  }
   try {
     auto bridge = bridges_.make(exchange, rules_.high_water);
     upgrade.socket =

@@ -105,6 +105,9 @@ bool send_head(Upgradable& call, PyObject* protocol, PyObject* fields) {
   if (!call.check_unanswered(stream_caller)) return false;  // another thread may have meanwhile
   Responder& responder = call.responder;
   responder.begin(101, "Switching Protocols");
+  if (protocol != Py_None && responder.is_connect()) {
+    return complain(PyExc_ValueError, stream_caller, "protocol: a tunnel's is not named");
+  }
   if (protocol != Py_None) {
     std::string_view name;
     if (!text_of(stream_caller, protocol, "protocol", name)) return false;

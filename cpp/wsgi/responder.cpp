@@ -49,9 +49,11 @@ AnswerRules::AnswerRules(const Options& options)
 }
 
 void Responder::begin(int status, std::string_view reason) {
+  // What is answered 101 elsewhere is 200 of a CONNECT (RFC 9110 section 9.3.6).
+  const bool is_tunnel = is_connect_ && status == 101;
   head_->clear();
-  head_->status = status;
-  head_->reason = reason;
+  head_->status = is_tunnel ? 200 : status;
+  head_->reason = is_tunnel ? reason_phrase(200) : reason;
   declared_.reset();
   started_ = false;
 }
@@ -65,7 +67,7 @@ std::optional<FieldFault> Responder::add_field(std::string_view name, std::strin
   }
   ResponseHead& head = *head_;
   if (kind == ResponseField::content_length) {
-    if (head.status == 101) return std::nullopt;  // what follows is no content
+    if (is_switch(head.status)) return std::nullopt;  // what follows is no content
     const auto length = parse_content_length(value);
     if (declared_ && *declared_ != *length) return FieldFault::length_contradicts;
     if (declared_) return std::nullopt;  // the same again: once is enough
@@ -91,7 +93,7 @@ void Responder::add_hop_by_hop(ResponseField kind, std::string_view name, std::s
     head.add_field("Connection", "upgrade");  // which it must not be without (RFC 9110 7.8)
     return;
   }
-  if (head.status == 101) return;  // the switch is said in another way there
+  if (is_switch(head.status)) return;  // the switch is said in another way there
   left_out_.note(kind, name, value, *exchange_);
 }
 
@@ -105,9 +107,10 @@ void Responder::name_protocol() {
 }
 
 void Responder::end_head() {
-  body_allowed_ = response_has_content(exchange_->request.method(), head_->status);
+  body_allowed_ = !is_switch(head_->status) &&
+                  response_has_content(exchange_->request.method(), head_->status);
   started_ = true;
-  if (switches()) name_protocol();
+  if (switches() && !is_connect_) name_protocol();
 }
 
 // Of HTTP/1.1: only behind the last chunk there is a place for trailers.
@@ -129,7 +132,9 @@ void Responder::settle_head() {
   ResponseBody& body = exchange_->response_body;
   body.allowed = body_allowed_;
   body.opaque = switches();
-  if (declared_) {
+  if (body.opaque) {
+    // What follows has no length.
+  } else if (declared_) {
     body.length_known = true;
     body.length = *declared_;
   } else if (total_ && (*total_ != 0 || body_allowed_) && !wants_chunks()) {

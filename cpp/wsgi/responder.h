@@ -40,6 +40,7 @@ class Responder {
         drop_list_(drop_list),
         left_out_(left_out),
         rules_(rules),
+        is_connect_(exchange_->request.method() == "CONNECT"),
         lives_long_at_(exchange_->taken_at + rules.long_lived_after),
         client_doubted_at_(exchange_->taken_at) {}
 
@@ -66,8 +67,11 @@ class Responder {
   /// from now on.
   void let_switch() { may_switch_ = true; }
   bool may_switch() const { return may_switch_ || bridge_; }
-  /// The answer is one of status 101: another protocol follows it.
-  bool switches() const { return started_ && head_->status == 101; }
+  /// The answer is one of status 101, or a CONNECT's of 2xx: another protocol follows it.
+  bool switches() const { return started_ && is_switch(head_->status); }
+  bool is_connect() const { return is_connect_; }
+  /// Whether an answer of this status is followed by another protocol.
+  bool is_switch(int status) const { return status == 101 || (is_connect_ && status / 100 == 2); }
 
   // Each of these: false with a Python error set.
 
@@ -133,6 +137,7 @@ class Responder {
   // With a socket the head is the exchange's only once it is the answer's.
   std::unique_ptr<ResponseHead> own_head_;
   ResponseHead* head_ = &exchange_->response;
+  const bool is_connect_;
   SteadyTime lives_long_at_;  // it is thought so then, or again
   SteadyTime client_doubted_at_;
   bool started_ = false;

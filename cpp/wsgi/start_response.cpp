@@ -62,8 +62,9 @@ bool start(Responder& responder, PyObject* status, PyObject* headers, PyObject* 
     return fail(PyExc_ValueError, "status " + quoted(text) +
                                       " must be three digits from 200 on, a space and a reason");
   }
-  if (line->status == 101 && !responder.may_switch()) {
+  if (responder.is_switch(line->status) && !responder.may_switch()) {
     return fail(PyExc_ValueError, "status " + quoted(text) +
+                                      (responder.is_connect() ? " of a CONNECT" : "") +
                                       " is for requests whose environ has opaque.upgrade, after "
                                       "that was called");
   }

@@ -124,7 +124,7 @@ def _option(
     return field(default=default, metadata={"option": option}, repr=not isinstance(kind, Secret))
 
 
-def _limit(default: int, kind: Kind, meaning: str) -> Any:
+def _limit(default: Any, kind: Kind, meaning: str) -> Any:
     return _option(default, kind, meaning, group="Limits")
 
 
@@ -442,6 +442,11 @@ class Config:
     )
     max_trailer_bytes: int = _limit(
         8192, Size(0, 16 * MIB), "longest trailer section; beyond it 431"
+    )
+    allow_connect: bool = _limit(
+        False,
+        Switch(),
+        "hand CONNECT requests to the application, which may answer with a tunnel; else 501",
     )
     pipeline_depth: int = _limit(
         16, Count(1, 1024), "pipelined requests that one connection may have under way"

@@ -77,17 +77,22 @@ def test_a_stop_does_not_wait_for_ever(serve: ServeFixture, style: str) -> None:
     assert ws.closing() == (1001, "the server stops")
 
 
+LOGGED = "%r %s %{messages_received}x %{messages_sent}x"
+
+
 @in_both_styles
 def test_access_log_has_a_line_at_the_end(serve: ServeFixture, style: str) -> None:
     lines: list[str] = []
     echo = Echo(style)
-    site = serve(echo, access_log=lines.append, access_log_format="%(r)s %(s)s")
+    site = serve(echo, access_log=lines.append, access_log_format=LOGGED)
     ws = open_to(site)
-    assert ws.ask("x") == "x"
+    for _ in range(3):
+        assert ws.ask("x") == "x"
     assert lines == []
     ws.close()
     assert ws.closed() == (1000, "")
-    assert eventually(lambda: lines == [f"GET / {site.protocol} {200 if site.http2 else 101}"])
+    status = 200 if site.http2 else 101
+    assert eventually(lambda: lines == [f"GET / {site.protocol} {status} 3 3"])
 
 
 def test_a_room_of_several_processes_sends_what_it_is_delivered(serve: ServeFixture) -> None:

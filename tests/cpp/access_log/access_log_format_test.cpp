@@ -259,7 +259,7 @@ TEST_F(AccessLogFormatTest, JsonHasAFixedSetOfKeys) {
             R"("referer":"http://example.org/start","user_agent":"curl/8.0","pid":)" +
                 pid +
                 R"(,"stream_id":null,"tls_protocol":null,"tls_cipher":null,)"
-                R"("tls_server_name":null})");
+                R"("tls_server_name":null,"messages_received":null,"messages_sent":null})");
   const auto received = record.received;
   record = AccessRecord{};
   record.received = received;
@@ -273,7 +273,16 @@ TEST_F(AccessLogFormatTest, JsonHasAFixedSetOfKeys) {
             R"("connection_requests":1,"referer":null,"user_agent":null,"pid":)" +
                 pid +
                 R"(,"stream_id":null,"tls_protocol":null,"tls_cipher":null,)"
-                R"("tls_server_name":null})");
+                R"("tls_server_name":null,"messages_received":null,"messages_sent":null})");
+}
+
+TEST_F(AccessLogFormatTest, TellsOfTheMessagesOfAWebSocket) {
+  const std::string format = "%{messages_received}x %{messages_sent}x";
+  EXPECT_EQ(line(format), "- -");
+  record.messages_received = 0;
+  record.messages_sent = 12;
+  EXPECT_EQ(line(format), "0 12");
+  EXPECT_NE(line("json").find(R"("messages_received":0,"messages_sent":12})"), std::string::npos);
 }
 
 TEST_F(AccessLogFormatTest, TellsOfTlsAndOfTheStream) {
@@ -287,7 +296,7 @@ TEST_F(AccessLogFormatTest, TellsOfTlsAndOfTheStream) {
   EXPECT_EQ(line(format), "TLSv1.3 TLS_AES_256_GCM_SHA384 example.org 5 TLSv1.3");
   EXPECT_NE(line("json").find(R"("stream_id":5,"tls_protocol":"TLSv1.3",)"
                               R"("tls_cipher":"TLS_AES_256_GCM_SHA384",)"
-                              R"("tls_server_name":"example.org"})"),
+                              R"("tls_server_name":"example.org",)"),
             std::string::npos);
   record.stream = 0;  // HTTP/3 begins with it
   EXPECT_EQ(line("%{H2_STREAM_ID}x"), "0");

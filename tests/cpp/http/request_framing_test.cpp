@@ -239,6 +239,24 @@ TEST(Upgrade, NeedsTheFieldTheOptionAndHttp11) {
 
 // ---- chunks and trailers
 
+TEST(Upgrade, IsAConnectsWithoutContent) {
+  const auto connect = [](std::string_view name, std::string_view value) {
+    RequestHead head;
+    head.set_request_line("CONNECT", "a:1", http_1_1);
+    head.add_field("Host", "a:1");
+    head.add_field(name, value);
+    RequestSemantics semantics;
+    const Verdict verdict = check_header_section(head, RequestLimits(), semantics);
+    EXPECT_EQ(semantics.upgrade, verdict == nullptr);
+    return verdict;
+  };
+  EXPECT_TRUE(accepts(connect("X", "1")));
+  EXPECT_TRUE(accepts(connect("Content-Length", "0")));
+  EXPECT_TRUE(refuses(connect("Content-Length", "1"), connect_with_content));
+  EXPECT_TRUE(refuses(connect("Transfer-Encoding", "chunked"), connect_with_content));
+  EXPECT_EQ(refusal(connect_with_content).status, 400);
+}
+
 TEST(ChunkExtension, FollowsTheGrammar) {
   for (const auto extension :
        {""sv, ";a"sv, ";a=b"sv, ";a=\"b\""sv, " ; a = b"sv, "\t;\ta"sv, ";a;b=c;d=\"\""sv,

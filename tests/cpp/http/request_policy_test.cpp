@@ -61,6 +61,19 @@ TEST(RequestLine, ConnectIsNotImplementedAndCaseSensitive) {
   EXPECT_EQ(refusal(connect_unsupported).status, 501);
 }
 
+TEST(RequestLine, ConnectIsAcceptedWhereItIsAskedFor) {
+  RequestLimits limits;
+  limits.allow_connect = true;
+  const auto connect = [&](std::string_view target) {
+    return check_request_line("CONNECT", target, http_1_1, limits);
+  };
+  EXPECT_TRUE(accepts(connect("example.com:443")));
+  EXPECT_TRUE(accepts(connect("[::1]:443")));
+  for (const auto target : {"/"sv, "example.com"sv, "example.com:"sv, "http://a:1/"sv, "*"sv}) {
+    EXPECT_TRUE(refuses(connect(target), bad_target_form)) << target;
+  }
+}
+
 TEST(RequestLine, OnlyOneMajorVersionIsSpoken) {
   for (const HttpVersion version : {HttpVersion{1, 0}, {1, 1}, {1, 2}, {1, 9}}) {
     EXPECT_TRUE(accepts(line("GET", "/", version))) << int{version.minor};

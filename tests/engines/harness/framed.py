@@ -93,6 +93,8 @@ def head_of(request: h11.Request, scheme: bytes) -> Fields:
         authority, slash, path = target.removeprefix(b"http://").partition(b"/")
         authority, query, behind = authority.partition(b"?")
         target = b"/" + (path if slash else query + behind)
+    if request.method == b"CONNECT":
+        return [(b":method", request.method), (b":authority", target), *fields]
     method = b"CONNECT" if protocol else request.method
     pseudo = {b"method": method, b"scheme": scheme, b"authority": authority, b"path": target}
     if protocol:
@@ -204,7 +206,8 @@ class FramedWire(Wire):
         if isinstance(part, h11.Request):
             self._sending = self._http.get_next_available_stream_id()
             self._asked.append(self._sending)
-            self._upgrading = self._sending if protocol_of(part) else 0
+            stays_open = protocol_of(part) or part.method == b"CONNECT"
+            self._upgrading = self._sending if stays_open else 0
             ends = ends and not self._upgrading
             self._http.send_headers(self._sending, head_of(part, self._scheme), end_stream=ends)
             self._flush()

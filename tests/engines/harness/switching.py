@@ -24,14 +24,14 @@ def head_of(wire: Wire) -> tuple[str, dict[str, str]]:
     return status, {name.lower(): value for name, value in fields}
 
 
-def switched(wire: Wire) -> dict[str, str]:
+def switched(wire: Wire, status_line: str = "101 Switching Protocols") -> dict[str, str]:
     """Reads a head of status 101, or of HTTP/2's 200; its fields."""
     if isinstance(wire, FramedWire):
         code, fields = wire.switch()
         assert code == 200, fields
         return fields
     status, fields = head_of(wire)
-    assert status == "HTTP/1.1 101 Switching Protocols", fields
+    assert status == f"HTTP/1.1 {status_line}", fields
     return fields
 
 
