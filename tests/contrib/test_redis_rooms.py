@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.process import run_server
+from harness.process import TESTS, run_server
 from harness.redis_server import RedisServer
 from harness.waiting import eventually
 from harness.websocket_wire import WebSocketWire
@@ -21,6 +21,7 @@ from harness.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture
@@ -82,17 +83,31 @@ def process(serve: ServeFixture, server: RedisServer) -> Iterator[Callable[[], P
 # ---- processes
 
 
-@pytest.mark.parametrize("loaded", [(), ("--preload",)], ids=["loaded by each", "loaded once"])
+@pytest.mark.parametrize(
+    ("loaded", "patch"),
+    [
+        ((), ""),
+        (("--preload",), ""),
+        ((), "from gevent import monkey; monkey.patch_all(thread=False)"),
+        ((), "import eventlet; eventlet.monkey_patch(thread=False)"),
+    ],
+    ids=["loaded by each", "loaded once", "gevent", "eventlet"],
+)
 def test_members_of_all_workers_hear_it_once(
-    engine: str, server: RedisServer, loaded: tuple[str, ...]
+    engine: str, server: RedisServer, tmp_path: Path, loaded: tuple[str, ...], patch: str
 ) -> None:
     server.start()
+    (tmp_path / "rooms_app.py").write_text(f"{patch}\nfrom apps.redis_rooms import app\n")
     with (
         run_server(
-            "apps.redis_rooms:app",
+            "rooms_app:app",
             engine,
             *("--workers", "2", *loaded),
-            environment={"ROOMS_REDIS": server.url},
+            environment={
+                "ROOMS_REDIS": server.url,
+                "PYTHONPATH": os.pathsep.join([str(tmp_path), str(TESTS)]),
+                "PYTHONWARNINGS": "ignore",  # eventlet's, of its own future
+            },
         ) as site,
         ExitStack() as stack,
     ):
