@@ -1,7 +1,7 @@
 """WebSockets under the names that other servers have given them in a request's environ.
 
-    wsgi.websocket     an object of gevent-websocket's shape, for Flask-Sockets, python-engineio
-                       in its gevent mode, and what was written for either
+    wsgi.websocket     an object of gevent-websocket's shape, for Flask-Sockets and what was written
+                       for either. It waits as a thread does: greenlets beside it have to wait too
     websocket.accept   owin-WebSocket 0.4, in WSGI's manner
 
 Nothing is answered before one of them is used: an application may as well answer as ever.

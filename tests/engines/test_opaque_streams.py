@@ -15,7 +15,7 @@ import pytest
 from prowingen_wsgi import ClientDisconnected
 
 from harness.apps import PLAIN, Environ, StartResponse
-from harness.switching import switched, take
+from harness.switching import ask_to_switch, ends_either_way, names, switched, take
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from harness.wire import Wire
 
     Speak = Callable[[dict[str, Any]], object]
-
-pytestmark = pytest.mark.no_http2("its streams have a CONNECT of their own (RFC 8441)")
 
 OFFER = b"GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo, other/2\r\n\r\n"
 PATIENCE = 10.0
@@ -71,20 +69,15 @@ def echo(env: dict[str, Any]) -> None:
 
 def switch(wire: Wire, early: bytes = b"") -> dict[str, str]:
     """Has the connection's protocol switched; the fields of the answer."""
-    wire.send(OFFER + early)
+    ask_to_switch(wire, OFFER, early)
     return switched(wire)
-
-
-def over_tls(wire: Wire) -> bool:
-    return isinstance(wire.socket, ssl.SSLSocket)
 
 
 def test_what_follows_the_head_is_the_applications(serve: ServeFixture) -> None:
     app = Switching(echo, ("Upgrade", "echo"), ("X-More", "1"), ("Content-Length", "0"))
     with serve(app).connect() as wire:
         fields = switch(wire, b"early ")
-        assert fields["upgrade"] == "echo"
-        assert fields["connection"] == "upgrade"
+        assert names(wire, fields, "echo")
         assert fields["x-more"] == "1"
         assert not {"content-length", "transfer-encoding"} & set(fields)
         assert take(wire, 6) == b"early "
@@ -97,6 +90,7 @@ def test_what_follows_the_head_is_the_applications(serve: ServeFixture) -> None:
     assert app.error is None
 
 
+@pytest.mark.no_http2("its answers name none")
 def test_protocol_is_the_first_offered_unless_it_is_named(serve: ServeFixture) -> None:
     with serve(Switching(echo)).connect() as wire:
         assert switch(wire)["upgrade"] == "echo"
@@ -114,6 +108,7 @@ def test_any_other_answer_leaves_the_connection_as_it_is(serve: ServeFixture) ->
         assert take(wire, 7) == b"at last"
 
 
+@pytest.mark.no_http2("its streams ask for one in a way that cannot be mistaken")
 @pytest.mark.parametrize(
     "request_",
     [
@@ -154,7 +149,7 @@ def test_either_side_may_end_first(serve: ServeFixture) -> None:
     app = Switching(answer_the_whole)
     with serve(app).connect() as wire:
         switch(wire)
-        if not over_tls(wire):
+        if ends_either_way(wire):
             assert wire.read_to_end() == b"say all"
         else:  # a client's TLS here ends both ways at once
             assert take(wire, 7) == b"say all"
@@ -211,13 +206,14 @@ def test_a_callback_that_fails_does_not_look_like_an_end(
         env["opaque.stream"].sendall(b"so far")
         raise LookupError("lost the thread")
 
-    with serve(Switching(fail)).connect() as wire:
+    site = serve(Switching(fail))
+    with site.connect() as wire:
         switch(wire)
-        if over_tls(wire):
+        if isinstance(wire.socket, ssl.SSLSocket):
             vars(wire.socket)["suppress_ragged_eofs"] = False
         with pytest.raises(OSError, match=r"(?i)reset|eof"):
             b"".join(iter(wire.take, b""))
-    error_log.wait_for("GET /talk HTTP/1.1", "the callback of opaque.upgrade failed")
+    error_log.wait_for(f"GET /talk {site.protocol}", "the callback of opaque.upgrade failed")
     error_log.wait_for("lost the thread")
     error_log.clear()
 
@@ -314,14 +310,15 @@ def test_much_goes_both_ways_at_once(serve: ServeFixture) -> None:
 
     block = bytes(range(256)) * 256
     heard: list[str] = []
-    with serve(Switching(both)).connect() as wire:
+    site = serve(Switching(both))
+    with site.connect() as wire:
         switch(wire)
-        if not over_tls(wire):
+        if not site.http2 and ends_either_way(wire):
             sender = threading.Thread(target=send)
             sender.start()
             assert wire.read_to_end() == block * (size >> 16)
             sender.join()
-        else:  # one thread at a time for Python's TLS
+        else:  # one thread at a time for Python's TLS, and for h2
             for _ in range(size >> 16):
                 wire.send(block)
                 assert take(wire, len(block))
@@ -413,6 +410,7 @@ def test_input_that_is_not_wanted_any_more_flows_on(serve: ServeFixture) -> None
         assert take(wire, 4) == b"shut"
 
 
+@pytest.mark.no_http2("it is for HTTP/1.1 to ask for")
 def test_h2c_is_not_what_is_switched_to(serve: ServeFixture) -> None:
     with serve(Switching(echo)).connect() as wire:
         wire.send(OFFER.replace(b"echo, other/2", b", h2c, echo"))
@@ -483,7 +481,7 @@ def test_the_access_log_has_it_when_it_is_over(serve: ServeFixture) -> None:
         wire.finish_sending()
         wire.read_to_end()
     assert eventually(lambda: lines)
-    assert lines == ["101 13 GET /talk HTTP/1.1"]
+    assert lines == [f"{200 if site.http2 else 101} 13 GET /talk {site.protocol}"]
 
 
 def count_of(site: Site, name: str) -> int:
@@ -508,10 +506,11 @@ def test_the_example_echoes(serve: ServeFixture) -> None:
         from opaque_echo import application
     finally:
         sys.path.remove(str(EXAMPLES))
-    with serve(application).connect() as wire:
+    site = serve(application)
+    with site.connect() as wire:
         answer = wire.ask("/")
         assert answer.status == 426
-        assert answer.get("upgrade") == "echo"
+        assert answer.get("upgrade") == (None if site.http2 else "echo")
         switch(wire, b"hello")
         assert take(wire, 5) == b"hello"
         wire.finish_sending()

@@ -1,4 +1,4 @@
-"""The examples of WebSockets and of event streams, in a browser."""
+"""The examples of WebSockets and of event streams in a browser, and what it opens them on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prowingen_wsgi import websocket
 
 from harness.browser import open_page
+from harness.certificates import server_files
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from harness.apps import Environ, StartResponse
     from harness.site import ServeFixture, Site
 
 pytestmark = [
@@ -94,3 +98,48 @@ def test_events(serve: ServeFixture, example: Any) -> None:
         page.goto(url(site))
         page.wait_for_function("document.querySelector('#time').title == 'event 1'")
         assert ":" in str(page.text_content("#time"))
+
+
+PROTOCOLS = """async () => {
+  const socket = new WebSocket(location.href.replace(/^http/, "ws") + "socket");
+  const heard = await new Promise((resolve, reject) => {
+    socket.onmessage = (event) => resolve(event.data);
+    socket.onclose = (event) => reject(`closed: ${event.code}`);
+    setTimeout(() => reject("it is silent"), 10000);
+  });
+  socket.onclose = null;
+  socket.close();
+  return [performance.getEntriesByType("navigation")[0].nextHopProtocol, heard];
+}"""
+
+
+@pytest.mark.parametrize("http", ["auto", "1.1"])
+def test_a_websocket_is_a_stream_of_the_pages_connection(serve: ServeFixture, http: str) -> None:
+    """RFC 8441: where the page came by HTTP/2, which a browser speaks over TLS."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if websocket.is_websocket(environ):
+            with websocket.accept(environ) as ws:
+                ws.send(f"{environ['SERVER_PROTOCOL']} {environ['REMOTE_PORT']}")
+                ws.receive()
+        start_response("200 OK", [("Content-Type", "text/html")])
+        ports.append(environ["REMOTE_PORT"])
+        return [b"<!doctype html><link rel=icon href='data:,'>"]
+
+    ports: list[str] = []
+    lines: list[str] = []
+    log = {"access_log": lines.append, "access_log_format": "%(s)s %(r)s"}
+    site = serve(app, http=http, **vars(server_files()), **log)
+    with open_page(TRUSTING) as page:
+        page.goto(f"https://127.0.0.1:{site.port}/")
+        spoken, heard = page.evaluate(PROTOCOLS)
+        protocol, port = heard.split()
+        if http == "auto":
+            assert (spoken, protocol) == ("h2", "HTTP/2.0")
+            assert port == ports[0], "it is the page's connection"
+            expected = "200 GET /socket HTTP/2.0"
+        else:
+            assert (spoken, protocol) == ("http/1.1", "HTTP/1.1")
+            assert port != ports[0]
+            expected = "101 GET /socket HTTP/1.1"
+        assert eventually(lambda: expected in lines), lines

@@ -1,34 +1,68 @@
-"""Libraries that speak WebSocket on the socket of another server, by their own examples."""
+"""Libraries that speak WebSocket on the socket of another server, by their own examples.
+
+Their clients here are the library websockets; on HTTP/2, which it does not speak, the suite's own.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.certificates import client_context
+from harness.framed import FramedWire
 from harness.process import run_server
 from harness.waiting import eventually
+from harness.websocket_wire import CLOSE, TEXT, WebSocketWire
+from harness.wire import Ended
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture, Site
+    from harness.wire import Address, Wire
 
 websockets = pytest.importorskip("websockets.sync.client")
 
-pytestmark = [
-    pytest.mark.timeout(60),
-    pytest.mark.no_http2("its clients upgrade HTTP/1.1"),
-]
+pytestmark = pytest.mark.timeout(60)
 
 SIZES = [0, 1, 125, 126, 65_535, 65_536, 1 << 20]
 
 
+class OverStream:
+    """What the tests use of a client of websockets, on a stream of HTTP/2."""
+
+    def __init__(self, wire: Wire, path: str) -> None:
+        self._wire = wire
+        self._ws = WebSocketWire(wire, path)
+        self.send = self._ws.say
+
+    def __enter__(self) -> OverStream:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._wire.close()
+
+    def recv(self) -> str | bytes:
+        ahead = b""
+        with suppress(Ended):  # all of the connection
+            ahead = self._wire.take()
+        if not ahead:
+            raise ConnectionError("ended without a close")
+        self._wire.put_back(ahead)
+        frame = self._ws.frame()
+        if frame.opcode == CLOSE:
+            raise ConnectionError(f"close {int.from_bytes(frame.payload[:2], 'big')}")
+        return frame.payload.decode() if frame.opcode == TEXT else frame.payload
+
+
 def connect(site: Site, path: str, **options: Any) -> Any:
+    if site.http2:
+        return OverStream(site.connect(), path)
     scheme = "ws" if site.tls is None else "wss"
     context = None if site.tls is None else client_context()
     return websockets.connect(
@@ -140,6 +174,62 @@ def test_flask_socketio(engine: str, tmp_path: Path) -> None:
         for client in clients:
             client.disconnect()
             client.wait()
+    assert "Traceback" not in server.log
+
+
+class SocketIo:
+    """A client of Socket.IO on HTTP/2, which its own clients do not speak: packets as they are."""
+
+    def __init__(self, address: Address, session: str = "") -> None:
+        path = "/socket.io/?EIO=4&transport=websocket" + (session and f"&sid={session}")
+        self._ws = WebSocketWire(FramedWire(address), path)
+
+    def close(self) -> None:
+        self._ws.wire.close()
+
+    def say(self, packet: str) -> None:
+        self._ws.say(packet)
+
+    def hears(self, begin: str) -> str:
+        """The next packet, which begins so; what is behind it."""
+        packet = self._ws.hear()
+        assert isinstance(packet, str)
+        assert packet.startswith(begin), packet
+        return packet.removeprefix(begin)
+
+    def joins(self) -> None:
+        self.say("40")
+        self.hears('40{"sid":')
+
+
+@pytest.mark.no_tls("its server is a process of its own")
+def test_flask_socketio_over_http2(engine: str, tmp_path: Path) -> None:
+    """As browsers do it: by polling first, and from the start."""
+    pytest.importorskip("flask_socketio")
+    (tmp_path / "chat_app.py").write_text(CHAT)
+    with run_server(
+        "chat_app:app", engine, "--threads", "4", environment={"PYTHONPATH": str(tmp_path)}
+    ) as server:
+        polls = "/socket.io/?EIO=4&transport=polling"
+        with FramedWire(server.address) as wire:
+            session = json.loads(wire.ask(polls).text.removeprefix("0"))["sid"]
+            upgraded = SocketIo(server.address, session)
+            upgraded.say("2probe")
+            upgraded.hears("3probe")
+            upgraded.say("5")
+            upgraded.hears("6")  # for a poll that might still wait
+            upgraded.joins()
+        direct = SocketIo(server.address)
+        direct.hears('0{"sid":')
+        direct.joins()
+        direct.say('420["say","hello"]')
+        assert {direct.hears("4"), direct.hears("4")} == {'2["said","hello"]', '30["HELLO"]'}
+        upgraded.hears('42["said","hello"]')
+        upgraded.say('42["say","again"]')
+        for client in (upgraded, direct):
+            client.hears('42["said","again"]')
+        for client in (upgraded, direct):
+            client.close()
     assert "Traceback" not in server.log
 
 

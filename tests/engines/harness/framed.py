@@ -68,10 +68,10 @@ class Requests:
 
 
 def protocol_of(request: h11.Request) -> bytes:
-    """That it asks for, or nothing."""
+    """That it asks for, or nothing. An intermediary takes one of them."""
     fields = {bytes(name): bytes(value) for name, value in request.headers}
     asks = b"upgrade" in fields.get(b"connection", b"").lower()
-    return fields.get(b"upgrade", b"") if asks else b""
+    return fields.get(b"upgrade", b"").split(b",")[0] if asks else b""
 
 
 def head_of(request: h11.Request, scheme: bytes) -> Fields:
@@ -366,6 +366,11 @@ class FramedWire(Wire):
         return [number for number, stream in self._http.streams.items() if not stream.closed]
 
     # ---- another protocol
+
+    def send_behind(self, data: bytes) -> None:
+        """What follows the request that was sent last, for another protocol."""
+        assert self._upgrading, "there is none"
+        self._send_content(data, False)
 
     def switch(self) -> tuple[int, dict[str, str]]:
         """Reads the head of an answer; its status, 200 where it is switched, and fields."""

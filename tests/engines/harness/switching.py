@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 
 from harness.framed import FramedWire
@@ -33,6 +34,36 @@ def switched(wire: Wire, status_line: str = "101 Switching Protocols") -> dict[s
     status, fields = head_of(wire)
     assert status == f"HTTP/1.1 {status_line}", fields
     return fields
+
+
+def ask_to_switch(wire: Wire, offer: bytes, early: bytes = b"") -> None:
+    """Sends a request for another protocol, and what is said in it before it is agreed on."""
+    if isinstance(wire, FramedWire):
+        wire.send(offer)
+        if early:
+            wire.send_behind(early)
+    else:
+        wire.send(offer + early)
+
+
+def say_behind(wire: Wire, data: bytes) -> None:
+    """What belongs to the request before it, which was for another protocol, to one side at least;
+    the server may refuse it."""
+    if isinstance(wire, FramedWire):
+        wire.send_behind(data)
+    else:
+        wire.send_leniently(data)
+
+
+def names(wire: Wire, fields: dict[str, str], protocol: str) -> bool:
+    """Whether an answer says what is spoken now. HTTP/2's has no word for it."""
+    found = fields.get("upgrade"), fields.get("connection")
+    return found == ((None, None) if isinstance(wire, FramedWire) else (protocol, "upgrade"))
+
+
+def ends_either_way(wire: Wire) -> bool:
+    """Whether one side can end what it sends, and read on: a client's TLS here cannot."""
+    return isinstance(wire, FramedWire) or not isinstance(wire.socket, ssl.SSLSocket)
 
 
 def take(wire: Wire, size: int) -> bytes:
