@@ -34,7 +34,13 @@ class ServedExchange : public Exchange {
   /// The body has to be whole before a worker is taken: nobody else asks for it before that.
   bool waits_whole = false;
 
+  /// The status that its answer, which has this one, is sent with.
+  int sent_status(int status) const {
+    return prowingen::sent_status(status, request.version, may_upgrade, response_body.opaque);
+  }
+
   // ---- the request's body
+
   /// Its head is accepted, and a body may follow.
   void expect_body(const RequestSemantics& semantics, const Options& options);
   /// Adds bytes. `pause`: no more until a worker reads; one is to be taken now.

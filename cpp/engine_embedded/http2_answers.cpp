@@ -82,7 +82,7 @@ void Http2Connection::begin_answer(Http2Exchange& exchange) {
   exchange.head_written = true;
   const auto first = exchange.offer(1);
   const bool content = first.failed || first.size != 0 || !first.end;
-  const int status = sent_status(head.status, exchange.request.version);
+  const int status = exchange.sent_status(head.status);
   session_.answer(exchange, status, fields_, content || exchange.response_trailers != nullptr);
 }
 

@@ -38,7 +38,7 @@ class Http2Exchange final : public ConnectionExchange, public http2::Stream {
   /// For the access log; 0: none was sent.
   int status() const {
     if (refused != 0 || !answer_begun) return refused;
-    return sent_status(response.status, request.version);
+    return sent_status(response.status);
   }
   /// All is said in another protocol, and its client still heard.
   bool half_closed = false;

@@ -455,8 +455,7 @@ void Handler::onError(px::ProxygenError error) noexcept {
 }
 
 void Handler::log(int status, bool complete) {
-  log_exchange(thread_.context().access_log, *exchange_,
-               sent_status(status, exchange_->request.version), complete,
+  log_exchange(thread_.context().access_log, *exchange_, exchange_->sent_status(status), complete,
                transaction().getSequenceNumber() + 1);
 }
 

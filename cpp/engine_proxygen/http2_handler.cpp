@@ -98,7 +98,7 @@ px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output& output) {
     fields.push_back({"content-length", length_});
   }
   list_standing_fields(!head.has_date, !head.has_server);
-  return head_of(sent_status(head.status, exchange.request.version));
+  return head_of(exchange.sent_status(head.status));
 }
 
 void Http2Handler::list_standing_fields(bool date, bool server) {

@@ -12,10 +12,14 @@
 
 namespace prowingen {
 
-/// The status that an answer is sent with: where another protocol follows it, the switch of
-/// HTTP/1.1 is a success of later versions (RFC 8441 section 5).
-constexpr int sent_status(int status, HttpVersion version) {
-  return status == 101 && version.major >= 2 ? 200 : status;
+/// The status that an answer is sent with. Of later versions than HTTP/1.1 the switch to another
+/// protocol is a success, and so each success is one (RFC 8441 section 5): who has asked for one,
+/// and gets a page, would take that for what is said in it. It is told that there is none.
+/// `asked`: for another protocol; `switches`: it follows.
+constexpr int sent_status(int status, HttpVersion version, bool asked, bool switches) {
+  if (version.major < 2) return status;
+  if (switches) return status == 101 ? 200 : status;
+  return asked && status / 100 == 2 ? 400 : status;
 }
 
 /// Whether HTTP/1.1 alone has a field in an answer that switches protocols.

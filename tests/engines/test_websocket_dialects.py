@@ -33,10 +33,13 @@ def talking(talk: Callable[[Any], object]) -> Any:
 
 
 def test_an_application_may_answer_as_ever(serve: ServeFixture) -> None:
-    with serve(hello).connect() as wire:
+    site = serve(hello)
+    with site.connect() as wire:
         for _ in range(2):
             wire.send(handshake())
-            assert wire.response().text == "hello"
+            answer = wire.response()
+            assert answer.text == "hello"
+            assert answer.status == (400 if site.http2 else 200)  # where 200 would open one
 
 
 def test_messages_and_their_end(serve: ServeFixture, error_log: LogWatch) -> None:

@@ -213,5 +213,30 @@ TEST(ResponseTrailer, NeedsAPlaceBehindTheContent) {
   EXPECT_FALSE(may({2, 0}, {.allowed = false}));
 }
 
+TEST(SentStatus, SaysOfLaterVersionsWhetherAnotherProtocolFollows) {
+  struct Case {
+    HttpVersion version;
+    int status;
+    bool asked;
+    bool switches;
+    int sent;
+  };
+  for (const auto& [version, status, asked, switches, sent] : {
+           Case{{1, 1}, 101, true, true, 101},
+           Case{{1, 1}, 200, true, false, 200},
+           Case{{2, 0}, 101, true, true, 200},
+           Case{{3, 0}, 101, true, true, 200},
+           Case{{2, 0}, 204, true, true, 204},   // of a CONNECT
+           Case{{2, 0}, 200, true, false, 400},  // no success, as that is one
+           Case{{3, 0}, 299, true, false, 400},
+           Case{{2, 0}, 302, true, false, 302},
+           Case{{2, 0}, 403, true, false, 403},
+           Case{{2, 0}, 200, false, false, 200},
+       }) {
+    EXPECT_EQ(sent_status(status, version, asked, switches), sent)
+        << int{version.major} << ' ' << status;
+  }
+}
+
 }  // namespace
 }  // namespace prowingen
