@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture
 
+pytestmark = pytest.mark.http3
+
 PATIENCE = 10.0
 
 
