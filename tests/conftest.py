@@ -39,12 +39,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--http2", action="store_true", help="those that use `serve` or `listen`, on HTTP/2"
     )
+    parser.addoption("--http3", action="store_true", help="those that are marked so, on HTTP/3")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
     config.addinivalue_line("markers", "no_tls(why): cannot be run over TLS")
     config.addinivalue_line("markers", "no_http2(why): cannot be meant on HTTP/2")
+    config.addinivalue_line("markers", "http3: can be run on HTTP/3, by the option")
     config.addinivalue_line("markers", "real: other people's applications, and clients of theirs")
     config.addinivalue_line("markers", "engines(*names): the test is about these engines alone")
     # A shell starts a job in the background with SIGINT ignored, which the programs that tests
@@ -68,6 +70,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left_out = [item for item in items if not _goes_over(option, fixtures, item)]
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if item not in left_out]
+    if config.getoption("http3"):
+        left_out = [item for item in items if not _goes_over_http3(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         if HERE / "real" in item.path.parents:
             item.add_marker(pytest.mark.real)
@@ -78,6 +84,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _goes_over(option: str, fixtures: set[str], item: pytest.Item) -> bool:
     used: list[str] = getattr(item, "fixturenames", [])
     return not fixtures.isdisjoint(used) and item.get_closest_marker(f"no_{option}") is None
+
+
+def _goes_over_http3(item: pytest.Item) -> bool:
+    asked = item.get_closest_marker("http3") is not None
+    return asked and "proxygen" in item.name and item.get_closest_marker("no_http2") is None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -105,10 +116,14 @@ def serve(engine: str, pytestconfig: pytest.Config) -> Iterator[ServeFixture]:
     with ExitStack() as stack:
 
         def start(app: object, **options: object) -> Site:
-            if pytestconfig.getoption("tls"):
+            http3 = pytestconfig.getoption("http3")
+            if http3 or pytestconfig.getoption("tls"):
                 options = {**vars(server_files()), **options}
+            if http3:
+                options["http3"] = True
             site = stack.enter_context(start_site(app, engine, **options))
             site.http2 = pytestconfig.getoption("http2")
+            site.http3 = http3
             return site
 
         yield start

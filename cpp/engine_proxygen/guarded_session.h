@@ -18,6 +18,9 @@ class GuardedSession {
   /// The stream is over. It counts for as long as a worker is on its request: else a client could
   /// have the workers do any number of them (CVE-2023-44487).
   virtual void keep_counting(const std::shared_ptr<HandledExchange>& exchange) = 0;
+  /// The answer is over, and the client may go on: soon it is asked to stop, and nothing more
+  /// comes.
+  virtual void stop_reading(std::uint64_t stream) = 0;
 
   // ---- memory: what has come and is not read, or is a part of a frame; see Handler
   /// Now and then: nobody tells when something comes that cannot be read yet.

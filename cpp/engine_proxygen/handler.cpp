@@ -75,6 +75,8 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   note_movement();
   await_more();
   if (answered_ || refused_ || exchange_->refusal != nullptr) {
+    // Its client is being asked to stop.
+    if (exchange_->framing == ResponseFraming::opaque && !needs_rest_of_request()) return;
     discarded_ += size;
     if (discarded_ > thread_.options().drain_limit) give_up_reading();
     return;
@@ -359,9 +361,11 @@ void Handler::memory_freed() {
   resume_reading();
 }
 
-void Handler::settle_charge() {
-  charge_.set(pending_memory_ + transaction().getOutstandingEgressBodyBytes());
+std::uint64_t Handler::outgoing() const {
+  return pending_memory_ + transaction().getOutstandingEgressBodyBytes();
 }
+
+void Handler::settle_charge() { charge_.set(outgoing() + kept_by_transaction()); }
 
 // proxygen says that a client does not read only while there is more of an answer than it takes
 // ahead, and not of the end of one.
@@ -369,7 +373,7 @@ void Handler::look_at_reader() {
   settle_charge();
   note_movement();
   if (egress_paused_ || held_back_) return;
-  if (charge_.bytes() + held_by_session() != 0) {
+  if (outgoing() + held_by_session() != 0) {
     await_reader();
   } else {
     rest(answer_rate_);

@@ -123,6 +123,8 @@ class Handler : public px::RequestHandler {
   virtual bool output_waits() const { return false; }
   /// What else is held for this answer in memory.
   virtual std::uint64_t held_by_session() const { return 0; }
+  /// Content of the request that the transaction keeps, where nobody else charges it.
+  virtual std::uint64_t kept_by_transaction() const { return 0; }
   /// Content of the request that has come, and is not read as memory is short, or a worker slow.
   virtual MemoryHolding content_waiting(SteadyTime) const { return {}; }
 
@@ -166,6 +168,7 @@ class Handler : public px::RequestHandler {
   void cut_off(Departure why);
   void await_request();
   void await_reader();
+  std::uint64_t outgoing() const;
   void settle_charge();
   void log(int status, bool complete);
 
@@ -193,7 +196,7 @@ class Handler : public px::RequestHandler {
   // Made when the client is first waited for, which it is not in most requests.
   std::unique_ptr<RateWatch> request_rate_;
   std::unique_ptr<RateWatch> answer_rate_;
-  MemoryCharge charge_;  // what is pending, here and in the transaction
+  MemoryCharge charge_;  // what is pending, here and in the transaction, both ways
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -31,8 +31,13 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTrans
   exchange.stream_id = static_cast<std::int64_t>(stream.getID());
   exchange.peer = thread.ends_of(session);
   exchange.listener = thread.listener_of(session);
-  exchange.request.set_request_line(message.getMethodString(), message.getURL(), version);
-  message.getHeaders().forEach([&](const std::string& name, const std::string& value) {
+  const auto& protocol = message.getUpgradeProtocol();  // another one, by an extended CONNECT
+  const auto& headers = message.getHeaders();
+  const bool tunnels = !protocol && message.getMethodString() == "CONNECT";
+  exchange.request.set_request_line(
+      protocol ? "GET" : message.getMethodString(),
+      tunnels ? headers.getSingleOrEmpty(px::HTTP_HEADER_HOST) : message.getURL(), version);
+  headers.forEach([&](const std::string& name, const std::string& value) {
     const bool length = equals_ignoring_case(name, "content-length");
     exchange.request.add_field(name, length ? plain_length(value) : std::string_view(value));
     exchange.bytes_in += name.size() + value.size();
@@ -41,13 +46,18 @@ std::shared_ptr<HandledExchange> take_request(EventThread& thread, px::HTTPTrans
   exchange.refusal = check_http2_request(exchange.request, thread.limits(), semantics);
   // What the codec of HTTP/2 sees to, and proxygen's of HTTP/3 does not.
   const auto target = exchange.request.target();
-  if (!target.starts_with('/') && target != "*" && exchange.refusal == nullptr) {
+  if (!tunnels && !target.starts_with('/') && target != "*" && exchange.refusal == nullptr) {
     exchange.refusal = &refusal(RequestFault::bad_target_form);
   }
   if (exchange.refusal != nullptr) {
     thread.count_refusal();
   } else if (exchange.peer->from_proxy) {
     exchange.peer = thread.context().proxies.ends_of(exchange.request, exchange.peer);
+  }
+  if (protocol || tunnels) {
+    exchange.may_upgrade = exchange.refusal == nullptr;
+    if (exchange.may_upgrade && protocol) show_as_upgrade(exchange.request, *protocol);
+    return made;
   }
   exchange.expects_continue = semantics.expects_continue;
   exchange.expect_body(semantics, thread.options());
@@ -127,11 +137,15 @@ px::HTTPMessage& Http2Handler::head_of(int status) {
   return *table_;
 }
 
-// A client that goes on with a request is asked to stop (RFC 9113 section 8.1). In HTTP/3 a reset
-// would overtake the answer, as would the client's own if it was asked by STOP_SENDING: for
-// proxygen that ends the stream.
+// A client that goes on with a request is asked to stop (RFC 9113 section 8.1). In HTTP/3 it may
+// take its time with that, but for one that spoke another protocol: there the end of the one side
+// is that of both, as with a connection of HTTP/1.1.
 void Http2Handler::on_answer_over() {
-  if (!request_done() && codec_ != nullptr) downstream_->sendAbort(px::ErrorCode::NO_ERROR);
+  if (request_done()) return;
+  if (codec_ != nullptr) return downstream_->sendAbort(px::ErrorCode::NO_ERROR);
+  if (exchange().framing != ResponseFraming::opaque) return;
+  resume_reading();  // to the end, which is not waited for
+  guarded_->stop_reading(static_cast<std::uint64_t>(exchange().stream_id));
 }
 
 void Http2Handler::half_close() { end_sending(); }
@@ -205,6 +219,11 @@ bool Http2Handler::stands_still(SteadyTime now) const {
 
 bool Http2Handler::output_waits() const {
   return codec_ != nullptr && codec_->output() > most_output;
+}
+
+// Of HTTP/2 the codec charges it.
+std::uint64_t Http2Handler::kept_by_transaction() const {
+  return codec_ != nullptr ? 0 : transaction().getReceiveWindow().getOutstanding();
 }
 
 MemoryHolding Http2Handler::content_waiting(SteadyTime now) const {

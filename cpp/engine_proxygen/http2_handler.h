@@ -29,6 +29,7 @@ class Http2Handler final : public Handler, private LoopTimer {
   void note_movement() override;
   bool stands_still(SteadyTime now) const override;
   bool output_waits() const override;
+  std::uint64_t kept_by_transaction() const override;
   MemoryHolding content_waiting(SteadyTime now) const override;
   Moved request_moved() const override;
   Moved answer_moved() const override;

@@ -81,9 +81,9 @@ class Connections final : public quic::QuicServerTransportFactory,
 
 quic::TransportSettings settings_for(const Options& options) {
   quic::TransportSettings settings;
-  settings.advertisedInitialMaxStreamsBidi = most_http3_streams;
+  settings.advertisedInitialMaxStreamsBidi = static_cast<std::uint64_t>(options.max_streams);
   settings.advertisedInitialBidiRemoteStreamFlowControlWindow = http3_stream_window;
-  settings.advertisedInitialConnectionFlowControlWindow = http3_connection_window;
+  settings.advertisedInitialConnectionFlowControlWindow = http3_connection_window(options);
   settings.advertisedInitialMaxStreamsUni = most_http3_unidirectional_streams;
   settings.advertisedInitialUniStreamFlowControlWindow = http3_stream_window;
   settings.disableMigration = false;

@@ -9,6 +9,7 @@
 #include "engine_proxygen/handlers.h"
 #include "engine_proxygen/refusing_handler.h"
 #include "http/http2_policy.h"
+#include "http/octets.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
@@ -21,6 +22,15 @@ constexpr std::uint64_t longest_other_frame = std::uint64_t{16} * 1024;
 // a request that waits for that would be kept, with all that follows on its stream.
 constexpr std::uint64_t table_size = 4096;
 constexpr std::uint64_t most_blocked_streams = 0;
+// What all transactions may keep, as far as proxygen's limit can say it.
+constexpr std::uint64_t most_unread = std::uint64_t{1} << 31;
+
+// What proxygen does not look at in a request for another protocol (RFC 8441 section 4).
+bool is_malformed(const px::HTTPMessage& message) {
+  const auto& protocol = message.getUpgradeProtocol();
+  return protocol && (!is_token(*protocol) || !message.getURL().starts_with('/') ||
+                      message.getHeaders().getSingleOrEmpty(px::HTTP_HEADER_HOST).empty());
+}
 
 /// Makes a handler of each request of one session, with which it ends.
 class Requests final : public px::HTTPSessionController {
@@ -32,6 +42,7 @@ class Requests final : public px::HTTPSessionController {
                                                 px::HTTPMessage* message) override {
     Http3Session& session = session_of(stream);
     session.thread().session_opened(session);  // if it is not yet
+    if (is_malformed(*message)) return session.refuse_malformed(stream, *message);
     return make_stream_handler(session.thread(), stream, *message, http_3);
   }
   px::HTTPTransactionHandler* getParseErrorHandler(px::HTTPTransaction* stream,
@@ -84,9 +95,13 @@ Http3Session::Http3Session(EventThread& thread, const std::function<bool()>& has
       events_(*this, sessions),
       charge_(thread.context().memory.get()) {
   setInfoCallback(&events_);
+  // proxygen would read nothing of any stream while this waits for workers; it is charged.
+  setReadBufferLimit(static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(http3_connection_window(thread.options()), most_unread)));
   setEgressSettings({{px::SettingsId::HEADER_TABLE_SIZE, table_size},
                      {px::SettingsId::_HQ_QPACK_BLOCKED_STREAMS, most_blocked_streams},
-                     {px::SettingsId::MAX_HEADER_LIST_SIZE, thread.limits().max_header_bytes}});
+                     {px::SettingsId::MAX_HEADER_LIST_SIZE, thread.limits().max_header_bytes},
+                     {px::SettingsId::ENABLE_CONNECT_PROTOCOL, 1}});
 }
 
 // The base class says goodbye when this class is gone.
@@ -132,15 +147,44 @@ void Http3Session::keep_counting(const std::shared_ptr<HandledExchange>& exchang
   departed_.push_back(exchange);
 }
 
+// RFC 9114 section 4.1. proxygen hears no more of the stream: the client's reset, which is its
+// answer (RFC 9000 section 3.5), would end what is still to be sent.
+void Http3Session::stop_reading(std::uint64_t stream) {
+  // Soon and not now: the session is in the middle of something.
+  thread_.loop().runInLoop([this, stream, guard = DestructorGuard(this)] {
+    auto* const found = findNonDetachedStream(stream);
+    if (found == nullptr || found->txn_.isIngressEOMSeen()) return;
+    found->abortIngress();
+    abortStream(px::HTTPException::Direction::INGRESS, stream, h3::HTTP_NO_ERROR);
+    found->txn_.onIngressEOM();
+  });
+}
+
+std::size_t Http3Session::most_streams() const {
+  return static_cast<std::size_t>(thread_.options().max_streams);
+}
+
 // QUIC counts the streams that are open.
 bool Http3Session::has_room_for_stream() {
   if (departed_.empty()) return true;
   std::erase_if(departed_, [](const auto& exchange) { return exchange.use_count() == 1; });
-  return departed_.size() + streams_.size() < most_http3_streams;
+  return departed_.size() + streams_.size() < most_streams();
+}
+
+// A client may open others when a part of the streams that it may have is over. That is half of
+// them by mvfst's own measure, which never comes where more than half live long, as WebSockets do:
+// so it is half of those that are left.
+void Http3Session::grant_streams() {
+  const auto left = most_streams() - std::min(most_streams() - 1, streams_.size());
+  const auto fraction = std::min(most_streams(), 2 * most_streams() / left);
+  sock_->getState()->streamManager->setStreamLimitWindowingFraction(fraction);
 }
 
 void Http3Session::onNewBidirectionalStream(quic::StreamId id) noexcept {
-  if (has_room_for_stream()) return HQDownstreamSession::onNewBidirectionalStream(id);
+  if (has_room_for_stream()) {
+    grant_streams();
+    return HQDownstreamSession::onNewBidirectionalStream(id);
+  }
   // Nobody reads it, and for such a one the next line asks for no end.
   (void)sock_->stopSending(id, h3::HTTP_REQUEST_REJECTED);
   abortStream(px::HTTPException::Direction::INGRESS_AND_EGRESS, id, h3::HTTP_REQUEST_REJECTED);
@@ -251,7 +295,8 @@ void Http3Session::runSessionLoopCallback() noexcept {
   const DestructorGuard guard(this);
   HQDownstreamSession::runSessionLoopCallback();
   settle_charge();
-  if (lost_window_ > http3_connection_window / 2 && !std::exchange(leaving_, true)) {
+  if (lost_window_ > http3_connection_window(thread_.options()) / 2 &&
+      !std::exchange(leaving_, true)) {
     closeWhenIdle();  // its client opens another
   }
 }
@@ -261,19 +306,31 @@ void Http3Session::runSessionLoopCallback() noexcept {
 px::HTTPTransactionHandler* Http3Session::refuse(px::HTTPTransaction& stream,
                                                  const px::HTTPException& error) {
   thread_.session_opened(*this);
-  thread_.count_refusal();
   // The decoder has another code for what exceeds the size that it was told of.
   if (!error.hasHttpStatusCode()) {
+    thread_.count_refusal();
     const Refusal& large = refusal(RequestFault::header_too_large);
     log_refused(stream, large, true, nullptr);
     return make_refusing_handler(thread_, large);
   }
-  // RFC 9114 section 4.1.2; 400, had it been HTTP/1.
-  log_refused(stream, refusal(RequestFault::bad_field_value), false, error.getPartialMsg());
+  reset_malformed(stream, error.getPartialMsg());
+  return nullptr;
+}
+
+px::HTTPTransactionHandler* Http3Session::refuse_malformed(px::HTTPTransaction& stream,
+                                                           const px::HTTPMessage& message) {
+  reset_malformed(stream, &message);
+  return make_resetting_handler();
+}
+
+// RFC 9114 section 4.1.2; 400, had it been HTTP/1.
+void Http3Session::reset_malformed(const px::HTTPTransaction& stream,
+                                   const px::HTTPMessage* message) {
+  thread_.count_refusal();
+  log_refused(stream, refusal(RequestFault::bad_field_value), false, message);
   note(http2::Flood::resets);
   abortStream(px::HTTPException::Direction::INGRESS_AND_EGRESS, stream.getID(),
               h3::HTTP_MESSAGE_ERROR);
-  return nullptr;
 }
 
 px::HTTPTransactionHandler* Http3Session::refuse_late(px::HTTPTransaction& stream) {

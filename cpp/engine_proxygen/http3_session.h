@@ -24,10 +24,11 @@
 
 namespace prowingen::proxygen_engine {
 
-// As HTTP/2 has it here.
-inline constexpr std::uint64_t most_http3_streams = 100;
 inline constexpr std::uint64_t http3_stream_window = std::uint64_t{64} * 1024;
-inline constexpr std::uint64_t http3_connection_window = most_http3_streams * http3_stream_window;
+/// What all streams of a connection may have.
+inline std::uint64_t http3_connection_window(const Options& options) {
+  return static_cast<std::uint64_t>(options.max_streams) * http3_stream_window;
+}
 /// Three of them are in use (RFC 9114 section 6.2), and some clients open others that mean nothing.
 inline constexpr std::uint64_t most_http3_unidirectional_streams = 16;
 
@@ -45,11 +46,15 @@ class Http3Session final : public px::HQDownstreamSession, public GuardedSession
   EventThread& thread() { return thread_; }
   /// A request that no handler was told of. Null: its stream is reset.
   px::HTTPTransactionHandler* refuse(px::HTTPTransaction& stream, const px::HTTPException& error);
+  /// One that proxygen takes for well formed. Its stream is reset.
+  px::HTTPTransactionHandler* refuse_malformed(px::HTTPTransaction& stream,
+                                               const px::HTTPMessage& message);
   /// One whose head has not come in time.
   px::HTTPTransactionHandler* refuse_late(px::HTTPTransaction& stream);
 
   // ---- GuardedSession
   void keep_counting(const std::shared_ptr<HandledExchange>& exchange) override;
+  void stop_reading(std::uint64_t stream) override;
   void settle_charge() override;
   MemoryHolding memory_held(SteadyTime now) const override;
   bool give_up() override;
@@ -100,9 +105,12 @@ class Http3Session final : public px::HQDownstreamSession, public GuardedSession
   void keep(quic::StreamId id, const FrameWalk& walk, bool ended);
   void forget_ended();
   void refuse_oversized();
+  std::size_t most_streams() const;
   bool has_room_for_stream();
+  void grant_streams();
   void note(http2::Flood kind);
   void note_reset(quic::StreamId id);
+  void reset_malformed(const px::HTTPTransaction& stream, const px::HTTPMessage* message);
   void log_refused(const px::HTTPTransaction& stream, const Refusal& refusal, bool complete,
                    const px::HTTPMessage* message);
   void turn_away();

@@ -22,44 +22,62 @@ void put_refusal(px::HTTPMessage& answer, const Refusal& refusal, const std::str
   }
 }
 
-class RefusingHandler final : public px::HTTPTransactionHandler {
+class DeafHandler : public px::HTTPTransactionHandler {
+  void setTransaction(px::HTTPTransaction* transaction) noexcept final {
+    transaction_ = transaction;
+  }
+  void detachTransaction() noexcept final { delete this; }
+  void onError(const px::HTTPException&) noexcept override {}
+  void onHeadersComplete(std::unique_ptr<px::HTTPMessage>) noexcept override {}
+  void onBody(std::unique_ptr<folly::IOBuf>) noexcept final {}
+  void onTrailers(std::unique_ptr<px::HTTPHeaders>) noexcept final {}
+  void onEOM() noexcept final {}
+  void onUpgrade(px::UpgradeProtocol) noexcept final {}
+  void onEgressPaused() noexcept final {}
+  void onEgressResumed() noexcept final {}
+
+ protected:
+  px::HTTPTransaction& transaction() { return *transaction_; }
+
+ private:
+  px::HTTPTransaction* transaction_ = nullptr;
+};
+
+class RefusingHandler final : public DeafHandler {
  public:
   RefusingHandler(EventThread& thread, const Refusal& refusal)
       : thread_(thread), refusal_(refusal) {}
 
-  void setTransaction(px::HTTPTransaction* transaction) noexcept override {
-    transaction_ = transaction;
-  }
-  void detachTransaction() noexcept override { delete this; }
+ private:
   void onError(const px::HTTPException&) noexcept override {
-    if (std::exchange(told_, true) || !transaction_->canSendHeaders()) return;
+    if (std::exchange(told_, true) || !transaction().canSendHeaders()) return;
     const std::string page = refusal_page(refusal_);
     px::HTTPMessage answer;
     put_refusal(answer, refusal_, page, thread_);
-    transaction_->sendHeaders(answer);
-    transaction_->sendBody(folly::IOBuf::copyBuffer(page));
-    transaction_->sendEOM();
+    transaction().sendHeaders(answer);
+    transaction().sendBody(folly::IOBuf::copyBuffer(page));
+    transaction().sendEOM();
   }
 
-  void onHeadersComplete(std::unique_ptr<px::HTTPMessage>) noexcept override {}
-  void onBody(std::unique_ptr<folly::IOBuf>) noexcept override {}
-  void onTrailers(std::unique_ptr<px::HTTPHeaders>) noexcept override {}
-  void onEOM() noexcept override {}
-  void onUpgrade(px::UpgradeProtocol) noexcept override {}
-  void onEgressPaused() noexcept override {}
-  void onEgressResumed() noexcept override {}
-
- private:
   EventThread& thread_;
   const Refusal& refusal_;
-  px::HTTPTransaction* transaction_ = nullptr;
   bool told_ = false;
+};
+
+class ResettingHandler final : public DeafHandler {
+  void onHeadersComplete(std::unique_ptr<px::HTTPMessage>) noexcept override {
+    transaction().sendAbort();
+  }
 };
 
 }  // namespace
 
 px::HTTPTransactionHandler* make_refusing_handler(EventThread& thread, const Refusal& refusal) {
   return std::make_unique<RefusingHandler>(thread, refusal).release();
+}
+
+px::HTTPTransactionHandler* make_resetting_handler() {
+  return std::make_unique<ResettingHandler>().release();
 }
 
 }  // namespace prowingen::proxygen_engine

@@ -1,4 +1,5 @@
-// The answer to a request of which its transaction has not heard: one that is refused for its head.
+// What becomes of a request of which its transaction has not heard: one that is refused for its
+// head.
 #pragma once
 
 #include "engine_proxygen/compat.h"
@@ -8,7 +9,11 @@ namespace prowingen::proxygen_engine {
 
 class EventThread;
 
-/// Answers when it is told of the error. It ends with its transaction. I/O thread only.
+// They end with their transaction. I/O thread only.
+
+/// Answers when it is told of the error.
 px::HTTPTransactionHandler* make_refusing_handler(EventThread& thread, const Refusal& refusal);
+/// Ends a transaction whose stream was reset before it is told of its head.
+px::HTTPTransactionHandler* make_resetting_handler();
 
 }  // namespace prowingen::proxygen_engine

@@ -51,4 +51,15 @@ Verdict check_http2_request(const RequestHead& head, const RequestLimits& limits
   return check_header_section(head, limits, out);
 }
 
+// RFC 8441 section 5: what HTTP/1.1 has for the protocol and for the handshake's proof is left out
+// there.
+void show_as_upgrade(RequestHead& head, std::string_view protocol) {
+  constexpr std::string_view made_up_key = "AAAAAAAAAAAAAAAAAAAAAA==";
+  head.add_field("connection", "Upgrade");
+  head.add_field("upgrade", protocol);
+  if (equals_ignoring_case(protocol, "websocket") && head.first("sec-websocket-key").empty()) {
+    head.add_field("sec-websocket-key", made_up_key);
+  }
+}
+
 }  // namespace prowingen

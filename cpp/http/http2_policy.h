@@ -21,4 +21,9 @@ bool is_http2_field(std::string_view name, std::string_view value);
 Verdict check_http2_request(const RequestHead& head, const RequestLimits& limits,
                             RequestSemantics& out);
 
+/// An extended CONNECT (RFC 8441, RFC 9220) is shown as what it stands for: the GET of HTTP/1.1
+/// with an Upgrade. A WebSocket's has a key, too, which was made up, for applications that answer
+/// it. `head` is that GET, and was checked.
+void show_as_upgrade(RequestHead& head, std::string_view protocol);
+
 }  // namespace prowingen

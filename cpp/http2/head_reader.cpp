@@ -136,19 +136,8 @@ HeadReader::Result HeadReader::conclude() {
     return result;
   }
   result.upgrades = upgrades() || tunnels;
-  if (upgrades()) show_as_upgrade(head);
+  if (upgrades()) show_as_upgrade(head, pseudo_[protocol]);
   return result;
-}
-
-// Section 5: what HTTP/1.1 has for the protocol and for the handshake's proof is left out there.
-void HeadReader::show_as_upgrade(RequestHead& head) const {
-  constexpr std::string_view made_up_key = "AAAAAAAAAAAAAAAAAAAAAA==";
-  head.add_field("connection", "Upgrade");
-  head.add_field("upgrade", pseudo_[protocol]);
-  if (equals_ignoring_case(pseudo_[protocol], "websocket") &&
-      head.first("sec-websocket-key").empty()) {
-    head.add_field("sec-websocket-key", made_up_key);
-  }
 }
 
 }  // namespace prowingen::http2

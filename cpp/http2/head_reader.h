@@ -1,8 +1,7 @@
 // A request's head from the fields of a header block (RFC 9113 section 8.3), as every version of
 // HTTP shows it: pseudo-header fields are the request line and Host, crumbs of a cookie one field.
 //
-// An extended CONNECT (RFC 8441) is shown as what it stands for: the GET of HTTP/1.1 with an
-// Upgrade. A WebSocket's has a key, too, which was made up, for applications that answer it.
+// An extended CONNECT is shown as the GET of HTTP/1.1 that it stands for.
 //
 // The blocks of a connection come one after another, so one of these serves all its streams. It is
 // strict whatever is in front of it: what makes a request malformed ends its stream, and only what
@@ -65,7 +64,6 @@ class HeadReader {
   bool add_field(std::string_view name, std::string_view value);
   bool is_whole() const;
   bool upgrades() const { return !pseudo_[protocol].empty(); }
-  void show_as_upgrade(RequestHead& head) const;
   bool agrees_on_host(const RequestHead& head) const;
 
   const RequestLimits limits_;

@@ -455,7 +455,7 @@ class Config:
     max_streams: int = _limit(
         128,
         Count(1, 10_000),
-        "streams of HTTP/2 that one connection may have side by side",
+        "streams of HTTP/2 or 3 that one connection may have side by side",
     )
     stream_window: int = _limit(
         256 * KIB,

@@ -27,8 +27,8 @@ DATA, HEADERS, UNKNOWN = 0x0, 0x1, 0xBC
 EXCESSIVE_LOAD = 0x107
 REQUEST_REJECTED = 0x10B
 MESSAGE_ERROR = 0x10E
-MOST = 100
-"""Streams side by side."""
+MOST = 128
+"""Streams side by side, as max_streams has it."""
 MALFORMED: Fields = [(b":method", b"GET"), (b":scheme", b"https"), (b":unknown", b"x")]
 
 

@@ -15,49 +15,20 @@ import pytest
 from prowingen_wsgi import ClientDisconnected
 
 from harness.apps import PLAIN, Environ, StartResponse
-from harness.switching import ask_to_switch, ends_either_way, names, switched, take
+from harness.switching import Switching, ask_to_switch, ends_either_way, names, switched, take
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture, Site
     from harness.wire import Wire
 
-    Speak = Callable[[dict[str, Any]], object]
 
 OFFER = b"GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo, other/2\r\n\r\n"
 PATIENCE = 10.0
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-class Switching:
-    """Switches to what `speak` speaks, where it is asked to."""
-
-    def __init__(self, speak: Speak, *fields: tuple[str, str]) -> None:
-        self.ended = threading.Event()
-        self.error: BaseException | None = None
-        self._speak = speak
-        self._fields = list(fields)
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        upgrade = environ.get("opaque.upgrade")
-        if upgrade is None or environ["PATH_INFO"] != "/talk":
-            start_response("200 OK", PLAIN)
-            return [b"no" if upgrade is None else b"could"]
-        upgrade({}, self._speak_to_the_end)
-        start_response("101 Switching Protocols", self._fields)
-        return []
-
-    def _speak_to_the_end(self, env: dict[str, Any]) -> None:
-        try:
-            self._speak(env)
-        except BaseException as error:
-            self.error = error
-            raise
-        finally:
-            self.ended.set()
 
 
 def echo(env: dict[str, Any]) -> None:

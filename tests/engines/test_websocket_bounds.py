@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.apps import Environ, StartResponse
     from harness.site import ServeFixture
 
+pytestmark = pytest.mark.http3
+
 
 @in_both_styles
 def test_a_client_that_is_silent_is_pinged_and_one_that_does_not_answer_given_up(

@@ -23,6 +23,8 @@ from harness.websocket_wire import (
 if TYPE_CHECKING:
     from harness.site import ServeFixture
 
+pytestmark = pytest.mark.http3
+
 
 @in_both_styles
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture
 
+pytestmark = pytest.mark.http3
+
 
 @in_both_styles
 @pytest.mark.no_http2("has none of this there")
@@ -77,7 +79,7 @@ def test_handshake_that_is_none_is_answered(
         wire.send(handshake("/", *fields, without=without))
         response = wire.response()
         assert response.status == status
-        if status == 426 and not site.http2:
+        if status == 426 and not site.has_streams:
             assert response.get("sec-websocket-version") == "13"
             assert response.get("upgrade") == "websocket"
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
     from harness.site import ServeFixture
 
+pytestmark = pytest.mark.http3
+
 
 @in_both_styles
 def test_messages_of_every_size_come_back(serve: ServeFixture, style: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
 from prowingen_wsgi import websocket
 
 from harness.deflating import Deflating
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from harness.apps import Environ, StartResponse
     from harness.site import ServeFixture
+
+pytestmark = pytest.mark.http3
 
 
 @in_both_styles
@@ -91,7 +94,7 @@ def test_access_log_has_a_line_at_the_end(serve: ServeFixture, style: str) -> No
     assert lines == []
     ws.close()
     assert ws.closed() == (1000, "")
-    status = 200 if site.http2 else 101
+    status = 200 if site.has_streams else 101
     assert eventually(lambda: lines == [f"GET / {site.protocol} {status} 3 3"])
 
 

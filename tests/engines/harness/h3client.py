@@ -49,6 +49,10 @@ class Answer:
     """The error code of the stream, if it was reset."""
     stopped: int | None = None
     """That of a request which its client was asked to stop."""
+    ended: bool = False
+    """Whether it has come to its end by itself."""
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set whenever something has come of it."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,6 +62,11 @@ class Answer:
 
     def get(self, name: str) -> str | None:
         return self.heads[-1].get(name)
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        for event in (self.begun, self.arrived, self.done):
+            event.set()
 
 
 def frame(kind: int, payload: bytes = b"", *, announced: int | None = None) -> bytes:
@@ -73,6 +82,7 @@ class H3Client(QuicConnectionProtocol):
         self._answers: dict[int, Answer] = defaultdict(Answer)
         self.terminated: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The error code that the connection was closed with."""
+        self._moved = asyncio.Event()
         self.patience = 60.0
         """Seconds that it waits for an answer."""
 
@@ -115,16 +125,72 @@ class H3Client(QuicConnectionProtocol):
         assert stream is not None
         return stream
 
-    def reset(self, stream: int, code: int = 0x10C) -> None:
-        """H3_REQUEST_CANCELLED unless told otherwise."""
-        self._quic.reset_stream(stream, code)
-        self._quic.stop_stream(stream, code)
+    def reset(self, stream: int, code: int = 0x10C, how: str = "both") -> None:
+        """H3_REQUEST_CANCELLED unless told otherwise. `how`: "reset", "stop_sending" or both."""
+        if how != "stop_sending":
+            self._quic.reset_stream(stream, code)
+        if how != "reset":
+            self._quic.stop_stream(stream, code)
         self.transmit()
+
+    def stopped(self, stream: int) -> int | None:
+        """The code that it was asked with to send no more."""
+        return self._answers[stream].stopped
+
+    @property
+    def settings(self) -> dict[int, int]:
+        """The server's (RFC 9114 section 7.2.4)."""
+        return dict(self._http.received_settings or {})
+
+    def leave(self) -> None:
+        """Closes the connection, and does not stay until the last of it is forgotten."""
+        self.close()
+        self._closed.set()
 
     def keep_window_shut(self) -> None:
         """Gives the server no room beyond what it was told of at first (RFC 9000 section 4.1)."""
         self._quic._write_connection_limits = lambda *_, **__: None  # type: ignore[method-assign]
         self._quic._write_stream_limits = lambda *_, **__: None  # type: ignore[method-assign]
+
+    def open_window(self) -> None:
+        """Gives it again."""
+        del self._quic._write_connection_limits, self._quic._write_stream_limits
+        self.transmit()
+
+    def room(self, stream: int) -> int:
+        """How much content the server's windows let it send (a DATA frame's head is left out)."""
+        quic = self._quic
+        state = quic._streams[stream]
+        of_stream = state.max_stream_data_remote - state.sender._buffer_stop
+        of_all = quic._remote_max_data - quic._remote_max_data_used - self.unsent(stream)
+        return max(0, min(of_stream, of_all) - 16)
+
+    def unsent(self, stream: int) -> int:
+        """What the windows hold back of what it was told to send."""
+        answer = self._answers[stream]
+        if answer.done.is_set() and not answer.ended:
+            raise BrokenPipeError("the stream is over")
+        state = self._quic._streams.get(stream)
+        return state.sender._buffer_stop - state.sender.highest_offset if state else 0
+
+    async def moved(self) -> None:
+        """The server has told something."""
+        self._moved.clear()
+        await self._moved.wait()
+
+    async def take(self, stream: int) -> bytes:
+        """What comes next of an answer's content; nothing at its end."""
+        answer = self._answers[stream]
+        while not answer.body:
+            if answer.ended:
+                return b""
+            if answer.done.is_set():
+                raise ConnectionResetError(answer.reset)
+            answer.arrived.clear()
+            await answer.arrived.wait()
+        taken = bytes(answer.body)
+        answer.body.clear()
+        return taken
 
     async def begun(self, stream: int) -> Answer:
         answer = self._answers[stream]
@@ -148,19 +214,24 @@ class H3Client(QuicConnectionProtocol):
         if isinstance(event, ConnectionTerminated):
             if not self.terminated.done():
                 self.terminated.set_result(event.error_code)
+            self._moved.set()
             for answer in self._answers.values():
-                answer.begun.set()
-                answer.done.set()
+                answer.end()
         elif isinstance(event, (StreamReset, StopSendingReceived)):
             answer = self._answers[event.stream_id]
-            answer.reset = event.error_code
             if isinstance(event, StopSendingReceived):
                 answer.stopped = event.error_code
+                if answer.reset is None:
+                    answer.reset = event.error_code
             else:
-                answer.begun.set()
-                answer.done.set()
+                answer.reset = event.error_code
+                answer.end()
         for http_event in self._http.handle_event(event):
             self._take(http_event)
+
+    def datagram_received(self, data: bytes | str, addr: Any) -> None:
+        super().datagram_received(data, addr)
+        self._moved.set()
 
     def _take(self, event: H3Event) -> None:
         if not isinstance(event, (HeadersReceived, DataReceived)):
@@ -172,8 +243,10 @@ class H3Client(QuicConnectionProtocol):
                 answer.begun.set()
         else:
             answer.body += event.data
+        answer.arrived.set()
         if event.stream_ended:
-            answer.done.set()
+            answer.ended = True
+            answer.end()
 
 
 def _configuration(window: int, name: str = "localhost") -> QuicConfiguration:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from harness.certificates import client_context
 from harness.framed import FramedWire
+from harness.h3wire import H3Wire
 from harness.wire import Address, Response, Wire
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Site:
         self.server = server
         self.http2 = False
         """Whether its clients speak it."""
+        self.http3 = False
         self._tls = tls
         self._wires: list[Wire] = []
 
@@ -67,7 +69,12 @@ class Site:
     @property
     def protocol(self) -> str:
         """As applications and logs name what its clients speak."""
-        return "HTTP/2.0" if self.http2 else "HTTP/1.1"
+        return "HTTP/3.0" if self.http3 else "HTTP/2.0" if self.http2 else "HTTP/1.1"
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether each request has one of its own."""
+        return self.http2 or self.http3
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -75,8 +82,12 @@ class Site:
         return client_context() if self._tls else None
 
     def connect(self, **options: Any) -> Wire:
-        options.setdefault("tls", self.tls)
-        wire = (FramedWire if self.http2 else Wire)(self.address, **options)
+        wire: Wire
+        if self.http3:
+            wire = H3Wire(self, **options)
+        else:
+            options.setdefault("tls", self.tls)
+            wire = (FramedWire if self.http2 else Wire)(self.address, **options)
         self._wires.append(wire)
         return wire
 

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
+from harness.apps import PLAIN, Environ, StartResponse
 from harness.framed import FramedWire
+from harness.h3wire import H3Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from harness.wire import Wire
+
+    Speak = Callable[[dict[str, Any]], object]
+
+
+class Switching:
+    """Switches to what `speak` speaks, where it is asked to."""
+
+    def __init__(self, speak: Speak, *fields: tuple[str, str]) -> None:
+        self.ended = threading.Event()
+        self.error: BaseException | None = None
+        self._speak = speak
+        self._fields = list(fields)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        upgrade = environ.get("opaque.upgrade")
+        if upgrade is None or environ["PATH_INFO"] != "/talk":
+            start_response("200 OK", PLAIN)
+            return [b"no" if upgrade is None else b"could"]
+        upgrade({}, self._speak_to_the_end)
+        start_response("101 Switching Protocols", self._fields)
+        return []
+
+    def _speak_to_the_end(self, env: dict[str, Any]) -> None:
+        try:
+            self._speak(env)
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            self.ended.set()
 
 
 def head_of(wire: Wire) -> tuple[str, dict[str, str]]:
@@ -26,8 +61,8 @@ def head_of(wire: Wire) -> tuple[str, dict[str, str]]:
 
 
 def switched(wire: Wire, status_line: str = "101 Switching Protocols") -> dict[str, str]:
-    """Reads a head of status 101, or of HTTP/2's 200; its fields."""
-    if isinstance(wire, FramedWire):
+    """Reads a head of status 101, or of the 200 of HTTP/2 and 3; its fields."""
+    if isinstance(wire, (FramedWire, H3Wire)):
         code, fields = wire.switch()
         assert code == 200, fields
         return fields
