@@ -18,6 +18,8 @@ class GuardedSession {
   /// The stream is over. It counts for as long as a worker is on its request: else a client could
   /// have the workers do any number of them (CVE-2023-44487).
   virtual void keep_counting(const std::shared_ptr<HandledExchange>& exchange) = 0;
+  /// Whether what comes on a stream is read; else its window closes.
+  virtual void read_stream(std::uint64_t stream, bool reads) = 0;
   /// The answer is over, and the client may go on: soon it is asked to stop, and nothing more
   /// comes.
   virtual void stop_reading(std::uint64_t stream) = 0;

@@ -109,7 +109,9 @@ void Handler::stop_awaiting_request() {
 
 void Handler::pause_reading() {
   stop_awaiting_request();
-  if (!std::exchange(ingress_paused_, true)) downstream_->pauseIngress();
+  if (std::exchange(ingress_paused_, true)) return;
+  downstream_->pauseIngress();
+  let_client_send(false);
 }
 
 // Of HTTP/2: in one of HTTP/1 the parser has seen to it.
@@ -160,6 +162,7 @@ void Handler::resume_reading() {
   awaits_memory_ = false;
   if (!std::exchange(ingress_paused_, false)) return;
   if (!request_done_) await_more();  // the client could not get on: its time begins anew
+  let_client_send(true);
   downstream_->resumeIngress();
 }
 

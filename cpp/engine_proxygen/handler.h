@@ -112,6 +112,8 @@ class Handler : public px::RequestHandler {
   /// Nothing is, as the server itself does not read.
   virtual void stop_awaiting_body() {}
   virtual void on_request_whole() {}
+  /// The transaction is paused, or about to go on, where that holds nobody up by itself.
+  virtual void let_client_send(bool) {}
   /// Of what was sent, what the client has taken, as far as that is known.
   virtual std::uint64_t taken_by_client() const = 0;
   /// A piece of a body has come, or the client may have taken one.

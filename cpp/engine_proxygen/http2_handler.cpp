@@ -249,6 +249,12 @@ Verdict Http2Handler::check_received(std::uint64_t size) const {
 
 void Http2Handler::on_request_whole() { stop_awaiting_body(); }
 
+// Of HTTP/3 proxygen reads on what it cannot pass on.
+void Http2Handler::let_client_send(bool may) {
+  if (guarded_ == nullptr) return;
+  guarded_->read_stream(static_cast<std::uint64_t>(exchange().stream_id), may);
+}
+
 // From here on the client can only be late with taking the answer, once there is one: proxygen
 // takes a window of nothing, which some open when an answer has begun, for such a client.
 void Http2Handler::stop_awaiting_body() {

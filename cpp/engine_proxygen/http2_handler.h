@@ -41,6 +41,7 @@ class Http2Handler final : public Handler, private LoopTimer {
   bool body_may_follow() const override;
   Verdict check_received(std::uint64_t size) const override;
   void on_request_whole() override;
+  void let_client_send(bool may) override;
   void list_standing_fields(bool date, bool server);
   px::HTTPMessage& head_of(int status);
   void await_taking();

@@ -95,7 +95,8 @@ Http3Session::Http3Session(EventThread& thread, const std::function<bool()>& has
       events_(*this, sessions),
       charge_(thread.context().memory.get()) {
   setInfoCallback(&events_);
-  // proxygen would read nothing of any stream while this waits for workers; it is charged.
+  // By itself proxygen reads nothing of any stream while this much waits for workers. Here a stream
+  // that waits is not read further, and what was read of it before is charged.
   setReadBufferLimit(static_cast<std::uint32_t>(
       std::min<std::uint64_t>(http3_connection_window(thread.options()), most_unread)));
   setEgressSettings({{px::SettingsId::HEADER_TABLE_SIZE, table_size},
@@ -145,6 +146,11 @@ void Http3Session::Events::onTransactionDetached(const px::HTTPSessionBase&) {
 
 void Http3Session::keep_counting(const std::shared_ptr<HandledExchange>& exchange) {
   departed_.push_back(exchange);
+}
+
+void Http3Session::read_stream(std::uint64_t stream, bool reads) {
+  if (!sock_) return;
+  (void)(reads ? sock_->resumeRead(stream) : sock_->pauseRead(stream));  // it may be over
 }
 
 // RFC 9114 section 4.1. proxygen hears no more of the stream: the client's reset, which is its

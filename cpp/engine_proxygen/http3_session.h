@@ -54,6 +54,7 @@ class Http3Session final : public px::HQDownstreamSession, public GuardedSession
 
   // ---- GuardedSession
   void keep_counting(const std::shared_ptr<HandledExchange>& exchange) override;
+  void read_stream(std::uint64_t stream, bool reads) override;
   void stop_reading(std::uint64_t stream) override;
   void settle_charge() override;
   MemoryHolding memory_held(SteadyTime now) const override;

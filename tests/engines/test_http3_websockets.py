@@ -233,6 +233,22 @@ def test_who_resets_a_stream_has_left_it(serve3: ServeFixture, style: str, how: 
     assert wire.beside().ask("/").status == 200
 
 
+def test_who_resets_a_stream_that_is_not_read_has_left_it(serve3: ServeFixture) -> None:
+    def wait(env: dict[str, Any]) -> None:
+        assert env["opaque.call_cancelled"].wait(PATIENCE)
+
+    app = Switching(wait)
+    site = serve3(app)
+    wire = connected(site)
+    switch(wire)
+    assert 0 < wire.send_until_blocked(bytes(16 * MIB), patience=0.3) < 2 * MIB
+    assert site.server.stats()["memory_used"] < 2 * MIB
+    wire.reset()
+    assert app.ended.wait(PATIENCE)
+    assert app.error is None
+    assert wire.beside().ask("/").status == 200
+
+
 def test_a_client_that_does_not_finish_is_asked_to(serve3: ServeFixture) -> None:
     site = serve3(Echo("evented"), write_timeout=60)
     ws = WebSocketWire(connected(site))

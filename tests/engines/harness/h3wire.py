@@ -49,6 +49,8 @@ class Connection:
                 return await asyncio.wait_for(doing, timeout)
             except asyncio.TimeoutError as error:  # which is another one in Python 3.10
                 raise TimeoutError from error
+            except asyncio.CancelledError as error:
+                raise ConnectionResetError("it was closed meanwhile") from error
 
         return asyncio.run_coroutine_threadsafe(limited(), self._loop).result()
 
@@ -65,6 +67,13 @@ class Connection:
             self._end()
 
     def _end(self) -> None:
+        async def cancel_others() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for other in others:
+                other.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(cancel_others(), self._loop).result(TIMEOUT)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
