@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from harness.site import ListenFixture, ServeFixture
     from harness.wire import Wire
 
+pytestmark = pytest.mark.http3
+
 CONNECT = b"CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n"
 PATIENCE = 10.0
 WITH_HTTP1 = pytest.mark.no_http2("the client speaks HTTP/1.1")
@@ -125,7 +127,7 @@ def test_another_answer_is_one_as_ever(serve: ServeFixture) -> None:
         ask(wire, "elsewhere:443")
         answer = wire.response("CONNECT")
         assert (answer.status, answer.text) == (403, "not there")
-        if not site.http2:
+        if not site.has_streams:
             assert wire.ask("/").status == 200  # the connection is HTTP's still
 
 

@@ -74,6 +74,11 @@ def protocol_of(request: h11.Request) -> bytes:
     return fields.get(b"upgrade", b"").split(b",")[0] if asks else b""
 
 
+def stays_open(request: h11.Request) -> bool:
+    """Whether its stream goes on: for another protocol, or a tunnel."""
+    return bool(protocol_of(request)) or request.method == b"CONNECT"
+
+
 def head_of(request: h11.Request, scheme: bytes) -> Fields:
     """As an intermediary would pass it on (RFC 9113 section 8.3.1)."""
     assert request.http_version == b"1.1", "HTTP/2 has no other versions"
@@ -206,8 +211,7 @@ class FramedWire(Wire):
         if isinstance(part, h11.Request):
             self._sending = self._http.get_next_available_stream_id()
             self._asked.append(self._sending)
-            stays_open = protocol_of(part) or part.method == b"CONNECT"
-            self._upgrading = self._sending if stays_open else 0
+            self._upgrading = self._sending if stays_open(part) else 0
             ends = ends and not self._upgrading
             self._http.send_headers(self._sending, head_of(part, self._scheme), end_stream=ends)
             self._flush()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import h11
 
-from harness.framed import Requests, head_of, protocol_of
+from harness.framed import Requests, head_of, stays_open
 from harness.h3client import frame, h3_client
 from harness.wire import TIMEOUT, Ended, Reply, Wire
 
@@ -137,7 +137,7 @@ class H3Wire(Wire):
             return self._connection.run(self._send_content(self._switched, data))
         for event in self._requests.feed(data):
             if isinstance(event, h11.Request):
-                ends = not protocol_of(event)
+                ends = not stays_open(event)
                 head = head_of(event, b"https")
                 self._asked.append(self._connection.call(self._client.send_head, head, end=ends))
         return None
