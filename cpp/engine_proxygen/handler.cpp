@@ -76,7 +76,7 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   await_more();
   if (answered_ || refused_ || exchange_->refusal != nullptr) {
     // Its client is being asked to stop.
-    if (exchange_->framing == ResponseFraming::opaque && !needs_rest_of_request()) return;
+    if (answered_ && exchange_->may_upgrade && !needs_rest_of_request()) return;
     discarded_ += size;
     if (discarded_ > thread_.options().drain_limit) give_up_reading();
     return;

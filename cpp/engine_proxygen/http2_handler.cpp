@@ -138,12 +138,12 @@ px::HTTPMessage& Http2Handler::head_of(int status) {
 }
 
 // A client that goes on with a request is asked to stop (RFC 9113 section 8.1). In HTTP/3 it may
-// take its time with that, but for one that spoke another protocol: there the end of the one side
-// is that of both, as with a connection of HTTP/1.1.
+// take its time with that, but for one that asked for another protocol: it has no reason to end by
+// itself if it is refused, and where it was switched one side's end is that of both.
 void Http2Handler::on_answer_over() {
   if (request_done()) return;
   if (codec_ != nullptr) return downstream_->sendAbort(px::ErrorCode::NO_ERROR);
-  if (exchange().framing != ResponseFraming::opaque) return;
+  if (!exchange().may_upgrade) return;
   resume_reading();  // to the end, which is not waited for
   guarded_->stop_reading(static_cast<std::uint64_t>(exchange().stream_id));
 }

@@ -158,6 +158,7 @@ void Http3Session::read_stream(std::uint64_t stream, bool reads) {
 void Http3Session::stop_reading(std::uint64_t stream) {
   // Soon and not now: the session is in the middle of something.
   thread_.loop().runInLoop([this, stream, guard = DestructorGuard(this)] {
+    if (!sock_) return;
     auto* const found = findNonDetachedStream(stream);
     if (found == nullptr || found->txn_.isIngressEOMSeen()) return;
     found->abortIngress();

@@ -20,7 +20,7 @@ from harness.h3serve import HTTP3_ONLY, on_connection
 from harness.h3wire import H3Wire
 from harness.switching import Switching, switched, take
 from harness.waiting import eventually
-from harness.websocket_wire import TEXT, WebSocketWire
+from harness.websocket_wire import TEXT, WebSocketWire, handshake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -261,6 +261,13 @@ def test_a_client_that_does_not_finish_is_asked_to(serve3: ServeFixture) -> None
     stopping.start()
     stopping.join(PATIENCE / 2)
     assert not stopping.is_alive()
+
+
+def test_a_client_that_is_refused_is_asked_to_stop_too(serve3: ServeFixture) -> None:
+    wire = connected(serve3(Echo("evented", origins="same")))
+    wire.send(handshake("/", "Origin: https://elsewhere.example"))
+    assert wire.response().status == 403
+    assert wire.asked_to_stop() == NO_ERROR
 
 
 def test_a_reader_that_is_slow_holds_its_writer_up(serve3: ServeFixture) -> None:
