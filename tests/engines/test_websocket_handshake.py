@@ -151,7 +151,6 @@ def test_wrong_arguments_are_told_and_nothing_is_sent(serve: ServeFixture) -> No
         assert wire.response().status == (400 if site.has_streams else 200)
 
 
-
 def test_windows_are_of_9_to_15_bits() -> None:
     for bits in (8, 16):
         with pytest.raises(ValueError, match="server_window"):
