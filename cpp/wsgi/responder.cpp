@@ -107,8 +107,8 @@ void Responder::name_protocol() {
 }
 
 void Responder::end_head() {
-  body_allowed_ = !is_switch(head_->status) &&
-                  response_has_content(exchange_->request.method(), head_->status);
+  body_allowed_ =
+      !is_switch(head_->status) && response_has_content(exchange_->request.method(), head_->status);
   started_ = true;
   if (switches() && !is_connect_) name_protocol();
 }
