@@ -91,6 +91,8 @@ Exchange::Intake Exchange::store_body(std::string_view bytes, std::optional<std:
 Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_water) {
   bool was_empty;
   Intake intake = Intake::read_on;
+  bytes.remove_prefix(offer_to_watcher(bytes));
+  if (bytes.empty()) return intake;
   {
     const std::lock_guard lock(mutex_);
     if (over() || input_closed_) return intake;
@@ -104,6 +106,18 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
   }
   if (was_empty) tell();
   return intake;
+}
+
+// Whoever is told of what comes may as well take it, unless something waits before it.
+std::size_t Exchange::offer_to_watcher(std::string_view bytes) {
+  if (!watched_.load(std::memory_order_acquire)) return 0;
+  std::shared_ptr<ExchangeWatcher> watcher;
+  {
+    const std::lock_guard lock(mutex_);
+    if (over() || input_closed_ || !stored_.empty() || !incoming_.empty()) return 0;
+    watcher = watcher_;
+  }
+  return watcher ? watcher->take(bytes) : 0;
 }
 
 void Exchange::add_trailer(std::string_view name, std::string_view value) {
@@ -234,6 +248,30 @@ Exchange::Read Exchange::read_body(std::string& buffer, std::optional<SteadyTime
 }
 
 Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bool more_soon) {
+  return push_all({&chunk, 1}, high_water, last, more_soon);
+}
+
+Exchange::Push Exchange::push_both(Chunk first, Chunk second, std::size_t high_water) {
+  std::array chunks{std::move(first), std::move(second)};
+  return push_all(chunks, high_water, false, false);
+}
+
+void Exchange::add_output(Chunk& chunk) {
+  const auto size = chunk.size();
+  if (size == 0) return;
+  outgoing_bytes_ += size;
+  outgoing_memory_ += chunk.memory();
+  std::string* tail = outgoing_.empty() ? nullptr : outgoing_.back().own();
+  std::string* own = chunk.own();
+  if (tail != nullptr && own != nullptr && tail->size() + own->size() <= merge_limit) {
+    tail->append(*own);
+  } else {
+    outgoing_.push_back(std::move(chunk));
+  }
+}
+
+Exchange::Push Exchange::push_all(std::span<Chunk> chunks, std::size_t high_water, bool last,
+                                  bool more_soon) {
   bool signal;
   bool full;
   {
@@ -245,18 +283,8 @@ Exchange::Push Exchange::push(Chunk chunk, std::size_t high_water, bool last, bo
       advance(ExchangeEvent::head);
       head_pending_ = true;
     }
-    if (const auto size = chunk.size(); size != 0) {
-      outgoing_bytes_ += size;
-      outgoing_memory_ += chunk.memory();
-      std::string* tail = outgoing_.empty() ? nullptr : outgoing_.back().own();
-      std::string* own = chunk.own();
-      if (tail != nullptr && own != nullptr && tail->size() + own->size() <= merge_limit) {
-        tail->append(*own);
-      } else {
-        outgoing_.push_back(std::move(chunk));
-      }
-      settle_charge();
-    }
+    for (Chunk& chunk : chunks) add_output(chunk);
+    settle_charge();
     high_water_ = room_for(outgoing_bytes_, high_water, charge_.budget());
     if (last) {
       advance(ExchangeEvent::finish);

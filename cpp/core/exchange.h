@@ -29,6 +29,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -116,6 +117,12 @@ class ExchangeWatcher {
  public:
   virtual ~ExchangeWatcher() = default;
   virtual void on_change() = 0;
+  /// Offered what has come, before it is kept for read_body(). How many of it, from the front, it
+  /// takes; the rest is kept. Of the engine's thread.
+  virtual std::size_t take(std::string_view bytes) {
+    static_cast<void>(bytes);
+    return 0;
+  }
 };
 
 /// Of a WebSocket, for the access log.
@@ -224,6 +231,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// caller should wait_writable() before the next one. `departed`: or aborted; nothing is sent any
   /// more. `more_soon` as in Transport.
   Push push(Chunk chunk, std::size_t high_water, bool last, bool more_soon = false);
+  /// Hands two over that belong together.
+  Push push_both(Chunk first, Chunk second, std::size_t high_water);
   /// Hands an interim answer to the engine, before the first push().
   Push inform(ResponseHead head, std::size_t high_water);
   /// Wakes the I/O thread if output was pushed with `more_soon` since it last ran.
@@ -312,6 +321,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     return true;
   }
   /// Tells the budget what is held now: of the answer, and of a request that has changed.
+  std::size_t offer_to_watcher(std::string_view bytes);
+  Push push_all(std::span<Chunk> chunks, std::size_t high_water, bool last, bool more_soon);
+  void add_output(Chunk& chunk);  // with the mutex
   void settle_charge() { charge_.set(request_memory_ + outgoing_memory_); }
   void settle_request() {
     const auto trailers = trailers_ ? trailers_->memory() : 0;

@@ -124,7 +124,7 @@ class IoThread final : public Transport {
   MemoryWatch memory_watch_;
   ExchangePool<Http1Exchange> http1_pool_;
   ExchangePool<Http2Exchange> http2_pool_;
-  std::array<char, 64 * 1024> read_buffer_;
+  std::array<char, 128 * 1024> read_buffer_;
   std::string spare_text_;
   Exchange::Output output_;
   std::vector<std::shared_ptr<Exchange>> gathered_;  // to be submitted

@@ -21,7 +21,7 @@ bool is_defined(unsigned opcode) { return opcode <= 0x2 || (opcode >= 0x8 && opc
 
 }  // namespace
 
-FrameReader::Step FrameReader::next(std::span<char>& bytes) {
+FrameReader::Step FrameReader::next(std::string_view& bytes) {
   if (state_ == State::head) return read_head(bytes);
   if (left_ == 0) {
     state_ = State::head;
@@ -29,18 +29,23 @@ FrameReader::Step FrameReader::next(std::span<char>& bytes) {
   }
   if (bytes.empty()) return Step::need_more;
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size()));
-  payload_ = bytes.first(size);
-  bytes = bytes.subspan(size);
+  payload_ = bytes.substr(0, size);
+  bytes.remove_prefix(size);
   left_ -= size;
-  unmask(payload_);
   return Step::payload;
 }
 
-FrameReader::Step FrameReader::read_head(std::span<char>& bytes) {
+void FrameReader::take_payload(std::string& out) {
+  const std::size_t before = out.size();
+  out.append(payload_);
+  unmask(std::span(out).subspan(before));
+}
+
+FrameReader::Step FrameReader::read_head(std::string_view& bytes) {
   while (have_ < 2 || have_ < head_size()) {
     if (bytes.empty()) return Step::need_more;
     octets_[have_++] = static_cast<std::uint8_t>(bytes.front());
-    bytes = bytes.subspan(1);
+    bytes.remove_prefix(1);
     if (have_ == 2 && !parse_head()) return Step::malformed;
   }
   std::uint64_t size = octets_[1] & length_bits;

@@ -14,17 +14,27 @@ std::string_view cut_reason(std::string_view reason) {
   return reason.substr(0, size);
 }
 
+void add_head(Opcode opcode, std::uint64_t size, bool compressed, std::string& frame) {
+  frame.push_back(
+      static_cast<char>(0x80U | (compressed ? 0x40U : 0U) | static_cast<unsigned>(opcode)));
+
+  const int octets = size <= longest_control ? 0 : size <= 0xFFFF ? 2 : 8;
+  frame.push_back(static_cast<char>(octets == 0 ? size : octets == 2 ? 126 : 127));
+  for (int at = octets; at-- > 0;) frame.push_back(static_cast<char>(size >> (8 * at)));
+}
+
 }  // namespace
+
+std::string make_frame_head(Opcode opcode, std::uint64_t size, bool compressed) {
+  std::string head;
+  add_head(opcode, size, compressed, head);
+  return head;
+}
 
 std::string make_frame(Opcode opcode, std::string_view payload, bool compressed) {
   std::string frame;
   frame.reserve(payload.size() + longest_head);
-  frame.push_back(
-      static_cast<char>(0x80U | (compressed ? 0x40U : 0U) | static_cast<unsigned>(opcode)));
-  const std::uint64_t size = payload.size();
-  const int octets = size <= longest_control ? 0 : size <= 0xFFFF ? 2 : 8;
-  frame.push_back(static_cast<char>(octets == 0 ? size : octets == 2 ? 126 : 127));
-  for (int at = octets; at-- > 0;) frame.push_back(static_cast<char>(size >> (8 * at)));
+  add_head(opcode, payload.size(), compressed, frame);
   frame.append(payload);
   return frame;
 }

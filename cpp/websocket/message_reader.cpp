@@ -12,7 +12,7 @@ Close no_utf8() { return {close_code::not_utf8, "the text is not UTF-8"}; }
 
 }  // namespace
 
-std::optional<Close> MessageReader::read(std::span<char>& bytes, MessageSink& sink) {
+std::optional<Close> MessageReader::read(std::string_view& bytes, MessageSink& sink) {
   using enum FrameReader::Step;
   while (state_ != State::closed) {
     const auto step = frames_.next(bytes);
@@ -22,11 +22,9 @@ std::optional<Close> MessageReader::read(std::span<char>& bytes, MessageSink& si
       case need_more: return std::nullopt;
       case malformed: return broken("malformed frame");
       case head: fault = begin_frame(); break;
-      case payload: {
-        const std::string_view piece(frames_.payload().data(), frames_.payload().size());
-        is_control(opcode) ? void(control_.append(piece)) : void(fault = add(piece));
+      case payload:
+        is_control(opcode) ? frames_.take_payload(control_) : void(fault = add());
         break;
-      }
       case end:
         if (opcode == Opcode::ping) sink.on_ping(control_);
         if (opcode == Opcode::pong) sink.on_pong();
@@ -69,14 +67,16 @@ std::optional<Close> MessageReader::begin_frame() {
   return std::nullopt;
 }
 
-std::optional<Close> MessageReader::add(std::string_view piece) {
+std::optional<Close> MessageReader::add() {
   const std::size_t before = message_.data.size();
   if (!compressed_) {
     // Grows with what comes, and not with what is announced; in one step if half of that has come.
-    const auto likely = std::min<std::uint64_t>(frames_.head().size, 2 * piece.size());
+    const auto likely = std::min<std::uint64_t>(frames_.head().size, 2 * frames_.payload_size());
     if (before == 0) message_.data.reserve(static_cast<std::size_t>(likely));
-    message_.data.append(piece);
+    frames_.take_payload(message_.data);
   } else {
+    std::string piece;
+    frames_.take_payload(piece);
     switch (inflater().add(piece, message_.data, most_)) {
       case Inflater::Outcome::ok: break;
       case Inflater::Outcome::too_large: return too_large();

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
+
 #include <string>
 #include <string_view>
 
@@ -47,7 +47,7 @@ class MessageReader {
 
   /// Takes what it can off the front of `bytes`, and tells `sink`. What it returns is why the
   /// connection is to be failed.
-  std::optional<Close> read(std::span<char>& bytes, MessageSink& sink);
+  std::optional<Close> read(std::string_view& bytes, MessageSink& sink);
   /// What it keeps of a message that is not whole.
   std::size_t memory() const {
     return message_.data.capacity() + (lease_ || kept_ ? Inflater::memory : 0);
@@ -57,7 +57,7 @@ class MessageReader {
   enum class State : std::uint8_t { between, within, closed };
 
   std::optional<Close> begin_frame();
-  std::optional<Close> add(std::string_view piece);
+  std::optional<Close> add();
   std::optional<Close> end_message();
   std::optional<Close> end_close(MessageSink& sink) const;
   std::optional<Close> check_text(std::size_t from);

@@ -198,15 +198,33 @@ bool Session::inbox_is_full() const {
   return octets_ >= inbox_octets || inbox_.size() - front_ >= inbox_messages;
 }
 
+bool Session::reads_on() {
+  const std::lock_guard lock(mutex_);
+  if (state_ == State::closed) return false;
+  paused_ = state_ == State::open && inbox_is_full();
+  return (!paused_ && !ending_) || exchange_->cut();
+}
+
+// As pump(), for what would else be copied to be read by it.
+std::size_t Session::take(std::string_view bytes) {
+  if (changes_.fetch_add(1, std::memory_order_acq_rel) != 0) return 0;
+  std::string_view left = bytes;
+  try {
+    while (!left.empty() && rest_.empty() && reads_on()) read(left);
+    settle_reading();
+  } catch (const std::bad_alloc&) {
+    end({close_code::abnormal, {}}, End::abruptly);
+  }
+  for (std::uint32_t seen = 1;
+       (seen = changes_.fetch_sub(seen, std::memory_order_acq_rel) - seen);) {
+    pump();
+  }
+  return bytes.size() - left.size();
+}
+
 void Session::pump() {
   try {
-    for (;;) {
-      {
-        const std::lock_guard lock(mutex_);
-        if (state_ == State::closed) return;
-        paused_ = state_ == State::open && inbox_is_full();
-        if ((paused_ || ending_) && !exchange_->cut()) return;
-      }
+    while (reads_on()) {
       if (rest_.empty() || exchange_->cut()) {
         switch (exchange_->read_body(rest_, at_once)) {
           case Exchange::Read::timed_out: return;
@@ -220,27 +238,30 @@ void Session::pump() {
                        End::gone);
         }
       }
-      read(rest_);
+      std::string_view left(rest_);
+      read(left);
+      if (left.empty()) {
+        std::string().swap(rest_);
+      } else {
+        rest_.erase(0, rest_.size() - left.size());
+      }
+      settle_reading();
     }
   } catch (const std::bad_alloc&) {  // it is the client's loss, and not the process's
     end({close_code::abnormal, {}}, End::abruptly);  // nor for a reason
   }
 }
 
-void Session::read(std::string& bytes) {
+void Session::settle_reading() {
+  const std::lock_guard lock(mutex_);
+  reading_ = reader_.memory() + rest_.capacity();
+  settle_memory();
+}
+
+void Session::read(std::string_view& bytes) {
   heard_at_.store(ticks(now()), std::memory_order_relaxed);
-  std::span<char> left(bytes);
-  const auto fault = reader_.read(left, *this);
-  if (left.empty() || fault || peers_close_) {
-    std::string().swap(bytes);
-  } else {
-    bytes.erase(0, bytes.size() - left.size());
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    reading_ = reader_.memory() + rest_.capacity();
-    settle_memory();
-  }
+  const auto fault = reader_.read(bytes, *this);
+  if (fault || peers_close_) bytes = {};
   if (fault) end_after_answers(*fault, true);
   if (peers_close_) end_after_answers(*std::exchange(peers_close_, std::nullopt), false);
 }
@@ -356,22 +377,39 @@ Session::Sent Session::no_room() {
   return Sent::closed;
 }
 
+Session::Sent Session::room_now() {
+  const auto room = await_room(at_once);
+  return room == Sent::full && !rules_.waits ? no_room() : room;
+}
+
+bool Session::compresses(std::size_t size) const {
+  return rules_.compression.agreed && size >= compress_from;
+}
+
 Session::Sent Session::send(Opcode opcode, std::string_view payload) {
-  if (const auto room = await_room(at_once); room != Sent::ok) {
-    return room == Sent::full && !rules_.waits ? no_room() : room;
-  }
-  const bool compresses = rules_.compression.agreed && payload.size() >= compress_from;
+  if (const auto room = room_now(); room != Sent::ok) return room;
+  const bool compressed = compresses(payload.size());
   std::string frame;
-  if (!compresses) {
+  if (!compressed) {
     frame = make_frame(opcode, payload);
   } else if (!deflater_) {
     frame = make_frame(opcode, compress_alone(payload, rules_.compression.server_window), true);
   }
   const std::lock_guard order(sending_);
   if (!is_open()) return Sent::closed;
-  if (compresses && deflater_) frame = make_frame(opcode, deflater_->compress(payload), true);
+  if (compressed && deflater_) frame = make_frame(opcode, deflater_->compress(payload), true);
   count_sent();
   return push(std::move(frame));
+}
+
+Session::Sent Session::send_plain(Opcode opcode, Chunk payload) {
+  if (const auto room = room_now(); room != Sent::ok) return room;
+  const std::lock_guard order(sending_);
+  if (!is_open()) return Sent::closed;
+  count_sent();
+  Chunk head(make_frame_head(opcode, payload.size(), false));
+  const auto pushed = exchange_->push_both(std::move(head), std::move(payload), rules_.max_queue);
+  return pushed == Exchange::Push::departed ? Sent::closed : Sent::ok;
 }
 
 Session::Sent Session::send(const SharedMessage& message) {

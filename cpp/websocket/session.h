@@ -91,6 +91,10 @@ class Session final : public ExchangeWatcher,
   enum class Sent : std::uint8_t { ok, full, closed };
   /// Hands a message over; `full`: it has not, and await_room() is to be waited for.
   Sent send(Opcode opcode, std::string_view payload);
+  /// The same as it is, without a copy.
+  Sent send_plain(Opcode opcode, Chunk payload);
+  /// Whether send() makes something else of a message of this size.
+  bool compresses(std::size_t size) const;
   /// The same with one that others get too, for which nobody waits: who has no room is closed.
   Sent send(const SharedMessage& message);
   Sent ping(std::string_view payload);
@@ -119,6 +123,7 @@ class Session final : public ExchangeWatcher,
 
   // ---- whoever changes the exchange
   void on_change() override;
+  std::size_t take(std::string_view bytes) override;
 
  private:
   friend class Sessions;
@@ -131,7 +136,8 @@ class Session final : public ExchangeWatcher,
   };
 
   void pump();
-  void read(std::string& bytes);
+  void read(std::string_view& bytes);
+  bool reads_on();
   bool on_message(Message message) override;
   void on_ping(std::string_view payload) override;
   void on_pong() override {}
@@ -141,6 +147,8 @@ class Session final : public ExchangeWatcher,
   void end(Close why, End how);
   Sent push(std::string frame);
   Sent push(Chunk chunk);
+  Sent room_now();
+  void settle_reading();
   Sent no_room();
   void tell_reader();
   void count_received();

@@ -22,10 +22,15 @@ class DropList {
 
   /// Lends the memory of `bytes`, an object of the type `bytes`, to the I/O threads. With the GIL.
   BorrowedBytes lend(PyObject* bytes) {
-    auto* owner = new Loan{this, Py_NewRef(bytes)};
-    return BorrowedBytes(
-        {PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))}, owner,
-        [](void* loan) { static_cast<Loan*>(loan)->list->add(static_cast<Loan*>(loan)); });
+    return lend(bytes,
+                {PyBytes_AS_STRING(bytes), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))});
+  }
+  /// The same of an object whose memory does not change while it is.
+  BorrowedBytes lend(PyObject* object, std::string_view bytes) {
+    auto* owner = new Loan{this, Py_NewRef(object)};
+    return BorrowedBytes(bytes, owner, [](void* loan) {
+      static_cast<Loan*>(loan)->list->add(static_cast<Loan*>(loan));
+    });
   }
 
   /// Drops an object for who may have no GIL. Any thread.

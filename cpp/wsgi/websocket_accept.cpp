@@ -152,7 +152,8 @@ PyRef accept(Upgradable& call, Wishes& wishes) {
   if (!wishes.evented && !call.hold()) return {};
   wishes.rules.compression = handshake.compression;
   auto session = std::make_shared<websocket::Session>(call.exchange, wishes.rules, call.sessions);
-  PyRef object = make_websocket(session, handshake.subprotocol, PyRef::borrow(call.server));
+  PyRef object =
+      make_websocket(session, handshake.subprotocol, PyRef::borrow(call.server), call.drop_list);
   if (!object || !send_head(call, handshake, wishes.fields)) {
     call.is_claimed = false;  // nothing is sent
     return {};

@@ -23,6 +23,9 @@ using websocket::Close;
 using websocket::Opcode;
 using websocket::Session;
 
+// Below this a copy is cheaper than keeping the object alive until it is sent.
+constexpr std::size_t lend_from = std::size_t{16} * 1024;
+
 // A longer one takes a while to be compressed or copied.
 constexpr std::size_t long_message = std::size_t{64} * 1024;
 
@@ -32,6 +35,7 @@ struct Socket {
   std::shared_ptr<Session> session;
   PyRef subprotocol;
   PyRef server;
+  DropList* drop_list;  // the server's
 };
 
 struct SocketObject {
@@ -153,31 +157,43 @@ class Payload {
       if (text == nullptr) return false;
       opcode = Opcode::text;
       bytes = {text, static_cast<std::size_t>(size)};
+      constant_ = data;
       return true;
     }
     if (PyObject_GetBuffer(data, &buffer_, PyBUF_SIMPLE) < 0) return false;
     bytes = {static_cast<const char*>(buffer_.buf), static_cast<std::size_t>(buffer_.len)};
+    if (PyBytes_CheckExact(data)) constant_ = data;
     return true;
   }
+
+  /// Without a copy, if nobody can change it; the list is that of the server.
+  Chunk lend(DropList& list) const { return Chunk(list.lend(constant_, bytes)); }
+  bool may_be_lent() const { return constant_ != nullptr && bytes.size() >= lend_from; }
 
   Opcode opcode = Opcode::binary;
   std::string_view bytes;
 
  private:
+  PyObject* constant_ = nullptr;  // whose they are, of a type that does not change
   Py_buffer buffer_{};
 };
 
-Session::Sent send(Session& session, const Payload& payload) {
+Session::Sent send(Session& session, const Payload& payload, DropList& drop_list) {
+  if (payload.may_be_lent() && !session.compresses(payload.bytes.size())) {
+    drop_list.drop_all();  // what has been sent meanwhile
+    return session.send_plain(payload.opcode, payload.lend(drop_list));
+  }
   const auto hand_over = [&] { return session.send(payload.opcode, payload.bytes); };
   const bool is_quick = payload.bytes.size() < long_message && !session.keeps_context();
   return is_quick ? hand_over() : release_gil(hand_over);
 }
 
-PyObject* send(Session& session, const Payload& payload, const Timeout& timeout) {
+PyObject* send(Session& session, const Payload& payload, const Timeout& timeout,
+               DropList& drop_list) {
   using enum Session::Sent;
   const auto until = timeout.deadline();
   for (;;) {
-    switch (send(session, payload)) {
+    switch (send(session, payload, drop_list)) {
       case ok: Py_RETURN_NONE;
       case closed: return raise_closed(session);
       case full: break;
@@ -203,7 +219,7 @@ PyObject* socket_send(PyObject* self, PyObject* args, PyObject* named) {
   if (!timeout.parse(given) || !payload.take(data)) return nullptr;
   const auto session = socket_of(self).session;
   leave_if_forked(*session->exchange());
-  return send(*session, payload, timeout);
+  return send(*session, payload, timeout, *socket_of(self).drop_list);
 }
 
 PyObject* socket_ping(PyObject* self, PyObject* args) {
@@ -381,13 +397,14 @@ bool init_websocket_type(PyObject* module) {
   return websocket_type != nullptr && PyModule_AddType(module, websocket_type) == 0;
 }
 
-PyRef make_websocket(std::shared_ptr<Session> session, const std::string& subprotocol,
-                     PyRef server) {
+PyRef make_websocket(std::shared_ptr<Session> session, const std::string& subprotocol, PyRef server,
+                     DropList& drop_list) {
   PyRef spoken = subprotocol.empty() ? PyRef::borrow(Py_None) : PyRef::steal(latin1(subprotocol));
   if (!spoken) return {};
   PyRef self = PyRef::steal(websocket_type->tp_alloc(websocket_type, 0));
   if (self) {
-    new (&socket_of(self.get())) Socket{std::move(session), std::move(spoken), std::move(server)};
+    new (&socket_of(self.get()))
+        Socket{std::move(session), std::move(spoken), std::move(server), &drop_list};
   }
   return self;
 }

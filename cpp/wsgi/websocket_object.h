@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "websocket/session.h"
+#include "wsgi/drop_list.h"
 #include "wsgi/py_ref.h"
 
 namespace prowingen::wsgi {
@@ -15,7 +16,7 @@ bool init_websocket_type(PyObject* module);
 
 /// `server`: kept alive for as long as it is. Null with a Python error set.
 PyRef make_websocket(std::shared_ptr<websocket::Session> session, const std::string& subprotocol,
-                     PyRef server);
+                     PyRef server, DropList& drop_list);
 
 /// A message as str or bytes. Null with a Python error set.
 PyRef message_object(const websocket::Message& message);
