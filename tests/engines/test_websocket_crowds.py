@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.process import run_server
-
 from harness.websocket_wire import WebSocketWire, handshake
 from harness.wire import Wire
 
@@ -29,7 +28,7 @@ pytestmark = [
 
 CROWD = 10_000
 OTHERS = 500  # descriptors of this process
-HEADER_TIMEOUT = 4.0
+HEADER_TIMEOUT = 3.0
 # proxygen's sessions keep a buffer of what they have read.
 MOST_KIB_EACH = {"embedded": 3, "proxygen": 16}
 
@@ -58,7 +57,7 @@ def stop_half_way(server: ServerProcess, stack: ExitStack, number: int) -> socke
 def read_to_the_end(clients: list[socket.socket], patience: float) -> list[bytes]:
     """What each is told, until all are closed."""
     heard = dict.fromkeys(clients, b"")
-    ended = []
+    ended: list[socket.socket] = []
     deadline = time.monotonic() + patience
     with selectors.DefaultSelector() as selector:
         for client in clients:
