@@ -80,11 +80,12 @@ class Compression:
 def is_websocket(environ: Mapping[str, Any] | Request) -> bool:
     """Whether a request asks for a WebSocket, and this server can give it one."""
     if isinstance(environ, Request):
-        offered = environ.headers.get("Upgrade", "")
+        method, offered = environ.method, environ.headers.get("Upgrade", "")
     else:
+        method = str(environ.get("REQUEST_METHOD"))
         offered = str(environ.get("HTTP_UPGRADE", ""))
     names = (each.strip().lower() for each in offered.split(","))
-    return _upgrade_of(environ) is not None and "websocket" in names
+    return method == "GET" and _upgrade_of(environ) is not None and "websocket" in names
 
 
 def _upgrade_of(asked: Mapping[str, Any] | Request | OpaqueUpgrade) -> OpaqueUpgrade | None:

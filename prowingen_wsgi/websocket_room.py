@@ -35,6 +35,11 @@ class Room:
         with self._lock:
             self._members.discard(websocket)
 
+    def _begin_anew(self) -> None:
+        """In a child that was forked: the members are the parent's."""
+        self._lock = thread.allocate_lock()
+        self._members = set()
+
     def __len__(self) -> int:
         return len(self._members)
 

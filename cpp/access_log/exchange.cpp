@@ -33,7 +33,9 @@ void log_exchange(AccessLog* access_log, const ServedExchange& exchange, int sta
     record.tls_server_name = tls->server_name;
   }
   record.stream = exchange.stream_id;
-  if (const auto& messages = exchange.messages) {
+  // Whose worker may be about to set them, and to answer otherwise after all.
+  const bool switched = exchange.head_written && exchange.framing == ResponseFraming::opaque;
+  if (const auto* messages = switched ? exchange.messages.get() : nullptr) {
     record.messages_received = messages->received;
     record.messages_sent = messages->sent;
   }

@@ -283,6 +283,8 @@ Exchange::Push Exchange::push_all(std::span<Chunk> chunks, std::size_t high_wate
       advance(ExchangeEvent::head);
       head_pending_ = true;
     }
+    // All or none of what belongs together.
+    if (chunks.size() > 1) outgoing_.reserve(outgoing_.size() + chunks.size());
     for (Chunk& chunk : chunks) add_output(chunk);
     settle_charge();
     high_water_ = room_for(outgoing_bytes_, high_water, charge_.budget());

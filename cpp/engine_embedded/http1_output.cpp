@@ -136,6 +136,7 @@ void Http1Connection::half_close() {
 bool Http1Connection::decide_keep_alive(const Http1Exchange& exchange) const {
   if (!exchange.keep_alive || exchange.response.closes) return false;
   if (ends_with_connection(exchange.framing)) return false;
+  if (refuses_tunnel(exchange.request, exchange.response_body)) return false;
   // What has been accepted is still answered; only the last answer says that no more will be.
   const bool last = pipeline_.back().get() == &exchange && !held_;
   const bool none_awaited = io_.options().keep_alive_timeout == 0;

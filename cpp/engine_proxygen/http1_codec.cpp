@@ -180,9 +180,9 @@ void Http1Codec::announce_request(bool whole) {
   if (whole && !undecided) end_request();
 }
 
-void Http1Codec::settle_upgrade(bool switches) {
+void Http1Codec::settle_upgrade(bool switches, bool goes_on) {
   if (reading_ != Reading::undecided) return;
-  reading_ = switches ? Reading::opaque : Reading::head;
+  reading_ = switches ? Reading::opaque : goes_on ? Reading::head : Reading::ignored;
   if (handler_ != nullptr) handler_->let_input_in();  // first: else its end would wait, too
   if (!switches) end_request();
 }

@@ -70,7 +70,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   /// the body as there is already.
   std::string& text() { return text_; }
   /// The answer to a request that offers other protocols is there, and says whether one follows.
-  void settle_upgrade(bool switches);
+  void settle_upgrade(bool switches, bool goes_on);
   /// Nothing more is written, and what comes is read.
   void half_close();
   /// How the answer goes on after that.

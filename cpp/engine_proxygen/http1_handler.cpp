@@ -33,8 +33,9 @@ px::HTTPMessage& Http1Handler::begin_answer(Exchange::Output& output) {
   HandledExchange& exchange = this->exchange();
   exchange.framing = frame_response(exchange.request.version, exchange.response_body);
   const bool switches = exchange.framing == ResponseFraming::opaque;
-  if (exchange.may_upgrade) codec_.settle_upgrade(switches);
-  exchange.keep_alive = decide_keep_alive();
+  const bool goes_on = !refuses_tunnel(exchange.request, exchange.response_body);
+  if (exchange.may_upgrade) codec_.settle_upgrade(switches, goes_on);
+  exchange.keep_alive = goes_on && decide_keep_alive();
   codec_.announce(exchange.framing, exchange.keep_alive);
   std::string& text = codec_.text();
   http1::write_head(exchange, exchange.framing, exchange.keep_alive, thread().standing(), text);

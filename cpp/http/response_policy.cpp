@@ -214,6 +214,10 @@ ResponseFraming frame_response(HttpVersion version, const ResponseBody& body) {
   return version == HttpVersion{1, 1} ? ResponseFraming::chunked : ResponseFraming::until_close;
 }
 
+bool refuses_tunnel(const RequestHead& request, const ResponseBody& body) {
+  return request.method() == "CONNECT" && !body.opaque;
+}
+
 bool takes_trailers(const RequestHead& request) {
   if (request.version != HttpVersion{1, 1}) return request.version.major >= 2;
   for (const FieldLine& field : request.fields()) {

@@ -133,6 +133,10 @@ constexpr bool ends_with_connection(ResponseFraming framing) {
 /// How the body goes out to a client of `version`.
 ResponseFraming frame_response(HttpVersion version, const ResponseBody& body);
 
+/// Whether a client may have sent through a tunnel that it has not got, and that would be read as
+/// requests of its own: nothing is read behind such an answer of HTTP/1.
+bool refuses_tunnel(const RequestHead& request, const ResponseBody& body);
+
 /// Whether a client takes a trailer section: one of HTTP/1.1 has to say so (RFC 9110
 /// section 10.1.4).
 bool takes_trailers(const RequestHead& request);

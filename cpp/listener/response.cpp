@@ -72,7 +72,10 @@ bool Response::offer_upgrade(const std::shared_ptr<Exchange>& exchange,
                             websockets, server_.get(), report_, wsgi::Worker::current()};
   });
   upgrade_->object = wsgi::make_upgrade_call(upgrade_->call);
-  if (!upgrade_->object) return false;
+  if (!upgrade_->object) {
+    upgrade_.reset();
+    return false;
+  }
   set_upgrade(request_.get(), PyRef::borrow(upgrade_->object.get()));
   return true;
 }
@@ -259,6 +262,7 @@ void Response::handler_returned() {
     upgrade_->call.await_users();
     upgrade_->call.worker = nullptr;  // which goes on to others
     if (is_upgraded()) return leave_upgraded(PyErr_Occurred() != nullptr);
+    upgrade_->call.outlives_application = phase_ == Phase::deferred;
   }
   if (PyErr_Occurred() != nullptr) {
     if (phase_ != Phase::closed) return fail();

@@ -60,8 +60,8 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* n
              "called after the answer's head was sent, which it has to come before");
     return nullptr;
   }
-  Py_XSETREF(object.callback, Py_NewRef(args[1]));
   responder.let_switch();
+  Py_XSETREF(object.callback, Py_NewRef(args[1]));  // what ends with the old one may run anything
   Py_RETURN_NONE;
 }
 
@@ -122,7 +122,7 @@ bool send_head(Upgradable& call, PyObject* protocol, PyObject* fields) {
   }
   responder.end_head();
   responder.let_switch();
-  if (!responder.send_head()) return false;
+  if (!responder.send_head() || !call.check_sent(stream_caller)) return false;
   responder.step_aside();
   return true;
 }
@@ -140,7 +140,7 @@ PyRef open_stream(Upgradable& call, PyObject* protocol, PyObject* fields) {
   }
   PyRef stream = make_opaque_stream(call.exchange, call.high_water, call.drop_list, call.server);
   if (!stream) call.exchange->abort();  // no memory
-  call.stream = PyRef::borrow(stream.get());
+  if (!call.outlives_application) call.stream = PyRef::borrow(stream.get());
   return stream;
 }
 
@@ -152,10 +152,11 @@ PyObject* stream(PyObject* self, PyObject* args, PyObject* named) {
                                    &headers)) {
     return nullptr;
   }
-  Upgradable* const call = upgradable_of(self, stream_caller);
-  if (call == nullptr) return nullptr;
+  // Before the call is looked for: an iterator of the application's may let other threads run.
   const PyRef fields = PyRef::steal(headers == nullptr ? PyList_New(0) : PySequence_List(headers));
   if (!fields) return nullptr;
+  Upgradable* const call = upgradable_of(self, stream_caller);
+  if (call == nullptr) return nullptr;
   const UpgradeUse use(*call);
   return open_stream(*call, protocol, fields.get()).release();
 }
@@ -273,6 +274,11 @@ void Upgradable::refuse(int status, std::string_view page) {
 
 bool Upgradable::check_unanswered(const char* who) const {
   return (!responder.head_sent() && !responder.answered_otherwise()) ||
+         complain(PyExc_RuntimeError, who, "the request is answered already");
+}
+
+bool Upgradable::check_sent(const char* who) const {
+  return responder.head_sent() ||
          complain(PyExc_RuntimeError, who, "the request is answered already");
 }
 

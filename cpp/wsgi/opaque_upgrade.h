@@ -42,6 +42,9 @@ struct Upgradable {
   PyRef stream = PyRef();
   /// One of the application's threads accepts it, or has.
   bool is_claimed = false;
+  /// The application has returned, and said that it answers later: what is opened from then on has
+  /// no other owner than its user.
+  bool outlives_application = false;
   /// Whether it may be called for a callback.
   bool calls_back = true;
   /// How many of them are about to use this, which ends after them.
@@ -57,6 +60,8 @@ struct Upgradable {
   void refuse(int status, std::string_view page);
   /// Nothing was answered so far. False with a Python error set.
   bool check_unanswered(const char* who) const;
+  /// What was sent is its answer, and not what its socket had said meanwhile. Likewise.
+  bool check_sent(const char* who) const;
 };
 
 /// Keeps the call from its end, while other threads may run. With the GIL.

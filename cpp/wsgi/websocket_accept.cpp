@@ -131,7 +131,7 @@ bool send_head(Upgradable& call, const websocket::Handshake& handshake, PyObject
   }
   responder.end_head();
   responder.let_switch();
-  if (!responder.send_head()) return false;
+  if (!responder.send_head() || !call.check_sent(caller)) return false;
   responder.step_aside();
   return true;
 }
@@ -169,6 +169,7 @@ PyRef accept(Upgradable& call, Wishes& wishes) {
   call.owns_websocket = !wishes.evented;
   try {
     session->begin(events);
+    if (call.outlives_application && !wishes.evented) session->leave_to_user();
   } catch (const std::system_error&) {
     call.exchange->events.reset();
     call.exchange->abort();

@@ -131,6 +131,8 @@ class Link:
             self._waiting.append(ready)
         self._greet()
         if not ready.wait(timeout):
+            with self._lock, suppress(ValueError):  # it was just answered
+                self._waiting.remove(ready)
             raise TimeoutError("Redis has not confirmed that this process listens")
 
     def close(self, timeout: float) -> None:

@@ -105,6 +105,8 @@ class RedisRooms:
     def _forget_link(self) -> None:
         """In a child that was forked: the link is the parent's, as are its threads."""
         self._lock = Lock()
+        for room in list(self._rooms.values()):
+            room._begin_anew()
         link, self._link = self._link, None
         if link is not None:
             link.abandon()

@@ -127,8 +127,31 @@ def test_another_answer_is_one_as_ever(serve: ServeFixture) -> None:
         ask(wire, "elsewhere:443")
         answer = wire.response("CONNECT")
         assert (answer.status, answer.text) == (403, "not there")
-        if not site.has_streams:
-            assert wire.ask("/").status == 200  # the connection is HTTP's still
+
+
+@pytest.mark.no_http2("a tunnel has its stream alone there")
+@pytest.mark.parametrize("known", [True, False])
+def test_what_was_meant_for_a_refused_tunnel_is_no_request(
+    serve: ServeFixture, known: bool
+) -> None:
+    """A client may send what others have it send before it knows of the tunnel."""
+    asked: list[str] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        asked.append(environ["REQUEST_METHOD"])
+        return (Tunnels() if known else hello)(environ, start_response)
+
+    site = serve(app, allow_connect=True)
+    for pause in (False, True):
+        with site.connect() as wire:
+            ask(wire, "elsewhere:443")
+            if pause:
+                assert eventually(lambda: len(asked) == 2)
+            wire.send_leniently(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = wire.response("CONNECT")
+            assert answer.status == (403 if known else 500)
+            wire.expect_goodbye(answer)
+    assert asked == ["CONNECT"] * 2
 
 
 def test_an_application_that_knows_of_none_digs_none(

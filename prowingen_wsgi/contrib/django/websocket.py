@@ -64,7 +64,7 @@ def websocket_view(
             try:
                 talk(request, socket, *arguments, **named)
             except websocket.ConnectionClosed:
-                if socket.close_code is None:  # it was another's
+                if not socket.closed:  # it was another's
                     raise
         return HttpResponse()
 
@@ -103,8 +103,10 @@ class WebSocketView(View):  # type: ignore[misc]
         close_old_connections()
         try:
             getattr(self, name)(*arguments)
-        except Exception:
-            got_request_exception.send(sender=type(self), request=self.request)
+        except Exception as error:
+            ended = isinstance(error, websocket.ConnectionClosed) and arguments[0].closed
+            if not ended:
+                got_request_exception.send(sender=type(self), request=self.request)
             raise
         finally:
             close_old_connections()
