@@ -35,6 +35,7 @@ from django.urls import path
 from prowingen_wsgi.contrib.django.websocket import WebSocketView, websocket_view
 
 told = []
+ended = []
 
 @got_request_exception.connect
 def tell(sender, request, **more):
@@ -58,6 +59,12 @@ def loses(request, socket):
     while True:
         socket.receive()
 
+@websocket_view
+def says_goodbye(request, socket):
+    socket.close(4000, "enough")
+    socket.send("too late")
+
+
 @websocket_view(subprotocols=["chat"], origins="*")
 def anybody(request, socket):
     socket.send(socket.subprotocol)
@@ -78,13 +85,18 @@ class Events(WebSocketView):
     def on_message(self, socket, message):
         if message == "fail":
             raise LookupError("a mistake of the method's")
+        if message == "linger":
+            socket.wait_closed(10)
+            ended.append(socket.closed)
+            socket.send("too late")
         before = is_open()
         with connection.cursor() as cursor:
             cursor.execute("select 1")
-        socket.send(f"{before} {is_open()} {connection.in_atomic_block} {told}")
+        socket.send(f"{before} {is_open()} {connection.in_atomic_block} {told}{ended or ''}")
 
 urlpatterns = [
     path("ends/<int:number>", ends), path("fails", fails), path("loses", loses),
+    path("says-goodbye", says_goodbye),
     path("anybody", anybody), path("counts", counts), path("events/<int:number>", Events.as_view()),
 ]
 """
@@ -222,6 +234,25 @@ def test_events(project: DjangoProject, engine: str, cookie: dict[str, str]) -> 
             ws.recv(10)
             ws.send("who was told")
             assert ws.recv(10).endswith("['/events/7']")
+
+
+def test_an_end_that_the_view_did_not_wait_for_is_no_failure(
+    project: DjangoProject, engine: str
+) -> None:
+    with served(project, engine, VIEWS) as server:
+        with connect(server, "/events/1") as ws:
+            ws.recv(10)
+            ws.send("linger")
+        with connect(server, "/says-goodbye") as ws:
+            assert closing(ws) == 4000
+
+        def is_told() -> bool:
+            with connect(server, "/events/2") as ws:
+                ws.recv(10)
+                ws.send("who was told")
+                return str(ws.recv(10)).endswith(" [][True]")
+
+        assert eventually(is_told)
 
 
 def test_whose_pages_may_connect(project: DjangoProject, engine: str) -> None:

@@ -367,6 +367,20 @@ def test_what_waits_is_bounded(
         rooms.close()
 
 
+def test_who_gives_up_waiting_leaves_nothing(server: RedisServer, error_log: LogWatch) -> None:
+    rooms = app.RedisRooms(server.url)
+    try:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                rooms.ready(0.01)
+        link = rooms._open_link()
+        assert link is not None
+        assert link._waiting == []
+    finally:
+        rooms.close()
+    error_log.clear()
+
+
 def test_who_cannot_publish_is_not_ready(
     serve: ServeFixture, server: RedisServer, error_log: LogWatch
 ) -> None:
