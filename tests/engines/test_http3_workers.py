@@ -190,7 +190,9 @@ def test_the_ports_are_free_afterwards(engine: str) -> None:
 
 def test_a_port_that_is_taken_is_said_at_the_start(engine: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
+        with socket.socket() as free:  # the same number of TCP has to be
+            free.bind(("127.0.0.1", 0))
+            taken.bind(free.getsockname())
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         with run_server(APP, engine, *HTTP3, "--workers", "1", "--bind", place) as server:
             assert server.wait() == 1

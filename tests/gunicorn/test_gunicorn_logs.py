@@ -291,7 +291,8 @@ def test_a_hook_that_fails_costs_no_answer(start: Start, tmp_path: Path) -> None
 
 def test_a_child_that_comes_back_is_no_second_request(start: Start, tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text(
-        'def post_request(worker, req): print(f"hook {req.path}", flush=True)\n'
+        "import os\n"  # a line at once: others write too
+        'def post_request(worker, req): os.write(1, f"hook {req.path}\\n".encode())\n'
     )
     arbiter = start("--access-logfile", "-", app="gunicorn_app:forks_late")
     for target, status in (("/whole", 200), ("/stream", 200), ("/fails", 500)):
