@@ -365,11 +365,12 @@ run_tests() {
   done
   # Most tests wait for something most of the time: two at once take hardly more than half of it.
   # Those that are run once only, of processes and browsers, have the machine for themselves.
-  local two_at_once="--numprocesses 2"
+  local two_at_once=(--numprocesses 2)
+
   say "pytest over HTTPS"
-  "$venv/bin/python" -m pytest $two_at_once --tls tests/engines || failed="$failed pytest-tls"
+  "$venv/bin/python" -m pytest "${two_at_once[@]}" --tls tests/engines || failed="$failed pytest-tls"
   say "pytest on HTTP/2"
-  "$venv/bin/python" -m pytest $two_at_once --http2 tests/engines || failed="$failed pytest-http2"
+  "$venv/bin/python" -m pytest "${two_at_once[@]}" --http2 tests/engines || failed="$failed pytest-http2"
   say "pytest"
   "$venv/bin/python" -m pytest || failed="$failed pytest"
   say_engines

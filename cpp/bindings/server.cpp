@@ -16,6 +16,8 @@
 #include "access_log/access_log.h"
 #include "bindings/engine_table.h"
 #include "bindings/options.h"
+#include "bindings/python_log.h"
+#include "bindings/supervised.h"
 #include "bindings/tls.h"
 #include "core/forks.h"
 #include "core/https_redirect.h"
@@ -25,9 +27,9 @@
 #include "core/spool_file.h"
 #include "core/work_queue.h"
 #include "listener/handler.h"
-#include "processes/accept_share.h"
+
 #include "processes/idle_memory.h"
-#include "processes/reporter.h"
+
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
 #include "sockets/bridge_thread.h"
@@ -97,8 +99,7 @@ class Server {
         engine_entry_(find_engine(options_)),
         tls_(make_tls(options_)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
-        log_(std::move(log)),
-        access_log_callable_(access_log.value_or(py::none())),
+        log_(std::move(log), access_log.value_or(py::none())),
         add_thread_(std::move(add_thread)),
         spool_(make_spool(options_,
                           [channel = channel_, whole = spools_whole()](std::string text) {
@@ -116,6 +117,7 @@ class Server {
 
   ~Server() {
     stop();
+    if (supervised_) supervised_->end();
     drop_list_.drop_all();
   }
 
@@ -125,13 +127,9 @@ class Server {
                  const py::bytes& ticket_key) {
     if (engine_) throw std::runtime_error("the server has been started already");
     if (tls_) tls_->share_tickets(std::string_view(ticket_key));
-    slot_ = &scoreboard.slot(slot);
-    accept_share_ = std::make_unique<AcceptShare>(scoreboard, slot);
-    lifeline_ = UniqueFd(lifeline);
-    grace_ = std::chrono::duration_cast<std::chrono::milliseconds>(to_duration(grace));
-    status_pipe_ = status_pipe;
-    tells_ready_ = tells_ready;
-    max_requests_ = max_requests;
+    const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(to_duration(grace));
+    const Supervised::Terms terms{status_pipe, tells_ready, max_requests, patience};
+    supervised_ = std::make_unique<Supervised>(scoreboard, slot, UniqueFd(lifeline), terms);
   }
 
   void start() {
@@ -140,9 +138,9 @@ class Server {
     const auto report = [channel = channel_](Severity severity, std::string text) {
       channel->add(severity, std::move(text));
     };
-    // Of the certificates of its workers a supervisor warns, and gunicorn's arbiter does not.
-    if (tls_) renewal_ = std::make_unique<tls::Renewal>(*tls_, report, !tells_ready_);
-    if (!access_log_callable_.is_none()) {
+    const bool warns = !supervised_ || !supervised_->is_warned_for();
+    if (tls_) renewal_ = std::make_unique<tls::Renewal>(*tls_, report, warns);
+    if (log_.takes_access()) {
       open_access_log(LogChannel::sink(channel_));
     } else if (options_.access_log == "-") {
       open_access_log(log_to_stdout());
@@ -157,10 +155,9 @@ class Server {
     queue_ = std::make_unique<WorkQueue>(rules, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
-    engine_ =
-        engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, memory_,
-                                         access_log_.get(), report, accept_share_.get(), spool_},
-                           std::move(listeners_));
+    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, memory_,
+                                               access_log_.get(), report, accept_share(), spool_},
+                                 std::move(listeners_));
     if (!redirect_listeners_.empty()) {
       redirect_engine_ =
           find_engine(redirect_options_)
@@ -178,15 +175,12 @@ class Server {
     started_in_.emplace();
     engine_->start();
     if (redirect_engine_) redirect_engine_->start();
-    if (slot_ != nullptr) {
-      reporter_ = std::make_unique<Reporter>(*slot_, std::move(lifeline_), grace_,
-                                             [this](Scoreboard::Slot& slot) { publish(slot); });
-      accept_share_->accepts(true);
-    }
+    if (!supervised_) return;
+    supervised_->begin([this](Scoreboard::Slot& slot) { publish(slot); });
     // After all that can fail, as the supervisor then lets others go. And before the application is
     // called, for which the GIL is needed, that is kept since the engine's start: whatever becomes
     // of the first request, this process could start.
-    if (tells_ready_ && !tell_supervisor('R')) {
+    if (!supervised_->tell_ready()) {
       ::kill(::getpid(), SIGTERM);  // nobody counts on it: it is to answer what comes, and to leave
     }
   }
@@ -197,7 +191,7 @@ class Server {
     const auto runner = application_->make_runner(*queue_, py::cast(this).ptr());
     for (;;) {
       while (auto exchange = queue_->next(worker.id)) {
-        if (max_requests_ != 0 && !exchange->events) note_request_limit();
+        if (supervised_ && !exchange->events) supervised_->count_request();
         worker.request = exchange.get();
         run(*runner, exchange);
         worker.request = nullptr;
@@ -222,23 +216,13 @@ class Server {
     std::deque<LogChannel::Event> events;
     while (release_gil([&] { return take_log(events); })) {
       if (events.empty()) drop_list_.drop_all();
-      for (const auto& event : events) {
-        if (!event.access_lines) {
-          log_(static_cast<int>(event.severity), event.text, py::none());
-          continue;
-        }
-        for (std::size_t at = 0; at < event.text.size();) {
-          const auto end = event.text.find('\n', at);
-          access_log_callable_(event.text.substr(at, end - at));
-          at = end + 1;
-        }
-      }
+      log_.pass_on(events);
     }
   }
 
   void begin_drain() {
     if (!engine_ || is_parents()) return;
-    if (accept_share_) accept_share_->accepts(false);
+    if (supervised_) supervised_->begin_drain();
     without_gil([&] {
       websockets_->close_all({websocket::close_code::going_away, "the server stops"});
       engine_->drain();
@@ -268,7 +252,8 @@ class Server {
       static_cast<void>(redirect_engine_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
-      static_cast<void>(reporter_.release());
+      if (supervised_) supervised_->abandon();
+
       static_cast<void>(bridges_.release());
       static_cast<void>(websockets_.release());
       return;
@@ -407,7 +392,7 @@ class Server {
                                               const std::string& interface, bool multiprocess,
                                               const py::object& errors) {
     const auto report = [this](Severity severity, const std::string& message) {
-      log_error(severity, message);
+      log_.tell(severity, message);
     };
     if (apps.size() != listeners) throw std::invalid_argument("apps: one for each listener");
     std::vector<wsgi::PyRef> callables;
@@ -438,7 +423,7 @@ class Server {
       if (exchange->take()) runner.run(exchange);
     } catch (const std::exception& error) {
       PyErr_Clear();
-      log_error(Severity::error, wsgi::request_line(*exchange) + ": " + error.what());
+      log_.tell(Severity::error, wsgi::request_line(*exchange) + ": " + error.what());
       exchange->abort();
     }
   }
@@ -448,17 +433,11 @@ class Server {
     if (add_thread_.is_none()) return false;
     const auto added = wsgi::PyRef::steal(PyObject_CallNoArgs(add_thread_.ptr()));
     if (added) return true;
-    log_error(Severity::error, "another worker thread cannot be started");
+    log_.tell(Severity::error, "another worker thread cannot be started");
     return false;
   }
 
-  // Tells the supervisor, once, that it may replace this process.
-  void note_request_limit() {
-    if (++requests_ < max_requests_ || limit_told_.exchange(true)) return;
-    tell_supervisor('L');  // if it is gone, the lifeline sees to that
-  }
-
-  bool tell_supervisor(char what) const { return ::write(status_pipe_, &what, 1) == 1; }
+  AcceptShare* accept_share() const { return supervised_ ? &supervised_->accept_share() : nullptr; }
 
   void open_access_log(std::shared_ptr<LogSink> sink) {
     auto log = std::make_unique<AccessLog>(
@@ -466,30 +445,6 @@ class Server {
         [channel = channel_](std::string text) { channel->add(Severity::error, std::move(text)); });
     const std::lock_guard lock(access_log_mutex_);
     access_log_ = std::move(log);
-  }
-
-  // On a worker thread, with the GIL; the Python error that is set becomes the event's exception.
-  void log_error(Severity severity, const std::string& message) const {
-    py::object exception = py::none();
-    if (PyErr_Occurred() != nullptr) {
-      PyObject* type;
-      PyObject* value;
-      PyObject* traceback;
-      PyErr_Fetch(&type, &value, &traceback);
-      PyErr_NormalizeException(&type, &value, &traceback);
-      if (traceback != nullptr) PyException_SetTraceback(value, traceback);
-      Py_XDECREF(type);
-      Py_XDECREF(traceback);
-      exception = py::reinterpret_steal<py::object>(value);
-    }
-    PyObject* text =
-        PyUnicode_DecodeLatin1(message.data(), static_cast<Py_ssize_t>(message.size()), nullptr);
-    PyObject* done = text == nullptr
-                         ? nullptr
-                         : PyObject_CallFunction(log_.ptr(), "iNO", static_cast<int>(severity),
-                                                 text, exception.ptr());
-    if (done == nullptr) PyErr_WriteUnraisable(log_.ptr());  // a logging handler that raises
-    Py_XDECREF(done);
   }
 
   const Options options_;
@@ -500,8 +455,8 @@ class Server {
   const EngineEntry& engine_entry_;
   const std::unique_ptr<tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;
-  const py::object log_;
-  const py::object access_log_callable_;
+  const PythonLog log_;
+
   const py::object add_thread_;
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
@@ -511,16 +466,7 @@ class Server {
   std::unique_ptr<websocket::Sessions> websockets_ = std::make_unique<websocket::Sessions>();
   std::vector<ListenerSpec> listeners_;
   std::vector<ListenerSpec> redirect_listeners_;
-  // Of a supervised process.
-  Scoreboard::Slot* slot_ = nullptr;
-  std::unique_ptr<AcceptShare> accept_share_;
-  UniqueFd lifeline_;
-  std::chrono::milliseconds grace_{};
-  int status_pipe_ = -1;
-  bool tells_ready_ = false;
-  std::uint64_t max_requests_ = 0;
-  std::atomic<std::uint64_t> requests_{0};
-  std::atomic<bool> limit_told_{false};
+  std::unique_ptr<Supervised> supervised_;  // null: nobody does
 
   IdleMemory idle_memory_;                 // of the log's thread
   std::unique_ptr<tls::Renewal> renewal_;  // likewise; null: no TLS
@@ -538,7 +484,6 @@ class Server {
   std::unique_ptr<Engine> redirect_engine_;  // null: nobody is sent on
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> running_engine_{nullptr};
-  std::unique_ptr<Reporter> reporter_;
 };
 
 }  // namespace

@@ -320,10 +320,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     changed_.wait(lock, done);
     return true;
   }
-  /// Tells the budget what is held now: of the answer, and of a request that has changed.
   std::size_t offer_to_watcher(std::string_view bytes);
   Push push_all(std::span<Chunk> chunks, std::size_t high_water, bool last, bool more_soon);
   void add_output(Chunk& chunk);  // with the mutex
+  /// Tells the budget what is held now: of the answer, and of a request that has changed.
   void settle_charge() { charge_.set(request_memory_ + outgoing_memory_); }
   void settle_request() {
     const auto trailers = trailers_ ? trailers_->memory() : 0;

@@ -69,7 +69,8 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   /// What the next sendHeaders() writes, in place of its message: the head, and with it as much of
   /// the body as there is already.
   std::string& text() { return text_; }
-  /// The answer to a request that offers other protocols is there, and says whether one follows.
+  /// The answer to a request that offers other protocols is there, and says whether one follows;
+  /// if none, whether what comes is read as requests.
   void settle_upgrade(bool switches, bool goes_on);
   /// Nothing more is written, and what comes is read.
   void half_close();

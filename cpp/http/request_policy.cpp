@@ -52,11 +52,11 @@ class HeaderSection {
     if (auto verdict = conclude_host(head, out)) return verdict;
     const bool is_1_0 = head.version == http_1_0;
     out.keep_alive = !close_ && (keep_alive_ || !is_1_0);
-    // RFC 9110 7.8 and 10.1.1: in an HTTP/1.0 request both must be ignored.
     const bool tunnels = head.method() == "CONNECT";
     if (tunnels && (out.framing == BodyFraming::chunked || out.content_length > 0)) {
       return refuse(RequestFault::connect_with_content);
     }
+    // RFC 9110 7.8 and 10.1.1: of an HTTP/1.0 request Upgrade and Expect must be ignored.
     out.upgrade = tunnels || (has_upgrade_ && upgrade_option_ && !is_1_0);
     // Of HTTP/2 and 3 without a length, only the frames tell.
     const bool may_have_content = head.version.major >= 2 && out.framing == BodyFraming::none;

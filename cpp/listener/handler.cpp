@@ -30,9 +30,7 @@ class Handler::Caller final : public wsgi::Adapter::Runner {
     const PyRef object =
         make_response(exchange, queue_, handler_.drop_list_, handler_.left_out_, handler_.rules_,
                       handler_.report_, PyRef::borrow(request.get()), PyRef::borrow(server_));
-    const bool made = request && object &&
-                      (!exchange->may_upgrade ||
-                       response_of(object.get()).offer_upgrade(exchange, handler_.websockets_));
+    const bool made = request && object && offer_upgrade(exchange, object);
     if (!made) {  // no memory
       handler_.report_(Severity::error, wsgi::request_line(*exchange));
       return exchange->abort();
@@ -52,6 +50,13 @@ class Handler::Caller final : public wsgi::Adapter::Runner {
   }
 
  private:
+  bool offer_upgrade(const std::shared_ptr<Exchange>& exchange, const PyRef& response) {
+    if (!exchange->may_upgrade) return true;
+    return response_of(response.get())
+        .offer_upgrade(exchange, queue_, handler_.drop_list_, handler_.rules_,
+                       handler_.websockets_);
+  }
+
   Handler& handler_;
   WorkQueue& queue_;
   PyObject* server_;  // whose thread this runs on

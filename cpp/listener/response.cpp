@@ -28,9 +28,13 @@ bool fail_with(PyObject* type, const std::string& message) {
 }  // namespace
 
 struct Response::Upgrade {
-  template <class Make>
-  Upgrade(std::shared_ptr<Exchange> kept, Make make)
-      : exchange(std::move(kept)), call(make(exchange)) {
+  Upgrade(Response& response, std::shared_ptr<Exchange> kept, WorkQueue& queue,
+          wsgi::DropList& drop_list, const wsgi::AnswerRules& rules,
+          websocket::Sessions& websockets)
+      : exchange(std::move(kept)),
+        call{response.responder_,    exchange,         queue,
+             rules.high_water,       drop_list,        websockets,
+             response.server_.get(), response.report_, wsgi::Worker::current()} {
     call.calls_back = false;
   }
 
@@ -44,9 +48,6 @@ Response::Response(std::shared_ptr<Exchange> exchange, WorkQueue& queue, wsgi::D
                    const wsgi::ReportError& report, PyRef request, PyRef server)
     : server_(std::move(server)),
       responder_(std::move(exchange), queue, drop_list, left_out, rules),
-      queue_(queue),
-      drop_list_(drop_list),
-      rules_(rules),
       report_(report),
       request_(std::move(request)) {}
 
@@ -65,12 +66,11 @@ Response::~Response() {
   PyErr_Restore(type, value, traceback);
 }
 
-bool Response::offer_upgrade(const std::shared_ptr<Exchange>& exchange,
+bool Response::offer_upgrade(std::shared_ptr<Exchange> exchange, WorkQueue& queue,
+                             wsgi::DropList& drop_list, const wsgi::AnswerRules& rules,
                              websocket::Sessions& websockets) {
-  upgrade_ = std::make_unique<Upgrade>(exchange, [&](const auto& kept) {
-    return wsgi::Upgradable{responder_, kept,          queue_,  rules_.high_water,      drop_list_,
-                            websockets, server_.get(), report_, wsgi::Worker::current()};
-  });
+  upgrade_ =
+      std::make_unique<Upgrade>(*this, std::move(exchange), queue, drop_list, rules, websockets);
   upgrade_->object = wsgi::make_upgrade_call(upgrade_->call);
   if (!upgrade_->object) {
     upgrade_.reset();
@@ -117,8 +117,7 @@ bool Response::check_open() const {
   wsgi::leave_if_forked(responder_.exchange());
   if (is_upgraded()) {
     return fail_with(PyExc_ValueError,
-                     "the request was upgraded: its stream or WebSocket is "
-                     "what is written to");
+                     "the request was upgraded: what is written to is its stream or WebSocket");
   }
   return takes_output() || fail_with(PyExc_ValueError, "the response is closed");
 }
@@ -130,7 +129,7 @@ bool Response::check_idle() const {
 bool Response::begin_output() const { return check_open() && check_idle(); }
 
 bool Response::settle_head() {
-  if (responder_.started() || is_upgraded()) return true;
+  if (responder_.started()) return true;
   if (responder_.is_switch(status)) {
     return fail_with(PyExc_ValueError,
                      "response: a CONNECT is answered so by request.upgrade.stream() alone");

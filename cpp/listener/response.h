@@ -49,8 +49,10 @@ class Response {
            const wsgi::ReportError& report, PyRef request, PyRef server);
   ~Response();
 
-  /// Another protocol may follow: the request is given what that takes.
-  bool offer_upgrade(const std::shared_ptr<Exchange>& exchange, websocket::Sessions& websockets);
+  /// Another protocol may follow: the request is given what that takes. Arguments as above.
+  bool offer_upgrade(std::shared_ptr<Exchange> exchange, WorkQueue& queue,
+                     wsgi::DropList& drop_list, const wsgi::AnswerRules& rules,
+                     websocket::Sessions& websockets);
 
   /// Whether the head can still be changed.
   bool head_is_open() const;
@@ -93,9 +95,6 @@ class Response {
 
   const PyRef server_;  // queue, engine and log must outlive what follows
   wsgi::Responder responder_;
-  WorkQueue& queue_;
-  wsgi::DropList& drop_list_;
-  const wsgi::AnswerRules& rules_;
   const wsgi::ReportError& report_;
   PyRef request_;
   std::unique_ptr<Upgrade> upgrade_;  // null: no other protocol can follow

@@ -116,7 +116,6 @@ class Session final : public ExchangeWatcher,
   Close closed_by() const;
   /// Its messages are its reader's alone.
   bool is_evented() const { return evented_; }
-
   /// What is sent is compressed one after the other, which may take a while.
   bool keeps_context() const { return deflater_ != nullptr; }
   const std::shared_ptr<Exchange>& exchange() const { return exchange_; }

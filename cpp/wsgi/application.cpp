@@ -105,6 +105,17 @@ bool Application::offer(Upgrade& upgrade, PyObject* environ) {
   return !offers(exchange->request, "websocket") || offer_websocket(environ, upgrade.upgrade.get());
 }
 
+// The application has returned: what it opened ends with that, or begins with it.
+void Application::conclude(Upgrade& upgrade, bool answered, PyObject* environ) {
+  const Upgradable& call = upgrade.call;
+  call.await_users();
+  const PyRef callback = take_callback(upgrade.upgrade.get());
+  if (call.websocket) return end_websocket(call, callback.get(), !answered);
+  if (call.stream) return end_opaque_stream(call.stream.get(), !answered);
+  const bool goes_on = call.responder.switches() && !call.responder.answered_otherwise();
+  if (answered && goes_on) go_on(upgrade, callback.get(), environ);
+}
+
 // The answer said that another protocol follows it.
 void Application::go_on(Upgrade& upgrade, PyObject* callback, PyObject* environ) {
   if (callback != nullptr) return speak_opaquely(callback, upgrade.call);
@@ -152,18 +163,8 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
     report_(Severity::error, request_line(*exchange) + ": " + responder.complaint());
   }
   lent.start_response.take_back();
-  if (upgrade) {
-    upgrade->call.await_users();
-    const bool goes_on = answered && responder.switches() && !responder.answered_otherwise();
-    const PyRef callback = take_callback(upgrade->upgrade.get());
-    if (upgrade->call.websocket) {
-      end_websocket(upgrade->call, callback.get(), !answered);
-    } else if (upgrade->call.stream) {
-      end_opaque_stream(upgrade->call.stream.get(), !answered);
-    } else if (goes_on) {
-      go_on(*upgrade, callback.get(), environ.get());
-    }
-  }
+  if (upgrade) conclude(*upgrade, answered, environ.get());
+
   environ = PyRef();
   lent.calls.take_back();
   if (input) detach_input(input.get());

@@ -40,6 +40,7 @@ class Application final : public Adapter {
 
   void run(const std::shared_ptr<Exchange>& exchange, Caller& caller);
   bool offer(Upgrade& upgrade, PyObject* environ);
+  void conclude(Upgrade& upgrade, bool answered, PyObject* environ);
   void go_on(Upgrade& upgrade, PyObject* callback, PyObject* environ);
   bool send_body(PyObject* result, Responder& responder);
   bool send_sequence(PyObject* result, Responder& responder);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "http/request_policy.h"
+#include "http/response_policy.h"
 #include "wsgi/field_list.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/opaque_stream.h"
@@ -18,6 +19,7 @@ namespace {
 
 constexpr const char* caller = "opaque.upgrade";
 constexpr const char* stream_caller = "upgrade.stream";
+constexpr const char* answered_already = "the request is answered already";
 
 PyTypeObject* call_type = nullptr;
 
@@ -99,42 +101,23 @@ PyMemberDef members[] = {
     {nullptr, 0, 0, 0, nullptr},
 };
 
-// The answer's head, with the application's own fields; false with a Python error set, and nothing
-// sent.
-bool send_head(Upgradable& call, PyObject* protocol, PyObject* fields) {
-  if (!call.check_unanswered(stream_caller)) return false;  // another thread may have meanwhile
-  Responder& responder = call.responder;
-  responder.begin(101, "Switching Protocols");
-  if (protocol != Py_None && responder.is_connect()) {
+// Of the answer; empty: the client's first. False with a Python error set.
+bool parse_protocol(const Upgradable& call, PyObject* protocol, std::string_view& name) {
+  if (protocol == Py_None) return true;
+  if (call.responder.is_connect()) {
     return complain(PyExc_ValueError, stream_caller, "protocol: a tunnel's is not named");
   }
-  if (protocol != Py_None) {
-    std::string_view name;
-    if (!text_of(stream_caller, protocol, "protocol", name)) return false;
-    if (const auto fault = responder.add_field("Upgrade", name)) {
-      return complain(PyExc_ValueError, stream_caller, describe(*fault, "Upgrade", name));
-    }
-  }
-  if (!add_fields(stream_caller, fields, [&](std::string_view name, std::string_view value) {
-        return responder.add_field(name, value);
-      })) {
-    return false;
-  }
-  responder.end_head();
-  responder.let_switch();
-  if (!responder.send_head() || !call.check_sent(stream_caller)) return false;
-  responder.step_aside();
-  return true;
+  if (!text_of(stream_caller, protocol, "protocol", name)) return false;
+  const auto fault = check_response_field(ResponseField::upgrade, "Upgrade", name);
+  return !fault || complain(PyExc_ValueError, stream_caller, describe(*fault, "Upgrade", name));
 }
 
 PyRef open_stream(Upgradable& call, PyObject* protocol, PyObject* fields) {
-  if (call.is_claimed) {
-    complain(PyExc_RuntimeError, stream_caller, "the request is accepted already");
-    return {};
-  }
-  if (!call.check_unanswered(stream_caller)) return {};
-  call.is_claimed = true;  // before other threads may run
-  if (!call.hold() || !send_head(call, protocol, fields)) {
+  std::string_view name;
+  if (!parse_protocol(call, protocol, name) || !call.claim(stream_caller)) return {};
+  const OwnField named{"Upgrade", name};
+  const std::span<const OwnField> own(&named, name.empty() ? 0 : 1);
+  if (!call.hold() || !call.switch_now(stream_caller, own, fields)) {
     call.is_claimed = false;
     return {};
   }
@@ -272,14 +255,33 @@ void Upgradable::refuse(int status, std::string_view page) {
   responder.step_aside();
 }
 
-bool Upgradable::check_unanswered(const char* who) const {
-  return (!responder.head_sent() && !responder.answered_otherwise()) ||
-         complain(PyExc_RuntimeError, who, "the request is answered already");
+bool Upgradable::claim(const char* who) {
+  if (is_claimed) return complain(PyExc_RuntimeError, who, "the request is accepted already");
+  if (responder.head_sent() || responder.answered_otherwise()) {
+    return complain(PyExc_RuntimeError, who, answered_already);
+  }
+  is_claimed = true;  // before other threads may run
+  return true;
 }
 
-bool Upgradable::check_sent(const char* who) const {
-  return responder.head_sent() ||
-         complain(PyExc_RuntimeError, who, "the request is answered already");
+bool Upgradable::switch_now(const char* who, std::span<const OwnField> own, PyObject* fields) {
+  if (responder.head_sent() || responder.answered_otherwise()) {  // by another thread meanwhile
+    return complain(PyExc_RuntimeError, who, answered_already);
+  }
+  responder.begin(101, "Switching Protocols");
+  for (const auto& [name, value] : own) responder.add_field(name, value);
+  if (!add_fields(who, fields, [this](std::string_view name, std::string_view value) {
+        return responder.add_field(name, value);
+      })) {
+    return false;
+  }
+  responder.end_head();
+  responder.let_switch();
+  if (!responder.send_head()) return false;
+  // Else what the application's socket had said came first.
+  if (!responder.head_sent()) return complain(PyExc_RuntimeError, who, answered_already);
+  responder.step_aside();
+  return true;
 }
 
 bool init_upgrade_type(PyObject* module) {

@@ -11,6 +11,9 @@
 #include <Python.h>
 
 #include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
 
 #include "core/exchange.h"
 #include "websocket/session.h"
@@ -21,6 +24,9 @@
 #include "wsgi/worker.h"
 
 namespace prowingen::wsgi {
+
+/// A field of an answer, that is known to be right.
+using OwnField = std::pair<std::string_view, std::string_view>;
 
 /// An application call that may end in another protocol.
 struct Upgradable {
@@ -58,10 +64,13 @@ struct Upgradable {
   /// Whatever the application answers from now on is not sent. Before that its answer is `status`,
   /// with a page.
   void refuse(int status, std::string_view page);
-  /// Nothing was answered so far. False with a Python error set.
-  bool check_unanswered(const char* who) const;
-  /// What was sent is its answer, and not what its socket had said meanwhile. Likewise.
-  bool check_sent(const char* who) const;
+  // Each of these: false with a Python error set that names `who`.
+
+  /// It is `who`'s from now on, until that lets go of it: nobody has answered it, or is about to.
+  bool claim(const char* who);
+  /// Answers 101 at once, with `own` fields and those of a list of the application's. False:
+  /// nothing was sent.
+  bool switch_now(const char* who, std::span<const OwnField> own, PyObject* fields);
 };
 
 /// Keeps the call from its end, while other threads may run. With the GIL.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "websocket/handshake.h"
 #include "wsgi/field_list.h"
@@ -110,51 +111,36 @@ websocket::Handshake answer_to(const Exchange& exchange, const websocket::Offer&
   return websocket::answer_handshake(exchange.request, exchange.peer->scheme, authority, offer);
 }
 
-// The answer's head, with the application's own fields; false with a Python error set, and nothing
-// sent.
-bool send_head(Upgradable& call, const websocket::Handshake& handshake, PyObject* fields) {
-  Responder& responder = call.responder;
-  if (!call.check_unanswered(caller)) return false;  // another thread may have done so meanwhile
-  responder.begin(101, "Switching Protocols");
-  responder.add_field("Upgrade", "websocket");
-  responder.add_field("Sec-WebSocket-Accept", handshake.accept);
+std::vector<OwnField> fields_of(const websocket::Handshake& handshake) {
+  std::vector<OwnField> fields{{"Upgrade", "websocket"},
+                               {"Sec-WebSocket-Accept", handshake.accept}};
   if (!handshake.subprotocol.empty()) {
-    responder.add_field("Sec-WebSocket-Protocol", handshake.subprotocol);
+    fields.emplace_back("Sec-WebSocket-Protocol", handshake.subprotocol);
   }
   if (!handshake.extensions.empty()) {
-    responder.add_field("Sec-WebSocket-Extensions", handshake.extensions);
+    fields.emplace_back("Sec-WebSocket-Extensions", handshake.extensions);
   }
-  if (!add_fields(caller, fields, [&](std::string_view name, std::string_view value) {
-        return responder.add_field(name, value);
-      })) {
-    return false;
-  }
-  responder.end_head();
-  responder.let_switch();
-  if (!responder.send_head() || !call.check_sent(caller)) return false;
-  responder.step_aside();
-  return true;
+  return fields;
 }
 
 PyRef accept(Upgradable& call, Wishes& wishes) {
-  if (call.is_claimed) {
-    complain(PyExc_RuntimeError, caller, "the request is accepted already");
-    return {};
-  }
-  if (!call.check_unanswered(caller)) return {};
+  if (!call.claim(caller)) return {};
   const auto handshake = answer_to(*call.exchange, wishes.offer);
   if (handshake.status != 101) {
+    call.is_claimed = false;
     call.refuse(handshake.status, handshake.fault + "\n");
     raise_handshake_error(handshake.status, handshake.fault);
     return {};
   }
-  call.is_claimed = true;  // before other threads may run
-  if (!wishes.evented && !call.hold()) return {};
+  if (!wishes.evented && !call.hold()) {
+    call.is_claimed = false;
+    return {};
+  }
   wishes.rules.compression = handshake.compression;
   auto session = std::make_shared<websocket::Session>(call.exchange, wishes.rules, call.sessions);
   PyRef object =
       make_websocket(session, handshake.subprotocol, PyRef::borrow(call.server), call.drop_list);
-  if (!object || !send_head(call, handshake, wishes.fields)) {
+  if (!object || !call.switch_now(caller, fields_of(handshake), wishes.fields)) {
     call.is_claimed = false;  // nothing is sent
     return {};
   }

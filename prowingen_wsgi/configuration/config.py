@@ -9,15 +9,15 @@ disagree. Whatever reads this runs on a bare Python: nothing native is imported,
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .addresses import anchored_address, parse_address, with_ipv4
 from .domains import parse_domain
 from .networks import parse_forwarded_field, parse_network
+from .option import ConfigError, Option, option_field
 from .values import (
-    BadValueError,
     Choice,
     Count,
     CountOrAuto,
@@ -35,7 +35,7 @@ from .values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["OPTIONS", "Config", "ConfigError", "Option", "nearest"]
 
@@ -47,85 +47,8 @@ PROCESSES = "Processes"
 """The group of options that are about processes, and so the command's."""
 
 
-class ConfigError(ValueError):
-    """An option that is wrong: names the option, the value and what is allowed."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """What one field of `Config` says about itself."""
-
-    kind: Kind
-    help: str
-    group: str
-    native: bool
-    short: str = ""
-    name: str = ""
-    default: Any = None
-
-    @property
-    def env(self) -> str:
-        """The environment variable that sets it."""
-        return f"PROWINGEN_{self.name.upper()}"
-
-    @property
-    def flag(self) -> str:
-        return f"--{self.name.replace('_', '-')}"
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What sets it on the command line; a switch has a second flag that turns it off."""
-        negative = (f"--no-{self.flag[2:]}",) if isinstance(self.kind, Switch) else ()
-        return (*filter(None, [self.short]), self.flag, *negative)
-
-    @property
-    def cpp_type(self) -> str:
-        """Its type in the C++ options struct; empty if it stays in Python."""
-        return self.kind.cpp_type if self.native else ""
-
-    def parse(self, text: str, label: str) -> object:
-        """Reads a user's text. Raises ConfigError that begins with `label`."""
-        try:
-            return self.kind.parse(text)
-        except BadValueError as error:
-            raise ConfigError(f"{label}: {error}") from None
-
-    def parse_flags(self, texts: Sequence[str], label: str) -> object:
-        """Reads a command line's texts. Raises ConfigError that begins with `label`."""
-        try:
-            return self.kind.parse_flags(texts)
-        except BadValueError as error:
-            raise ConfigError(f"{label}: {error}") from None
-
-    def accept(self, value: object, label: str) -> object:
-        """Checks a value made in Python; a str is read as a user's text. Raises ConfigError."""
-        if isinstance(value, str):
-            return self.parse(value, label)
-        try:
-            return self.kind.check(value)
-        except BadValueError as error:
-            raise ConfigError(f"{label}: {error}") from None
-
-    def anchored(self, value: object, folder: Path) -> object:
-        """As `Kind.anchored`. Raises ConfigError if it takes a current directory that is gone."""
-        try:
-            return self.kind.anchored(value, folder)
-        except FileNotFoundError:
-            raise ConfigError(
-                f'{self.name}: "{self.kind.format(value)}": the current directory is gone: give an '
-                "absolute path"
-            ) from None
-
-
-def _option(
-    default: Any, kind: Kind, meaning: str, *, group: str, native: bool = True, short: str = ""
-) -> Any:
-    option = Option(kind, meaning, group, native, short)
-    return field(default=default, metadata={"option": option}, repr=not isinstance(kind, Secret))
-
-
 def _limit(default: Any, kind: Kind, meaning: str) -> Any:
-    return _option(default, kind, meaning, group="Limits")
+    return option_field(default, kind, meaning, group="Limits")
 
 
 # What is gone to, and read, before any other path means something.
@@ -135,19 +58,19 @@ _PATHS = Many(path_text, metavar="PATH", minimum=0, anchor_one=anchored_path, ma
 
 
 def _process(default: Any, kind: Kind, meaning: str) -> Any:
-    return _option(default, kind, meaning, group=PROCESSES, native=False)
+    return option_field(default, kind, meaning, group=PROCESSES, native=False)
 
 
 def _tls(default: Any, kind: Kind, meaning: str) -> Any:
-    return _option(default, kind, meaning, group="TLS")
+    return option_field(default, kind, meaning, group="TLS")
 
 
 def _proxy(default: Any, kind: Kind, meaning: str) -> Any:
-    return _option(default, kind, meaning, group="Behind a proxy")
+    return option_field(default, kind, meaning, group="Behind a proxy")
 
 
 def _timeout(default: float, minimum: float, meaning: str, native: bool = True) -> Any:
-    return _option(default, Seconds(minimum, DAY), meaning, group="Timeouts", native=native)
+    return option_field(default, Seconds(minimum, DAY), meaning, group="Timeouts", native=native)
 
 
 @dataclass(frozen=True)
@@ -158,7 +81,7 @@ class Config:
     Sizes are bytes, durations are seconds.
     """
 
-    bind: tuple[str, ...] = _option(
+    bind: tuple[str, ...] = option_field(
         ("127.0.0.1:8000",),
         Many(parse_address, metavar="ADDRESS", anchor_one=anchored_address, may_hold_commas=True),
         "where to listen: host:port, [v6]:port, :port, host, unix:/path, fd://N, or systemd or "
@@ -168,48 +91,48 @@ class Config:
         native=False,
         short="-b",
     )
-    ipv6_only: bool = _option(
+    ipv6_only: bool = option_field(
         False,
         Switch(),
         "[::] is IPv6's every address alone, and not IPv4's too",
         group="Server",
         native=False,
     )
-    engine: str = _option(
+    engine: str = option_field(
         "auto",
         Choice(("auto", "embedded", "proxygen")),
         "what speaks HTTP; auto is embedded, the faster one",
         group="Server",
     )
-    http: str = _option(
+    http: str = option_field(
         "auto",
         Choice(("auto", "1.1", "2")),
         "the version of HTTP that is spoken; auto is both, as a client agrees on it in TLS, or "
         "begins with it where there is none",
         group="Server",
     )
-    http3: bool = _option(
+    http3: bool = option_field(
         False,
         Switch(),
         "HTTP/3 too, as an experiment, on the UDP ports of the same numbers; needs TLS and the "
         "proxygen engine",
         group="Server",
     )
-    alt_svc: str = _option(
+    alt_svc: str = option_field(
         "",
         Text(),
         "value of the Alt-Svc field, by which HTTP/1.1 and 2 tell of HTTP/3; empty: that it is on "
         "the port of the same number",
         group="Server",
     )
-    threads: int = _option(
+    threads: int = option_field(
         8,
         Count(1, 4096),
         "worker threads, which run the application",
         group="Server",
         short="-t",
     )
-    long_lived_threads: int = _option(
+    long_lived_threads: int = option_field(
         256,
         Count(0, 65536),
         "further worker threads, made when needed, for requests that live long: upgraded "
@@ -217,29 +140,29 @@ class Config:
         "what would begin one is answered 503",
         group="Server",
     )
-    long_lived_after: float = _option(
+    long_lived_after: float = option_field(
         5.0,
         Seconds(0.0, DAY),
         "time after which an answer that is still being written gets a thread of its own; 0: never",
         group="Server",
     )
-    io_threads: int = _option(
+    io_threads: int = option_field(
         1, Count(1, 256), "native threads for the connections", group="Server"
     )
-    backlog: int = _option(
+    backlog: int = option_field(
         2048,
         Count(1, 2**16 - 1),
         "connections that the kernel holds until they are accepted",
         group="Server",
         native=False,
     )
-    max_connections: int = _option(
+    max_connections: int = option_field(
         65536,
         Count(1, 2**24),
         "open connections; further ones wait in the backlog",
         group="Server",
     )
-    queue_size: int = _option(
+    queue_size: int = option_field(
         4096,
         Count(1, 2**20),
         "requests that wait for a worker; further ones are answered 503",
@@ -338,7 +261,7 @@ class Config:
         "private key (PEM): one for each certfile, in the same order; none: they are in certfile",
     )
     keyfile_password: str = _tls("", Secret(), "password of encrypted private keys")
-    https: bool = _option(
+    https: bool = option_field(
         False,
         Switch(),
         "for development: HTTPS by the certificate of `prowingen dev-cert`, which is made if there "
@@ -346,7 +269,7 @@ class Config:
         group="TLS",
         native=False,
     )
-    acme_domain: tuple[str, ...] = _option(
+    acme_domain: tuple[str, ...] = option_field(
         (),
         Many(parse_domain, metavar="NAME", minimum=0),
         "name to have a certificate issued for, and renewed, by the authority of acme_directory; "
@@ -354,21 +277,21 @@ class Config:
         group="TLS",
         native=False,
     )
-    acme_email: str = _option(
+    acme_email: str = option_field(
         "",
         Text(metavar="ADDRESS"),
         "where that authority reaches you; empty: nowhere",
         group="TLS",
         native=False,
     )
-    acme_directory: str = _option(
+    acme_directory: str = option_field(
         "https://acme-v02.api.letsencrypt.org/directory",
         Text(metavar="URL"),
         "an authority that speaks ACME (RFC 8555): the URL of its directory",
         group="TLS",
         native=False,
     )
-    acme_challenge: str = _option(
+    acme_challenge: str = option_field(
         "auto",
         Choice(("auto", "tls-alpn-01", "http-01")),
         "how it is shown that a name leads here: by TLS on port 443, or by HTTP on port 80, where "
@@ -382,7 +305,7 @@ class Config:
         "where the account's key, certificates and their keys are kept; empty: acme in systemd's "
         "StateDirectory, or else in prowingen where this user's state is",
     )
-    redirect_http: tuple[str, ...] = _option(
+    redirect_http: tuple[str, ...] = option_field(
         (),
         Many(parse_address, metavar="ADDRESS", minimum=0, anchor_one=anchored_address),
         "where to listen without TLS too, as in bind, to send clients on to HTTPS by 308",
@@ -464,14 +387,14 @@ class Config:
         "way it bounds how fast a client can send: one window in each round trip",
     )
 
-    body_buffer: int = _option(
+    body_buffer: int = option_field(
         MIB,
         Size(0, 2**30),
         "a request body up to this size arrives whole before a worker is taken; a longer one is "
         "streamed",
         group="Buffers",
     )
-    chunked_body: str = _option(
+    chunked_body: str = option_field(
         "spool",
         Choice(("spool", "stream")),
         "a request body without a Content-Length: spool: it arrives whole before a worker is "
@@ -479,34 +402,34 @@ class Config:
         "arrives, and may answer meanwhile",
         group="Buffers",
     )
-    spool_dir: str = _option(
+    spool_dir: str = option_field(
         "",
         _PATH,
         "where large request bodies are kept until a worker is taken, in files "
         "without a name; empty: the system's temporary directory",
         group="Buffers",
     )
-    max_spool: int = _option(
+    max_spool: int = option_field(
         0,
         Size(0, 2**50, cpp_type="std::uint64_t"),
         "most that these files may take together, for each process; beyond it a body without a "
         "length is answered 507; 0: as much as they leave free on the disk",
         group="Buffers",
     )
-    write_high_water: int = _option(
+    write_high_water: int = option_field(
         MIB,
         Size(1, 2**30),
         "answer bytes handed to the engine before a worker waits for the client",
         group="Buffers",
     )
-    drain_limit: int = _option(
+    drain_limit: int = option_field(
         256 * KIB,
         Size(0, 2**30),
         "unread request body that is read and thrown away; beyond it the connection is closed",
         group="Buffers",
     )
 
-    memory_budget: int = _option(
+    memory_budget: int = option_field(
         0,
         Size(0, 2**50, cpp_type="std::uint64_t"),
         "memory of one process for unfinished requests and unread answers; beyond it the greediest "
@@ -523,7 +446,7 @@ class Config:
     write_timeout: float = _timeout(
         30.0, 0.001, "time without the client taking a byte of an answer"
     )
-    min_rate: int = _option(
+    min_rate: int = option_field(
         240,
         Size(0, 2**30),
         "bytes a second that a client has to send of a request, and to take of an answer, while it "
@@ -535,24 +458,24 @@ class Config:
         30.0, 0.0, "time for what runs to finish when the server stops", native=False
     )
 
-    server_header: str = _option(
+    server_header: str = option_field(
         "prowingen", Text(), "value of the Server field; empty: no such field", group="Answers"
     )
-    date_header: bool = _option(True, Switch(), "send a Date field", group="Answers")
+    date_header: bool = option_field(True, Switch(), "send a Date field", group="Answers")
 
-    access_log: str = _option(
+    access_log: str = option_field(
         "",
         FilePath(words=("-",)),
         "where a line for each request goes: a path, or - for standard output; empty: nowhere",
         group="Logs",
     )
-    access_log_format: str = _option(
+    access_log_format: str = option_field(
         "combined",
         Text(metavar="FORMAT"),
         "common, combined, json, or a format with the usual % fields",
         group="Logs",
     )
-    log_level: str = _option(
+    log_level: str = option_field(
         "info",
         Choice(("debug", "info", "warning", "error", "critical")),
         "least severe messages that the command shows; a program that embeds a server sets up "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prowingen_wsgi import Request, Response
 
     from harness.logwatch import LogWatch
-    from harness.site import ListenFixture, ServeFixture
+    from harness.site import ListenFixture, ServeFixture, Site
     from harness.wire import Wire
 
 OFFER = b"GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
@@ -215,19 +215,31 @@ def test_a_dropped_websocket_without_callbacks_is_closed(listen: ListenFixture) 
     assert is_settled(site)
 
 
-def test_one_that_is_accepted_and_dropped_after_its_handler_is_closed(
-    listen: ListenFixture,
-) -> None:
-    handed: queue.Queue[Any] = queue.Queue()
+def deferring(listen: ListenFixture) -> tuple[Site, Callable[[], tuple[Any, Any]]]:
+    """A site whose handler defers, and what gives its next request and response once it has
+    returned."""
+    handed: queue.Queue[tuple[Any, Any]] = queue.Queue()
 
     def handler(request: Request, response: Response) -> None:
         response.defer()
         handed.put((request, response))
 
+    def deferred() -> tuple[Any, Any]:
+        pair = handed.get(timeout=PATIENCE)
+        assert eventually(lambda: not site.server.stats()["workers_running"])
+        return pair
+
     site = listen(handler)
+    return site, deferred
+
+
+def test_one_that_is_accepted_and_dropped_after_its_handler_is_closed(
+    listen: ListenFixture,
+) -> None:
+    site, deferred = deferring(listen)
     with site.connect() as wire:
         wire.send(handshake())
-        request, response = handed.get(timeout=PATIENCE)
+        request, response = deferred()
         ws = websocket.accept(request, origins="*")
         switched(wire)
         ws.send("still here")
@@ -241,16 +253,10 @@ def test_one_that_is_accepted_and_dropped_after_its_handler_is_closed(
 
 
 def test_a_stream_that_is_opened_and_dropped_after_its_handler_ends(listen: ListenFixture) -> None:
-    handed: queue.Queue[Any] = queue.Queue()
-
-    def handler(request: Request, response: Response) -> None:
-        response.defer()
-        handed.put((request, response))
-
-    site = listen(handler)
+    site, deferred = deferring(listen)
     with site.connect() as wire:
         wire.send(OFFER % b"echo")
-        request, response = handed.get(timeout=PATIENCE)
+        request, response = deferred()
         stream = request.upgrade.stream()
         switched(wire)
         stream.sendall(b"so much")
