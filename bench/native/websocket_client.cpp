@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <random>
+
 #include <utility>
 
 namespace websocket_load {
@@ -71,13 +71,41 @@ void Client::ready(std::uint32_t events, std::vector<char>& buffer, const OnMess
   if (state_ == State::connecting) return upgrade();
   if ((events & EPOLLOUT) != 0) flush();
   if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) == 0 || state_ == State::closed) return;
-  const ssize_t size = recv(socket_, buffer.data(), buffer.size(), 0);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (size < 0) return fail(errno_text("recv"));
-  if (size == 0) return fail("the server has closed the connection");
-  std::string_view octets(buffer.data(), static_cast<std::size_t>(size));
+  while (receive(buffer, on_message)) {
+  }
+}
+
+// Whether there may be more: what is not looked at is taken in reads of its own.
+bool Client::receive(std::vector<char>& buffer, const OnMessage& on_message) {
+  const std::size_t unseen = unseen_payload();
+  const ssize_t size =
+      unseen > 0 ? recv(socket_, nullptr, unseen, MSG_TRUNC)
+                 : recv(socket_, buffer.data(), std::min(buffer.size(), target_->read_size), 0);
+  if (size < 0) {
+    if (errno != EAGAIN && errno != EINTR) fail(errno_text("recv"));
+    return false;
+  }
+  if (size == 0) {
+    fail("the server has closed the connection");
+    return false;
+  }
+  const auto taken = static_cast<std::size_t>(size);
+  if (unseen > 0) {
+    left_ -= taken;
+    message_.length += taken;
+    return taken == unseen;
+  }
+  std::string_view octets(buffer.data(), taken);
   if (state_ == State::upgrading) octets = read_answer(octets);
   if (state_ == State::open) read_frames(octets, on_message);
+  return state_ == State::open && unseen_payload() > 0;
+}
+
+// How much comes before the last octets of a payload, the first of which are known.
+std::size_t Client::unseen_payload() const {
+  const bool is_control = (head_[0] & 8) != 0;
+  if (!in_payload_ || is_control || message_.length < edge_size || left_ <= edge_size) return 0;
+  return left_ - edge_size;
 }
 
 // What is behind the answer's head: frames may come with it.
@@ -197,10 +225,8 @@ void Client::read_frames(std::string_view octets, const OnMessage& on_message) {
   }
 }
 
-void Client::send(Opcode opcode, std::string_view payload) {
-  static std::mt19937 draw{std::random_device{}()};
-  static std::string frame;  // of all: there is one thread
-  frame.clear();
+std::string masked_frame(Opcode opcode, std::string_view payload) {
+  std::string frame;
   frame += static_cast<char>(0x80 | static_cast<int>(opcode));
   const std::uint64_t size = payload.size();
   const int octets = size < 126 ? 0 : size < 65536 ? 2 : 8;
@@ -208,25 +234,14 @@ void Client::send(Opcode opcode, std::string_view payload) {
                                      : octets == 2 ? 126
                                                    : 127));
   for (int at = octets - 1; at >= 0; --at) frame += static_cast<char>(size >> (8 * at) & 255);
-  const std::uint32_t mask = static_cast<std::uint32_t>(draw());
-  std::array<char, 4> key{};
-  std::memcpy(key.data(), &mask, key.size());
-  frame.append(key.data(), key.size());
-
+  frame.append(mask.data(), mask.size());
   const std::size_t start = frame.size();
   frame += payload;
-  char* at = frame.data() + start;
-  std::size_t left = payload.size();
-  const std::uint64_t wide = (static_cast<std::uint64_t>(mask) << 32) | mask;
-  for (; left >= sizeof wide; left -= sizeof wide, at += sizeof wide) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, sizeof word);
-    word ^= wide;
-    std::memcpy(at, &word, sizeof word);
-  }
-  for (std::size_t n = 0; n < left; ++n) at[n] = static_cast<char>(at[n] ^ key[n % 4]);
-  write(frame);
+  for (std::size_t at = 0; at < payload.size(); ++at) frame[start + at] ^= mask[at % mask.size()];
+  return frame;
 }
+
+void Client::send(Opcode opcode, std::string_view payload) { write(masked_frame(opcode, payload)); }
 
 void Client::write(std::string_view octets) {
   if (state_ == State::closed) return;

@@ -5,9 +5,10 @@
 //        └──────────────┴────────────────────▲   any failure; `failure()` says which
 //
 // Nothing that comes is kept: of a message there are its opcode, its length, and its first and last
-// octets, which is what tells an answer of one's own from any other. Frames go out under a mask of
-// their own, as they must; pings are answered. Not a client for the world: no names, no TLS, no
-// extensions, no UTF-8 looked at.
+// octets, which is what tells an answer of one's own from any other; what is between them is not
+// even copied out of the kernel (tcp(7), MSG_TRUNC). Frames go out under one mask, which is what a
+// server has to take off as any other; pings are answered. Not a client for the world: no names, no
+// TLS, no extensions, no UTF-8 looked at.
 #pragma once
 
 #include <netinet/in.h>
@@ -45,7 +46,15 @@ struct Target {
   sockaddr_in address{};
   std::string host;
   std::string path = "/";
+  // Octets that one read takes: many for small messages, of which several may have come; few for
+  // large ones, of which no more than a head and the first octets are looked at.
+  std::size_t read_size = 256 * 1024;
 };
+
+constexpr std::array<char, 4> mask{'\x37', '\x5a', '\x21', '\x6d'};
+
+// The whole message in one frame.
+std::string masked_frame(Opcode opcode, std::string_view payload);
 
 class Client;
 using OnMessage = std::function<void(Client&, const Message&)>;
@@ -66,8 +75,9 @@ class Client {
   // What epoll reported. `on_message` is called for each message that is complete.
   void ready(std::uint32_t events, std::vector<char>& buffer, const OnMessage& on_message);
 
-  // The whole message in one frame; what the socket does not take now goes out later.
+  // What the socket does not take now goes out later.
   void send(Opcode opcode, std::string_view payload);
+  void write(std::string_view frame);
 
   std::size_t index() const { return index_; }
   State state() const { return state_; }
@@ -79,7 +89,9 @@ class Client {
   void fail(std::string why);
   void upgrade();
   void flush();
-  void write(std::string_view octets);
+  bool receive(std::vector<char>& buffer, const OnMessage& on_message);
+  std::size_t unseen_payload() const;
+
   std::string_view read_answer(std::string_view octets);
   void read_frames(std::string_view octets, const OnMessage& on_message);
   std::size_t read_head(std::string_view octets);
