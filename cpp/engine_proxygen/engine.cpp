@@ -21,6 +21,7 @@
 #include "engine_proxygen/http2_codec.h"
 #include "engine_proxygen/listener_addresses.h"
 #include "engine_proxygen/listening.h"
+#include "engine_proxygen/read_share.h"
 #if defined(PROWINGEN_PROXYGEN_HTTP3)
 #include "engine_proxygen/http3_server.h"
 #endif
@@ -190,6 +191,7 @@ class ProxygenEngine final : public Engine {
       kept_.emplace_back(listener.socket.get());
       options.useExistingSocket(listener.socket.release());
     }
+    enlarge_reads();
     server_ = std::make_unique<px::HTTPServer>(std::move(options));
     server_->bind(std::move(addresses));
   }

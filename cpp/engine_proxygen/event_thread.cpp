@@ -14,15 +14,16 @@
 #include "engine_proxygen/http1_codec.h"
 #include "engine_proxygen/http2_codec.h"
 #include "engine_proxygen/last_byte_events.h"
+#include "engine_proxygen/read_share.h"
 #include "proxies/proxies.h"
 
 namespace prowingen::proxygen_engine {
 namespace {
 
 constexpr std::chrono::milliseconds memory_tick_time{100};
-// A read is of 4,000 bytes at most. The second is folly's own figure.
-constexpr std::size_t reads_per_turn = 1024;
-constexpr std::size_t most_reads_per_event = 16;
+// Of all sessions, and of one.
+constexpr std::size_t reads_per_turn = 4 * 1024 * 1024 / read_size;
+constexpr std::size_t most_reads_per_event = 4;
 
 std::string alternative_at(const folly::SocketAddress& address, const Options& options) {
   if (!address.isFamilyInet()) return {};  // a Unix socket has no port

@@ -225,7 +225,10 @@ void Http2Codec::timeoutExpired() noexcept {
 }
 
 std::unique_ptr<folly::IOBuf> Http2Codec::part_of_input(std::string_view bytes) const {
-  if (bytes.empty()) return folly::IOBuf::create(0);
+  // A clone keeps the whole buffer of a read, of which this may be a small part.
+  if (bytes.size() < input_->capacity() / 2) {
+    return folly::IOBuf::copyBuffer(bytes.data(), bytes.size());
+  }
   auto part = input_->cloneOne();
   part->trimStart(
       static_cast<std::size_t>(reinterpret_cast<const std::uint8_t*>(bytes.data()) - part->data()));

@@ -1,4 +1,6 @@
-// How often a session reads its socket in one event, before others have their turn.
+// How much a session reads from its socket at once, and how often in one event, before others have
+// their turn.
+
 #pragma once
 
 #include <cstdint>
@@ -8,6 +10,18 @@
 #include "engine_proxygen/event_thread.h"
 
 namespace prowingen::proxygen_engine {
+
+/// Octets of one read, of proxygen's own 4,000: a body of 64 KiB costs a third less with it, and a
+/// small request nothing. From 64 KiB on the allocator would tidy up at each.
+inline constexpr std::uint32_t read_size = 32 * 1024;
+
+/// For all sessions of this process that begin from now on.
+inline void enlarge_reads() {
+  [[maybe_unused]] static const bool done = [] {
+    px::HTTPSessionBase::setMaxReadBufferSize(read_size);
+    return true;
+  }();
+}
 
 /// A codec's, of a session on a socket. I/O thread only.
 class ReadShare {
