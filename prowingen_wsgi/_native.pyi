@@ -43,6 +43,8 @@ class Server(metaclass=_Pybind11Type):
         redirect_port: str = "",
         datagrams: list[tuple[list[int], int]] = ...,
         add_thread: Callable[[], object] | None = None,
+        static_mounts: list[tuple[str, str]] = ...,
+        media_types: dict[str, str] = ...,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -57,6 +59,8 @@ class Server(metaclass=_Pybind11Type):
             on, one for each I/O thread, with the number that `steer_datagrams` has for the first.
         add_thread: begins another thread that calls `work`, in place of one whose request lives
             long; raises what it cannot do.
+        static_mounts: path prefixes, each with the folder whose files are served under it.
+        media_types: types of these files by the suffixes of their names, such as ".css".
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

@@ -129,6 +129,8 @@ class Server:
             self.config, listeners, redirects, seats
         )
         self._apps = tuple(apps or (app for _ in self._listeners))
+        self._static_files = _static_files(self.config, self._apps)
+
         self._addresses = [served_url(each.description, self.config) for each in self._listeners]
         self._native: _native.Server | None = None
         self._supervision: Callable[[_native.Server], None] | None = None
@@ -240,6 +242,7 @@ class Server:
                     for seat in self._seats
                 ],
                 add_thread=_calling(self._add_further_worker),
+                **self._static_files,
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
@@ -479,6 +482,15 @@ class Server:
     def _at_exit(self) -> None:
         # Threads in native code must not outlive the interpreter.
         self.stop(graceful=0)
+
+
+def _static_files(config: Config, apps: Sequence[Callable[..., Any]]) -> dict[str, Any]:
+    """What the native side is told of the option `static`; nothing without it."""
+    if not config.static:
+        return {}
+    from .static_mounts import media_types, static_mounts  # what few need takes its time
+
+    return {"static_mounts": static_mounts(config, apps), "media_types": media_types()}
 
 
 def _calling(method: Callable[[], None]) -> Callable[[], None]:

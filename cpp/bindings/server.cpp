@@ -27,12 +27,12 @@
 #include "core/spool_file.h"
 #include "core/work_queue.h"
 #include "listener/handler.h"
-
 #include "processes/idle_memory.h"
-
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
 #include "sockets/bridge_thread.h"
+#include "static_files/static_files.h"
+
 #include "tls/context.h"
 #include "tls/renewal.h"
 #include "websocket/sessions.h"
@@ -70,6 +70,23 @@ Options for_redirects(Options options) {
   return options;
 }
 
+// Prefixes of paths, each with its folder, and media types by the suffixes of names.
+using StaticMounts = std::vector<std::pair<std::string, std::string>>;
+
+static_files::StaticFiles::Rules static_rules(const StaticMounts& mounts,
+                                              static_files::MediaTypes types,
+                                              const Options& options) {
+  static_files::StaticFiles::Rules rules;
+  for (const auto& [prefix, folder] : mounts) {
+    rules.mounts.push_back({prefix, static_files::Folder(folder)});
+  }
+  rules.types = std::move(types);
+  rules.answers.max_age = std::chrono::seconds(static_cast<std::int64_t>(options.static_max_age));
+  rules.answers.transport_security = options.transport_security();
+
+  return rules;
+}
+
 using Listeners = std::vector<std::pair<int, std::string>>;
 using Datagrams = std::vector<std::pair<std::vector<int>, std::uint16_t>>;
 
@@ -89,7 +106,8 @@ class Server {
   Server(const py::tuple& apps, const Listeners& listeners, const py::dict& options, py::object log,
          const std::optional<py::object>& access_log, const std::string& interface,
          bool multiprocess, const py::object& errors, const Listeners& redirects,
-         const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread)
+         const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread,
+         const StaticMounts& static_mounts, static_files::MediaTypes media_types)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -99,7 +117,9 @@ class Server {
         engine_entry_(find_engine(options_)),
         tls_(make_tls(options_)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
+        static_rules_(static_rules(static_mounts, std::move(media_types), options_)),
         log_(std::move(log), access_log.value_or(py::none())),
+
         add_thread_(std::move(add_thread)),
         spool_(make_spool(options_,
                           [channel = channel_, whole = spools_whole()](std::string text) {
@@ -155,7 +175,11 @@ class Server {
     queue_ = std::make_unique<WorkQueue>(rules, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
-    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *queue_, memory_,
+    if (!static_rules_.mounts.empty()) {
+      static_files_ = std::make_unique<static_files::StaticFiles>(static_rules_, *queue_, report);
+    }
+    RequestSink& sink = static_files_ ? static_cast<RequestSink&>(*static_files_) : *queue_;
+    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), sink, memory_,
                                                access_log_.get(), report, accept_share(), spool_},
                                  std::move(listeners_));
     if (!redirect_listeners_.empty()) {
@@ -250,10 +274,11 @@ class Server {
       // Its threads cannot be joined here.
       static_cast<void>(engine_.release());
       static_cast<void>(redirect_engine_.release());
+      static_cast<void>(static_files_.release());
       static_cast<void>(queue_.release());
+
       static_cast<void>(access_log_.release());
       if (supervised_) supervised_->abandon();
-
       static_cast<void>(bridges_.release());
       static_cast<void>(websockets_.release());
       return;
@@ -341,6 +366,7 @@ class Server {
     stats["websockets_accepted"] = websockets.accepted;
     stats["websocket_messages_received"] = websockets.messages_received;
     stats["websocket_messages_sent"] = websockets.messages_sent;
+    stats["static_files"] = static_files_ ? static_files_->answered() : 0;
     stats["requests_queued"] = queue.requests_queued;
     stats["requests_rejected"] = queue.requests_rejected;
     stats["requests_taken"] = queue.requests_taken;
@@ -455,8 +481,8 @@ class Server {
   const EngineEntry& engine_entry_;
   const std::unique_ptr<tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;
+  const static_files::StaticFiles::Rules static_rules_;
   const PythonLog log_;
-
   const py::object add_thread_;
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
@@ -467,9 +493,8 @@ class Server {
   std::vector<ListenerSpec> listeners_;
   std::vector<ListenerSpec> redirect_listeners_;
   std::unique_ptr<Supervised> supervised_;  // null: nobody does
-
-  IdleMemory idle_memory_;                 // of the log's thread
-  std::unique_ptr<tls::Renewal> renewal_;  // likewise; null: no TLS
+  IdleMemory idle_memory_;                  // of the log's thread
+  std::unique_ptr<tls::Renewal> renewal_;   // likewise; null: no TLS
   bool stopped_ = false;
   std::optional<Birthplace> started_in_;
   // Keeps a start or a stop out of reopen_logs(), which waits for the log without the GIL. Who
@@ -481,7 +506,8 @@ class Server {
   std::unique_ptr<wsgi::Adapter> application_;
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<WorkQueue> queue_;
-  std::unique_ptr<Engine> redirect_engine_;  // null: nobody is sent on
+  std::unique_ptr<static_files::StaticFiles> static_files_;  // null: there are none
+  std::unique_ptr<Engine> redirect_engine_;                  // null: nobody is sent on
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> running_engine_{nullptr};
 };
@@ -517,12 +543,15 @@ void bind_server(py::module_& m) {
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and what it serves.")
       .def(py::init<const py::tuple&, const Listeners&, const py::dict&, py::object,
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,
-                    const Listeners&, const std::string&, const Datagrams&, py::object>(),
+                    const Listeners&, const std::string&, const Datagrams&, py::object,
+                    const StaticMounts&, static_files::MediaTypes>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
            py::arg("redirect_port") = "", py::arg("datagrams") = Datagrams(),
-           py::arg("add_thread") = py::none(),
+           py::arg("add_thread") = py::none(), py::arg("static_mounts") = StaticMounts(),
+           py::arg("media_types") = static_files::MediaTypes(),
+
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

@@ -6,6 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+
 #include <string>
 #include <string_view>
 #include <utility>
@@ -68,9 +70,15 @@ class BorrowedBytes {
   Release release_;
 };
 
-/// `length` bytes of an open regular file from `offset` on.
+/// `length` bytes of an open regular file from `offset` on. Others may have ranges of the same.
 struct FileRange {
-  UniqueFd file;
+  FileRange() = default;
+  FileRange(std::shared_ptr<const UniqueFd> shared, std::uint64_t from, std::uint64_t size)
+      : file(std::move(shared)), offset(from), length(size) {}
+  FileRange(UniqueFd own, std::uint64_t from, std::uint64_t size)
+      : FileRange(std::make_shared<const UniqueFd>(std::move(own)), from, size) {}
+
+  std::shared_ptr<const UniqueFd> file;
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
 };

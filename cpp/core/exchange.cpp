@@ -54,6 +54,14 @@ ExchangeState next_state(ExchangeState state, ExchangeEvent event) {
   return next;
 }
 
+std::string_view application_path(const Exchange& exchange, std::string_view path) {
+  const auto* forwarded = exchange.peer->forwarded.get();
+  const std::string_view prefix = forwarded != nullptr ? forwarded->prefix : std::string_view();
+  const bool still_there = !prefix.empty() && path.starts_with(prefix) &&
+                           (path.size() == prefix.size() || path[prefix.size()] == '/');
+  return still_there ? path.substr(prefix.size()) : path;
+}
+
 Exchange::Exchange(Transport& transport)
     : budget_(transport.memory()),
       transport_(transport),

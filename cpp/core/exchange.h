@@ -111,6 +111,11 @@ struct ConnectionInfo {
   std::shared_ptr<const ForwardedTarget> forwarded;  // null: nothing is said
 };
 
+class Exchange;
+/// A request's decoded path as its application has it: a proxy that is believed may show it under a
+/// prefix, and may have taken that off the path or not.
+std::string_view application_path(const Exchange& exchange, std::string_view path);
+
 /// Told of whatever wakes a blocked call of an exchange: what has come, room for more, its end. By
 /// the thread that sees to that, which must not be kept.
 class ExchangeWatcher {

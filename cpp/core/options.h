@@ -6,6 +6,8 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -32,6 +34,14 @@ struct Options {
     limits.allow_connect = allow_connect;
     return limits;
   }
+
+  /// What goes with answers by HTTPS as Strict-Transport-Security (RFC 6797); empty: nothing. In
+  /// whole seconds, of which none would end what was told before.
+  std::string transport_security() const {
+    if (hsts <= 0) return {};
+    return "max-age=" + std::to_string(static_cast<std::uint64_t>(std::ceil(hsts)));
+  }
+
 };
 
 inline std::chrono::steady_clock::duration to_duration(double seconds) {

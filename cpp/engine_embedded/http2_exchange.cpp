@@ -78,7 +78,7 @@ bool Http2Exchange::take(std::size_t size, std::string& out) {
       const auto before = out.size();
       out.resize(before + part);
       const auto got =
-          ::pread(range->file.get(), out.data() + before, part, static_cast<off_t>(range->offset));
+          ::pread(range->file->get(), out.data() + before, part, static_cast<off_t>(range->offset));
       if (got <= 0) {
         out.resize(before);
         return false;

@@ -64,7 +64,7 @@ OutQueue::Result OutQueue::write(Channel& channel, std::uint64_t& written, std::
     if (written >= turn) return Result::turn_over;
     Transfer transfer;
     if (FileRange* range = segments_[first_].file()) {
-      transfer = channel.send_file(range->file.get(), range->offset, range->length);
+      transfer = channel.send_file(range->file->get(), range->offset, range->length);
     } else {
       std::array<iovec, max_pieces> pieces;
       std::size_t count = 0;

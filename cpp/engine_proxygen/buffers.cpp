@@ -37,7 +37,7 @@ std::unique_ptr<folly::IOBuf> read_piece(FileRange& range) {
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(range.length, file_piece));
   auto buffer = folly::IOBuf::create(size);
   const auto got =
-      ::pread(range.file.get(), buffer->writableData(), size, static_cast<off_t>(range.offset));
+      ::pread(range.file->get(), buffer->writableData(), size, static_cast<off_t>(range.offset));
   if (got <= 0) return nullptr;
   buffer->append(static_cast<std::size_t>(got));
   range.offset += static_cast<std::uint64_t>(got);

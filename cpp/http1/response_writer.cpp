@@ -8,6 +8,8 @@
 #include <charconv>
 #include <ctime>
 
+#include "http/date.h"
+
 namespace prowingen::http1 {
 namespace {
 
@@ -37,17 +39,7 @@ void StandingFields::refresh() {
   second_ = now;
   if (server_line_.empty() && !server_.empty()) server_line_ = "Server: " + server_ + "\r\n";
   if (!with_date_) return;
-  // IMF-fixdate (RFC 9110 section 5.6.7); strftime would use the locale's names.
-  static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  std::array<char, 64> line;
-  const int size = std::snprintf(
-      line.data(), line.size(), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[utc.tm_wday],
-      utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
-  date_line_.assign(line.data(), static_cast<std::size_t>(size));
+  date_line_ = "Date: " + http_date(now) + "\r\n";
 }
 
 void write_head(const Exchange& exchange, ResponseFraming framing, bool keep_alive,

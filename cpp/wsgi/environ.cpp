@@ -97,7 +97,9 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
   PyObject* errors = errors_ ? errors_.get() : PySys_GetObject("stderr");
   const bool done =
       set(dict, r.request_method, method_text(head.method())) &&
-      set(dict, r.path_info, PyRef::steal(latin1(percent_decode(target.path, decoded_path_)))) &&
+      set(dict, r.path_info,
+          PyRef::steal(
+              latin1(application_path(exchange, percent_decode(target.path, decoded_path_))))) &&
       set(dict, r.query_string, PyRef::steal(latin1(target.query))) &&
       PyDict_SetItem(dict, r.server_protocol,
                      head.version.major == 2             ? r.http_2_0
@@ -114,8 +116,7 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
       set_fields(dict, exchange, target.authority) &&
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&
-      (exchange.peer->forwarded == nullptr ||
-       set_forwarded(dict, *exchange.peer->forwarded, target.path));
+      (exchange.peer->forwarded == nullptr || set_forwarded(dict, *exchange.peer->forwarded));
   return done ? std::move(environ) : PyRef();
 }
 
@@ -172,24 +173,16 @@ bool EnvironBuilder::set_tls(PyObject* environ, const TlsFacts& tls) {
                         put("SSL_CLIENT_I_DN", tls.client_issuer)));
 }
 
-// The request as a proxy's client made it. The proxy may have taken the prefix off the path, or
-// not.
-bool EnvironBuilder::set_forwarded(PyObject* environ, const ForwardedTarget& forwarded,
-                                   std::string_view path) {
+// The request as a proxy's client made it.
+bool EnvironBuilder::set_forwarded(PyObject* environ, const ForwardedTarget& forwarded) {
   const Runtime& r = runtime();
   const auto set_unless_empty = [&](PyObject* key, std::string_view text) {
     return text.empty() || set(environ, key, PyRef::steal(latin1(text)));
   };
-  const std::string& prefix = forwarded.prefix;
-  path = percent_decode(path, decoded_path_);
-  const bool still_there = !prefix.empty() && path.starts_with(prefix) &&
-                           (path.size() == prefix.size() || path[prefix.size()] == '/');
   return set_unless_empty(r.http_host, forwarded.host) &&
          set_unless_empty(r.server_name, forwarded.server_name) &&
          set_unless_empty(r.server_port, forwarded.server_port) &&
-         set_unless_empty(r.script_name, prefix) &&
-         (!still_there ||
-          set(environ, r.path_info, PyRef::steal(latin1(path.substr(prefix.size())))));
+         set_unless_empty(r.script_name, forwarded.prefix);
 }
 
 }  // namespace prowingen::wsgi

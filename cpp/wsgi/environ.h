@@ -59,7 +59,7 @@ class EnvironBuilder {
   bool set_fields(PyObject* environ, const Exchange& exchange, std::string_view authority);
   bool set_local_end(PyObject* environ, const ConnectionInfo& peer);
   static bool set_tls(PyObject* environ, const TlsFacts& tls);
-  bool set_forwarded(PyObject* environ, const ForwardedTarget& forwarded, std::string_view path);
+  bool set_forwarded(PyObject* environ, const ForwardedTarget& forwarded);
 
   PyRef template_;  // with a place for each key that every request sets: its copies do not grow
   PyRef errors_;

@@ -190,8 +190,9 @@ std::optional<FileRange> open_range(PyObject* file) {
   }
   FileRange range;
   // Its own descriptor: the application may close the file before the last byte is out.
-  range.file = UniqueFd(::fcntl(static_cast<int>(*descriptor), F_DUPFD_CLOEXEC, 0));
-  if (!range.file) return std::nullopt;
+  UniqueFd own(::fcntl(static_cast<int>(*descriptor), F_DUPFD_CLOEXEC, 0));
+  if (!own) return std::nullopt;
+  range.file = std::make_shared<const UniqueFd>(std::move(own));
   range.offset = static_cast<std::uint64_t>(*position);
   const auto size = static_cast<std::uint64_t>(status.st_size);
   range.length = size > range.offset ? size - range.offset : 0;

@@ -40,13 +40,9 @@ bool fail(PyObject* type, const std::string& message) {
 
 AnswerRules::AnswerRules(const Options& options)
     : high_water(options.write_high_water),
+      transport_security(options.transport_security()),
       long_lived_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
-          to_duration(options.long_lived_after))) {
-  if (options.hsts <= 0) return;
-  // Whole seconds, of which none would end what was told before.
-  const auto seconds = static_cast<std::uint64_t>(std::ceil(options.hsts));
-  transport_security = "max-age=" + std::to_string(seconds);
-}
+          to_duration(options.long_lived_after))) {}
 
 void Responder::begin(int status, std::string_view reason) {
   // What is answered 101 elsewhere is 200 of a CONNECT (RFC 9110 section 9.3.6).

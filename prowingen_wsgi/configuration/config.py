@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .addresses import anchored_address, parse_address, with_ipv4
 from .domains import parse_domain
+from .mounts import anchored_mount, parse_mount
 from .networks import parse_forwarded_field, parse_network
 from .option import ConfigError, Option, option_field
 from .values import (
@@ -247,6 +248,28 @@ class Config:
         ("for", "proto"),
         Many(parse_forwarded_field, metavar="NAME", minimum=0),
         "which of them the proxies set, and no client can: for, proto, host, port, prefix",
+    )
+
+    static: tuple[str, ...] = option_field(
+        (),
+        Many(
+            parse_mount,
+            metavar="PREFIX=DIR",
+            minimum=0,
+            anchor_one=anchored_mount,
+            may_hold_commas=True,
+        ),
+        "path prefix and the folder whose files are served under it without the application, such "
+        "as /static=public/static; auto: those of Flask or Django; may be given several times",
+        group="Static files",
+        native=False,
+    )
+    static_max_age: float = option_field(
+        60.0,
+        Seconds(0.0, 3650 * DAY),
+        "for so long a client need not ask again for such a file; those with a hash in their names "
+        "are for a year; 0: it is to ask each time",
+        group="Static files",
     )
 
     certfile: tuple[str, ...] = _tls(

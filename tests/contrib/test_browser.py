@@ -165,12 +165,15 @@ def test_the_admin_logs_in_and_adds_a_user(host: str, project: DjangoProject, en
         assert style_of(page, "#header", "display") == "flex"
         assert style_of(page, "#header", "backgroundColor") != "rgba(0, 0, 0, 0)"
 
+        # Whoever leaves a page earlier has its last pictures' requests given up by the browser.
         page.click("a[href='/admin/auth/user/add/']")
+        page.wait_for_load_state("load")
         page.fill("#id_username", "reader")
         for field in ("#id_password1", "#id_password2"):
             page.fill(field, "a password like no other")
         page.click("input[name=_save]")
         assert "was added successfully" in page.inner_text(".messagelist")
+        page.wait_for_load_state("load")
         page.click("nav >> text=Users")
         page.wait_for_url(f"{server.url}/admin/auth/user/")
         names = page.locator("#result_list .field-username").all_inner_texts()

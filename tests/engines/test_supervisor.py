@@ -225,7 +225,7 @@ def test_a_supervisor_without_a_free_descriptor_goes_on(
         server.signal(signal.SIGHUP)
         server.wait_for_line("reloading")
         wait_until(lambda: server.log.count("cannot start a worker") >= 3, server.log)
-        assert len(answering(server)) == 2
+        wait_until(lambda: len(answering(server)) == 2, "both go on")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
         wait_until(lambda: ready(server) == 2 + 3, server.log)
 

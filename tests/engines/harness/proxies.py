@@ -142,6 +142,22 @@ http {{
 
 
 @contextmanager
+def run_nginx_files(folder: Path, root: Path) -> Iterator[int]:
+    """nginx that serves the files of a folder; the port it listens on."""
+    body = f"""\
+http {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:PORT;
+        location / {{ root {root}; gzip_static on; }}
+    }}
+}}
+"""
+    with _run_nginx(folder, body) as port:
+        yield port
+
+
+@contextmanager
 def run_nginx_stream(folder: Path, server: str, *directives: str) -> Iterator[int]:
     """nginx that passes connections on, without a look at what is in them."""
     lines = "\n        ".join(f"{directive};" for directive in directives)

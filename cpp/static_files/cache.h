@@ -1,0 +1,67 @@
+// What was found lately at paths, so that a file that is asked for often is not opened each time.
+//
+// For a second it is believed; then it is looked at again, and kept if it is as it was. What has
+// not been asked for for longest goes first where there is too much of it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <list>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "static_files/file.h"
+
+namespace prowingen::static_files {
+
+/// Of all I/O threads.
+class Cache {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  struct Bounds {
+    std::size_t entries = 8192;  // those that say that there is nothing, too
+    std::uint64_t memory = 32 * 1024 * 1024;
+    std::size_t descriptors = 256;
+    std::chrono::milliseconds believed{1000};
+  };
+
+  explicit Cache(const Bounds& bounds) : bounds_(bounds) {}
+
+  /// What is at a path, as known or by `load(before)`, which runs without the lock.
+  template <typename Load>
+  Loaded find(std::string_view path, Time now, Load load) {
+    Known known = known_at(path, now);
+    if (known.is_believed) return std::move(known.loaded);
+    Loaded loaded = load(known.loaded.file);
+    keep(path, loaded, now);
+    return loaded;
+  }
+
+ private:
+  struct Entry {
+    std::string path;
+    Loaded loaded;
+    Time looked_at;
+  };
+  struct Known {
+    Loaded loaded;
+    bool is_believed = false;
+  };
+
+  Known known_at(std::string_view path, Time now);
+  void keep(std::string_view path, const Loaded& loaded, Time now);
+  void account(const Entry& entry, bool added);
+  bool too_much() const;
+
+  const Bounds bounds_;
+  std::mutex mutex_;          // guards all below
+  std::list<Entry> entries_;  // who was asked for last is first
+  std::unordered_map<std::string_view, std::list<Entry>::iterator> by_path_;
+  std::uint64_t memory_ = 0;
+  std::size_t descriptors_ = 0;
+};
+
+}  // namespace prowingen::static_files

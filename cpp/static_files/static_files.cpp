@@ -1,0 +1,113 @@
+#include "static_files/static_files.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "core/exchange.h"
+#include "http/request_target.h"
+
+namespace prowingen::static_files {
+namespace {
+
+constexpr std::string_view index_name = "index.html";
+
+// What is behind a mount's prefix, without the slash between them; nothing if the path is not
+// beneath it.
+std::optional<std::string_view> beneath(std::string_view path, std::string_view prefix) {
+  if (!path.starts_with(prefix)) return std::nullopt;
+  path.remove_prefix(prefix.size());
+  if (path.empty()) return path;
+  if (path.front() != '/') return std::nullopt;
+  return path.substr(1);
+}
+
+}  // namespace
+
+StaticFiles::StaticFiles(Rules rules, RequestSink& next, Report report)
+    : mounts_(std::move(rules.mounts)),
+      types_(std::move(rules.types)),
+      answers_(std::move(rules.answers)),
+      next_(next),
+      report_(std::move(report)),
+      cache_({}) {
+  std::ranges::stable_sort(mounts_, std::ranges::greater(),
+                           [](const Mount& mount) { return mount.prefix.size(); });
+}
+
+std::size_t StaticFiles::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
+  std::size_t done = 0;
+  // Those between two that are answered here go on in one call, as each may wake a worker.
+  const auto pass_on_until = [&](std::size_t end) {
+    if (end > done) done += next_.submit(exchanges.subspan(done, end - done));
+    return done == end;
+  };
+  for (std::size_t at = 0; at < exchanges.size(); ++at) {
+    const auto found = find(*exchanges[at]);
+    if (!found) continue;
+    // Of those that the workers do not take, and all behind them, none may have been answered.
+    if (!pass_on_until(at)) return done;
+    serve(*exchanges[at], *found);
+    done = at + 1;
+  }
+  pass_on_until(exchanges.size());
+  return done;
+}
+
+std::optional<StaticFiles::Found> StaticFiles::find(const Exchange& exchange) {
+  // Neither what has content nor what would be spoken otherwise is about a file.
+  const auto method = exchange.request.method();
+  const bool reads = method == "GET" || method == "HEAD";
+  if (!reads || exchange.has_body || exchange.may_upgrade) return std::nullopt;
+  std::string buffer;
+  const auto target = split_target(exchange.request.target());
+  const auto path = application_path(exchange, percent_decode(target.path, buffer));
+  for (const Mount& mount : mounts_) {
+    if (auto found = find_in(mount, path)) return found;
+  }
+  return std::nullopt;
+}
+
+std::optional<StaticFiles::Found> StaticFiles::find_in(const Mount& mount, std::string_view path) {
+  const auto relative = beneath(path, mount.prefix);
+  if (!relative || !may_be_shown(*relative)) return std::nullopt;
+  std::string name(*relative);
+  const bool is_root = name.empty() && path.ends_with('/');
+  if (is_root || name.ends_with('/')) {
+    name += index_name;
+    if (auto file = look_up(mount, name).file) return Found{std::move(file)};
+    return std::nullopt;
+  }
+  if (!name.empty()) {
+    Loaded loaded = look_up(mount, name);
+    if (loaded.file) return Found{std::move(loaded.file)};
+    if (!loaded.is_folder) return std::nullopt;
+    name += '/';
+  }
+  name += index_name;
+  return look_up(mount, name).file ? std::optional(Found{}) : std::nullopt;
+}
+
+Loaded StaticFiles::look_up(const Mount& mount, const std::string& relative) {
+  const std::string path = mount.folder.path() + "/" + relative;
+  const auto now = std::chrono::steady_clock::now();
+  return cache_.find(path, now, [&](const std::shared_ptr<const File>& before) {
+    Loaded loaded = load(mount.folder, relative, types_, before);
+    if (loaded.error != 0) {
+      report_(Severity::error, "static: cannot read " + path + ": " + std::strerror(loaded.error) +
+                                   "; the application is asked instead");
+    }
+    return loaded;
+  });
+}
+
+void StaticFiles::serve(Exchange& exchange, const Found& found) {
+  exchange.queued_at = exchange.taken_at = std::chrono::steady_clock::now();
+  exchange.submit();
+  if (!exchange.take()) return;
+  answered_.fetch_add(1, std::memory_order_relaxed);
+  found.file ? answer(exchange, found.file, answers_) : redirect_to_folder(exchange, answers_);
+}
+
+}  // namespace prowingen::static_files

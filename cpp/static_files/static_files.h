@@ -1,0 +1,67 @@
+// Requests for files are answered by the I/O thread that read them, without a worker and without
+// the GIL. All others go on to the workers: also those beneath a mount that no file is there for.
+//
+//   engine --submit--> StaticFiles --submit--> WorkQueue
+//                          `--> mount -> path -> Cache -> Folder (openat2) -> answer
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+#include "static_files/answer.h"
+#include "static_files/cache.h"
+#include "static_files/file.h"
+#include "static_files/folder.h"
+
+namespace prowingen::static_files {
+
+/// Where files are, and under which paths they are shown.
+struct Mount {
+  std::string prefix;  // "/static"; "" is every path's
+  Folder folder;
+};
+
+class StaticFiles final : public RequestSink {
+ public:
+  struct Rules {
+    std::vector<Mount> mounts;
+    MediaTypes types;
+    AnswerRules answers;
+  };
+  using Report = std::function<void(Severity, std::string)>;
+
+  StaticFiles(Rules rules, RequestSink& next, Report report);
+
+  std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) override;
+  std::chrono::nanoseconds backlog() const override { return next_.backlog(); }
+
+  /// Requests that were answered here.
+  std::uint64_t answered() const { return answered_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Found {
+    std::shared_ptr<const File> file;  // null: a folder that is asked for without its slash
+  };
+  std::optional<Found> find(const Exchange& exchange);
+  std::optional<Found> find_in(const Mount& mount, std::string_view path);
+  Loaded look_up(const Mount& mount, const std::string& relative);
+  void serve(Exchange& exchange, const Found& found);
+
+  std::vector<Mount> mounts_;  // the longest prefix first
+  const MediaTypes types_;
+  const AnswerRules answers_;
+
+  RequestSink& next_;
+  const Report report_;
+  Cache cache_;
+  std::atomic<std::uint64_t> answered_ = 0;
+};
+
+}  // namespace prowingen::static_files

@@ -1,0 +1,42 @@
+"""Where files are shown, as text: `PREFIX=DIR`, or `auto`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .values import anchored_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["AUTO", "anchored_mount", "parse_mount", "split_mount"]
+
+AUTO = "auto"
+
+
+def split_mount(text: str) -> tuple[str, str]:
+    """The prefix of a mount, without a slash at its end, and its folder."""
+    prefix, _, folder = text.partition("=")
+    return prefix.rstrip("/"), folder
+
+
+def parse_mount(text: str) -> str:
+    """Reads `PREFIX=DIR` or `auto`, and returns it. Raises ValueError with what is allowed."""
+    if text == AUTO:
+        return text
+    prefix, folder = split_mount(text)
+    if "=" not in text or not folder or "\0" in text:
+        raise ValueError("must be a path prefix and a folder, such as /static=public, or auto")
+    if not text.startswith("/"):
+        raise ValueError('must begin with "/", as paths do')
+    if any(part in ("", ".", "..") for part in prefix.split("/")[1:]):
+        raise ValueError("its prefix must be a path as clients send it, without //, . and ..")
+    return text
+
+
+def anchored_mount(text: str, folder: Path) -> str:
+    """The same with the folder's path absolute."""
+    if text == AUTO:
+        return text
+    prefix, _, path = text.partition("=")
+    return f"{prefix}={anchored_path(path, folder)}"

@@ -1,0 +1,112 @@
+// Which requests are answered at once, and in what order the others go on.
+#include "static_files/static_files.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "core/exchange.h"
+
+namespace prowingen::static_files {
+namespace {
+
+struct NoTransport final : Transport {
+  void output_ready(std::shared_ptr<Exchange>, bool) override {}
+  void body_wanted(std::shared_ptr<Exchange>) override {}
+  void client_doubted(std::shared_ptr<Exchange>) override {}
+  void flush() override {}
+};
+
+// Takes as many as it has room for.
+struct Workers final : RequestSink {
+  std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) override {
+    const auto taken = std::min(exchanges.size(), room);
+    room -= taken;
+    for (const auto& each : exchanges.first(taken)) targets.append(each->request.target());
+    targets += ';';
+    return taken;
+  }
+  std::chrono::nanoseconds backlog() const override { return std::chrono::nanoseconds(42); }
+
+  std::size_t room = 100;
+  std::string targets;
+};
+
+class StaticFilesTest : public testing::Test {
+ protected:
+  StaticFilesTest() {
+    std::string pattern = testing::TempDir() + "static_XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    std::ofstream(folder_ + "/file") << "content";
+    rules_.mounts.push_back({"/s", Folder(folder_)});
+    files_ = std::make_unique<StaticFiles>(rules_, workers_, [](Severity, const std::string&) {});
+  }
+  ~StaticFilesTest() override { std::filesystem::remove_all(folder_); }
+
+  std::size_t submit(std::initializer_list<const char*> targets) {
+    exchanges_.clear();
+    for (const char* target : targets) {
+      auto exchange = std::make_shared<Exchange>(transport_);
+      exchange->request.set_request_line("GET", target, {1, 1});
+      exchange->peer = std::make_shared<ConnectionInfo>();
+      exchanges_.push_back(std::move(exchange));
+    }
+    return files_->submit(exchanges_);
+  }
+  bool answered(std::size_t at) const { return exchanges_[at]->state() == ExchangeState::finished; }
+
+  NoTransport transport_;
+  Workers workers_;
+  std::string folder_;
+  StaticFiles::Rules rules_;
+  std::unique_ptr<StaticFiles> files_;
+  std::vector<std::shared_ptr<Exchange>> exchanges_;
+};
+
+TEST_F(StaticFilesTest, OthersGoOnInTheirOrderAndInOneCallWhereTheyCan) {
+  EXPECT_EQ(submit({"/1", "/2", "/s/file", "/3", "/s/none", "/s/file", "/s/file"}), 7U);
+  EXPECT_EQ(workers_.targets, "/1/2;/3/s/none;");
+  EXPECT_TRUE(answered(2) && answered(5) && answered(6));
+  EXPECT_FALSE(answered(0) || answered(3) || answered(4));
+  EXPECT_EQ(files_->answered(), 3U);
+}
+
+TEST_F(StaticFilesTest, BehindOneThatFindsNoRoomNoneIsAnswered) {
+  workers_.room = 1;
+  EXPECT_EQ(submit({"/s/file", "/1", "/2", "/s/file", "/3"}), 2U);
+  EXPECT_TRUE(answered(0));
+  EXPECT_FALSE(answered(3)) << "the engine refuses it";
+}
+
+TEST_F(StaticFilesTest, WhatIsNotAboutAFileGoesOn) {
+  submit({"/s/file"});
+  auto exchange = std::make_shared<Exchange>(transport_);
+  exchange->request.set_request_line("GET", "/s/file", {1, 1});
+  exchange->peer = std::make_shared<ConnectionInfo>();
+  exchange->has_body = true;
+  EXPECT_EQ(files_->submit({&exchange, 1}), 1U);
+  exchange->has_body = false;
+  exchange->may_upgrade = true;
+  EXPECT_EQ(files_->submit({&exchange, 1}), 1U);
+  EXPECT_EQ(workers_.targets, "/s/file;/s/file;");
+  EXPECT_EQ(files_->backlog().count(), 42);
+}
+
+TEST_F(StaticFilesTest, AProxysPrefixIsNoPartOfThePath) {
+  ForwardedTarget forwarded;
+  forwarded.prefix = "/app";
+  auto peer = std::make_shared<ConnectionInfo>();
+  peer->forwarded = std::make_shared<ForwardedTarget>(forwarded);
+  for (const char* target : {"/app/s/file", "/s/file"}) {
+    auto exchange = std::make_shared<Exchange>(transport_);
+    exchange->request.set_request_line("GET", target, {1, 1});
+    exchange->peer = peer;
+    files_->submit({&exchange, 1});
+    EXPECT_EQ(exchange->state(), ExchangeState::finished) << target;
+  }
+}
+
+}  // namespace
+}  // namespace prowingen::static_files
