@@ -1,6 +1,5 @@
 # Dependencies point one way:
-#   bindings -> static_files -> core -> http
-#   bindings -> listener, wsgi -> sockets, websocket -> core, event_loop
+#   bindings -> listener, wsgi -> sockets, websocket, static_files -> core, event_loop
 #   bindings -> engines -> http1, http2, tls, access_log, proxies, processes -> core -> http
 #
 # All layers include from one root ("core/exchange.h"), so the compiler would let core include an
@@ -24,7 +23,7 @@ set(uses_static_files http core static_files)
 set(uses_engine_embedded http core access_log proxies processes http1 http2 tls event_loop
     engine_embedded)
 set(uses_engine_proxygen http core access_log proxies processes http1 http2 tls engine_proxygen)
-set(uses_wsgi http core sockets websocket wsgi)
+set(uses_wsgi http core sockets websocket static_files wsgi)
 set(uses_listener http core sockets websocket wsgi listener)
 set(uses_bindings core access_log proxies processes tls sockets websocket static_files
     engine_embedded engine_proxygen wsgi listener bindings)

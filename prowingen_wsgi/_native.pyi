@@ -44,6 +44,7 @@ class Server(metaclass=_Pybind11Type):
         datagrams: list[tuple[list[int], int]] = ...,
         add_thread: Callable[[], object] | None = None,
         static_mounts: list[tuple[str, str]] = ...,
+        sendfile_mounts: list[tuple[str, str]] = ...,
         media_types: dict[str, str] = ...,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
@@ -60,6 +61,9 @@ class Server(metaclass=_Pybind11Type):
         add_thread: begins another thread that calls `work`, in place of one whose request lives
             long; raises what it cannot do.
         static_mounts: path prefixes, each with the folder whose files are served under it.
+        sendfile_mounts: the same of files that the application may name by X-Accel-Redirect or, by
+            their paths, X-Sendfile; none: these are fields like any other.
+
         media_types: types of these files by the suffixes of their names, such as ".css".
 
         Raises ValueError for a bad option; the sockets are then still the caller's.

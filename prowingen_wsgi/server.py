@@ -485,12 +485,17 @@ class Server:
 
 
 def _static_files(config: Config, apps: Sequence[Callable[..., Any]]) -> dict[str, Any]:
-    """What the native side is told of the option `static`; nothing without it."""
-    if not config.static:
+    """What the native side is told of `static` and `sendfile`; nothing without them."""
+    if not config.static and not config.sendfile:
         return {}
-    from .static_mounts import media_types, static_mounts  # what few need takes its time
+    # What few need takes its time.
+    from .static_mounts import media_types, sendfile_mounts, static_mounts
 
-    return {"static_mounts": static_mounts(config, apps), "media_types": media_types()}
+    return {
+        "static_mounts": static_mounts(config, apps),
+        "sendfile_mounts": sendfile_mounts(config),
+        "media_types": media_types(),
+    }
 
 
 def _calling(method: Callable[[], None]) -> Callable[[], None]:

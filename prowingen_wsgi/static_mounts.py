@@ -1,4 +1,4 @@
-"""Which folders of files are served, and as what media types: the option `static`, resolved."""
+"""Which folders of files are served, and as what media types: `static` and `sendfile`, resolved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .configuration.config import Config
 
-__all__ = ["media_types", "static_mounts"]
+__all__ = ["media_types", "sendfile_mounts", "static_mounts"]
 
 Mount = tuple[str, str]
 
@@ -43,6 +43,11 @@ _OF_CODINGS = {
 }
 
 
+def sendfile_mounts(config: Config) -> list[Mount]:
+    """Of the option `sendfile`. Raises ConfigError for a folder that is not there."""
+    return [_existing("sendfile", text) for text in config.sendfile]
+
+
 def static_mounts(config: Config, apps: Sequence[Callable[..., Any]]) -> list[Mount]:
     """Prefixes with their folders, in the order of the option.
 
@@ -50,7 +55,7 @@ def static_mounts(config: Config, apps: Sequence[Callable[..., Any]]) -> list[Mo
     """
     mounts: list[Mount] = []
     for text in config.static:
-        found = _of_applications(apps) if text == AUTO else [_existing(text)]
+        found = _of_applications(apps) if text == AUTO else [_existing("static", text)]
         mounts += [mount for mount in found if mount not in mounts]
     return mounts
 
@@ -64,10 +69,10 @@ def media_types() -> dict[str, str]:
     return {**_OF_CODINGS, **table.types_map[True], **_OF_THE_WEB}
 
 
-def _existing(text: str) -> Mount:
+def _existing(option: str, text: str) -> Mount:
     prefix, folder = split_mount(text)
     if not Path(folder).is_dir():
-        raise ConfigError(f'static: "{text}": there is no folder {folder}')
+        raise ConfigError(f'{option}: "{text}": there is no folder {folder}')
     return prefix, folder
 
 

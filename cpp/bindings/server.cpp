@@ -31,6 +31,7 @@
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
 #include "sockets/bridge_thread.h"
+#include "static_files/named_files.h"
 #include "static_files/static_files.h"
 
 #include "tls/context.h"
@@ -73,16 +74,23 @@ Options for_redirects(Options options) {
 // Prefixes of paths, each with its folder, and media types by the suffixes of names.
 using StaticMounts = std::vector<std::pair<std::string, std::string>>;
 
+std::vector<static_files::Mount> read_mounts(const StaticMounts& mounts) {
+  std::vector<static_files::Mount> read;
+  for (const auto& [prefix, folder] : mounts) {
+    read.push_back({prefix, static_files::Folder(folder)});
+  }
+  return read;
+}
+
 static_files::StaticFiles::Rules static_rules(const StaticMounts& mounts,
-                                              static_files::MediaTypes types,
+                                              const static_files::MediaTypes& types,
                                               const Options& options) {
   static_files::StaticFiles::Rules rules;
-  for (const auto& [prefix, folder] : mounts) {
-    rules.mounts.push_back({prefix, static_files::Folder(folder)});
-  }
-  rules.types = std::move(types);
-  rules.answers.max_age = std::chrono::seconds(static_cast<std::int64_t>(options.static_max_age));
-  rules.answers.transport_security = options.transport_security();
+  rules.mounts = read_mounts(mounts);
+  rules.types = types;
+
+  rules.max_age = std::chrono::seconds(static_cast<std::int64_t>(options.static_max_age));
+  rules.transport_security = options.transport_security();
 
   return rules;
 }
@@ -107,7 +115,9 @@ class Server {
          const std::optional<py::object>& access_log, const std::string& interface,
          bool multiprocess, const py::object& errors, const Listeners& redirects,
          const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread,
-         const StaticMounts& static_mounts, static_files::MediaTypes media_types)
+         const StaticMounts& static_mounts, const StaticMounts& sendfile_mounts,
+         const static_files::MediaTypes& media_types)
+
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -117,7 +127,10 @@ class Server {
         engine_entry_(find_engine(options_)),
         tls_(make_tls(options_)),
         access_log_format_(AccessLogFormat::compile(options_.access_log_format)),
-        static_rules_(static_rules(static_mounts, std::move(media_types), options_)),
+        static_rules_(static_rules(static_mounts, media_types, options_)),
+        named_files_(sendfile_mounts.empty() ? nullptr
+                                             : std::make_shared<static_files::NamedFiles>(
+                                                   read_mounts(sendfile_mounts), media_types)),
         log_(std::move(log), access_log.value_or(py::none())),
 
         add_thread_(std::move(add_thread)),
@@ -427,7 +440,7 @@ class Server {
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
       return std::make_unique<wsgi::Application>(std::move(callables), options_, multiprocess,
                                                  std::move(stream), drop_list_, *bridges_,
-                                                 *websockets_, report);
+                                                 *websockets_, named_files_, report);
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callables), options_, drop_list_,
@@ -482,6 +495,8 @@ class Server {
   const std::unique_ptr<tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;
   const static_files::StaticFiles::Rules static_rules_;
+  const std::shared_ptr<static_files::NamedFiles> named_files_;  // null: none may be named
+
   const PythonLog log_;
   const py::object add_thread_;
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
@@ -544,12 +559,14 @@ void bind_server(py::module_& m) {
       .def(py::init<const py::tuple&, const Listeners&, const py::dict&, py::object,
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,
                     const Listeners&, const std::string&, const Datagrams&, py::object,
-                    const StaticMounts&, static_files::MediaTypes>(),
+                    const StaticMounts&, const StaticMounts&, const static_files::MediaTypes&>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
            py::arg("redirect_port") = "", py::arg("datagrams") = Datagrams(),
            py::arg("add_thread") = py::none(), py::arg("static_mounts") = StaticMounts(),
+           py::arg("sendfile_mounts") = StaticMounts(),
+
            py::arg("media_types") = static_files::MediaTypes(),
 
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")

@@ -1,12 +1,13 @@
 #include "static_files/answer.h"
 
+#include <algorithm>
 #include <array>
-#include <limits>
 #include <random>
-#include <string>
+#include <span>
 #include <utility>
 
 #include "http/content_coding.h"
+#include "http/date.h"
 #include "http/preconditions.h"
 #include "http/ranges.h"
 #include "http/request_target.h"
@@ -15,37 +16,120 @@
 namespace prowingen::static_files {
 namespace {
 
-constexpr auto no_high_water = std::numeric_limits<std::size_t>::max();
-
 using FilePointer = std::shared_ptr<const File>;
 
 const Representation& choose(const RequestHead& request, const File& file) {
-  std::array<std::string_view, 8> codings;
+  std::array<std::string_view, most_codings> codings;
   const std::size_t count = file.representations.size() - 1;
   for (std::size_t i = 0; i < count; ++i) codings[i] = file.representations[i + 1].coding;
   const auto chosen = choose_coding(request, std::span(codings).first(count));
   return file.representations[chosen ? *chosen + 1 : 0];
 }
 
-void begin(Exchange& exchange, int status, const AnswerRules& rules) {
-  exchange.response.clear();
-  exchange.response.status = status;
-  exchange.response.reason = reason_phrase(status);
-  exchange.response_body = {};
-  exchange.response_body.allowed = response_has_content(exchange.request.method(), status);
-  if (!rules.transport_security.empty() && exchange.peer->scheme == "https") {
-    exchange.response.add_field("Strict-Transport-Security", rules.transport_security);
+void begin(ResponseHead& head, int status) {
+  head.clear();
+  head.status = status;
+  head.reason = reason_phrase(status);
+}
+
+// No content has it, as far as can be.
+std::string make_boundary() {
+  static thread_local std::mt19937_64 draw{std::random_device{}()};
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string boundary;
+  for (std::uint64_t i = 0, bits = draw(); i < 16; ++i, bits >>= 4) boundary += digits[bits & 15];
+  return boundary;
+}
+
+std::string_view first_field(const ResponseHead& head, std::string_view name) {
+  for (const FieldLine& field : head.fields()) {
+    if (equals_ignoring_case(head.view(field.name), name)) return head.view(field.value);
   }
+  return {};
 }
 
-void declare(Exchange& exchange, std::uint64_t length) {
-  exchange.response_body.length_known = exchange.response_body.add_length_field = true;
-  exchange.response_body.length = length;
-}
+// One answer, as it is made. What an application has said of it goes first.
+class Maker {
+ public:
+  Maker(const RequestHead& request, FilePointer file, const Representation& chosen,
+        ResponseHead& head)
+      : request_(request), file_(std::move(file)), chosen_(chosen), head_(head) {}
 
-// What a client keeps the answer by (RFC 9110 section 15.4.5: of a 304, too).
+  // Whether, and which parts of it, the client is to have; sets the status.
+  void decide(const Validators& current) {
+    switch (check_preconditions(request_, current)) {
+      case Precondition::failed: return begin(head_, 412);
+      case Precondition::not_modified: return begin(head_, 304);
+      case Precondition::met: break;
+    }
+    // Of other methods a range means nothing (section 14.2).
+    const auto value = request_.first("range");
+    if (!value.empty() && request_.method() == "GET" && may_send_range(request_, current)) {
+      wanted_ = parse_ranges(value, chosen_.size());
+    }
+    using Kind = WantedRanges::Kind;
+    begin(head_, wanted_.kind == Kind::whole ? 200 : wanted_.kind == Kind::parts ? 206 : 416);
+  }
+
+  bool sends_file() const { return head_.status != 304 && head_.status < 400; }
+
+  // The fields that tell what the content is, and the content.
+  Content content(std::string_view type) {
+    if (head_.status == 416) {
+      head_.add_field("Content-Range", "bytes */" + std::to_string(chosen_.size()));
+    }
+    if (head_.status == 304) return {};
+    Content content{0, {}};
+    if (head_.status == 412 || head_.status == 416) return content;
+    return whole_or_parts(type);
+  }
+
+  Content whole_or_parts(std::string_view type) {
+    Content content{0, {}};
+    head_.add_field("Accept-Ranges", "bytes");
+    if (wanted_.parts.size() > 1) {
+      add_parts(content, type);
+    } else {
+      const bool whole = wanted_.parts.empty();
+      const ByteRange range = whole ? ByteRange{0, chosen_.size()} : wanted_.parts.front();
+      if (!whole) head_.add_field("Content-Range", content_range(range, chosen_.size()));
+      head_.add_field("Content-Type", type);
+      add(content, chosen_.part(range.first, range.length, file_));
+    }
+    if (!response_has_content(request_.method(), head_.status)) content.chunks.clear();
+    return content;
+  }
+
+ private:
+  static void add(Content& content, Chunk chunk) {
+    *content.length += chunk.size();
+    content.chunks.push_back(std::move(chunk));
+  }
+
+  // multipart/byteranges (section 14.6).
+  void add_parts(Content& content, std::string_view type) {
+    const std::string boundary = make_boundary();
+    for (const ByteRange& range : wanted_.parts) {
+      std::string part = "\r\n--" + boundary + "\r\nContent-Type: ";
+      part.append(type).append("\r\nContent-Range: ");
+      part.append(content_range(range, chosen_.size())).append("\r\n\r\n");
+      add(content, Chunk(std::move(part)));
+      add(content, chosen_.part(range.first, range.length, file_));
+    }
+    add(content, Chunk("\r\n--" + boundary + "--\r\n"));
+    head_.add_field("Content-Type", "multipart/byteranges; boundary=" + boundary);
+  }
+
+  const RequestHead& request_;
+  const FilePointer file_;
+  const Representation& chosen_;
+  ResponseHead& head_;
+  WantedRanges wanted_;
+};
+
+// What a client keeps the answer by (section 15.4.5: of a 304, too).
 void add_caching(ResponseHead& head, const File& file, const Representation& chosen,
-                 std::chrono::seconds max_age) {
+                 MaxAge max_age) {
   head.add_field("ETag", chosen.entity_tag);
   head.add_field("Last-Modified", file.last_modified);
   if (file.immutable) {
@@ -58,104 +142,63 @@ void add_caching(ResponseHead& head, const File& file, const Representation& cho
   if (file.representations.size() > 1) head.add_field("Vary", "Accept-Encoding");
 }
 
-void push(Exchange& exchange, Chunk chunk, bool last) {
-  const bool sent = exchange.response_body.allowed;
-  exchange.push(sent ? std::move(chunk) : Chunk(), no_high_water, last);
-}
-
-void send_without_content(Exchange& exchange) {
-  if (exchange.response.status != 304) declare(exchange, 0);
-  push(exchange, {}, true);
-}
-
-void send_whole(Exchange& exchange, const FilePointer& file, const Representation& chosen) {
-  declare(exchange, chosen.size());
-  push(exchange, chosen.part(0, chosen.size(), file), true);
-}
-
-void send_part(Exchange& exchange, const FilePointer& file, const Representation& chosen,
-               const ByteRange& range) {
-  exchange.response.add_field("Content-Range", content_range(range, chosen.size()));
-  declare(exchange, range.length);
-  push(exchange, chosen.part(range.first, range.length, file), true);
-}
-
-// No content has it, as far as can be.
-std::string make_boundary() {
-  static thread_local std::mt19937_64 draw{std::random_device{}()};
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string boundary;
-  for (std::uint64_t i = 0, bits = draw(); i < 16; ++i, bits >>= 4) boundary += digits[bits & 15];
-  return boundary + boundary.substr(0, 4);
-}
-
-// multipart/byteranges (RFC 9110 section 14.6).
-void send_parts(Exchange& exchange, const FilePointer& file, const Representation& chosen,
-                const std::vector<ByteRange>& ranges) {
-  const std::string boundary = make_boundary();
-  const std::string end = "\r\n--" + boundary + "--\r\n";
-  std::vector<std::string> heads;
-  std::uint64_t length = end.size();
-  for (const ByteRange& range : ranges) {
-    heads.push_back("\r\n--" + boundary + "\r\nContent-Type: " + file->content_type +
-                    "\r\nContent-Range: " + content_range(range, chosen.size()) + "\r\n\r\n");
-    length += heads.back().size() + range.length;
-  }
-  exchange.response.add_field("Content-Type", "multipart/byteranges; boundary=" + boundary);
-  declare(exchange, length);
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
-    push(exchange, Chunk(std::move(heads[i])), false);
-    push(exchange, chosen.part(ranges[i].first, ranges[i].length, file), false);
-  }
-  push(exchange, Chunk(end), true);
-}
-
-WantedRanges wanted_ranges(const RequestHead& request, const Representation& chosen,
-                           const Validators& current) {
-  const auto value = request.first("range");
-  if (value.empty() || request.method() != "GET" || !may_send_range(request, current)) return {};
-  return parse_ranges(value, chosen.size());
+// Fields that say how much of the file is sent, which is not known to who names it.
+bool is_about_extent(std::string_view name) {
+  constexpr std::array<std::string_view, 3> names{"Content-Length", "Content-Range",
+                                                  "Accept-Ranges"};
+  return std::ranges::any_of(names, [&](auto each) { return equals_ignoring_case(name, each); });
 }
 
 }  // namespace
 
-void answer(Exchange& exchange, const FilePointer& file, const AnswerRules& rules) {
-  const RequestHead& request = exchange.request;
+Content answer(const RequestHead& request, const FilePointer& file, MaxAge max_age,
+               ResponseHead& head) {
   const Representation& chosen = choose(request, *file);
-  const Validators current{chosen.entity_tag, file->modified};
-  const auto precondition = check_preconditions(request, current);
-  if (precondition == Precondition::failed) {
-    begin(exchange, 412, rules);
-    return send_without_content(exchange);
+  Maker maker(request, file, chosen, head);
+  maker.decide({chosen.entity_tag, file->modified});
+  if (head.status < 400) add_caching(head, *file, chosen, max_age);
+  if (maker.sends_file() && !chosen.coding.empty()) {
+    head.add_field("Content-Encoding", chosen.coding);
   }
-  const bool known = precondition == Precondition::not_modified;
-  const WantedRanges wanted = known ? WantedRanges{} : wanted_ranges(request, chosen, current);
-  using Kind = WantedRanges::Kind;
-  if (wanted.kind == Kind::unsatisfiable) {
-    begin(exchange, 416, rules);
-    exchange.response.add_field("Content-Range", "bytes */" + std::to_string(chosen.size()));
-    return send_without_content(exchange);
-  }
-  begin(exchange, known ? 304 : wanted.kind == Kind::parts ? 206 : 200, rules);
-  ResponseHead& head = exchange.response;
-  add_caching(head, *file, chosen, rules.max_age);
-  if (known) return send_without_content(exchange);
-  head.add_field("Accept-Ranges", "bytes");
-  if (!chosen.coding.empty()) head.add_field("Content-Encoding", chosen.coding);
-  if (wanted.parts.size() > 1) return send_parts(exchange, file, chosen, wanted.parts);
-  head.add_field("Content-Type", file->content_type);
-  if (wanted.parts.size() == 1) return send_part(exchange, file, chosen, wanted.parts.front());
-  send_whole(exchange, file, chosen);
+  return maker.content(file->content_type);
 }
 
-void redirect_to_folder(Exchange& exchange, const AnswerRules& rules) {
-  const TargetParts target = split_target(exchange.request.target());
-  begin(exchange, 301, rules);
+Content complete_answer(const RequestHead& request, const FilePointer& file, ResponseHead& head) {
+  const ResponseHead own = std::exchange(head, {});
+  const Representation& chosen = file->representations.front();
+  Maker maker(request, file, chosen, head);
+  const auto own_tag = first_field(own, "ETag");
+  const auto own_date = parse_http_date(first_field(own, "Last-Modified"));
+  // An application that looked at the range itself has sent 206, and means the same by it.
+  if (own.status == 200 || own.status == 206) {
+    maker.decide({own_tag.empty() ? std::string_view(chosen.entity_tag) : own_tag,
+                  own_date.value_or(file->modified)});
+  } else {
+    begin(head, own.status);
+    head.reason = own.reason;
+  }
+  head.has_date = own.has_date;
+  head.has_server = own.has_server;
+  head.closes = own.closes;
+  const auto own_type = first_field(own, "Content-Type");
+  for (const FieldLine& field : own.fields()) {
+    const auto name = own.view(field.name);
+    const bool ours = is_about_extent(name) || equals_ignoring_case(name, "Content-Type");
+    if (!ours) head.add_field(name, own.view(field.value));
+  }
+  if (own_tag.empty()) head.add_field("ETag", chosen.entity_tag);
+  if (!own_date) head.add_field("Last-Modified", file->last_modified);
+  return maker.content(own_type.empty() ? std::string_view(file->content_type) : own_type);
+}
+
+Content redirect_to_folder(const RequestHead& request, ResponseHead& head) {
+  const TargetParts target = split_target(request.target());
+  begin(head, 301);
   std::string location(target.path);
   location += '/';
   if (!target.query.empty()) location.append("?").append(target.query);
-  exchange.response.add_field("Location", location);
-  send_without_content(exchange);
+  head.add_field("Location", location);
+  return {0, {}};
 }
 
 }  // namespace prowingen::static_files

@@ -1,26 +1,40 @@
-// The answer to a request for a file: conditions, ranges and codings, as RFC 9110 has them.
+// What is answered to a request for a file: conditions, ranges and codings, as RFC 9110 has them.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
-#include "core/exchange.h"
+#include "core/chunk.h"
+#include "http/message.h"
 #include "static_files/file.h"
 
 namespace prowingen::static_files {
 
-struct AnswerRules {
-  /// For how long a client need not ask again, for files whose name has no hash; 0: it is to ask
-  /// each time.
-  std::chrono::seconds max_age{0};
-  std::string transport_security;  // what goes with answers by HTTPS; empty: nothing
+/// For how long a client need not ask again, for files whose name has no hash; 0: it is to ask each
+/// time.
+using MaxAge = std::chrono::seconds;
+
+/// What follows the head.
+struct Content {
+  std::optional<std::uint64_t> length;  // of GET's answer; none: it has no content
+  std::vector<Chunk> chunks;            // empty for HEAD
 };
 
-/// Answers an exchange that runs.
-void answer(Exchange& exchange, const std::shared_ptr<const File>& file, const AnswerRules& rules);
+/// Writes the head of an answer in place of what `head` has, and returns what follows it.
+Content answer(const RequestHead& request, const std::shared_ptr<const File>& file, MaxAge max_age,
+               ResponseHead& head);
+
+/// The same for an answer that an application has begun: `head` has its status and its fields,
+/// which go before what is known of the file. Caching is the application's to decide, and the file
+/// is sent in no other coding; conditions and ranges mean something where it succeeds.
+Content complete_answer(const RequestHead& request, const std::shared_ptr<const File>& file,
+                        ResponseHead& head);
 
 /// To a request for a folder by a path without the slash at its end: the same path with it.
-void redirect_to_folder(Exchange& exchange, const AnswerRules& rules);
+Content redirect_to_folder(const RequestHead& request, ResponseHead& head);
 
 }  // namespace prowingen::static_files

@@ -23,7 +23,8 @@ struct Coding {
   std::string_view suffix;
 };
 // Best first: of what a client takes as gladly, the smallest.
-constexpr std::array<Coding, 3> codings{{{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}}};
+constexpr std::array<Coding, most_codings> codings{
+    {{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}}};
 
 constexpr std::size_t shortest_hash = 12;
 

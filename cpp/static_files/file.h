@@ -25,6 +25,9 @@ struct Identity {
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
+/// Codings that are looked for beside a file.
+inline constexpr std::size_t most_codings = 3;
+
 /// The content in one coding (RFC 9110 section 8.4), or as it is.
 struct Representation {
   Identity identity;
@@ -63,7 +66,7 @@ struct Loaded {
   int error = 0;  // why there is none, if it is something that an administrator should know
 };
 
-/// Looks at a path that may_be_shown(). What is as it was is `before`, which may be null.
+/// Looks at a path. What is as it was is `before`, which may be null.
 Loaded load(const Folder& folder, const std::string& relative, const MediaTypes& types,
             const std::shared_ptr<const File>& before);
 

@@ -49,6 +49,11 @@ UniqueFd walk(UniqueFd folder, std::string_view path) {
   while (!path.empty()) {
     const std::string segment(take_segment(path));
     if (segment.empty()) break;  // the slash at the end
+    if (segment == "..") {
+      errno = EXDEV;
+      return {};
+    }
+
     const bool last = path.empty();
     const int flags = last ? reading | O_NOFOLLOW : reading | O_NOFOLLOW | O_DIRECTORY;
     UniqueFd next(::openat(folder.get(), segment.c_str(), flags));

@@ -18,9 +18,9 @@ class Folder {
  public:
   explicit Folder(std::string path) : path_(std::move(path)) {}
 
-  /// Opens for reading what is at a path that may_be_shown(), "" for itself; not a regular file's
-  /// content alone: a folder too. Nothing, with errno, where it cannot be. The folder's own path is
-  /// looked up each time: a release may be put in the place of another.
+  /// Opens for reading what is at a path, "" for itself; not a regular file's content alone: a
+  /// folder too. Nothing, with errno, where it cannot be, or would be elsewhere. The folder's own
+  /// path is looked up each time: a release may be put in the place of another.
   UniqueFd open(const std::string& relative) const;
 
   const std::string& path() const { return path_; }

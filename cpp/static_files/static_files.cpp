@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+
 #include <optional>
 #include <utility>
 
 #include "core/exchange.h"
 #include "http/request_target.h"
+#include "http/response_policy.h"
 
 namespace prowingen::static_files {
 namespace {
@@ -28,7 +31,8 @@ std::optional<std::string_view> beneath(std::string_view path, std::string_view 
 StaticFiles::StaticFiles(Rules rules, RequestSink& next, Report report)
     : mounts_(std::move(rules.mounts)),
       types_(std::move(rules.types)),
-      answers_(std::move(rules.answers)),
+      max_age_(rules.max_age),
+      transport_security_(std::move(rules.transport_security)),
       next_(next),
       report_(std::move(report)),
       cache_({}) {
@@ -107,7 +111,22 @@ void StaticFiles::serve(Exchange& exchange, const Found& found) {
   exchange.submit();
   if (!exchange.take()) return;
   answered_.fetch_add(1, std::memory_order_relaxed);
-  found.file ? answer(exchange, found.file, answers_) : redirect_to_folder(exchange, answers_);
+  ResponseHead& head = exchange.response;
+  Content content = found.file ? answer(exchange.request, found.file, max_age_, head)
+                               : redirect_to_folder(exchange.request, head);
+  if (!transport_security_.empty() && exchange.peer->scheme == "https") {
+    head.add_field("Strict-Transport-Security", transport_security_);
+  }
+  ResponseBody& body = exchange.response_body;
+  body = {};
+  body.allowed = response_has_content(exchange.request.method(), head.status);
+  body.length_known = body.add_length_field = content.length.has_value();
+  body.length = content.length.value_or(0);
+  constexpr auto no_high_water = std::numeric_limits<std::size_t>::max();
+  if (content.chunks.empty()) content.chunks.emplace_back();
+  for (std::size_t i = 0; i < content.chunks.size(); ++i) {
+    exchange.push(std::move(content.chunks[i]), no_high_water, i + 1 == content.chunks.size());
+  }
 }
 
 }  // namespace prowingen::static_files

@@ -33,7 +33,8 @@ class StaticFiles final : public RequestSink {
   struct Rules {
     std::vector<Mount> mounts;
     MediaTypes types;
-    AnswerRules answers;
+    MaxAge max_age{0};
+    std::string transport_security;  // what goes with answers by HTTPS; empty: nothing
   };
   using Report = std::function<void(Severity, std::string)>;
 
@@ -56,7 +57,8 @@ class StaticFiles final : public RequestSink {
 
   std::vector<Mount> mounts_;  // the longest prefix first
   const MediaTypes types_;
-  const AnswerRules answers_;
+  const MaxAge max_age_;
+  const std::string transport_security_;
 
   RequestSink& next_;
   const Report report_;

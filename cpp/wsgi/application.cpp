@@ -37,12 +37,13 @@ bool exact_items(PyObject* result, Items& items) {
 
 Application::Application(std::vector<PyRef> callables, const Options& options, bool multiprocess,
                          PyRef errors, DropList& drop_list, sockets::BridgeThread& bridges,
-                         websocket::Sessions& websockets, ReportError report)
+                         websocket::Sessions& websockets,
+                         std::shared_ptr<static_files::NamedFiles> files, ReportError report)
     : callables_(std::move(callables)),
       drop_list_(drop_list),
       bridges_(bridges),
       websockets_(websockets),
-      rules_(options),
+      rules_(options, std::move(files)),
       report_(std::move(report)) {
   const auto& software = options.server_header;
   if (!environ_.init(options.threads > 1, multiprocess, software.empty() ? "prowingen" : software,
@@ -171,6 +172,8 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
 }
 
 bool Application::send_body(PyObject* result, Responder& responder) {
+  if (responder.names_file()) return responder.send_named_file();
+
   if (is_file_wrapper(result) && responder.started() && !responder.head_sent()) {
     if (auto range = file_range(result)) return responder.write_file(std::move(*range));
   }

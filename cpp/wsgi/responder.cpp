@@ -1,11 +1,13 @@
 #include "wsgi/responder.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/engine.h"
 #include "http/request_policy.h"
 #include "http/response_policy.h"
+#include "static_files/answer.h"
+#include "static_files/named_files.h"
+
 #include "wsgi/forked_child.h"
 #include "wsgi/left_out_fields.h"
 #include "wsgi/py_ref.h"
@@ -22,6 +24,9 @@ constexpr Py_ssize_t lend_from = 16 * 1024;
 constexpr std::chrono::milliseconds look_interval{50};
 
 constexpr std::string_view transport_security_field = "Strict-Transport-Security";
+constexpr std::string_view path_field = "X-Sendfile";
+constexpr std::string_view target_field = "X-Accel-Redirect";
+constexpr std::string_view no_file_page = "Not Found\n";
 
 bool has_field(const ResponseHead& head, std::string_view name) {
   return std::ranges::any_of(head.fields(), [&](const FieldLine& field) {
@@ -38,11 +43,12 @@ bool fail(PyObject* type, const std::string& message) {
 
 }  // namespace
 
-AnswerRules::AnswerRules(const Options& options)
+AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::NamedFiles> files)
     : high_water(options.write_high_water),
       transport_security(options.transport_security()),
       long_lived_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
-          to_duration(options.long_lived_after))) {}
+          to_duration(options.long_lived_after))),
+      named_files(std::move(files)) {}
 
 void Responder::begin(int status, std::string_view reason) {
   // What is answered 101 elsewhere is 200 of a CONNECT (RFC 9110 section 9.3.6).
@@ -51,6 +57,7 @@ void Responder::begin(int status, std::string_view reason) {
   head_->status = is_tunnel ? 200 : status;
   head_->reason = is_tunnel ? reason_phrase(200) : reason;
   declared_.reset();
+  named_.reset();
   started_ = false;
 }
 
@@ -61,6 +68,7 @@ std::optional<FieldFault> Responder::add_field(std::string_view name, std::strin
     add_hop_by_hop(kind, name, value);
     return std::nullopt;
   }
+  if (rules_.named_files && take_name(name, value)) return std::nullopt;
   ResponseHead& head = *head_;
   if (kind == ResponseField::content_length) {
     if (is_switch(head.status)) return std::nullopt;  // what follows is no content
@@ -193,6 +201,39 @@ bool Responder::write_file(FileRange range) {
     return push(Chunk(std::move(range)), false) && finish();
   }
   return push(Chunk(std::move(range)), true);
+}
+
+// Whether the field names the file that is to be sent: the client is not told which.
+bool Responder::take_name(std::string_view field, std::string_view value) {
+  if (!equals_ignoring_case(field, path_field) && !equals_ignoring_case(field, target_field)) {
+    return false;
+  }
+  named_ = {std::string(field), std::string(value)};
+  return true;
+}
+
+bool Responder::send_named_file() {
+  const NamedFile named = *std::exchange(named_, std::nullopt);
+  static_files::NamedFiles& files = *rules_.named_files;
+  const auto found = without_gil([&] {
+    const bool by_path = equals_ignoring_case(named.field, path_field);
+    return by_path ? files.by_path(named.value) : files.by_target(named.value);
+  });
+  if (!found.file) {
+    complaint_ = named.field + ": " + named.value + ": " + found.fault + "; it is answered 404";
+    answer_plainly(404, no_file_page);
+    return true;
+  }
+  auto content = static_files::complete_answer(exchange_->request, found.file, *head_);
+  end_head();
+  declared_.reset();
+  total_ = content.length;
+  sent_ = content.length.value_or(0);
+  if (content.chunks.empty()) content.chunks.emplace_back();
+  for (std::size_t i = 0; i < content.chunks.size(); ++i) {
+    if (!push(std::move(content.chunks[i]), i + 1 == content.chunks.size())) return false;
+  }
+  return true;
 }
 
 bool Responder::send_head() { return head_sent_ ? look_for_client() : push({}, false); }

@@ -18,17 +18,24 @@
 #include "sockets/bridge.h"
 #include "wsgi/drop_list.h"
 
+namespace prowingen::static_files {
+class NamedFiles;
+}
+
 namespace prowingen::wsgi {
 
 class LeftOutFields;
 
 /// What all answers of a server have in common.
 struct AnswerRules {
-  explicit AnswerRules(const Options& options);
+  explicit AnswerRules(const Options& options,
+                       std::shared_ptr<static_files::NamedFiles> files = nullptr);
 
   std::size_t high_water;
   std::string transport_security;  // what goes with answers by HTTPS (RFC 6797); empty: nothing
   std::chrono::nanoseconds long_lived_after;  // of an answer; 0: never
+  /// What X-Sendfile and X-Accel-Redirect may name; null: they are fields like any other.
+  std::shared_ptr<static_files::NamedFiles> named_files;
 };
 
 class Responder {
@@ -81,6 +88,9 @@ class Responder {
   bool write(PyObject* bytes, bool last);
   /// A file range as the whole body.
   bool write_file(FileRange range);
+  /// The head names a file, which is the whole body.
+  bool names_file() const { return named_ && started_ && !head_sent_ && !answered_otherwise(); }
+  bool send_named_file();
   /// The application is done.
   bool finish();
   /// An interim answer, before the head. Dropped for a client that knows of none (HTTP/1.0).
@@ -121,6 +131,8 @@ class Responder {
   void add_transport_security();
   bool push(Chunk chunk, bool last);
   bool claim_answer();
+  bool take_name(std::string_view field, std::string_view value);
+
   bool is_event_stream() const;
   bool keep_pool_free(bool begins);
   /// What the client was or will be told that the body's length is.
@@ -151,6 +163,11 @@ class Responder {
   std::optional<std::uint64_t> total_;
   std::uint64_t sent_ = 0;
   std::unique_ptr<FieldSection> trailers_;
+  struct NamedFile {
+    std::string field;
+    std::string value;
+  };
+  std::optional<NamedFile> named_;
   std::string complaint_;
 };
 

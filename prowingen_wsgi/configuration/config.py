@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .addresses import anchored_address, parse_address, with_ipv4
 from .domains import parse_domain
-from .mounts import anchored_mount, parse_mount
+from .mounts import anchored_mount, parse_mount, parse_named_mount
 from .networks import parse_forwarded_field, parse_network
 from .option import ConfigError, Option, option_field
 from .values import (
@@ -270,6 +270,21 @@ class Config:
         "for so long a client need not ask again for such a file; those with a hash in their names "
         "are for a year; 0: it is to ask each time",
         group="Static files",
+    )
+
+    sendfile: tuple[str, ...] = option_field(
+        (),
+        Many(
+            parse_named_mount,
+            metavar="PREFIX=DIR",
+            minimum=0,
+            anchor_one=anchored_mount,
+            may_hold_commas=True,
+        ),
+        "folder whose files the application may answer with by naming one: X-Sendfile with its "
+        "path, or X-Accel-Redirect with PREFIX and the rest of it; may be given several times",
+        group="Static files",
+        native=False,
     )
 
     certfile: tuple[str, ...] = _tls(

@@ -9,7 +9,7 @@ from .values import anchored_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["AUTO", "anchored_mount", "parse_mount", "split_mount"]
+__all__ = ["AUTO", "anchored_mount", "parse_mount", "parse_named_mount", "split_mount"]
 
 AUTO = "auto"
 
@@ -24,9 +24,17 @@ def parse_mount(text: str) -> str:
     """Reads `PREFIX=DIR` or `auto`, and returns it. Raises ValueError with what is allowed."""
     if text == AUTO:
         return text
-    prefix, folder = split_mount(text)
-    if "=" not in text or not folder or "\0" in text:
+    if "=" not in text:
         raise ValueError("must be a path prefix and a folder, such as /static=public, or auto")
+    return parse_named_mount(text)
+
+
+def parse_named_mount(text: str) -> str:
+    """Reads `PREFIX=DIR`, and returns it. Raises ValueError with what is allowed."""
+    prefix, folder = split_mount(text)
+    if not folder or "\0" in text:
+        raise ValueError("must be a path prefix and a folder, such as /static=public")
+
     if not text.startswith("/"):
         raise ValueError('must begin with "/", as paths do')
     if any(part in ("", ".", "..") for part in prefix.split("/")[1:]):
