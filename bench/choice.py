@@ -6,6 +6,7 @@ import subprocess
 
 from bench.paths import PROXYGEN_HELLO, ROOT
 from bench.servers import CEILING, PEERS, Server, ours
+from bench.static_servers import STATIC_PEERS
 from bench.websocket_servers import WEBSOCKET_PEERS, ours_blocking
 
 
@@ -23,10 +24,10 @@ def built_engines(python: str) -> list[str]:
 def choose(names: list[str] | None, engines: list[str], python: str) -> list[Server]:
     """The servers named, `ours` standing for every engine; all where none is named.
 
-    A peer of the same name in the rows of WebSockets is another server, and comes with it.
+    A peer of the same name in the rows of WebSockets or files is another server, and comes with it.
     """
     own = [make(engine, python) for engine in engines for make in (ours, ours_blocking)]
-    peers = [*PEERS, *WEBSOCKET_PEERS]
+    peers = [*PEERS, *WEBSOCKET_PEERS, *STATIC_PEERS]
     if names is None:
         bounds = [CEILING] if "proxygen" in engines and PROXYGEN_HELLO.exists() else []
         return [*own, *peers, *bounds]

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import certificate, h2load, idle, probe, websocket_load, wrk
+from bench import certificate, h2load, idle, probe, static_files, websocket_load, wrk
 from bench.limits import raise_open_files
 from bench.load import LoadError, LoadResult
 from bench.paths import OUT, ROOT
@@ -72,6 +72,9 @@ def measure(server: Server, case: Case, window: Window, *, log: bool = False) ->
     )
     if case.row.tls:
         certificate.make()
+    if case.row.files:
+        static_files.make()
+
     command = server.command(launch)
     with _started(server, command, launch.port) as running_server:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from bench import apps, probe, websocket_probe
+from bench import apps, probe, static_files, websocket_probe
 from bench.paths import LUA
 
 FLASK_PATH = "/users/42/orders?page=3"
@@ -48,7 +48,10 @@ class Row:
     """Likewise."""
     websocket: bool = False
     """Over WebSockets; only servers that have an application for it take part."""
+    files: bool = False
+    """A file is asked for, with no application; only servers that serve files take part."""
     kind: Kind = Kind.CLOSED
+
     ours_only: bool = False
     """Peers are measured only if they are named on the command line."""
 
@@ -179,6 +182,23 @@ ROWS: dict[str, Row] = {
             connections=100,
             tls=True,
             http3=True,
+        ),
+        Row(
+            "static-10k",
+            "bench.apps:hello",
+            "file of 10 KiB, by the server itself",
+            probe.expects(static_files.CONTENTS["10k.bin"], path="/static/10k.bin"),
+            path="/static/10k.bin",
+            files=True,
+        ),
+        Row(
+            "static-10m",
+            "bench.apps:hello",
+            "file of 10 MiB, by the server itself",
+            probe.expects(static_files.CONTENTS["10m.bin"], path="/static/10m.bin"),
+            path="/static/10m.bin",
+            connections=16,
+            files=True,
         ),
         Row(
             "hello-log",

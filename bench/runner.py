@@ -71,6 +71,7 @@ class Runner:
             if server.speaks_http2 or not case.row.http2
             if server.speaks_http3 or not case.row.http3
             if server.speaks_websocket or not case.row.websocket
+            if server.serves_files or not case.row.files
         ]
         variants = (False, True) if kind is Kind.LOG else (False,)
         return [

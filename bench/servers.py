@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench import static_files
 from bench.paths import (
     CERTIFICATE,
     KEY,
@@ -71,6 +72,10 @@ class Server:
     """Over TLS."""
     speaks_http3: bool = False
     speaks_websocket: bool = False
+    serves_files: bool = False
+    """By itself, without the application."""
+    program: str = ""
+    """What tells its version, where that is no distribution of Python's."""
     rows: tuple[str, ...] = ()
     """All it can take part in, where that is not every row."""
     ceiling: bool = False
@@ -78,6 +83,8 @@ class Server:
 
     def version(self) -> str:
         """The installed version, or an empty string."""
+        if self.program:
+            return self._program_version()
         if not self.distribution:
             return "C++" if PROXYGEN_HELLO.exists() else ""
         code = "import importlib.metadata,sys;print(importlib.metadata.version(sys.argv[1]))"
@@ -93,6 +100,15 @@ class Server:
         except OSError:
             return ""
         return done.stdout.strip()
+
+    def _program_version(self) -> str:
+        try:
+            done = subprocess.run(
+                [self.program, "-v"], capture_output=True, text=True, check=False, timeout=30
+            )
+        except OSError:
+            return ""
+        return (done.stdout + done.stderr).strip().rpartition("/")[2]
 
 
 def script(name: str) -> str:
@@ -278,6 +294,9 @@ def ours(engine: str, python: str = sys.executable) -> Server:
         words += ["--threads", str(launch.threads), "--engine", engine]
         words += launch.certificate("--certfile", "--keyfile")
         words += ["--http3"] if launch.http3 else []
+        if launch.row.startswith("static-"):
+            words += ["--static", f"{static_files.PREFIX}={static_files.FOLDER}"]
+
         if launch.access_log is not None:
             words += ["--access-log", str(launch.access_log)]
         return words
@@ -292,5 +311,6 @@ def ours(engine: str, python: str = sys.executable) -> Server:
         speaks_http2=True,
         speaks_http3=engine == "proxygen",
         speaks_websocket=True,
+        serves_files=True,
         environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)])},
     )

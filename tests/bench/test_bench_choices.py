@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from bench import static_files
 from bench.choice import choose
 from bench.paths import CERTIFICATE, KEY, ROOT, shown, tidy
 from bench.rows import ROWS, cases
 from bench.servers import PEERS, Launch, Server, ours
+from bench.static_servers import ROWS as STATIC_ROWS
+from bench.static_servers import STATIC_PEERS
 from bench.websocket_servers import ROWS as WEBSOCKET_ROWS
 from bench.websocket_servers import WEBSOCKET_PEERS, ours_blocking
 
@@ -28,7 +31,7 @@ def test_given_threads_leave_rows_alone_that_are_about_one_number() -> None:
 def test_without_names_ours_comes_with_every_peer() -> None:
     names = [server.name for server in choose(None, ["embedded"], "python")]
     own = ["prowingen-embedded", "prowingen-embedded-blocking"]
-    assert names == [*own, *(peer.name for peer in (*PEERS, *WEBSOCKET_PEERS))]
+    assert names == [*own, *(peer.name for peer in (*PEERS, *WEBSOCKET_PEERS, *STATIC_PEERS))]
 
 
 def test_ours_stands_for_every_engine() -> None:
@@ -42,13 +45,23 @@ def test_ours_stands_for_every_engine() -> None:
     ]
 
 
-def test_a_name_brings_the_server_of_the_rows_of_websockets_too() -> None:
+def test_a_name_brings_the_server_of_rows_of_another_kind_too() -> None:
     found = choose(["granian", "uvicorn", "granian"], ["embedded"], "python")
-    assert [(s.name, s.speaks_websocket) for s in found] == [
-        ("granian", False),
-        ("granian", True),
-        ("uvicorn", True),
+    assert [(s.name, s.speaks_websocket, s.serves_files) for s in found] == [
+        ("granian", False, False),
+        ("granian", True, False),
+        ("granian", False, True),
+        ("uvicorn", True, False),
     ]
+
+
+def test_the_rows_of_files_are_those_of_who_serves_files() -> None:
+    assert [row.name for row in ROWS.values() if row.files] == list(STATIC_ROWS)
+    for server in (ours("embedded", "python"), *STATIC_PEERS):
+        if server.name == "nginx":  # whose files are named in one of its own
+            continue
+        command = server.command(Launch("bench.apps:hello", 20123, 8, row="static-10k"))
+        assert any(str(static_files.FOLDER) in word for word in command), server.name
 
 
 def test_the_rows_of_websockets_are_those_that_peers_have_an_application_for() -> None:
