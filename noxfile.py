@@ -56,6 +56,13 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session
+def wheels_in_debian(session: nox.Session) -> None:
+    """Tries dist/ in fresh Debian systems; as root. `-- trixie` for one release."""
+    set_up(session)
+    session.run("scripts/wheels_in_debian.sh", *session.posargs, external=True)
+
+
+@nox.session
 def asan(session: nox.Session) -> None:
     """All tests under AddressSanitizer and UndefinedBehaviorSanitizer."""
     set_up(session)

@@ -56,7 +56,7 @@ class Project:
 
 
 PROJECTS = (
-    Project("openssl", "Apache-2.0", ("libssl", "libcrypto"), "libssl3*", "openssl@3"),
+    Project("openssl", "Apache-2.0", ("libssl", "libcrypto"), "libssl3*", "openssl"),
     Project("nghttp2", "MIT", ("libnghttp2",), "libnghttp2-14", "libnghttp2"),
     Project("zlib", "Zlib", ("libz.", "libz-"), "zlib1g", "zlib"),
     # Debian's file is 2 MB, of everything that Boost has; its headers are all under this licence.

@@ -27,24 +27,39 @@ if [ ! -f "$tools/made" ]; then
 fi
 export PATH="$tools/bin:$PATH"
 
-# Built of the source distribution, so that what it lacks is missed here.
+# Built of the source distribution and, where that can be had, without a network, so that what it lacks
+# is missed here.
+offline="unshare --map-root-user --net"
+$offline true 2>/dev/null || offline=""
 rm -rf dist "$work/source" "$work/unrepaired"
 python -m build --sdist --outdir dist .
 mkdir -p "$work/source"
 tar -xzf dist/*.tar.gz -C "$work/source" --strip-components 1
 
+requires="$(sed -n 's/^requires = \[\(.*\)\]$/\1/p' pyproject.toml | tr -d '",')"
 # Of several releases of one version the last will do for all.
 scripts/pythons.sh | sort -V | awk '{ split($1, part, "."); last[part[1] "." part[2]] = $2 }
   END { for (version in last) print version, last[version] }' | sort -V |
   while read -r version executable; do
     case "$versions" in "  " | *" $version "*) ;; *) continue ;; esac
     echo "== Python $version ($executable)"
-    if ! "$executable" -m pip --version >/dev/null 2>&1; then
-      echo "  skipped: it has no pip"
+    if ! "$executable" -c 'import ensurepip, venv' 2>/dev/null; then
+      echo "  skipped: it cannot make virtual environments"
       continue
     fi
-    (cd "$work/source" && "$executable" -m pip wheel --disable-pip-version-check --no-deps \
-      --wheel-dir "$work/unrepaired/$version" --config-settings=cmake.define.PROWINGEN_PROXYGEN=OFF . </dev/null)
+    # In a place of its own that stays, and not in one that is made for each build: paths are part of
+    # what ccache compares.
+    builder="$work/python$version"
+    if [ ! -f "$builder/made" ]; then
+      rm -rf "$builder"
+      "$executable" -m venv "$builder"
+      # shellcheck disable=SC2086 # requirements are words
+      "$builder/bin/python" -m pip install -qq --disable-pip-version-check $requires
+      touch "$builder/made"
+    fi
+    $offline "$builder/bin/python" -m pip wheel --no-index --no-deps --no-build-isolation \
+      --wheel-dir "$work/unrepaired/$version" \
+      --config-settings=cmake.define.PROWINGEN_PROXYGEN=OFF "$work/source" </dev/null
     python scripts/repair_wheel.py "$work/unrepaired/$version"/*.whl dist
   done
 ls -l dist

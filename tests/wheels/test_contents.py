@@ -112,7 +112,9 @@ def test_nothing_but_the_c_libraries_and_zlib_is_taken_from_the_system(
     (module,) = installed.package.glob("_native*.so")
     loaded = subprocess.run(["ldd", module], capture_output=True, text=True, check=True).stdout
     of_the_system = {
-        line.split()[0].rpartition("/")[2] for line in loaded.splitlines() if "/prowingen_wsgi.libs/" not in line
+        line.split()[0].rpartition("/")[2]
+        for line in loaded.splitlines()
+        if "/prowingen_wsgi.libs/" not in line
     }
     kept = re.compile(r"linux-vdso|ld-linux|lib(c|m|z|pthread|dl|stdc\+\+|gcc_s)\.so")
     assert {name for name in of_the_system if not kept.match(name)} == set()
