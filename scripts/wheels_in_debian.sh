@@ -7,8 +7,8 @@
 # ROOTS=folder keeps the systems there, for the next time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-repository="$PWD"
 seconds_allowed=2
+clean="env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin"  # nothing of this machine's
 
 die() {
   echo "wheels_in_debian: $*" >&2
@@ -55,16 +55,17 @@ try() {
     $(wheel_platforms) --dest "$root/packages" flask
   cp examples/flask_app.py "$root/site"
 
-  chroot "$root" env HOME=/root unshare --net python3 -m pip install -q --root-user-action ignore \
+  chroot "$root" $clean unshare --net python3 -m pip install -q --root-user-action ignore \
     --break-system-packages --force-reinstall --no-index --find-links /packages prowingen-wsgi flask
   log="$temporary/$release.log"
   begun="$(date +%s%N)"
-  chroot "$root" sh -c 'cd /site && exec prowingen flask_app:app --bind 127.0.0.1:0' >"$log" 2>&1 &
+  chroot "$root" $clean sh -c 'cd /site && exec prowingen flask_app:app --bind 127.0.0.1:0' >"$log" 2>&1 &
   server=$!
   while [ "$status" != 200 ]; do
     now="$(date +%s%N)"
     [ $((now - begun)) -lt 20000000000 ] || { cat "$log" >&2 && die "no answer"; }
     address="$(grep -om 1 'http://127.0.0.1:[0-9]*' "$log" || true)"
+    sleep 0.02
     status="$([ -z "$address" ] || curl -s -o /dev/null -w '%{http_code}' "$address/" || true)"
   done
   now="$(date +%s%N)"
