@@ -33,7 +33,6 @@ def run_beside(installed: Installed, order: str, *strangers: str, **variables: s
     return installed.run(PROGRAM, *words, **variables).split()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("order", ["before", "after"])
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_both_make_connections(beside_strangers: Installed, stranger: str, order: str) -> None:
@@ -44,7 +43,6 @@ def test_both_make_connections(beside_strangers: Installed, stranger: str, order
         assert set(mapped) - set(own), "the stranger has no library of its own"
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_no_symbol_is_taken_from_another_openssl(
     beside_strangers: Installed, order: str, tmp_path: Path
