@@ -62,4 +62,8 @@ scripts/pythons.sh | sort -V | awk '{ split($1, part, "."); last[part[1] "." par
       --config-settings=cmake.define.PROWINGEN_PROXYGEN=OFF "$work/source" </dev/null
     python scripts/repair_wheel.py "$work/unrepaired/$version"/*.whl dist
   done
+if ! ls dist/*.whl >/dev/null 2>&1; then
+  echo "wheels: no wheel was made: this machine has no CPython ${*:-3.10 or newer}" >&2
+  exit 1
+fi
 ls -l dist

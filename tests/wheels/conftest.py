@@ -86,5 +86,5 @@ def _environment(
     version = _version(wheel)
     if version not in interpreters:
         pytest.skip(f"no Python {version} is on this machine")
-    folder = tmp_path_factory.mktemp(f"python{version}")
+    folder = tmp_path_factory.mktemp(f"python-{version}-")
     return make_environment(folder, interpreters[version], [os.fspath(wheel), *others])
