@@ -48,6 +48,21 @@ def interpreters(session: nox.Session) -> None:
 
 
 @nox.session
+def wheels(session: nox.Session) -> None:
+    """The source distribution and wheels, in dist/, and their tests; `-- 3.13` for one Python."""
+    set_up(session)
+    session.run("scripts/wheels.sh", *session.posargs, external=True)
+    session.run(PYTHON, "-m", "pytest", "--wheels", "dist", "tests/wheels", external=True)
+
+
+@nox.session
+def wheels_in_debian(session: nox.Session) -> None:
+    """Tries dist/ in fresh Debian systems; as root. `-- trixie` for one release."""
+    set_up(session)
+    session.run("scripts/wheels_in_debian.sh", *session.posargs, external=True)
+
+
+@nox.session
 def asan(session: nox.Session) -> None:
     """All tests under AddressSanitizer and UndefinedBehaviorSanitizer."""
     set_up(session)

@@ -7,8 +7,9 @@ Importing this loads next to nothing: each name is imported when it is first use
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+# Not from `typing`, which would be most of what this import costs: type checkers go by the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._native import ClientDisconnected as ClientDisconnected
     from .configuration.config import Config as Config

@@ -5,26 +5,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# One line an interpreter: version, real path of its executable.
-describe='import os, platform, sys
-if sys.version_info >= (3, 10) and platform.python_implementation() == "CPython":
-    print(platform.python_version(), os.path.realpath(getattr(sys, "_base_executable", sys.executable)))'
-
-interpreters() {
-  local candidate
-  {
-    IFS=:
-    for folder in $PATH; do
-      ls "$folder"/python3 "$folder"/python3.[0-9] "$folder"/python3.[0-9][0-9] 2>/dev/null || true
-    done
-    ls "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3 2>/dev/null || true
-  } | while read -r candidate; do
-    "$candidate" -c "$describe" 2>/dev/null || true
-  done | sort -u
-}
-
-default="$(.venv/bin/python -c "$describe")"
-interpreters | while read -r version executable; do
+default="$(scripts/pythons.sh .venv/bin/python)"
+scripts/pythons.sh | while read -r version executable; do
   if [ "$version $executable" = "$default" ]; then
     continue
   fi

@@ -1,15 +1,21 @@
-"""Whether the installed package serves at all: for each interpreter that is not the default one."""
+"""Whether the installed package serves at all, over HTTPS too: for interpreters that are not the
+default one, and for wheels.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
 import platform
+import ssl
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import prowingen_wsgi
+from prowingen_wsgi.development_certificates import DevelopmentCertificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,8 +39,7 @@ def counted(last: int) -> Iterator[bytes]:
         yield f"{number}\n".encode()
 
 
-def check(address: str) -> None:
-    connection = http.client.HTTPConnection(address, timeout=10)
+def check(connection: http.client.HTTPConnection) -> None:
     connection.request("POST", "/digest", UPLOAD)
     assert connection.getresponse().read() == hashlib.sha256(UPLOAD).hexdigest().encode()
     connection.request("GET", "/stream")
@@ -44,7 +49,16 @@ def check(address: str) -> None:
 
 def main() -> None:
     with prowingen_wsgi.serve(application, bind="127.0.0.1:0", threads=4) as server:
-        check(server.addresses[0].removeprefix("http://"))
+        address = server.addresses[0].removeprefix("http://")
+        check(http.client.HTTPConnection(address, timeout=10))
+    with tempfile.TemporaryDirectory() as folder:
+        made = DevelopmentCertificates(Path(folder))
+        made.make()
+        certificate = (str(made.certificate),)
+        with prowingen_wsgi.serve(application, bind="127.0.0.1:0", certfile=certificate) as server:
+            address = server.addresses[0].removeprefix("https://")
+            trust = ssl.create_default_context(cafile=made.authority)
+            check(http.client.HTTPSConnection(address, timeout=10, context=trust))
     # -I: from the environment alone, without the sources that may be in the current folder.
     subprocess.run([sys.executable, "-I", "-m", "prowingen_wsgi", "--version"], check=True)
     print(f"smoke test passed on Python {platform.python_version()}")

@@ -1,5 +1,7 @@
 #include "engine_embedded/engine.h"
 
+#include <openssl/crypto.h>
+
 #include "engine_embedded/listener.h"
 #include "http1/request_parser.h"
 #include "http2/session.h"
@@ -91,6 +93,9 @@ std::vector<std::string> protocols(const Options& options) {
   return {"h2", "http/1.1", "http/1.0"};
 }
 
-std::string engine_version() { return http1::parser_version() + ", " + http2::library_version(); }
+std::string engine_version() {
+  return http1::parser_version() + ", " + http2::library_version() + ", " +
+         OpenSSL_version(OPENSSL_VERSION);
+}
 
 }  // namespace prowingen::embedded

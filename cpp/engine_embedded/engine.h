@@ -15,7 +15,7 @@ std::unique_ptr<Engine> make_engine(EngineContext context, std::vector<ListenerS
 /// What it can agree on with a client over TLS (RFC 7301), best first.
 std::vector<std::string> protocols(const Options& options);
 
-/// What it is made of, for --version: "Boost 1.74".
+/// What it is made of, for --version: "Boost 1.74, nghttp2 1.52.0, OpenSSL 3.0.22 25 Aug 2026".
 std::string engine_version();
 
 }  // namespace prowingen::embedded

@@ -9,7 +9,6 @@ expect of what they run (they show it as 130).
 from __future__ import annotations
 
 import atexit
-import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -206,6 +205,8 @@ def _serve(command: _Command, program: Program) -> int:
 
 
 def _versions() -> Iterator[str]:
+    import platform
+
     from .. import __version__  # reads the installed package's metadata
 
     python = f"{platform.python_implementation()} {platform.python_version()}"

@@ -13,11 +13,6 @@ from typing import TYPE_CHECKING, Any
 from .config import OPTIONS, ConfigError, nearest
 from .layers import Setting
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -78,6 +73,10 @@ def _read(path: Path, name: str, named_by: str) -> ConfigFile:
 
 
 def _parse(path: Path, name: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib  # a tenth of what the command imports, and most have no file
+    else:
+        import tomli as tomllib
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
