@@ -89,5 +89,8 @@ cp -R boost "$prefix/include"
 installed boost LICENSE_1_0.txt
 
 strip --strip-unneeded "$prefix"/lib/lib{ssl,crypto,nghttp2}.so
-# For auditwheel, which looks where the loader does.
-ldconfig "$prefix/lib" 2>/dev/null || true
+if command -v dnf >/dev/null; then
+  # For auditwheel, which looks where the loader does.
+  echo "$prefix/lib" >/etc/ld.so.conf.d/wheel-libraries.conf
+  ldconfig
+fi
