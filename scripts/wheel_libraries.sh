@@ -6,6 +6,9 @@
 # three come from their authors' releases, in the versions and with the checksums below. A new
 # version of OpenSSL is two lines here, and then a release of this project.
 #
+# The loader is not told of them: every program of the system would take them. auditwheel is, by
+# LD_LIBRARY_PATH, where pyproject.toml calls it.
+#
 # PREFIX     where they go, /usr/local if it is not set
 # DOWNLOADS  a folder that archives are kept in, and taken from where they are there already
 set -euo pipefail
@@ -89,5 +92,3 @@ cp -R boost "$prefix/include"
 installed boost LICENSE_1_0.txt
 
 strip --strip-unneeded "$prefix"/lib/lib{ssl,crypto,nghttp2}.so
-# For auditwheel, which looks where the loader does.
-ldconfig "$prefix/lib" 2>/dev/null || true
