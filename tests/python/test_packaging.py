@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import select
 import shlex
 import shutil
 import subprocess
@@ -93,13 +96,6 @@ COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 _prowingen
 printf '%s\\n' "${COMPREPLY[@]}"
 """
-# What a terminal's user does: a line, and the tab key.
-ZSH = """
-zmodload zsh/zpty
-zpty shell zsh -f -i
-zpty -w shell 'PROMPT= RPROMPT= ; fpath=('"$1"' $fpath); autoload -Uz compinit; compinit -u -D'
-zpty -w shell 'zle -C all list-choices all; bindkey "^X" all; zstyle ":completion:*" list-packed no'
-"""
 
 
 def completed(shell: str, script: Path, line: str) -> list[str]:
@@ -129,6 +125,51 @@ def test_shells_complete(shell: str, tmp_path: Path) -> None:
     assert completed(shell, script, "prowingen dev") == ["dev-cert"]
     path = completed(shell, script, f"prowingen --certfile {tmp_path}/ch")
     assert path == [f"{tmp_path}/chain.pem"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is missing")
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("prowingen --max-rs", "--max-rss"),
+        ("prowingen hello:app --engine prox", "--engine proxygen"),
+        ("prowingen dev-cert --re", "--renew"),
+        ("prowingen import-gunicorn --out", "--output"),
+    ],
+)
+def test_zsh_completes(typed: str, shown: str, tmp_path: Path) -> None:
+    """As at a terminal: zsh completes nowhere else."""
+    made("completions.py", "zsh", out=tmp_path / "_prowingen")
+    terminal, its_end = pty.openpty()
+    shell = subprocess.Popen(
+        ["zsh", "-f", "-i"],
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        cwd=tmp_path,
+        env={**os.environ, "TERM": "dumb", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+    )
+    os.close(its_end)
+    try:
+        os.write(
+            terminal, b"fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D; echo up$?\n"
+        )
+        read_until(terminal, "up0")
+        os.write(terminal, f"{typed}\t".encode())
+        read_until(terminal, shown)
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(terminal)
+
+
+def read_until(terminal: int, wanted: str) -> None:
+    shown = ""
+    while wanted not in shown:
+        ready, _, _ = select.select([terminal], [], [], 20)
+        assert ready, shown
+        shown += os.read(terminal, 4096).decode(errors="replace").replace("\a", "")
 
 
 # ---- units and the example
