@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 MIRROR = "http://deb.debian.org/debian"
 FIRST_ANSWER = 2.0  # seconds
 SITE = "/usr/lib/python3/dist-packages/prowingen_wsgi"
-NATIVE_CALLS = ("upgraded.py", "websocket.py", "websocket_dialects.py")
-"""What the native module imports with the first request that needs it."""
 
 
 @contextmanager
@@ -95,6 +93,13 @@ def try_install(root: DebianRoot, packages: Path) -> None:
         assert root.path(f"/usr/share/{generated}").is_file(), generated
 
 
+def echo_by_all(address: Address) -> None:
+    """WebSockets, by as many connections as it takes for either worker to have one."""
+    for _ in range(8):
+        with Wire(address) as fresh:
+            assert WebSocketWire(fresh, "/echo").ask("fresh") == "fresh"
+
+
 def try_upgrade(root: DebianRoot, packages: Path) -> None:
     """One process of the unit's, whose files are replaced while it serves."""
     port = free_port()
@@ -118,19 +123,16 @@ def try_upgrade(root: DebianRoot, packages: Path) -> None:
             tally.wait_for_answers(100)
             assert is_deleted(pid)
             assert workers_of(pid) == old, "dpkg has replaced processes"
-            # A module of another version, where the running one would find it if it looked now.
-            for name in NATIVE_CALLS:
-                root.write(f"{SITE}/{name}", 'raise ImportError("another version")\n')
+            # Another version's modules, where the running one would find them if it looked now.
+            for module in root.path(SITE).rglob("*.py"):
+                module.write_text('raise ImportError("another version")\n', encoding="utf-8")
             assert before.ask("after") == "after"
-            for _ in range(8):  # by either worker
-                with Wire(address) as fresh:
-                    assert WebSocketWire(fresh, "/echo").ask("fresh") == "fresh"
-            root.run("dpkg", "--install", *names)
+            echo_by_all(address)
             before.close()
             root.run(*unit.command("ExecReload", MAINPID=str(pid)))
             assert eventually(lambda: len(workers_of(pid)) == 2 and not workers_of(pid) & old)
-            with Wire(address) as fresh:
-                assert WebSocketWire(fresh, "/echo").ask("reloaded") == "reloaded"
+            echo_by_all(address)
+            root.run("dpkg", "--install", *names)
             load.wait_for_answers(100)
             tally.wait_for_answers(100)
         assert not load.failures, load.failures
