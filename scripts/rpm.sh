@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Builds the RPMs into dist/rpm or FOLDER, with what this machine has: scripts/rpm.sh [FOLDER]
+# Builds the RPMs into dist/rpm or FOLDER, with what this machine has:
+#
+#   scripts/rpm.sh [FOLDER [rpmbuild's option...]]
 #
 # Where the distribution is not an RPM one, its build requirements are taken to be there, and what
 # its macros would say is said here.
@@ -35,7 +37,7 @@ if [ "$(rpm --eval '%{?_unitdir}')" = "" ]; then
     --define "_sysusersdir /usr/lib/sysusers.d" --define "_tmpfilesdir /usr/lib/tmpfiles.d")
 fi
 rpmlint "$spec"
-rpmbuild -ba "${options[@]}" --define "_topdir $work" "$spec"
+rpmbuild -ba "${options[@]}" "${@:2}" --define "_topdir $work" "$spec"
 find "$work/RPMS" "$work/SRPMS" -name '*.rpm' -exec cp {} "$out" \;
 rpmlint "$out"/*.rpm || true # what it says of Debian's libraries is not the spec's
 ls "$out"
