@@ -105,6 +105,26 @@ def http3(session: nox.Session) -> None:
 
 
 @nox.session
+def debs(session: nox.Session) -> None:
+    """Builds the Debian packages into dist/debs; on Debian."""
+    session.run("scripts/debs.sh", *session.posargs, external=True)
+
+
+@nox.session(name="debs-test")
+def debs_test(session: nox.Session) -> None:
+    """Installs and upgrades the packages in a Debian of their own; as root, in some 10 minutes."""
+    set_up(session)
+    session.run("scripts/debs.sh", "--next", "dist/debs", external=True)
+    session.run(PYTHON, "tests/packages.py", "dist/debs", *session.posargs, external=True)
+
+
+@nox.session
+def rpm(session: nox.Session) -> None:
+    """Builds the RPMs into dist/rpm."""
+    session.run("scripts/rpm.sh", *session.posargs, external=True)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """This server and its peers side by side; what follows `--` goes to `python -m bench`."""
     set_up(session)

@@ -18,7 +18,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
-from . import _native
+# The last three are what the native module imports with the first request that needs them. By then
+# a package's upgrade may have put those of another version there.
+from . import _native, upgraded, websocket, websocket_dialects  # noqa: F401
 from .acme_certificates import with_acme_certificates
 from .certificates import check_certificates, https_port, served_url
 from .configuration.config import Config, ConfigError

@@ -34,8 +34,7 @@ machine:
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs the command and returns its exit code: 1 if the files cannot be had."""
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="prowingen dev-cert",
         description="Makes a local authority, and a certificate of it for localhost.",
@@ -48,7 +47,12 @@ def main(arguments: Sequence[str]) -> int:
         help="where they are kept (default: where --https looks for them)",
     )
     parser.add_argument("--renew", action="store_true", help="make the certificate anew")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command and returns its exit code: 1 if the files cannot be had."""
+    given = make_parser().parse_args(arguments)
     try:
         from ..development_certificates import DevelopmentCertificates, development_folder
     except ImportError as error:

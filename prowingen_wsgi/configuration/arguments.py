@@ -47,7 +47,7 @@ class UsageError(Exception):
 def parse_arguments(arguments: Sequence[str]) -> Arguments:
     """Raises UsageError, or SystemExit(0) after printing the help."""
     found = Arguments()
-    _, unknown = _parser().parse_known_args(arguments, namespace=found)
+    _, unknown = make_parser().parse_known_args(arguments, namespace=found)
     if unknown:
         raise UsageError(_about_unknown(unknown))
     return found
@@ -88,7 +88,8 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         return f"{flags} {action.metavar}" if takes_value else flags or str(action.metavar)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """What understands the command line; its manual page and completions are made from it, too."""
     parser = _Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [options] module:app",

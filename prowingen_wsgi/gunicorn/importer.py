@@ -57,13 +57,21 @@ _VARIABLES = {
 }
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs the subcommand with the words behind its name; its exit code."""
-    parser = argparse.ArgumentParser(prog="prowingen import-gunicorn", allow_abbrev=False)
-    parser.add_argument("file", help="gunicorn's configuration file, which is run")
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="prowingen import-gunicorn",
+        description="Writes gunicorn's configuration as a prowingen.toml.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="PATH", help="gunicorn's configuration file, which is run")
     parser.add_argument("-o", "--output", metavar="PATH", help="default: standard output")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
-    found = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the subcommand with the words behind its name; its exit code."""
+    found = make_parser().parse_args(arguments)
     output = Path(found.output) if found.output else None
     if output is not None and output.exists() and not found.force:
         return _fail(f"{output}: it is there already; --force replaces it")

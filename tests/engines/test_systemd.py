@@ -189,12 +189,11 @@ def test_a_stuck_process_lets_the_watchdog_bite(engine: str, manager: Manager) -
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing")
 def test_the_unit_files_are_sound(tmp_path: Path) -> None:
-    for unit in DEPLOY.glob("prowingen.*"):
-        text = unit.read_text()
-        # A program that is there, in the place of its user's own.
-        text = text.replace("/srv/app/.venv/bin/prowingen", sys.executable)
-        (tmp_path / unit.name).write_text(text.replace("/srv/app", str(tmp_path)))
-    units = [str(path) for path in tmp_path.glob("prowingen.*")]
+    for unit in DEPLOY.glob("prowingen@.*"):
+        # A program that is there, in the place of the installed one.
+        text = unit.read_text().replace("/usr/bin/prowingen", sys.executable)
+        (tmp_path / unit.name.replace("@", "@app")).write_text(text)
+    units = [str(path) for path in tmp_path.glob("prowingen@app.*")]
     assert len(units) == 2
     command = ["systemd-analyze", "verify", "--man=no", *units]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

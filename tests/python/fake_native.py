@@ -18,6 +18,17 @@ App = Callable[[dict[str, object], Callable[..., object]], Iterable[bytes]]
 Log = Callable[[int, str, "BaseException | None"], None]
 
 
+class ConnectionClosed(Exception):  # noqa: N818 - as the native one is called
+    """With the following, what `websocket` imports: there are no WebSockets here."""
+
+
+class HandshakeError(Exception):
+    """As above."""
+
+
+OpaqueUpgrade = Request = WebSocket = accept_websocket = broadcast = object
+
+
 class Server:
     def __init__(
         self,
