@@ -46,6 +46,12 @@ def number(text: str) -> int:
     return int(text)
 
 
+def _at_least_one(text: str) -> int:
+    if number(text) < 1:
+        raise ValueError(f'"{text}": must be 1 or more')
+    return number(text)
+
+
 def _duration(text: str) -> float:
     """Seconds, or such as 1h30m."""
     match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
@@ -75,7 +81,7 @@ def _env_file(texts: Sequence[str]) -> str:
 BECOMES: Mapping[str, Becomes] = {
     "uds_permissions": Becomes("umask", _one(_umask)),
     "http": Becomes("http", _one(lambda text: {"1": "1.1"}.get(text, text))),
-    "workers": Becomes("workers", _one(number)),
+    "workers": Becomes("workers", _one(_at_least_one)),
     "blocking_threads": Becomes("threads", _one(number)),
     "runtime_threads": Becomes("io_threads", _one(number)),
     "threads": Becomes("io_threads", _one(number)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ...configuration.config import nearest
@@ -79,6 +78,11 @@ def convert(entries: Iterable[Entry], referred: Iterable[str] = ()) -> tuple[str
 
 _Given = dict[str, list[tuple[str, str]]]
 """Values of each option, with what a remark calls it."""
+
+
+def is_known(name: str) -> bool:
+    """Whether an option has a place in the tables."""
+    return ALIASES.get(name, name) in _KNOWN or acts(name) or _family(name) is not None
 
 
 def _by_name(entries: Iterable[Entry], conversion: Conversion) -> _Given:
@@ -167,6 +171,9 @@ def _take_options(given: _Given, conversion: Conversion, found: addresses.Socket
         if becomes.option in conversion.options:
             for text in _differences(name, values[-1], given):
                 conversion.remark(label, text)
+            path = str(conversion.options[becomes.option])
+            if name in _BEFORE_CHDIR and "chdir" in given and not path.startswith(("/", "-")):
+                conversion.remark(label, f"{path}: relative paths begin at chdir here")
     for name in ("http-timeout", "socket-timeout"):
         if by.get("body_timeout") == name and "body_timeout" in conversion.options:
             seconds = conversion.options["body_timeout"]
@@ -179,8 +186,6 @@ def _differences(name: str, value: str, given: _Given) -> Iterator[str]:
     """What its user should know of an option that is taken over."""
     if name == "chmod-socket":
         yield f"{value}: umask has the same effect, and is for all files that are made"
-    if name in _BEFORE_CHDIR and "chdir" in given and not PurePath(value).is_absolute():
-        yield f"{value}: relative paths begin at chdir here"
     if name in _LOGS and name != "req-logger":
         yield f"{value}: {_ERRORS_TOO}"
     if name == "enable-proxy-protocol":
