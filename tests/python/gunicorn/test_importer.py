@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prowingen_wsgi.configuration.config import Config
@@ -292,6 +292,7 @@ SETTINGS = {
 }
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional=SETTINGS))
 def test_what_is_written_is_read(settings: dict[str, Any]) -> None:
     text, remarks = convert(settings)
