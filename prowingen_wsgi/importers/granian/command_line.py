@@ -80,8 +80,8 @@ def _words_of_line(line: str, environ: Mapping[str, str]) -> list[str]:
     if text.startswith("["):
         try:
             words = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise MalformedError(f"{text}: this is no list of words: {error.msg}") from None
+        except (json.JSONDecodeError, RecursionError):
+            raise MalformedError(f"{text}: this is no list of words in quotes") from None
         if not all(isinstance(word, str) for word in words):
             raise MalformedError(f"{text}: must be a list of texts")
         return list(words)

@@ -42,6 +42,8 @@ class Sockets:
 
     remarks: each with the setting that it is about.
     proxies: where the addresses can only be reached from this machine: who may be believed.
+    scheme_alone: whether they were believed about nothing else.
+    label: the last setting that counts.
     """
 
     bind: list[str] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Sockets:
     demands: bool = False
     remarks: list[tuple[str, str]] = field(default_factory=list)
     proxies: list[str] = field(default_factory=list)
+    scheme_alone: bool = True
     label: str = ""
 
     @property
@@ -88,6 +91,7 @@ def _take(found: Sockets, name: str, value: str, label: str, speaks: str) -> Non
             found.bind.append(address(value))
             local = _proxies(found.bind[-1])
             found.proxies += [each for each in local if each not in found.proxies]
+            found.scheme_alone = found.scheme_alone and name == "http"
             if speaks not in ("http", "http11"):
                 found.remarks.append((label, NEEDS_PROXY.format(value)))
             elif not local:

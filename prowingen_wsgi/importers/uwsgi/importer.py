@@ -35,7 +35,8 @@ _ERRORS_TOO = "the access log goes there; errors go to standard error: have that
 _BEFORE_CHDIR = (*_LOGS, "pidfile", "safe-pidfile")
 _KNOWN = {*BECOMES, *DONE, *LACKING, *addresses.NAMES, *application.NAMES, "protocol"}
 _UNSET = re.compile(r"\$\([^)]*\)|@\([^)]*\)|%\([\w .-]+\)")
-_LOG_LINES = ("log-format", "cron")  # their placeholders are another thing
+# Not a log's lines, whose placeholders are another thing, nor variables, which may be secrets.
+_TAKEN = {*BECOMES, *addresses.NAMES, *application.NAMES} - {"log-format"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -91,7 +92,7 @@ def _by_name(entries: Iterable[Entry], conversion: Conversion) -> _Given:
         name = ALIASES.get(entry.key, entry.key)
         label = f"{entry.place}: {entry.key}"
         unset = _UNSET.search(entry.value)
-        if unset and name in _KNOWN and name not in _LOG_LINES:
+        if unset and name in _TAKEN:
             conversion.remark(
                 label,
                 f"not taken over: {entry.value}: nothing is known of {unset[0]}: set it and import "
@@ -145,11 +146,11 @@ def _take_addresses(given: _Given, conversion: Conversion) -> addresses.Sockets:
             demand = "required" if found.demands else "optional"
             conversion.take(found.label, Becomes("cert_reqs"), demand)
     if found.proxies:
-        conversion.derive(
-            "forwarded_allow_ips",
-            tuple(found.proxies),
-            "the proxy on this machine, which has to set X-Forwarded-For and -Proto",
-        )
+        fields = "X-Forwarded-Proto" if found.scheme_alone else "X-Forwarded-For and -Proto"
+        reason = f"the proxy on this machine, which has to set {fields}"
+        conversion.derive("forwarded_allow_ips", tuple(found.proxies), reason)
+        if found.scheme_alone:
+            conversion.derive("forwarded_fields", ("proto",), "what uWSGI's http believes")
     return found
 
 

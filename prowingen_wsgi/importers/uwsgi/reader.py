@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..command import CannotReadError, MalformedError
 from .files import Entry, read_entries
-from .magic import cores, expand, expansion
+from .magic import CORES, cores, expand, expansion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -71,6 +71,7 @@ class Reader:
         return self.entries
 
     def _read(self, name: str, place: str = "") -> None:
+        name = cores(name)
         file, colon, section = name.rpartition(":")
         if not colon or "/" in section:
             file, section = name, ""
@@ -93,6 +94,8 @@ class Reader:
             self._take(entry)
 
     def _take(self, entry: Entry) -> None:
+        if "\0" in f"{entry.key}{entry.value.replace(CORES, '')}":
+            raise MalformedError(f"{entry.place}: there is a NUL in it: take it out")
         if entry.key in _ENDS:
             self._condition, self._failed = None, False
         elif entry.key == "else":
@@ -116,7 +119,7 @@ class Reader:
             self._begin(entry, self._otherwise)
         elif key in _LOOPS:
             self._begin(entry, lambda body: _looped(_LOOPS[key](value, entry.place), body))
-        elif (test := self._test(key, value)) is not None:
+        elif (test := self._test(key, cores(value), entry.place)) is not None:
             self._begin(entry, lambda body: self._tested(*test, body))
         elif key not in _ENDS:
             self.entries.append(entry)
@@ -138,7 +141,7 @@ class Reader:
         if holds:
             yield body.value.replace("%(_)", shown)
 
-    def _test(self, key: str, value: str) -> tuple[bool, str] | None:
+    def _test(self, key: str, value: str, place: str) -> tuple[bool, str] | None:
         """Whether what a line asks for is so, and what %(_) stands for below it; or None for a key
         that asks nothing."""
         match = _asks(key)
@@ -153,7 +156,12 @@ class Reader:
             shown = known.get(wanted)
             holds = shown is not None and (not equals or shown == expected)
         else:
-            holds, shown = _TESTS[kind](value), value
+            try:
+                holds, shown = _TESTS[kind](value), value
+            except re.error as error:
+                raise MalformedError(
+                    f'{place}: {key}: "{value}": this is no pattern: {error}'
+                ) from None
         return holds != bool(match[1]), shown or ""
 
     def _options(self) -> dict[str, str]:
@@ -191,7 +199,7 @@ class Reader:
         if re.match(r"[a-z]+://", name):
             return None  # a command's output, or a page's: nothing to run or fetch here
         try:
-            return Path(name).read_text(encoding="utf-8").rstrip("\n")
+            return Path(cores(name)).read_text(encoding="utf-8").rstrip("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise CannotReadError(f"{place}: @({name}): it cannot be read: {error}") from None
 
@@ -246,7 +254,7 @@ def _times(value: str, place: str) -> Iterator[str]:
 
 def _lines(name: str, place: str) -> Iterator[str]:
     try:
-        yield from Path(name).read_text(encoding="utf-8").splitlines()
+        yield from Path(cores(name)).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CannotReadError(f"{place}: {name}: it cannot be read: {error}") from None
 
@@ -254,7 +262,7 @@ def _lines(name: str, place: str) -> Iterator[str]:
 _LOOPS: Mapping[str, Callable[[str, str], Iterator[str]]] = {
     "for": lambda value, _: iter(value.split()),
     # Path.glob takes no absolute pattern.
-    "for-glob": lambda value, _: iter(sorted(glob.glob(value)) or [value]),  # noqa: PTH207
+    "for-glob": lambda value, _: iter(sorted(glob.glob(cores(value))) or [value]),  # noqa: PTH207
     "for-times": _times,
     "for-readline": _lines,
 }

@@ -268,7 +268,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 VALUES = st.one_of(TEXTS, st.integers(0, 2**40).map(str), st.sampled_from(["1h", "on", "tls1.2"]))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from(sorted(FLAGS)), VALUES), max_size=10))
 def test_what_is_written_is_read(tmp_path_factory: Any, pairs: list[tuple[str, str]]) -> None:
     words = [

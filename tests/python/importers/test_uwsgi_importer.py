@@ -195,7 +195,7 @@ def test_values_mean_what_they_mean_to_uwsgi(text: str, written: dict[str, Any])
     for option in [name for name, value in written.items() if value is None]:
         assert option not in all_values
     values, _ = convert_alone(text)
-    for option in ("bind", "forwarded_allow_ips"):
+    for option in ("bind", "forwarded_allow_ips", "forwarded_fields"):
         if option not in written:
             values.pop(option, None)
     assert values == {name: value for name, value in written.items() if value is not None}
@@ -271,8 +271,10 @@ def test_variables_that_something_refers_to_need_no_word() -> None:
 
 
 def test_secrets_are_in_no_report() -> None:
-    _, remarks = convert(entries("env = KEY=geheim\nroute-run = basicauth:x,me:geheim"))
-    assert len(remarks) == 2
+    _, remarks = convert(
+        entries("env = KEY=geheim\nenv = KEY=$(NOPE)geheim\nroute-run = basicauth:x,me:geheim")
+    )
+    assert len(remarks) == 3
     assert "geheim" not in "".join(remarks)
 
 
@@ -295,6 +297,23 @@ def test_secrets_are_in_no_report() -> None:
 def test_what_does_not_go_together_is_said(text: str, remark: str) -> None:
     _, remarks = convert(entries(text))
     assert any(each.startswith(remark) for each in remarks), remarks
+
+
+@pytest.mark.parametrize(
+    ("text", "proxies", "fields"),
+    [
+        ("http = 127.0.0.1:80", ("127.0.0.1", "::1"), ("proto",)),
+        ("http-socket = 127.0.0.1:80", ("127.0.0.1", "::1"), ("for", "proto")),
+        ("socket = /a.sock", ("unix",), ("for", "proto")),
+        ("http = localhost:80\nsocket = /a.sock", ("127.0.0.1", "::1", "unix"), ("for", "proto")),
+        ("http = :80", (), ("for", "proto")),
+    ],
+)
+def test_proxies_that_only_this_machine_can_be_are_believed(
+    tmp_path: Path, text: str, proxies: tuple[str, ...], fields: tuple[str, ...]
+) -> None:
+    _, config = loaded(tmp_path, convert(entries(text))[0])
+    assert (config.forwarded_allow_ips, config.forwarded_fields) == (proxies, fields)
 
 
 def test_each_option_has_one_place() -> None:
@@ -332,7 +351,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=12))
 def test_what_is_written_is_read(tmp_path_factory: Any, pairs: list[tuple[str, str]]) -> None:
     text, remarks = convert(Entry(name, value, "app.ini:1") for name, value in pairs)

@@ -238,6 +238,12 @@ def test_yaml_is_read_like_ini() -> None:
             "app.ini:3: for: conditions and loops do not go into each other",
         ),
         ("app.ini", "[uwsgi]\nfor-times = 99999\na = 1\n", "app.ini:2: 99999: at most 10000 times"),
+        ("app.ini", "[uwsgi]\na = b\0c\n", "app.ini:2: there is a NUL in it"),
+        (
+            "app.ini",
+            "[uwsgi]\nif-hostname-match = (\na = 1\n",
+            'app.ini:2: if-hostname-match: "(": this is no pattern',
+        ),
         ("app.ini", "[uwsgi]\nset = a\n", 'app.ini:2: set: "a": must be name=value'),
         ("app.ini", "[uwsgi]\nini = app.ini\n", "app.ini:2: app.ini: files include each other"),
         (
@@ -281,6 +287,7 @@ def test_yaml_that_makes_no_sense_is_said_with_its_line(text: str, message: str)
     ("text", "message"),
     [
         ("[uwsgi]\nini = none.ini\n", "app.ini:2: none.ini: there is no such file"),
+        ("[uwsgi]\nini = %knone.ini\n", r"app.ini:2: \d+none.ini: there is no such file"),
         ("[uwsgi]\nx = @(none)\n", r"app.ini:2: @\(none\): it cannot be read"),
         ("[uwsgi]\nfor-readline = none\nx = 1\n", "app.ini:2: none: it cannot be read"),
     ],
@@ -306,7 +313,7 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(LINES)
 def test_whatever_a_file_says_is_read_or_refused(lines: list[str]) -> None:
     with suppress(MalformedError, CannotReadError):
