@@ -26,13 +26,14 @@ NEEDS_PROXY = (
     "proxy_pass, and set X-Forwarded-For and X-Forwarded-Proto, as docs/from_uwsgi.md shows"
 )
 _BELIEVED = (
-    "{}: uWSGI believes X-Forwarded-Proto, and on an http-socket X-Forwarded-For, whoever sends "
-    "them: name the proxies that do in forwarded_allow_ips"
+    "{}: uWSGI believes X-Forwarded-Proto, whoever sends it: name the proxies that do in "
+    "forwarded_allow_ips"
 )
 _PLAIN = (
     "{}: not taken over: with a certificate every address speaks HTTPS: serve it by a process of "
     "its own, or send its clients on to HTTPS by redirect_http"
 )
+_HTTP_WORDS = ("http", "http11")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -91,8 +92,8 @@ def _take(found: Sockets, name: str, value: str, label: str, speaks: str) -> Non
             found.bind.append(address(value))
             local = _proxies(found.bind[-1])
             found.proxies += [each for each in local if each not in found.proxies]
-            found.scheme_alone = found.scheme_alone and name == "http"
-            if speaks not in ("http", "http11"):
+            found.scheme_alone = found.scheme_alone and speaks in _HTTP_WORDS
+            if speaks not in _HTTP_WORDS:
                 found.remarks.append((label, NEEDS_PROXY.format(value)))
             elif not local:
                 found.remarks.append((label, _BELIEVED.format(value)))

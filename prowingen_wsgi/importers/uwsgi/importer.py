@@ -150,7 +150,7 @@ def _take_addresses(given: _Given, conversion: Conversion) -> addresses.Sockets:
         reason = f"the proxy on this machine, which has to set {fields}"
         conversion.derive("forwarded_allow_ips", tuple(found.proxies), reason)
         if found.scheme_alone:
-            conversion.derive("forwarded_fields", ("proto",), "what uWSGI's http believes")
+            conversion.derive("forwarded_fields", ("proto",), "what uWSGI believes over HTTP")
     return found
 
 

@@ -303,7 +303,8 @@ def test_what_does_not_go_together_is_said(text: str, remark: str) -> None:
     ("text", "proxies", "fields"),
     [
         ("http = 127.0.0.1:80", ("127.0.0.1", "::1"), ("proto",)),
-        ("http-socket = 127.0.0.1:80", ("127.0.0.1", "::1"), ("for", "proto")),
+        ("http-socket = 127.0.0.1:80", ("127.0.0.1", "::1"), ("proto",)),
+        ("socket = /a.sock\nprotocol = http", ("unix",), ("proto",)),
         ("socket = /a.sock", ("unix",), ("for", "proto")),
         ("http = localhost:80\nsocket = /a.sock", ("127.0.0.1", "::1", "unix"), ("for", "proto")),
         ("http = :80", (), ("for", "proto")),
