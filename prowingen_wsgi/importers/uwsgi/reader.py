@@ -49,6 +49,7 @@ class Reader:
         self._files = 0
         self._condition: Callable[[Entry], Iterator[str]] | None = None
         self._failed = False
+        self._in_body = False  # what a line of a condition or a loop includes is under none itself
 
     def read(self, name: str) -> list[Entry]:
         """Everything that the file says, and those that it includes.
@@ -96,15 +97,17 @@ class Reader:
     def _take(self, entry: Entry) -> None:
         if "\0" in f"{entry.key}{entry.value.replace(CORES, '')}":
             raise MalformedError(f"{entry.place}: there is a NUL in it: take it out")
-        if entry.key in _ENDS:
+        if not self._in_body and entry.key in _ENDS:
             self._condition, self._failed = None, False
-        elif entry.key == "else":
+        elif not self._in_body and entry.key == "else":
             self._condition = None
-        if self._condition is None:
+        if self._condition is None or self._in_body:
             self._add(entry)
-        else:
-            for value in self._condition(entry):
-                self._add(Entry(entry.key, value, entry.place))
+            return
+        self._in_body = True
+        for value in self._condition(entry):
+            self._add(Entry(entry.key, value, entry.place))
+        self._in_body = False
 
     def _add(self, entry: Entry) -> None:
         key, value = entry.key, entry.value

@@ -192,6 +192,15 @@ def test_files_include_files_and_sections() -> None:
     ]
 
 
+def test_what_is_included_in_a_loop_is_there_once_for_each_turn() -> None:
+    Path("one.ini").write_text("[uwsgi]\na = 1\nendfor\nb = 2\n")
+    assert read("[uwsgi]\nfor = x y\nini = one.ini\nc = %(_)\nendfor\n") == [
+        *[("a", "1"), ("b", "2")] * 2,
+        ("c", "x"),
+        ("c", "y"),
+    ]
+
+
 def test_json_is_read_like_ini() -> None:
     text = """{"other": {}, "uwsgi": {"master": true, "processes": 4, "a": 1.50, "n": null,
               "socket": ["/a.sock", "/b.sock"], "base": "%c", "chdir": "/srv/%(base)"}}"""
