@@ -10,12 +10,10 @@ from __future__ import annotations
 import grp
 import pwd
 import re
-import socket
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...originals import os
+from ...originals import os, socket, time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import glob
 import re
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...originals import socket
 from ..command import CannotReadError, MalformedError
 from .files import Entry, read_entries
 from .magic import CORES, cores, expand, expansion
