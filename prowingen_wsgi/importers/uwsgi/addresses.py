@@ -75,6 +75,8 @@ def sockets(given: Sequence[tuple[str, str, str]], protocol: str) -> Sockets:
             _take(found, name, value, label, speaks)
     if found.redirects and not found.certificates:
         found.redirects.clear()
+        label = next(label for name, _, label in given if name == "http-to-https")
+        found.remarks.append((label, "not taken over: it needs https"))
     return found
 
 

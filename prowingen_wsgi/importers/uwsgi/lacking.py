@@ -1,8 +1,5 @@
-"""What to do about options of uWSGI that have no equivalent.
-
-LACKING    by name
-FAMILIES   by the beginning of the name; the longest that fits
-"""
+"""What to do about each option of uWSGI that has no equivalent; `families` has those that come in
+numbers."""
 
 from __future__ import annotations
 

@@ -288,6 +288,8 @@ def test_secrets_are_in_no_report() -> None:
         ),
         ("umask = 022\nchmod-socket = 660\nsocket = /a", "app.ini:3: chmod-socket: not taken over"),
         ("https = :1,a,b\nhttp = :2", "app.ini:3: http: :2: not taken over: with a certificate"),
+        ("http-to-https = :80", "app.ini:2: http-to-https: not taken over: it needs https"),
+        ("module = a:b\ncallable = c", "app.ini:3: callable: not taken over: module decides"),
         ("module = a\nwsgi-file = b.py", "app.ini:3: wsgi-file: not taken over: b.py: module"),
         ("max-requests-delta = 5", "app.ini:2: max-requests-delta: not taken over: it needs max_"),
         ("chdir = /a\nlogto = x.log", "app.ini:3: logto: x.log: relative paths begin at chdir"),
