@@ -55,7 +55,7 @@ def application(given: Mapping[str, Sequence[tuple[str, str]]], chdir: str) -> A
             found.remarks.append(
                 (other_label, f"not taken over: {other}: {name} is what is served")
             )
-        if callable_name and not found.target.endswith(callable_name):
+        if callable_name and found.target and not found.target.endswith(callable_name):
             found.remarks.append((callable_label, f"not taken over: {name} decides"))
     elif callable_name and not mounts:
         found.remarks.append((callable_label, f"not taken over: {callable_name}: of which module?"))
