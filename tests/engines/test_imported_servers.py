@@ -82,7 +82,8 @@ def test_uwsgis_configuration_serves_once_it_is_imported(engine: str, tmp_path: 
             assert wire.response().status == 413
         server.signal()
         assert server.wait() == 0
-    assert (tmp_path / "site" / "access.log").read_text() == "GET 200 7\nPOST 413 -\n"
+    lines = (tmp_path / "site" / "access.log").read_text().splitlines()
+    assert sorted(lines) == ["GET 200 7", "POST 413 -"]  # each worker writes its own
 
 
 def test_granians_command_serves_once_it_is_imported(engine: str, tmp_path: Path) -> None:
