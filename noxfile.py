@@ -136,3 +136,4 @@ def docs(session: nox.Session) -> None:
     """Writes the pages that are made from the code."""
     set_up(session)
     session.run(PYTHON, "tools/generate_options.py", "docs/configuration.md", external=True)
+    session.run(PYTHON, "tools/generate_migrations.py", external=True)

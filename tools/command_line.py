@@ -6,6 +6,7 @@ Needs no installed package, and no native module: only the Python that runs it.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from generate_options import load_config
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
 
@@ -37,6 +37,16 @@ class Argument:
     @property
     def is_path(self) -> bool:
         return self.metavar == "PATH"
+
+
+MODULES = (
+    "configuration.arguments",
+    "gunicorn.importer",
+    "importers.uwsgi.importer",
+    "importers.granian.importer",
+    "command.dev_cert",
+)
+"""Each with a `make_parser`: the command's, and those of its subcommands."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +77,15 @@ def command_lines() -> list[CommandLine]:
     """The command's, and after it those of its subcommands."""
     options = load_config().OPTIONS
     package = "prowingen_wsgi"
-    arguments = importlib.import_module(f"{package}.configuration.arguments")
-    dev_cert = importlib.import_module(f"{package}.command.dev_cert")
-    importer = importlib.import_module(f"{package}.gunicorn.importer")
-    parsers = (arguments.make_parser(), importer.make_parser(), dev_cert.make_parser())
-    return [_read(parser, options) for parser in parsers]
+    modules = [importlib.import_module(f"{package}.{name}") for name in MODULES]
+    return [_read(module.make_parser(), options) for module in modules]
 
 
 def _read(parser: argparse.ArgumentParser, options: dict[str, Any]) -> CommandLine:
     groups = [
         Group(group.title or "", tuple(_argument(action, options) for action in members))
         for group in parser._action_groups
-        if (members := group._group_actions)
+        if (members := [each for each in group._group_actions if each.help != argparse.SUPPRESS])
     ]
     return CommandLine(parser.prog, parser.description or "", tuple(groups))
 

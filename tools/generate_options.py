@@ -120,7 +120,11 @@ Where `limit_request_fields` or `limit_request_field_size` is set, `max_header_b
 two add up to, at most 16 MiB: gunicorn has no limit of its own for a whole header section, and 64
 KiB would be one. A file that is there already is replaced with `--force` only. gunicorn need not be
 installed; its command line and environment variables are not read. To keep gunicorn and change its
-workers alone, see [gunicorn.md](gunicorn.md).
+workers alone, see [gunicorn.md](gunicorn.md). The command ends with 2 where the file cannot be run.
+
+Likewise `prowingen import-uwsgi app.ini` ([from_uwsgi.md](from_uwsgi.md)) and `prowingen
+import-granian -- granian …` ([from_granian.md](from_granian.md)). From [waitress](from_waitress.md)
+and [mod_wsgi](from_mod_wsgi.md) there are tables to go by.
 """
 
 

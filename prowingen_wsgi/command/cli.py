@@ -1,5 +1,5 @@
-"""The command `prowingen`, also `python -m prowingen_wsgi`. Its subcommands are import-gunicorn and
-dev-cert.
+"""The command `prowingen`, also `python -m prowingen_wsgi`. Its subcommands are import-gunicorn,
+import-uwsgi, import-granian and dev-cert.
 
 Exit codes: 0 after SIGTERM, `--check`, `--version` and `--help`; 1 if the application or a socket
 cannot be had; 2 for a wrong command line or variable; death by SIGINT after Ctrl-C, as shells
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,13 @@ if TYPE_CHECKING:
     from ..configuration.config import Config
 
 SUCCESS, FAILURE, MISUSE = 0, 1, 2
-IMPORT_GUNICORN, DEV_CERT = "import-gunicorn", "dev-cert"
+SUBCOMMANDS = {
+    "import-gunicorn": "prowingen_wsgi.gunicorn.importer",
+    "import-uwsgi": "prowingen_wsgi.importers.uwsgi.importer",
+    "import-granian": "prowingen_wsgi.importers.granian.importer",
+    "dev-cert": "prowingen_wsgi.command.dev_cert",
+}
+"""Modules with a `main` of their own, which nobody else needs."""
 
 
 class _StartError(Exception):
@@ -44,14 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code. `sys.argv` is used without arguments."""
     open_missing()
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words[:1] == [IMPORT_GUNICORN]:
-        from ..gunicorn import importer  # nobody else needs it
-
-        return importer.main(words[1:])
-    if words[:1] == [DEV_CERT]:
-        from . import dev_cert
-
-        return dev_cert.main(words[1:])
+    if words and words[0] in SUBCOMMANDS:
+        code: int = import_module(SUBCOMMANDS[words[0]]).main(words[1:])
+        return code
     try:
         return _run(parse_arguments(words))
     except (UsageError, ConfigError, TargetError) as error:

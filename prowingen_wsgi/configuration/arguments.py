@@ -22,7 +22,8 @@ PROWINGEN_THREADS=16. Sizes take 512, 64KiB, 10k, 1MiB; durations take 30, 500ms
 SIGTERM and SIGINT let requests finish; SIGQUIT, or a second one, closes everything at once. SIGUSR1
 reopens the access log. With workers, SIGHUP reloads code and configuration.
 
-prowingen import-gunicorn gunicorn.conf.py writes gunicorn's configuration as a prowingen.toml.
+prowingen import-gunicorn gunicorn.conf.py writes gunicorn's configuration as a prowingen.toml; so
+do import-uwsgi app.ini uWSGI's, and import-granian -- granian ... what that command says.
 prowingen dev-cert makes a certificate for localhost, by which --https serves.
 """
 

@@ -10,27 +10,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..configuration.config import OPTIONS
+from ..importers.conversion import Becomes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 # What an access log takes in gunicorn's notation; docs/access_log.md has the meanings.
 _LOG_FIELD = re.compile(r"%(?:%|\((?:[hlurtsmUqHbBfaTDMLp]|\{[^}]+\}[io])\)[sd])")
-
-
-@dataclass(frozen=True)
-class Becomes:
-    """The option that a setting becomes, and how its value does.
-
-    convert: raises ValueError that says why a value cannot be taken over.
-    """
-
-    option: str
-    convert: Callable[[Any], Any] = lambda value: value
 
 
 def _listed(value: Any) -> list[str]:

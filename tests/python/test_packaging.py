@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from prowingen_wsgi.command.cli import SUBCOMMANDS
 from prowingen_wsgi.configuration.arguments import make_parser, parse_arguments
 from prowingen_wsgi.configuration.config import OPTIONS
 from prowingen_wsgi.configuration.file import read_config_file
@@ -61,8 +62,8 @@ def test_the_manual_page_has_every_option(tmp_path: Path) -> None:
     named = set(re.findall(r"\\fB(\S+?)\\fR", options))
     assert {flag.replace("-", "\\-") for flag in FLAGS} == named
     assert f"prowingen\\-wsgi {project_version()}" in page
-    for command in ("import\\-gunicorn", "dev\\-cert"):
-        assert f".SS prowingen {command}\n" in page
+    for command in SUBCOMMANDS:
+        assert ".SS prowingen " + command.replace("-", "\\-") + "\n" in page
 
 
 @pytest.mark.skipif(shutil.which("man") is None, reason="man is missing")

@@ -20,9 +20,10 @@ USES: dict[str, set[str]] = {
     TOP: {"configuration"},
     "factories": {TOP, "configuration"},
     "processes": {TOP, "configuration"},
-    "gunicorn": {TOP, "configuration", "factories"},
+    "importers": {TOP, "configuration"},
+    "gunicorn": {TOP, "configuration", "factories", "importers"},
     "contrib": {TOP, "configuration", "factories"},
-    "command": {TOP, "configuration", "processes", "gunicorn"},
+    "command": {TOP, "configuration", "processes", "gunicorn", "importers"},
 }
 # Where a public name or a program's start leads on.
 DOORS = {"__init__.py", "__main__.py"}

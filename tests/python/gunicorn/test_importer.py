@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prowingen_wsgi.configuration.config import Config
 from prowingen_wsgi.configuration.file import read_config_file
 from prowingen_wsgi.configuration.sources import Sources
 from prowingen_wsgi.gunicorn.equivalents import BECOMES, LACKING, USUAL, asks_for_something
-from prowingen_wsgi.gunicorn.importer import _DEFAULTS, _toml, convert
+from prowingen_wsgi.gunicorn.importer import _DEFAULTS, convert
+from prowingen_wsgi.importers.conversion import toml_value
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -291,6 +292,7 @@ SETTINGS = {
 }
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional=SETTINGS))
 def test_what_is_written_is_read(settings: dict[str, Any]) -> None:
     text, remarks = convert(settings)
@@ -302,7 +304,7 @@ def test_what_is_written_is_read(settings: dict[str, Any]) -> None:
 
 @given(st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.integers(-(2**60), 2**60)))
 def test_values_are_toml(value: object) -> None:
-    assert tomllib.loads(f"x = {_toml(value)}")["x"] == value
+    assert tomllib.loads(f"x = {toml_value(value)}")["x"] == value
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -357,7 +359,7 @@ def test_a_file_that_cannot_be_run_is_named_in_one_line(
 ) -> None:
     (tmp_path / "bad.py").write_text(text)
     result = run(tmp_path, "bad.py")
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith(f"prowingen import-gunicorn: {message}")
     assert len(result.stderr.splitlines()) == 1
 
