@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--http2", action="store_true", help="those that use `serve` or `listen`, on HTTP/2"
     )
     parser.addoption("--http3", action="store_true", help="those that are marked so, on HTTP/3")
+    parser.addoption("--docs-blocks", action="store_true", help="slow blocks of the docs too")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,6 +1,7 @@
 """Reads pages: their fenced blocks, and the comments in front of these that speak to the tests.
 
     <!-- not run: needs a public domain -->   the block is not run, and why
+    <!-- checked: needs a public domain -->   of its commands, what `--check` says to them is asked
     <!-- file: hello.py -->                   the block is this file of the page's scratch folder
     <!-- slow: builds the server -->          run by `nox -s docs-blocks` alone
 
@@ -14,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-NOT_RUN, FILE, SLOW = "not run", "file", "slow"
+NOT_RUN, CHECKED, FILE, SLOW = "not run", "checked", "file", "slow"
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>\S*)\s*$")
-_COMMENT = re.compile(r"^ *<!-- (?P<kind>not run|file|slow): *(?P<words>.*?) *-->$")
+_COMMENT = re.compile(r"^ *<!-- (?P<kind>not run|checked|file|slow): *(?P<words>.*?) *-->$")
 _LIST = re.compile(r"^(\s*[-*] |\s*\d+\. | {2,})")
 
 

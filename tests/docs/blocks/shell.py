@@ -19,11 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 from harness.process import ServerProcess
 
-from .pages import FILE, NOT_RUN, ROOT, SLOW
+from .pages import CHECKED, FILE, NOT_RUN, ROOT, SLOW
 
 if TYPE_CHECKING:
     from .pages import Block
@@ -114,7 +112,9 @@ class Shell:
             return
         for command in commands(block):
             try:
-                if command.serves:
+                if CHECKED in block.comments:
+                    self._run(Command(f"{command.line} --check"))
+                elif command.serves:
                     self._serve(command)
                 else:
                     self._run(command)
@@ -166,7 +166,7 @@ class Shell:
             expected = command.prints.strip().splitlines()
             for wanted in expected:
                 server.wait_for_line(_pattern(wanted, shown, said["url"].split("://")[-1]))
-        status = _status(said["url"], self.folder)
+        status = _status(said["url"], command, self.folder)
         assert status < 500, f"answers {status}:\n{server.log}"
         self.asked += 1
 
@@ -193,11 +193,12 @@ class Shell:
     def _elsewhere(self, command: Command) -> tuple[str, str]:
         """The command on a free port, and the address that the page gives it."""
         words = [self._here(word) for word in command.words]
-        program = command.program
-        if program[0] == "flask":
+        # Variables in front of a command are the shell's, and `exec` knows none.
+        words = ["env", *words] if command.words != command.program else words
+        if command.program[0] == "flask":
             port = _option(words, "--port", "-p") or "5000"
             return shlex.join([*words, "--port", str(_free_port())]), f"127.0.0.1:{port}"
-        if program[1:3] == ["manage.py", "runserver"]:
+        if command.program[1:3] == ["manage.py", "runserver"]:
             return shlex.join([*words, f"127.0.0.1:{_free_port()}"]), "127.0.0.1:8000"
         shown = ""
         for index, word in enumerate(words):
@@ -212,12 +213,7 @@ class Shell:
         if not shown:
             shown = "127.0.0.1:8000"
             words += ["--bind", "127.0.0.1:0"]
-        # Variables in front are the shell's.
-        variables = len(command.words) - len(program)
-        front = [f"{name}={shlex.quote(value)}" for name, _, value in
-                 (word.partition("=") for word in words[:variables])]  # fmt: skip
-        quoted = shlex.join(words[variables:])
-        return (f"env {' '.join(front)} {quoted}" if front else quoted), shown
+        return shlex.join(words), shown
 
 
 def _pattern(wanted: str, shown: str, real: str) -> str:
@@ -237,20 +233,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _status(url: str, folder: Path) -> int:
+def _status(url: str, command: Command, folder: Path) -> int:
     """What the server answers to a request for its root."""
-    if url.startswith("unix:"):
-        path = url.removeprefix("unix:")
-        transport = httpx.HTTPTransport(uds=path)
-        with httpx.Client(transport=transport) as client:
-            return client.get("http://localhost/").status_code
-    with httpx.Client(verify=False, trust_env=False, cert=_client_certificate(folder)) as client:
-        return client.get(f"{url}/", timeout=10).status_code
-
-
-def _client_certificate(folder: Path) -> tuple[str, str] | None:
-    files = (folder / "client.pem", folder / "client.key")
-    return (str(files[0]), str(files[1])) if all(path.exists() for path in files) else None
+    place = url.removeprefix("unix:")
+    curl = ["curl", "--silent", "--insecure", "--output", os.devnull, "--write-out", "%{http_code}"]
+    curl += ["--unix-socket", place, "http://localhost/"] if place != url else [f"{url}/"]
+    if "--proxy-protocol" in command.words:
+        curl.append("--haproxy-protocol")
+    done = subprocess.run(
+        curl, cwd=folder, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=False
+    )
+    assert done.returncode == 0, f"curl {url}: {done.returncode}"
+    return int(done.stdout)
 
 
 def variables(folder: Path) -> dict[str, str]:
