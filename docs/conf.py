@@ -10,7 +10,9 @@ import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
+from docutils import nodes
 from pygments.lexers.special import TextLexer
 
 if TYPE_CHECKING:
@@ -85,6 +87,17 @@ def _plain(line: str) -> str:
     return "`".join(part if i % 2 else part.replace("*", "\\*") for i, part in enumerate(parts))
 
 
+def name_pages(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Links that are called by their file, as on GitHub, are called by their page's title here."""
+    for link in doctree.findall(nodes.reference):
+        text = link.astext()
+        target = urljoin(f"{page}.html", link.get("refuri", "")).partition(".html")[0]
+        if text.endswith(".md") and target in app.env.titles:
+            link.children = [nodes.inline("", app.env.titles[target].astext())]
+            link.children[0].parent = link
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("doctree-resolved", name_pages)
     app.connect("autodoc-process-docstring", as_markup)
     app.add_lexer("haproxy", TextLexer)  # Pygments has none of its own

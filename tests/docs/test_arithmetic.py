@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 
 from blocks.pages import ROOT
 from prowingen_wsgi.configuration.config import OPTIONS
 
 PAGE = (ROOT / "docs/workers_and_threads.md").read_text()
 ROW = re.compile(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| ", re.MULTILINE)
-LOAD = 0.7
+LOAD = Fraction(7, 10)
 
 
 def test_the_table_is_what_its_rules_say() -> None:
     rows = [tuple(map(int, row.groups())) for row in ROW.finditer(PAGE)]
     assert len(rows) >= 6
     for rate, computes, waits, workers, threads in rows:
-        assert workers == math.ceil(rate * computes / 1000 / LOAD)
-        wanted = rate / workers * (computes + waits) / 1000 / LOAD
+        assert workers == math.ceil(rate * computes / (1000 * LOAD))
+        wanted = rate * (computes + waits) / (workers * 1000 * LOAD)
         assert threads == max(2, math.ceil(wanted))
 
 

@@ -1,4 +1,4 @@
-"""Every configuration of every page, and of deploy/, read by the program that it is for."""
+"""Every configuration of every page, read by the program that it is for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from blocks.pages import NOT_RUN, ROOT, Block, blocks
+from blocks.pages import NOT_RUN, Block, blocks
 from blocks.shell import SYSTEM, variables
 from harness.certificates import authority
 from harness.proxies import program
@@ -57,7 +57,7 @@ def nginx_accepts(text: str, folder: Path) -> None:
         text = f"http {{\naccess_log off;\n{text}\n}}\n"
     if not re.search(r"^events \{", text, re.MULTILINE):
         text = f"events {{}}\n{text}"
-    (folder / "nginx.conf").write_text(_with_files_here(text, folder, "/listen "))
+    (folder / "nginx.conf").write_text(_with_files_here(text, folder))
     command = [program("nginx"), "-t", "-p", str(folder), "-e", "stderr", "-c", "nginx.conf"]
     command += ["-g", f"pid {folder}/nginx.pid;"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
@@ -72,7 +72,11 @@ def haproxy_accepts(text: str, folder: Path) -> None:
             "defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n"
             f"  timeout server 30s\n{text}"
         )
-    (folder / "haproxy.cfg").write_text(_with_files_here(text, folder, ""))
+    if not re.search(r"^(frontend|listen) ", text, re.MULTILINE):
+        backend = re.search(r"^backend (\S+)", text, re.MULTILINE)
+        assert backend is not None
+        text += f"frontend front\n  bind 127.0.0.1:8000\n  default_backend {backend[1]}\n"
+    (folder / "haproxy.cfg").write_text(_with_files_here(text, folder))
     done = subprocess.run(
         [program("haproxy"), "-c", "-f", "haproxy.cfg"],
         capture_output=True,
@@ -84,15 +88,15 @@ def haproxy_accepts(text: str, folder: Path) -> None:
     assert "WARNING" not in done.stderr, done.stderr
 
 
-def _with_files_here(text: str, folder: Path, _: str) -> str:
+def _with_files_here(text: str, folder: Path) -> str:
     """Certificates are made where the text says that they are, below the folder."""
+    pem = authority().issue_cert("localhost").private_key_and_cert_chain_pem.bytes()
 
     def made(found: re.Match[str]) -> str:
         path = folder / found.group(0).lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix in (".pem", ".key"):
-            certificate = authority().issue_cert("localhost")
-            path.write_bytes(certificate.private_key_and_cert_chain_pem.bytes())
+            path.write_bytes(pem)
         return str(path)
 
     for each in sorted(set(SYSTEM.findall(text)), key=len, reverse=True):
@@ -109,16 +113,6 @@ def test_nginx_accepts_it(block: Block, tmp_path: Path) -> None:
 @of("haproxy")
 def test_haproxy_accepts_it(block: Block, tmp_path: Path) -> None:
     haproxy_accepts(block.text, tmp_path)
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "deploy").glob("*nginx*")), ids=lambda p: p.name)
-def test_nginx_accepts_the_file(path: Path, tmp_path: Path) -> None:
-    nginx_accepts(path.read_text(), tmp_path)
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "deploy").glob("*haproxy*")), ids=lambda p: p.name)
-def test_haproxy_accepts_the_file(path: Path, tmp_path: Path) -> None:
-    haproxy_accepts(path.read_text(), tmp_path)
 
 
 KUBERNETES_KINDS = {"Deployment": "apps/v1", "Service": "v1"}

@@ -20,7 +20,7 @@ RUN_BY = {
     "yaml": "test_configuration_blocks",
 }
 """Who runs which language."""
-SHOWN = {"text", "mermaid", "{toctree}", "{include}"}
+SHOWN = {"text", "mermaid", "{toctree}", "{include}", "{eval-rst}"}
 """Diagrams, output and what the site's builder reads: nothing to be run."""
 MOST_NOT_RUN = 24
 """Blocks that only a reader's machine can run. More than these need a look, and not a number."""

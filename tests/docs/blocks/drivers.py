@@ -65,7 +65,7 @@ class Enter:
 
 
 @drives("README", "prowingen_wsgi.serve(app")
-@drives("embedding", "prowingen_wsgi.serve(app")
+@drives("embedding", "threads=4")
 def serves_inside(run: Run) -> None:
     seen: list[str] = []
     run(app=hello, print=lambda addresses: seen.append(get(addresses[0])))

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 NOT_RUN, CHECKED, FILE, SLOW = "not run", "checked", "file", "slow"
 
-_FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>\S*)\s*$")
+_FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>\S*)[^`]*$")
 _COMMENT = re.compile(r"^ *<!-- (?P<kind>not run|checked|file|slow): *(?P<words>.*?) *-->$")
 _LIST = re.compile(r"^(\s*[-*] |\s*\d+\. | {2,})")
 

@@ -1,4 +1,7 @@
-"""Runs one Python block in a process of its own: `python -m blocks.run PAGE LINE`.
+"""Runs Python blocks, each in a process of its own: `python -m blocks.run`.
+
+Where to find one is a line of standard input, page and line; what became of it is one of standard
+output, in JSON. The processes are forked, so that what all blocks need is imported once.
 
 A block alone seldom shows that it works: what it defines has to be used. So each has a driver in
 blocks/drivers*.py, which runs it with the names that the page takes for granted, and uses what it
@@ -7,8 +10,12 @@ has made. A block that does something by itself needs none.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import sys
+import tempfile
+import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -87,17 +94,45 @@ def driver_of(block: Block) -> Driver | None:
     return found[0] if found else None
 
 
-def main(page: str, line: int) -> None:
-    load_drivers()
+def run(page: str, line: int) -> None:
     (block,) = (block for block in python_blocks(page) if block.line == line)
     driver = driver_of(block)
     if driver is None:
         Run(block)()
     else:
         driver(Run(block))
-    print("the block has run")
+
+
+def run_forked(page: str, line: int) -> tuple[int, str]:
+    """How its process ended, and what it printed."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryDirectory() as folder:
+        child = os.fork()
+        if child == 0:
+            for descriptor in (1, 2):
+                os.dup2(output.fileno(), descriptor)
+            os.chdir(folder)
+            code = 1
+            try:
+                run(page, line)
+                code = 0
+            except BaseException:  # noqa: BLE001  # shown, whatever it is
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        output.seek(0)
+        return os.waitstatus_to_exitcode(status), output.read()
+
+
+def main() -> None:
+    load_drivers()
+    for each in sys.stdin:
+        page, line = each.split()
+        print(json.dumps(run_forked(page, int(line))), flush=True)
 
 
 if __name__ == "__main__":
     # Under its own name, so that the drivers add to the table that is read here.
-    import_module("blocks.run").main(sys.argv[1], int(sys.argv[2]))
+    import_module("blocks.run").main()

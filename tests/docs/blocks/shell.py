@@ -255,6 +255,8 @@ def variables(folder: Path) -> dict[str, str]:
         path = tools / name
         path.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
         path.chmod(0o755)
+    # At a terminal curl shows no progress for what it prints.
+    (folder / ".curlrc").write_text("silent\nshow-error\n")
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
     return {
         "PATH": path,
