@@ -64,7 +64,6 @@ class Enter:
         return ""
 
 
-@drives("README", "prowingen_wsgi.serve(app")
 @drives("embedding", "threads=4")
 def serves_inside(run: Run) -> None:
     seen: list[str] = []
