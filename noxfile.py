@@ -101,3 +101,27 @@ def docs(session: nox.Session) -> None:
     """Writes the pages that are made from the code."""
     set_up(session)
     session.run(PYTHON, "tools/generate_options.py", "docs/configuration.md", external=True)
+    session.run(PYTHON, "tools/state_diagrams.py", "docs", external=True)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Builds the documentation's site into build/site, checks its words, and looks at its pages."""
+    set_up(session)
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    needed = project["optional-dependencies"]["docs"]
+    session.run(PYTHON, "-m", "pip", "install", "--quiet", *needed, external=True)
+    pages = ["README.md", "bench/README.md", "docs"]
+    words = ["--ignore-words", "docs/words.txt", "--skip", "*.svg,*.png"]
+    session.run(PYTHON, "-m", "codespell_lib", *words, *pages, external=True)
+    strictly = ["--fail-on-warning", "--keep-going", "--fresh-env", "--quiet"]
+    session.run(PYTHON, "-m", "sphinx", *strictly, "docs", "build/site", external=True)
+    session.run(PYTHON, "tools/look_at_site.py", "build/site", external=True)
+
+
+@nox.session(name="docs-blocks")
+def docs_blocks(session: nox.Session) -> None:
+    """Runs every block of the documentation, the slow ones too."""
+    set_up(session)
+    arguments = ["--docs-blocks", "tests/docs", *session.posargs]
+    session.run(PYTHON, "-m", "pytest", *arguments, external=True)

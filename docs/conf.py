@@ -33,6 +33,8 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+# Excerpts are fetched from the pages, which a browser does not do for files.
+html_show_search_summary = False
 exclude_patterns: list[str] = []
 
 # Links and anchors to nowhere are warnings.
