@@ -7,11 +7,11 @@ a closed network, search included. docs/architecture.md says why it is this buil
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+import tomllib
 from docutils import nodes
 from pygments.lexers.special import TextLexer
 

@@ -1,8 +1,9 @@
 """Looks at every page of the built site in a browser, as a reader would: `look_at_site.py FOLDER`.
 
 The pages are opened from their files, so whatever they want from elsewhere is a fault. Each has to
-open without a complaint on the console, lead to pages and anchors that are there, fit a telephone of
-360 pixels, and have text that can be read in light and in dark. The search has to find something.
+open without a complaint on the console, lead to pages and anchors that are there, fit a telephone
+of 360 pixels, and have text that can be read in light and in dark. The search has to find
+something.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from playwright.sync_api import sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -41,12 +42,13 @@ CONTRAST = """() => {
     }
     return [255, 255, 255];
   };
+  const TEXTS = ['p', 'li', 'td', 'code', 'pre span'].map(e => `article ${e}`).join(', ');
   let least = [99, ''];
-  for (const e of document.querySelectorAll('article p, article li, article td, article code, article pre span')) {
+  for (const e of document.querySelectorAll(TEXTS)) {
     if (!e.textContent.trim()) continue;
     const pair = [light(channels(getComputedStyle(e).color)), light(behind(e))];
     const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-    if (ratio < least[0]) least = [ratio, `${e.tagName} ${e.className}: ${e.textContent.slice(0, 40)}`];
+    if (ratio < least[0]) least = [ratio, `${e.tagName}: ${e.textContent.slice(0, 40)}`];
   }
   return least;
 }"""
@@ -74,12 +76,19 @@ class Look:
     @contextmanager
     def _open(self, path: Path, scheme: str, query: str = "") -> Iterator[Page]:
         page = self._browser.new_page(color_scheme=scheme, viewport=WIDE)  # type: ignore[arg-type]
-        page.on("console", lambda said: said.type in ("error", "warning") and self._add(path, said.text))
-        page.on("pageerror", lambda error: self._add(path, f"script: {error}"))
+        page.on("console", lambda said: self._said(path, said))
+        page.on("pageerror", lambda error: self._failed(path, error))
         page.on("request", lambda asked: self._elsewhere(path, asked.url))
         page.goto(f"{path.as_uri()}{query}")
         yield page
         page.close()
+
+    def _said(self, path: Path, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            self._add(path, said.text)
+
+    def _failed(self, path: Path, error: Error) -> None:
+        self._add(path, f"script: {error}")
 
     def _elsewhere(self, path: Path, url: str) -> None:
         if urlsplit(url).scheme not in ("file", "data"):
@@ -107,9 +116,11 @@ class Look:
                 target = Path(unquote(parts.path))
                 if not target.exists():
                     self._add(path, f"leads to {target.name}, which is not there")
-                elif parts.fragment and target in self._ids:
-                    if unquote(parts.fragment) not in self._ids[target] | {"top", ""}:
-                        self._add(path, f"leads to {target.name}#{parts.fragment}: no such anchor")
+                elif parts.fragment and not self._has(target, unquote(parts.fragment)):
+                    self._add(path, f"leads to {target.name}#{parts.fragment}: no such anchor")
+
+    def _has(self, target: Path, anchor: str) -> bool:
+        return target not in self._ids or anchor in self._ids[target] | {"top"}
 
     def _search(self) -> None:
         path = next(path for path in self._pages if path.name == "search.html")

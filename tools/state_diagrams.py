@@ -2,8 +2,8 @@
 
     python tools/state_diagrams.py docs
 
-What can go on stands in one line, in the order of the sources; what is an end stands below. An event
-that leaves its state as it is has no arrow. Files that are up to date are left alone.
+What can go on stands in one line, in the order of the sources; what is an end stands below. An
+event that leaves its state as it is has no arrow. Files that are up to date are left alone.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from bench.paths import ROOT
 from bench.publish import PAGE, README, between_markers
 from bench.report import BRIEF, brief, markdown
 from bench.results import read
-
 from bench.samples import case, measurement, outcome, run
 
 RESULTS = max((ROOT / "bench/results").glob("*.json"))
@@ -19,7 +18,7 @@ def test_what_is_between_the_markers_alone_is_replaced() -> None:
 
 
 def test_a_page_without_markers_is_an_error_that_names_it() -> None:
-    with pytest.raises(ValueError, match="README.md: the table"):
+    with pytest.raises(ValueError, match=r"README\.md: the table"):
         between_markers("text", "new\n", "README.md")
 
 

@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 
 from blocks.pages import ROOT
+
 from prowingen_wsgi.configuration.config import OPTIONS
 
 PAGE = (ROOT / "docs/workers_and_threads.md").read_text()

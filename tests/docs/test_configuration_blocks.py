@@ -7,15 +7,15 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-
 from blocks.pages import NOT_RUN, Block, blocks
 from blocks.shell import SYSTEM, variables
 from harness.certificates import authority
 from harness.proxies import program
+
 from prowingen_wsgi.configuration.file import read_config_file
 
 if sys.version_info >= (3, 11):
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def of(*languages: str) -> Any:
+def of(*languages: str) -> pytest.MarkDecorator:
     found = [block for block in blocks(*languages) if NOT_RUN not in block.comments]
     assert found
     return pytest.mark.parametrize("block", found, ids=lambda block: block.name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from blocks.pages import ROOT
+
 from tools.state_diagrams import DIAGRAMS, svg
 
 

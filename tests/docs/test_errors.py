@@ -8,7 +8,9 @@ from functools import cache
 from blocks.messages import messages, normalized
 from blocks.pages import ROOT
 
-ROW = re.compile(r"^\| (?P<ticks>`+)(?P<message>.+?)(?P=ticks) \| (?P<meaning>.+) \|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| (?P<ticks>`+)(?P<message>.+?)(?P=ticks) \| (?P<meaning>.+) \|$", re.MULTILINE
+)
 
 
 @cache

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from blocks.pages import CHECKED, NOT_RUN, ROOT, SLOW, blocks, indented_blocks, pages, read
 
 RUN_BY = {
@@ -50,7 +49,9 @@ def test_blocks_are_fenced(page: Path) -> None:
 
 
 def test_blocks_and_their_comments_are_read() -> None:
-    text = "Text\n\n<!-- not run: a good reason -->\n```sh\na\n```\n\n- x\n\n  ```text\n  b\n  ```\n"
+    text = (
+        "Text\n\n<!-- not run: a good reason -->\n```sh\na\n```\n\n- x\n\n  ```text\n  b\n  ```\n"
+    )
     first, second = read("page", text)
     assert (first.language, first.text, first.line) == ("sh", "a\n", 4)
     assert first.comments == {"not run": "a good reason"}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from blocks.pages import ROOT, Block, pages
 from blocks.run import DRIVERS, driver_of, load_drivers, python_blocks
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from blocks.kit import unpack
 from blocks.pages import FILE, ROOT, blocks_of, pages
 from blocks.shell import Shell, matches, variables

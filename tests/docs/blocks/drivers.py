@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import httpx
+from harness.wire import Wire
 
 import prowingen_wsgi
-from harness.wire import Wire
 
 from .run import drives
 
@@ -53,7 +53,7 @@ def get(url: str) -> str:
 
 
 class Enter:
-    """In the place of `input`: asks the server meanwhile, whose address it is given by the block."""
+    """In the place of `input`: asks the block's server meanwhile."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

@@ -11,11 +11,11 @@ from harness.certificates import authority, authority_file, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-WSGI = '''\
+WSGI = """\
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"Hello\\n"]
-'''
+"""
 FLASK = """\
 from flask import Flask
 

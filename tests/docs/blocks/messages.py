@@ -26,7 +26,7 @@ _LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _FORMAT = re.compile(r"%[-.\d]*[a-zA-Z]")
 _REST = r'(?P<rest>(?:"(?:[^"\\]|\\.)*"|[^;"])*);'
 _CPP_STATEMENTS = {
-    "": r"(?:throw std::(?:invalid_argument|runtime_error|system_error)|Severity::(?:warning|error),)",
+    "": r"(?:throw std::(?:\w+_argument|(?:runtime|system)_error)|Severity::(?:warning|error),)",
     "cpp/tls": r"\brefuse\(\w+, [^,]+,",
     "cpp/wsgi": r"(?:complaint_ =|\bcomplaint = )",
     "cpp/core/complaints.h": r"std::string_view \w+ =",
@@ -100,7 +100,9 @@ def _joined(text: str, *, formatted: bool = False) -> str:
     text = text.replace("'\"'", '"\\""')
     whole, end = "", 0
     for literal in _LITERAL.finditer(text):
-        between = re.sub(r"std::string\(|std::string_view\(|joined\(\{|^\(|'\"'", "", text[end : literal.start()])
+        between = re.sub(
+            r"std::string\(|std::string_view\(|joined\(\{|^\(|'\"'", "", text[end : literal.start()]
+        )
         between = re.sub(r"std::generic_category\(\)|errno|last_error\(\)", "", between)
         if re.search(r"\w", between):
             whole += GAP
@@ -120,7 +122,9 @@ def python_messages() -> Iterator[tuple[Path, str]]:
 
 def _texts(node: ast.AST, path: Path) -> Iterator[str]:
     if isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
         checks = name == "ValueError" and path.parent.name == "configuration"
         if name in _ERRORS or name in _LEVELS or checks:
             for argument in node.args[:2]:

@@ -67,7 +67,7 @@ class Run:
     def _execute(self, block: Block) -> None:
         # The lines of a traceback are then the page's.
         text = "\n" * block.line + _PORT.sub(r"\g<1>0", block.text)
-        exec(compile(text, str(ROOT / block.page), "exec"), self.names)  # noqa: S102
+        exec(compile(text, str(ROOT / block.page), "exec"), self.names)
 
 
 def python_blocks(page: str) -> list[Block]:

@@ -101,8 +101,8 @@ class Shell:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _, server in self._servers.values():
-            server.end()
+        for served in self._servers.values():
+            served[1].end()
 
     def run(self, block: Block, *, slow: bool = False) -> None:
         if NOT_RUN in block.comments or (SLOW in block.comments and not slow):
@@ -111,15 +111,18 @@ class Shell:
             self.write(block)
             return
         for command in commands(block):
-            try:
-                if CHECKED in block.comments:
-                    self._run(Command(f"{command.line} --check"))
-                elif command.serves:
-                    self._serve(command)
-                else:
-                    self._run(command)
-            except AssertionError as error:
-                raise AssertionError(f"{block.name}: {command.line}\n{error}") from error
+            self._do(command, block)
+
+    def _do(self, command: Command, block: Block) -> None:
+        try:
+            if CHECKED in block.comments:
+                self._run(Command(f"{command.line} --check"))
+            elif command.serves:
+                self._serve(command)
+            else:
+                self._run(command)
+        except AssertionError as error:
+            raise AssertionError(f"{block.name}: {command.line}\n{error}") from error
 
     def write(self, block: Block) -> None:
         path = self.folder / block.comments[FILE]
@@ -257,9 +260,9 @@ def variables(folder: Path) -> dict[str, str]:
         path.chmod(0o755)
     # At a terminal curl shows no progress for what it prints.
     (folder / ".curlrc").write_text("silent\nshow-error\n")
-    path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
+    search = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
     return {
-        "PATH": path,
+        "PATH": search,
         "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
         "PYTHONUNBUFFERED": "1",
         "HOME": str(folder),

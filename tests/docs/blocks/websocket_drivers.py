@@ -81,7 +81,7 @@ def is_views_of_django(run: Run) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "views.py").write_text(run.block.text)
         sys.path.insert(0, folder)
-        exec(DJANGO)  # noqa: S102
+        exec(DJANGO)
         from django.core.handlers.wsgi import WSGIHandler
 
         with serving(WSGIHandler()) as url, ExitStack() as stack:
