@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 from blocks.messages import messages, normalized
 from blocks.pages import ROOT
+
+from prowingen_wsgi.command.cli import main
+
+if TYPE_CHECKING:
+    import pytest
 
 ROW = re.compile(
     r"^\| (?P<ticks>`+)(?P<message>.+?)(?P=ticks) \| (?P<meaning>.+) \|$", re.MULTILINE
@@ -46,3 +52,11 @@ def test_the_sources_are_read() -> None:
 
 def test_what_is_put_in_is_a_gap() -> None:
     assert normalized("a %s of %.1f s\n and 7 %% of %d%s") == "a … of … s and 7 % of …"
+
+
+def test_the_exit_codes_are_those_that_the_page_names(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["hello:app", "--threads", "0"]) == 2
+    assert main(["no_such_module_here:app"]) == 1
+    said = capfd.readouterr().err.splitlines()
+    assert said[0].startswith('prowingen: --threads: "0": must be ')
+    assert said[1].startswith('prowingen: there is no module "no_such_module_here"')

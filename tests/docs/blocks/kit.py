@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from harness.certificates import authority, authority_file, write
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from .pages import ROOT
 
 WSGI = """\
 def app(environ, start_response):
@@ -26,8 +25,7 @@ app = Flask(__name__)
 def hello():
     return "Hello\\n"
 """
-CERTIFICATES = {
-    # by the name of the certificate's file, its key's, and whether one file has both
+CERTIFICATES = {  # by the certificate's file, its key's
     "chain.pem": "key.pem",
     "example.pem": "example.key",
     "shop-ecdsa.pem": "shop-ecdsa.key",
@@ -41,13 +39,14 @@ def unpack(folder: Path, text: str) -> None:
         (folder / f"{name}.py").write_text(WSGI)
     (folder / "app.py").write_text(FLASK)
     (folder / "gunicorn.conf.py").write_text("workers = 2\nthreads = 4\n")
+    if "./prowingen-wsgi" in text:
+        (folder / "prowingen-wsgi").symlink_to(ROOT)
     if ".pem" in text:
         for certificate, key in CERTIFICATES.items():
             made = write(authority().issue_cert("localhost", "127.0.0.1"), folder, "made")
-            (folder / certificate).write_bytes((folder / "made.pem").read_bytes())
-            (folder / key).write_bytes((folder / "made.key").read_bytes())
-            del made
-        (folder / "ca.pem").write_bytes(_authority())
+            Path(made.certfile).rename(folder / certificate)
+            Path(made.keyfile).rename(folder / key)
+        (folder / "ca.pem").write_text(Path(authority_file()).read_text())
     if "manage.py" in text and "startproject" not in text:
         subprocess.run(
             [sys.executable, "-m", "django", "startproject", "mysite", str(folder)], check=True
@@ -58,9 +57,3 @@ def unpack(folder: Path, text: str) -> None:
         )
         settings.write_text(changed.replace("ALLOWED_HOSTS = []", 'ALLOWED_HOSTS = ["*"]'))
         (folder / "mysite" / "production.py").write_text("from .settings import *\n")
-
-
-def _authority() -> bytes:
-    from pathlib import Path
-
-    return Path(authority_file()).read_bytes()

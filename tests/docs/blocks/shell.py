@@ -26,7 +26,7 @@ from .pages import CHECKED, FILE, NOT_RUN, ROOT, SLOW
 if TYPE_CHECKING:
     from .pages import Block
 
-TIMEOUT = 60
+TIMEOUT, SLOW_TIMEOUT = 60, 1800
 SYSTEM = re.compile(r"(?<![\w./:])/(?:var|run|srv|etc)/[\w./-]+")
 """Paths of a machine's own, which are the scratch folder's here."""
 _READY = re.compile(
@@ -110,6 +110,9 @@ class Shell:
         if FILE in block.comments:
             self.write(block)
             return
+        if SLOW in block.comments:  # as one script: what it activates is there in its next line
+            self._run(Command(f"set -e\n{block.text}"), SLOW_TIMEOUT)
+            return
         for command in commands(block):
             self._do(command, block)
 
@@ -133,7 +136,7 @@ class Shell:
         for shown in list(self._servers):
             self._end(shown)
 
-    def _run(self, command: Command) -> None:
+    def _run(self, command: Command, timeout: float = TIMEOUT) -> None:
         line = self._here(command.line)
         for shown, (url, _) in self._servers.items():
             line = line.replace(shown, url.split("://")[-1])
@@ -145,7 +148,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=TIMEOUT,
+            timeout=timeout,
             check=False,
         )
         output = done.stdout.replace(str(self.folder), "")
