@@ -7,13 +7,18 @@ a closed network, search included. docs/architecture.md says why it is this buil
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import tomllib
 from docutils import nodes
 from pygments.lexers.special import TextLexer
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -40,8 +45,8 @@ exclude_patterns: list[str] = []
 # Links and anchors to nowhere are warnings.
 nitpicky = True
 myst_heading_anchors = 4
-myst_enable_extensions = ["html_admonition"]
-# Captions of blocks that Pygments has no lexer for are shown as text.
+# The navigation has places for pages by their names, which need not be there.
+suppress_warnings = ["toc.empty_glob"]
 highlight_language = "text"
 
 # Docstrings have their own plain form: see `as_markup`.
