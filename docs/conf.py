@@ -45,8 +45,6 @@ exclude_patterns: list[str] = []
 # Links and anchors to nowhere are warnings.
 nitpicky = True
 myst_heading_anchors = 4
-# The navigation has places for pages by their names, which need not be there.
-suppress_warnings = ["toc.empty_glob"]
 highlight_language = "text"
 
 # Docstrings have their own plain form: see `as_markup`.
@@ -104,7 +102,17 @@ def name_pages(app: Sphinx, doctree: nodes.document, page: str) -> None:
             link.children[0].parent = link
 
 
+def leave_out_empty_places(app: Sphinx, page: str, source: list[str]) -> None:
+    """The navigation has places for pages that need not be there, as `from_*`: Sphinx would warn."""
+    if page == "index":
+        lines = source[0].splitlines()
+        here = Path(app.srcdir)
+        kept = [line for line in lines if line[-1:] != "*" or any(here.glob(f"{line}.md"))]
+        source[0] = "\n".join(kept)
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("source-read", leave_out_empty_places)
     app.connect("doctree-resolved", name_pages)
     app.connect("autodoc-process-docstring", as_markup)
     app.add_lexer("haproxy", TextLexer)  # Pygments has none of its own
