@@ -103,7 +103,7 @@ def name_pages(app: Sphinx, doctree: nodes.document, page: str) -> None:
 
 
 def leave_out_empty_places(app: Sphinx, page: str, source: list[str]) -> None:
-    """The navigation has places for pages that need not be there, as `from_*`: Sphinx would warn."""
+    """The navigation has places for pages that need not be there: Sphinx would warn of them."""
     if page == "index":
         lines = source[0].splitlines()
         here = Path(app.srcdir)

@@ -110,8 +110,10 @@ class Shell:
         if FILE in block.comments:
             self.write(block)
             return
-        if SLOW in block.comments:  # as one script: what it activates is there in its next line
-            self._run(Command(f"set -e\n{block.text}"), SLOW_TIMEOUT)
+        if SLOW in block.comments:
+            # One script, in which what is activated stays so, and what is installed is what is run.
+            script = f"set -e\nunset PYTHONPATH\n{block.text}"
+            self._run(Command(script), SLOW_TIMEOUT)
             return
         for command in commands(block):
             self._do(command, block)
