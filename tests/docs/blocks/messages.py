@@ -44,7 +44,7 @@ _ERRORS = {
     "_CannotReadError", "_StartError",
 }  # fmt: skip
 _LEVELS = {"warning", "error", "critical", "exception"}
-_SMALLEST = 12
+_SMALLEST = 7
 """Letters of its own that a message has at least."""
 
 
@@ -115,32 +115,41 @@ def _joined(text: str, *, formatted: bool = False) -> str:
 
 def python_messages() -> Iterator[tuple[Path, str]]:
     for path in sorted((ROOT / "prowingen_wsgi").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            for text in _texts(node, path):
-                yield path, text
+        tree = ast.parse(path.read_text())
+        named = _named_texts(tree)
+        for node in ast.walk(tree):
+            for said in _said(node, path):
+                texts = named.get(said.id, []) if isinstance(said, ast.Name) else [_text(said)]
+                yield from ((path, text) for text in texts if text is not None)
 
 
-def _texts(node: ast.AST, path: Path) -> Iterator[str]:
+def _named_texts(tree: ast.AST) -> dict[str, list[str]]:
+    """What variables of a file are set to: messages are often put together before they are said."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            sides = [node.value]
+            if isinstance(node.value, ast.IfExp):
+                sides = [node.value.body, node.value.orelse]
+            texts = [text for side in sides if (text := _text(side)) is not None]
+            found.setdefault(node.targets[0].id, []).extend(texts)
+    return found
+
+
+def _said(node: ast.AST, path: Path) -> Iterator[ast.expr]:
+    """The expressions in a node that are messages."""
     if isinstance(node, ast.Call):
-        name = (
-            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        )
+        called = node.func
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
         checks = name == "ValueError" and path.parent.name == "configuration"
         if name in _ERRORS or name in _LEVELS or checks:
-            for argument in node.args[:2]:
-                yield from _literal(argument)
+            yield from node.args[:2]
     # Options that do not go together are told in pairs: which, and why.
     elif isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
         if path.name == "conflicts.py":
-            yield from _literal(node.value.elts[1])
+            yield node.value.elts[1]
     elif isinstance(node, ast.Return) and node.value is not None and path.name == "listeners.py":
-        yield from _literal(node.value)
-
-
-def _literal(node: ast.expr) -> Iterator[str]:
-    text = _text(node)
-    if text is not None:
-        yield text
+        yield node.value
 
 
 def _text(node: ast.expr) -> str | None:
