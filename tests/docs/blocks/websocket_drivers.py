@@ -36,12 +36,11 @@ def open_sockets(stack: ExitStack, url: str, path: str, number: int = 1) -> list
 
 
 @drives("websocket", '"/echo", websocket=True')
-def takes_messages(run: Run) -> None:
-    """Its loop drops what comes, as the page leaves that open: the close is what can be seen."""
+def echoes_messages(run: Run) -> None:
     app = run()["app"]
     with serving(app) as url, ExitStack() as stack:
         (client,) = open_sockets(stack, url, "/echo")
-        client.say("anything")
+        assert client.ask("anything") == "anything"
         client.close()
         assert client.closing()[0] == 1000
 
