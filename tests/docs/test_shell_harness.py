@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from blocks.kit import unpack
 from blocks.pages import read
-from blocks.shell import Command, Shell, commands, variables
+from blocks.shell import Command, Shell, commands, run_to_its_end, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,12 @@ def run(shell: Shell, text: str) -> None:
 def test_a_command_that_fails_is_named_with_its_line(shell: Shell) -> None:
     with pytest.raises(AssertionError, match=r"page\.md:2: exit 3\nended with 3"):
         run(shell, "Text\n```sh\ntrue\nexit 3\n```\n")
+
+
+def test_what_does_not_end_is_ended_with_all_that_it_has_begun(tmp_path: Path) -> None:
+    """Or its output, which the program in the background has open too, would have no end."""
+    with pytest.raises(AssertionError, match="not done after 1 s:\nbegun"):
+        run_to_its_end("echo begun; sleep 600 & wait", tmp_path, {**os.environ}, timeout=1)
 
 
 def test_other_output_than_the_pages_fails(shell: Shell) -> None:

@@ -147,22 +147,12 @@ class Shell:
         line = self._here(command.line)
         for shown, (url, _) in self._servers.items():
             line = line.replace(shown, url.split("://")[-1])
-        done = subprocess.run(
-            ["bash", "-c", line],
-            cwd=self.folder,
-            env=self._env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        output = done.stdout.replace(str(self.folder), "")
+        code, output = run_to_its_end(line, self.folder, self._env, timeout)
+        output = output.replace(str(self.folder), "")
         for shown, (url, _) in self._servers.items():
             output = output.replace(url.split("://")[-1], shown)
         self.log.append(f"$ {line}\n{output}")
-        assert done.returncode == 0, f"ended with {done.returncode}:\n{output}"
+        assert code == 0, f"ended with {code}:\n{output}"
         if command.prints:
             assert matches(command.prints, output), f"printed:\n{output}"
 
@@ -227,6 +217,28 @@ class Shell:
             shown = "127.0.0.1:8000"
             words += ["--bind", "127.0.0.1:0"]
         return shlex.join(words), shown
+
+
+def run_to_its_end(line: str, folder: Path, env: dict[str, str], timeout: float) -> tuple[int, str]:
+    """How a shell's line ended and what it printed; nothing of it is left when its time is over."""
+    process = subprocess.Popen(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            raise AssertionError(f"not done after {timeout:.0f} s:\n{output}") from None
+    return process.returncode, output
 
 
 def _pattern(wanted: str, shown: str, real: str) -> str:
