@@ -124,6 +124,6 @@ def docs_blocks(session: nox.Session) -> None:
     """Runs every block of the documentation, the slow ones too."""
     set_up(session)
     # A slow block builds the server: no traceback is wanted of who waits for that.
-    patience = ["-o", "faulthandler_timeout=2000"]
+    patience = ["-o", "faulthandler_timeout=4000"]
     arguments = ["--docs-blocks", *patience, "tests/docs", *session.posargs]
     session.run(PYTHON, "-m", "pytest", *arguments, external=True)

@@ -18,7 +18,7 @@ WITH_COMMANDS = [
 ]
 
 
-@pytest.mark.timeout(2000)  # of which the slow blocks take most
+@pytest.mark.timeout(4000)  # of which the slow blocks take most
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_pages_commands_do_what_it_says(
     page: Path, tmp_path: Path, pytestconfig: pytest.Config

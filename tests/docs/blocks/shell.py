@@ -28,7 +28,7 @@ from .pages import CHECKED, FILE, NOT_RUN, ROOT, SLOW
 if TYPE_CHECKING:
     from .pages import Block
 
-TIMEOUT, SLOW_TIMEOUT = 60, 1800
+TIMEOUT, SLOW_TIMEOUT = 60, 3600
 SYSTEM = re.compile(r"(?<![\w./:])/(?:var|run|srv|etc)/[\w./-]+")
 """Paths of a machine's own, which are the scratch folder's here."""
 _READY = re.compile(
