@@ -137,3 +137,29 @@ def docs(session: nox.Session) -> None:
     set_up(session)
     session.run(PYTHON, "tools/generate_options.py", "docs/configuration.md", external=True)
     session.run(PYTHON, "tools/generate_migrations.py", external=True)
+    session.run(PYTHON, "tools/state_diagrams.py", "docs", external=True)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Builds the documentation's site into build/site, checks its words, and looks at its pages."""
+    set_up(session)
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    needed = project["optional-dependencies"]["docs"]
+    session.run(PYTHON, "-m", "pip", "install", "--quiet", *needed, external=True)
+    pages = ["README.md", "bench/README.md", "docs"]
+    words = ["--ignore-words", "docs/words.txt", "--skip", "*.svg,*.png"]
+    session.run(PYTHON, "-m", "codespell_lib", *words, *pages, external=True)
+    strictly = ["--fail-on-warning", "--keep-going", "--fresh-env", "--quiet"]
+    session.run(PYTHON, "-m", "sphinx", *strictly, "docs", "build/site", external=True)
+    session.run(PYTHON, "tools/look_at_site.py", "build/site", external=True)
+
+
+@nox.session(name="docs-blocks")
+def docs_blocks(session: nox.Session) -> None:
+    """Runs every block of the documentation, the slow ones too."""
+    set_up(session)
+    # A slow block builds the server: no traceback is wanted of who waits for that.
+    patience = ["-o", "faulthandler_timeout=4000"]
+    arguments = ["--docs-blocks", *patience, "tests/docs", *session.posargs]
+    session.run(PYTHON, "-m", "pytest", *arguments, external=True)

@@ -1,4 +1,4 @@
-"""The command line: `run` (the default), `setup`, `report` and `plot`."""
+"""The command line: `run` (the default), `setup`, `report`, `publish` and `plot`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from bench.choice import built_engines, choose
 from bench.limits import raise_open_files
 from bench.measurement import Window
 from bench.paths import OUT, PEER_PYTHON, ROOT, shown
+from bench.publish import publish
 from bench.rows import ROWS, cases
 from bench.runner import Plan, Runner
 
 if TYPE_CHECKING:
     from types import FrameType
 
-COMMANDS = ("run", "setup", "report", "plot")
+COMMANDS = ("run", "setup", "report", "publish", "plot")
 QUICK_ROWS = ["hello", "flask-json", "echo-64k", "mixed", "pipelined-16"]
 
 
@@ -36,6 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
             environment.setup()
         elif options.command == "report":
             print(report.markdown(results.read(options.file), full=options.full), end="")
+        elif options.command == "publish":
+            for path in publish(results.read(options.file)):
+                print(f"bench: {shown([str(path)])}", file=sys.stderr)
         elif options.command == "plot":
             _plot(options.file, options.stem or options.file.with_suffix(""))
         else:
@@ -54,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
     shows = commands.add_parser("report", help="print a Markdown table of results")
     shows.add_argument("file", type=Path)
     shows.add_argument("--full", action="store_true", help="every server of every row")
+    writes = commands.add_parser("publish", help="write the tables of README and docs")
+    writes.add_argument("file", type=Path)
     draws = commands.add_parser("plot", help="draw results as PNG and SVG")
     draws.add_argument("file", type=Path)
     draws.add_argument("stem", type=Path, nargs="?", help="default: beside FILE")

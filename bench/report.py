@@ -17,6 +17,14 @@ RATE = "requests_per_second"
 CPU = "cpu_us"
 IDLE = {"idle-10k": "connections", "ws-idle-10k": "WebSockets"}
 """The rows beside idle connections, and what those are."""
+BRIEF = [
+    ("hello", 8),
+    ("flask-json", 8),
+    ("stream-100", 8),
+    ("mixed", 16),
+    ("answer-1mib", 8),
+]
+"""Rows and threads that the README has; docs/benchmark.md has all."""
 MARK = "†"
 NONE = "\N{EN DASH}"
 
@@ -34,13 +42,31 @@ def markdown(run: Run, *, full: bool = False) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _summary(run: Run) -> str:
+def brief(run: Run) -> str:
+    """For the README: the rows that say most, and the default engine alone."""
     compared = [
         (case, outcome)
+        for row in BRIEF
         for case in run.cases
+        if (case.row, case.threads) == row
         for outcome in case.ours
-        if any(not other.ours for other in case.outcomes)
+        if outcome.server == "prowingen-embedded"
     ]
+    return _table(compared) + "\n"
+
+
+def _summary(run: Run) -> str:
+    return _table(
+        [
+            (case, outcome)
+            for case in run.cases
+            for outcome in case.ours
+            if any(not other.ours for other in case.outcomes)
+        ]
+    )
+
+
+def _table(compared: list[tuple[CaseResult, Outcome]]) -> str:
     if not compared:
         return ""
     engines = {outcome.server for _, outcome in compared}

@@ -76,8 +76,9 @@ chmod +x "$SANITIZED_PYTHON"
 # take a crash that a test wants for one of ours, and cannot look for leaks in a process that became
 # another user's or whose environment is not theirs. The wrapper's shell has its own word to say
 # about a folder that is gone. ThreadSanitizer supports no threads that start after a fork. Greenlets
-# change stacks under both.
+# change stacks under both. What the documentation says adds browsers and proxies, and no C++.
 ${launch[@]+"${launch[@]}"} "$SANITIZED_PYTHON" -m pytest \
+  --ignore tests/docs \
   --deselect tests/engines/test_big_bodies.py \
   --deselect tests/engines/test_http2_memory.py::test_content_that_waits_is_counted_in_however_small_pieces \
   --deselect tests/engines/test_idle_memory.py \

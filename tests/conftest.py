@@ -18,7 +18,7 @@ import pytest
 
 HERE = Path(__file__).parent
 # Explicit, so that the suite runs under any pytest import mode and against an installed package.
-for folder in (HERE, HERE / "engines"):
+for folder in (HERE, HERE / "engines", HERE / "docs"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--http3", action="store_true", help="those that are marked so, on HTTP/3")
     parser.addoption("--wheels", metavar="FOLDER", help="tests/wheels, on those that are there")
+    parser.addoption("--docs-blocks", action="store_true", help="slow blocks of the docs too")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -110,7 +110,9 @@ before. A line that cannot be read is an error.
 
 ## Coming from gunicorn
 
-    prowingen import-gunicorn gunicorn.conf.py -o prowingen.toml
+```sh
+prowingen import-gunicorn gunicorn.conf.py -o prowingen.toml
+```
 
 runs gunicorn's configuration file, as gunicorn does, and writes the same as a file of this
 server's; without `-o` to standard output. What has no equivalent is listed on standard error, each
