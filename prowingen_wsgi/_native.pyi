@@ -43,8 +43,8 @@ class Server(metaclass=_Pybind11Type):
         redirect_port: str = "",
         datagrams: list[tuple[list[int], int]] = ...,
         add_thread: Callable[[], object] | None = None,
-        static_mounts: list[tuple[str, str]] = ...,
-        sendfile_mounts: list[tuple[str, str]] = ...,
+        static_mounts: list[tuple[str, str, bool]] = ...,
+        sendfile_mounts: list[tuple[str, str, bool]] = ...,
         media_types: dict[str, str] = ...,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
@@ -60,7 +60,9 @@ class Server(metaclass=_Pybind11Type):
             on, one for each I/O thread, with the number that `steer_datagrams` has for the first.
         add_thread: begins another thread that calls `work`, in place of one whose request lives
             long; raises what it cannot do.
-        static_mounts: path prefixes, each with the folder whose files are served under it.
+        static_mounts: path prefixes, each with the folder whose files are served under it, and
+            whether a path that ends in a slash is index.html there.
+
         sendfile_mounts: the same of files that the application may name by X-Accel-Redirect or, by
             their paths, X-Sendfile; none: these are fields like any other.
 

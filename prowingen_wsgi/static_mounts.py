@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import mimetypes
+import os.path
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .configuration.mounts import AUTO, split_mount
 from .configuration.option import ConfigError
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["media_types", "sendfile_mounts", "static_mounts"]
 
-Mount = tuple[str, str]
+Mount = tuple[str, str, bool]
+"""A prefix, its folder, and whether a path that ends in a slash is `index.html` there."""
+
 
 # What the table of an older Python or system lacks, or has by an older name (RFC 9239).
 _OF_THE_WEB = {
@@ -44,14 +47,20 @@ _OF_CODINGS = {
 
 
 def sendfile_mounts(config: Config) -> list[Mount]:
-    """Of the option `sendfile`. Raises ConfigError for a folder that is not there."""
-    return [_existing("sendfile", text) for text in config.sendfile]
+    """Of the option `sendfile`: as it is named, and as it is where links on the way are resolved.
+
+    Raises ConfigError for a folder that is not there.
+    """
+    mounts = [_existing("sendfile", text) for text in config.sendfile]
+    resolved = [(prefix, os.path.realpath(folder), index) for prefix, folder, index in mounts]
+    return list(dict.fromkeys([*mounts, *resolved]))
 
 
 def static_mounts(config: Config, apps: Sequence[Callable[..., Any]]) -> list[Mount]:
     """Prefixes with their folders, in the order of the option.
 
-    Raises ConfigError for a folder that is not there.
+    Raises ConfigError for a folder that is not there, and for `auto` with several applications:
+    what is one's is not to be shown where another listens.
     """
     mounts: list[Mount] = []
     for text in config.static:
@@ -71,13 +80,22 @@ def media_types() -> dict[str, str]:
 
 def _existing(option: str, text: str) -> Mount:
     prefix, folder = split_mount(text)
-    if not Path(folder).is_dir():
+    try:
+        found = Path(folder).is_dir()
+    except OSError as error:
+        raise ConfigError(f'{option}: "{text}": {error.strerror}') from None
+    if not found:
         raise ConfigError(f'{option}: "{text}": there is no folder {folder}')
-    return prefix, folder
+    return prefix, os.path.normpath(folder), True
 
 
 def _of_applications(apps: Sequence[Callable[..., Any]]) -> Iterator[Mount]:
-    for app in dict.fromkeys(apps):
+    several = {id(app): app for app in apps}
+    if len(several) > 1:
+        raise ConfigError(
+            "static: auto: there are several applications: name the folders, as /PREFIX=DIR"
+        )
+    for app in several.values():
         mounts = [*_of_flask(app), *_of_django(app)]
         if not mounts:
             error_log.warning(
@@ -106,7 +124,8 @@ def _of_flask(app: Any) -> Iterator[Mount]:
         if folder is None or rest or "<" in prefix or rule.host or rule.subdomain:
             continue
         if Path(folder).is_dir():
-            yield prefix, str(folder)
+            # Its own route is about files alone.
+            yield unquote(prefix), os.path.normpath(folder), False
 
 
 def _of_django(app: object) -> Iterator[Mount]:
@@ -121,5 +140,8 @@ def _of_django(app: object) -> Iterator[Mount]:
     if not Path(root).is_dir():
         error_log.warning("static: auto: STATIC_ROOT %s is not there: run collectstatic", root)
         return
-    script = settings.FORCE_SCRIPT_NAME or ""
-    yield url.path.removeprefix(script).rstrip("/"), str(Path(root).absolute())
+    path = unquote(url.path)
+    script = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+    if script and path.startswith(f"{script}/"):
+        path = path.removeprefix(script)
+    yield path.rstrip("/"), str(Path(root).absolute()), False

@@ -18,7 +18,7 @@ import pytest
 
 HERE = Path(__file__).parent
 # Explicit, so that the suite runs under any pytest import mode and against an installed package.
-for folder in (HERE, HERE / "engines", HERE / "docs"):
+for folder in (HERE, HERE / "engines", HERE / "docs", HERE.parent / "tools"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

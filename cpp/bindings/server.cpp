@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <tuple>
+
 #include <utility>
 #include <vector>
 
@@ -71,13 +73,13 @@ Options for_redirects(Options options) {
   return options;
 }
 
-// Prefixes of paths, each with its folder, and media types by the suffixes of names.
-using StaticMounts = std::vector<std::pair<std::string, std::string>>;
+// Prefixes of paths, each with its folder, and whether a path that ends in a slash is index.html.
+using StaticMounts = std::vector<std::tuple<std::string, std::string, bool>>;
 
 std::vector<static_files::Mount> read_mounts(const StaticMounts& mounts) {
   std::vector<static_files::Mount> read;
-  for (const auto& [prefix, folder] : mounts) {
-    read.push_back({prefix, static_files::Folder(folder)});
+  for (const auto& [prefix, folder, has_index] : mounts) {
+    read.push_back({prefix, static_files::Folder(folder), has_index});
   }
   return read;
 }

@@ -164,6 +164,7 @@ void IoThread::submit_gathered() {
   const std::size_t accepted = context_.sink.submit(submitting_);
   for (std::size_t i = accepted; i < submitting_.size(); ++i) {
     auto& exchange = static_cast<ConnectionExchange&>(*submitting_[i]);
+    if (exchange.state() != ExchangeState::receiving) continue;
     if (exchange.connection != nullptr) exchange.connection->reject(exchange);
   }
   submitting_.clear();

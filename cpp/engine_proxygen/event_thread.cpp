@@ -429,6 +429,7 @@ void EventThread::submit_gathered() {
   const std::size_t accepted = context_.sink.submit(submitting_);
   for (std::size_t i = accepted; i < submitting_.size(); ++i) {
     auto& exchange = static_cast<HandledExchange&>(*submitting_[i]);
+    if (exchange.state() != ExchangeState::receiving) continue;
     if (exchange.handler != nullptr) exchange.handler->reject();
   }
   submitting_.clear();

@@ -88,10 +88,19 @@ Precondition check_preconditions(const RequestHead& request, const Validators& c
 }
 
 bool may_send_range(const RequestHead& request, const Validators& current) {
-  const auto text = trim(request.first("if-range"));
-  if (text.empty()) return true;
+  std::optional<std::string_view> condition;
+  unsigned ranges = 0;
+  for (const FieldLine& field : request.fields()) {
+    const auto name = request.view(field.name);
+    if (equals_ignoring_case(name, "range")) ++ranges;
+    if (equals_ignoring_case(name, "if-range")) condition = trim(request.view(field.value));
+  }
+  if (ranges > 1) return false;  // it is no list
+  if (!condition) return true;
+  const std::string_view text = *condition;
   if (text.find('"') != std::string_view::npos) return same_strongly(text, current.entity_tag);
-  return parse_http_date(text) == current.modified;
+  // Within a second of a change its date may be that of two contents (section 8.8.2.2).
+  return parse_http_date(text) == current.modified && current.modified < std::time(nullptr);
 }
 
 }  // namespace prowingen

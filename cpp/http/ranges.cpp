@@ -56,6 +56,7 @@ std::optional<ByteRange> clip(const Specified& range, std::uint64_t size) {
 
 WantedRanges parse_ranges(std::string_view value, std::uint64_t size) {
   using enum WantedRanges::Kind;
+  if (size == 0) return {};  // the whole of it is what anybody can have
   value = trim(value);
   if (!equals_ignoring_case(value.substr(0, unit.size()), unit)) return {};
   value.remove_prefix(unit.size());

@@ -34,7 +34,8 @@ void begin(ResponseHead& head, int status) {
 
 // No content has it, as far as can be.
 std::string make_boundary() {
-  static thread_local std::mt19937_64 draw{std::random_device{}()};
+  static thread_local std::mt19937_64 draw{
+      static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())};
   constexpr std::string_view digits = "0123456789abcdef";
   std::string boundary;
   for (std::uint64_t i = 0, bits = draw(); i < 16; ++i, bits >>= 4) boundary += digits[bits & 15];
@@ -66,7 +67,10 @@ class Maker {
     const auto value = request_.first("range");
     if (!value.empty() && request_.method() == "GET" && may_send_range(request_, current)) {
       wanted_ = parse_ranges(value, chosen_.size());
+      // Several parts are of no coding, but what is in them.
+      if (!chosen_.coding.empty() && wanted_.parts.size() > 1) wanted_ = {};
     }
+
     using Kind = WantedRanges::Kind;
     begin(head_, wanted_.kind == Kind::whole ? 200 : wanted_.kind == Kind::parts ? 206 : 416);
   }
@@ -168,9 +172,13 @@ Content complete_answer(const RequestHead& request, const FilePointer& file, Res
   const Representation& chosen = file->representations.front();
   Maker maker(request, file, chosen, head);
   const auto own_tag = first_field(own, "ETag");
-  const auto own_date = parse_http_date(first_field(own, "Last-Modified"));
+  const auto own_modified = first_field(own, "Last-Modified");
+  const auto own_date = parse_http_date(own_modified);
+
   // An application that looked at the range itself has sent 206, and means the same by it.
-  if (own.status == 200 || own.status == 206) {
+  // What it did for another method cannot be undone by a condition.
+  const bool reads = request.method() == "GET" || request.method() == "HEAD";
+  if (reads && (own.status == 200 || own.status == 206)) {
     maker.decide({own_tag.empty() ? std::string_view(chosen.entity_tag) : own_tag,
                   own_date.value_or(file->modified)});
   } else {
@@ -187,15 +195,17 @@ Content complete_answer(const RequestHead& request, const FilePointer& file, Res
     if (!ours) head.add_field(name, own.view(field.value));
   }
   if (own_tag.empty()) head.add_field("ETag", chosen.entity_tag);
-  if (!own_date) head.add_field("Last-Modified", file->last_modified);
+  if (own_modified.empty()) head.add_field("Last-Modified", file->last_modified);
   return maker.content(own_type.empty() ? std::string_view(file->content_type) : own_type);
 }
 
 Content redirect_to_folder(const RequestHead& request, ResponseHead& head) {
   const TargetParts target = split_target(request.target());
   begin(head, 301);
-  std::string location(target.path);
-  location += '/';
+  // Relative: a proxy may show it elsewhere.
+  std::string location = "./";
+  location.append(target.path.substr(target.path.rfind('/') + 1)).append("/");
+
   if (!target.query.empty()) location.append("?").append(target.query);
   head.add_field("Location", location);
   return {0, {}};

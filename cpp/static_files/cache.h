@@ -35,8 +35,10 @@ class Cache {
   Loaded find(std::string_view path, Time now, Load load) {
     Known known = known_at(path, now);
     if (known.is_believed) return std::move(known.loaded);
+    const auto begun = std::chrono::steady_clock::now();
     Loaded loaded = load(known.loaded.file);
-    keep(path, loaded, now);
+    // Where it takes long, it must not be out of date already.
+    keep(path, loaded, now + (std::chrono::steady_clock::now() - begun));
     return loaded;
   }
 

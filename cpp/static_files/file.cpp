@@ -30,15 +30,22 @@ constexpr std::size_t shortest_hash = 12;
 
 #if defined(__APPLE__)
 const timespec& modification(const struct stat& status) { return status.st_mtimespec; }
+const timespec& change(const struct stat& status) { return status.st_ctimespec; }
 #else
 const timespec& modification(const struct stat& status) { return status.st_mtim; }
+const timespec& change(const struct stat& status) { return status.st_ctim; }
 #endif
 
+// Of a time that is far away, some number.
+std::uint64_t nanoseconds(const timespec& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(time.tv_nsec);
+}
+
 Identity identify(const struct stat& status) {
-  const timespec& modified = modification(status);
   return {static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
-          static_cast<std::uint64_t>(status.st_size),
-          static_cast<std::int64_t>(modified.tv_sec) * 1'000'000'000 + modified.tv_nsec};
+          static_cast<std::uint64_t>(status.st_size), nanoseconds(modification(status)),
+          nanoseconds(change(status))};
 }
 
 // By its size and its time of modification: the same on each host that the file was copied to with
@@ -91,9 +98,12 @@ bool is_worth_telling(int error) {
          error != ENAMETOOLONG && error != ENXIO;
 }
 
-// One that is older than what it was made from is left alone.
+// One that is older than what it was made from is left alone. Some tools keep whole seconds alone.
 bool is_current(const struct stat& coded, const struct stat& plain) {
-  return S_ISREG(coded.st_mode) && modification(coded).tv_sec >= modification(plain).tv_sec;
+  const timespec& made = modification(coded);
+  const timespec& source = modification(plain);
+  if (!S_ISREG(coded.st_mode) || made.tv_sec < source.tv_sec) return false;
+  return made.tv_sec > source.tv_sec || made.tv_nsec == 0 || made.tv_nsec >= source.tv_nsec;
 }
 
 struct Opened {
@@ -188,7 +198,8 @@ Loaded load(const Folder& folder, const std::string& relative, const MediaTypes&
   auto file = std::make_shared<File>();
   const auto slash = relative.rfind('/');
   const auto name = std::string_view(relative).substr(slash == std::string::npos ? 0 : slash + 1);
-  file->modified = modification(found.front().first.status).tv_sec;
+  // None is to be in the future (section 8.8.2.1).
+  file->modified = std::min(modification(found.front().first.status).tv_sec, std::time(nullptr));
   file->last_modified = http_date(file->modified);
   file->content_type = content_type(name, types);
   file->immutable = has_hash(name);

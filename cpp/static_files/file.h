@@ -21,7 +21,9 @@ struct Identity {
   std::uint64_t device = 0;
   std::uint64_t number = 0;
   std::uint64_t size = 0;
-  std::int64_t modified_ns = 0;
+  std::uint64_t modified_ns = 0;
+  std::uint64_t changed_ns = 0;  // also where the other time was set back
+
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 

@@ -22,7 +22,7 @@ class NamedFiles {
     std::shared_ptr<const File> file;  // null: there is none that may be sent
     std::string fault;                 // why, for the log
   };
-  /// X-Sendfile: a file's path, as it is or percent-encoded, in the folder of a mount.
+  /// X-Sendfile: a file's path in the folder of a mount, as it is or percent-encoded.
   Found by_path(std::string_view path);
   /// X-Accel-Redirect: the prefix of a mount, and what is behind it in the folder; percent-encoded.
   Found by_target(std::string_view target);
@@ -30,7 +30,7 @@ class NamedFiles {
  private:
   Found look_up(const Mount& mount, std::string_view relative);
 
-  const std::vector<Mount> mounts_;
+  std::vector<Mount> mounts_;  // the longest prefix first
   const MediaTypes types_;
   Cache cache_;
 };

@@ -1,6 +1,9 @@
 #include "static_files/static_files.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+
 #include <cstring>
 #include <limits>
 
@@ -15,6 +18,32 @@ namespace prowingen::static_files {
 namespace {
 
 constexpr std::string_view index_name = "index.html";
+constexpr std::chrono::seconds complaint_interval{1};
+
+std::string escaped(std::string_view path) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (const char c : path) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (octet >= 0x20 && octet < 0x7F) {
+      text += c;
+    } else {
+      text.append("\\x").push_back(digits[octet >> 4U]);
+      text.push_back(digits[octet & 15U]);
+    }
+  }
+  return text;
+}
+
+// Of the descriptors that this process may have, those that are kept here leave most to clients.
+Cache::Bounds bounds() {
+  Cache::Bounds bounds;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    bounds.descriptors = std::min<std::size_t>(bounds.descriptors, limit.rlim_cur / 8);
+  }
+  return bounds;
+}
 
 // What is behind a mount's prefix, without the slash between them; nothing if the path is not
 // beneath it.
@@ -35,28 +64,29 @@ StaticFiles::StaticFiles(Rules rules, RequestSink& next, Report report)
       transport_security_(std::move(rules.transport_security)),
       next_(next),
       report_(std::move(report)),
-      cache_({}) {
+      cache_(bounds()) {
   std::ranges::stable_sort(mounts_, std::ranges::greater(),
                            [](const Mount& mount) { return mount.prefix.size(); });
 }
 
 std::size_t StaticFiles::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
-  std::size_t done = 0;
+  std::size_t start = 0;
+  std::size_t first_refused = exchanges.size();
   // Those between two that are answered here go on in one call, as each may wake a worker.
   const auto pass_on_until = [&](std::size_t end) {
-    if (end > done) done += next_.submit(exchanges.subspan(done, end - done));
-    return done == end;
+    if (end == start) return;
+    const auto taken = next_.submit(exchanges.subspan(start, end - start));
+    if (taken < end - start) first_refused = std::min(first_refused, start + taken);
   };
   for (std::size_t at = 0; at < exchanges.size(); ++at) {
     const auto found = find(*exchanges[at]);
     if (!found) continue;
-    // Of those that the workers do not take, and all behind them, none may have been answered.
-    if (!pass_on_until(at)) return done;
+    pass_on_until(at);
     serve(*exchanges[at], *found);
-    done = at + 1;
+    start = at + 1;
   }
   pass_on_until(exchanges.size());
-  return done;
+  return first_refused;
 }
 
 std::optional<StaticFiles::Found> StaticFiles::find(const Exchange& exchange) {
@@ -78,6 +108,7 @@ std::optional<StaticFiles::Found> StaticFiles::find_in(const Mount& mount, std::
   if (!relative || !may_be_shown(*relative)) return std::nullopt;
   std::string name(*relative);
   const bool is_root = name.empty() && path.ends_with('/');
+  if (!mount.has_index && (name.empty() || name.ends_with('/'))) return std::nullopt;
   if (is_root || name.ends_with('/')) {
     name += index_name;
     if (auto file = look_up(mount, name).file) return Found{std::move(file)};
@@ -86,7 +117,8 @@ std::optional<StaticFiles::Found> StaticFiles::find_in(const Mount& mount, std::
   if (!name.empty()) {
     Loaded loaded = look_up(mount, name);
     if (loaded.file) return Found{std::move(loaded.file)};
-    if (!loaded.is_folder) return std::nullopt;
+    if (!loaded.is_folder || !mount.has_index) return std::nullopt;
+
     name += '/';
   }
   name += index_name;
@@ -98,12 +130,19 @@ Loaded StaticFiles::look_up(const Mount& mount, const std::string& relative) {
   const auto now = std::chrono::steady_clock::now();
   return cache_.find(path, now, [&](const std::shared_ptr<const File>& before) {
     Loaded loaded = load(mount.folder, relative, types_, before);
-    if (loaded.error != 0) {
-      report_(Severity::error, "static: cannot read " + path + ": " + std::strerror(loaded.error) +
-                                   "; the application is asked instead");
-    }
+    if (loaded.error != 0) complain(path, loaded.error);
     return loaded;
   });
+}
+
+// A client chooses the path, and how often.
+void StaticFiles::complain(std::string_view path, int error) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  auto next = next_complaint_.load(std::memory_order_relaxed);
+  if (now < next) return;
+  if (!next_complaint_.compare_exchange_strong(next, now + complaint_interval)) return;
+  report_(Severity::error, "static: cannot read \"" + escaped(path) + "\": " +
+                               std::strerror(error) + "; the application is asked instead");
 }
 
 void StaticFiles::serve(Exchange& exchange, const Found& found) {

@@ -26,6 +26,7 @@ namespace prowingen::static_files {
 struct Mount {
   std::string prefix;  // "/static"; "" is every path's
   Folder folder;
+  bool has_index = true;  // a path that ends in a slash is index.html there
 };
 
 class StaticFiles final : public RequestSink {
@@ -53,6 +54,7 @@ class StaticFiles final : public RequestSink {
   std::optional<Found> find(const Exchange& exchange);
   std::optional<Found> find_in(const Mount& mount, std::string_view path);
   Loaded look_up(const Mount& mount, const std::string& relative);
+  void complain(std::string_view path, int error);
   void serve(Exchange& exchange, const Found& found);
 
   std::vector<Mount> mounts_;  // the longest prefix first
@@ -64,6 +66,7 @@ class StaticFiles final : public RequestSink {
   const Report report_;
   Cache cache_;
   std::atomic<std::uint64_t> answered_ = 0;
+  std::atomic<std::chrono::steady_clock::duration> next_complaint_{};
 };
 
 }  // namespace prowingen::static_files

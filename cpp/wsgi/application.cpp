@@ -213,10 +213,10 @@ bool Application::send_iterable(PyObject* result, Responder& responder) {
   for (;;) {
     const PyRef item = PyRef::steal(PyIter_Next(iterator.get()));
     leave_if_forked(responder.exchange());
-    if (!item) {
-      if (PyErr_Occurred()) return false;
-      return responder.finish();
-    }
+    if (!item && PyErr_Occurred()) return false;
+    // One whose call is a generator has said so only now.
+    if (responder.names_file()) return responder.send_named_file();
+    if (!item) return responder.finish();
     if (!responder.write(item.get(), false)) return false;
     // The rest of a body that is not sent need not be made: that of an answer to HEAD, and what
     // follows a Content-Length (PEP 3333 "Handling the Content-Length Header").

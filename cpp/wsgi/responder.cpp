@@ -1,6 +1,7 @@
 #include "wsgi/responder.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/engine.h"
 #include "http/request_policy.h"
@@ -208,6 +209,8 @@ bool Responder::take_name(std::string_view field, std::string_view value) {
   if (!equals_ignoring_case(field, path_field) && !equals_ignoring_case(field, target_field)) {
     return false;
   }
+  if (named_)
+    complaint_ = "the answer names two files; the first, " + named_->value + ", is not sent";
   named_ = {std::string(field), std::string(value)};
   return true;
 }
@@ -230,6 +233,8 @@ bool Responder::send_named_file() {
   total_ = content.length;
   sent_ = content.length.value_or(0);
   if (content.chunks.empty()) content.chunks.emplace_back();
+  high_water_ =
+      std::numeric_limits<std::size_t>::max();  // of files there may be as much as they have
   for (std::size_t i = 0; i < content.chunks.size(); ++i) {
     if (!push(std::move(content.chunks[i]), i + 1 == content.chunks.size())) return false;
   }
@@ -252,6 +257,10 @@ bool Responder::look_for_client() {
 
 bool Responder::finish() {
   if (finished_ || answered_otherwise()) return true;
+  if (named_ && head_sent_ && complaint_.empty()) {
+    complaint_ = named_->field + ": " + named_->value + ": what came by write() was sent instead";
+  }
+
   if (!started_) {
     return fail(PyExc_AssertionError, "the application returned without calling start_response");
   }
@@ -336,7 +345,7 @@ bool Responder::push(Chunk chunk, bool last) {
     }
     more_soon = queue_.more_queued();
   }
-  const auto outcome = exchange_->push(std::move(chunk), rules_.high_water, last, more_soon);
+  const auto outcome = exchange_->push(std::move(chunk), high_water_, last, more_soon);
   // The tick sees to answers that wait for more; this order of looking cannot miss its sleep.
   if (more_soon && queue_.tick_sleeps()) exchange_->flush();
   if (begins && bridge_ && switches() && !may_switch_) bridge_->open();

@@ -89,7 +89,9 @@ class Responder {
   /// A file range as the whole body.
   bool write_file(FileRange range);
   /// The head names a file, which is the whole body.
-  bool names_file() const { return named_ && started_ && !head_sent_ && !answered_otherwise(); }
+  bool names_file() const {
+    return named_ && started_ && !head_sent_ && !answered_otherwise() && !switches();
+  }
   bool send_named_file();
   /// The application is done.
   bool finish();
@@ -168,6 +170,8 @@ class Responder {
     std::string value;
   };
   std::optional<NamedFile> named_;
+  std::size_t high_water_ = rules_.high_water;
+
   std::string complaint_;
 };
 

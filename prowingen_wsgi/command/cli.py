@@ -185,6 +185,11 @@ def _check(command: _Command, program: Program) -> int:
     except ImportError as error:
         raise _StartError(why_missing() or str(error)) from error
     app = program.load()
+    if config.static or config.sendfile:
+        from ..static_mounts import sendfile_mounts, static_mounts
+
+        static_mounts(config, [app])
+        sendfile_mounts(config)
     try:  # by now `sys.stdout` may be anything
         write_output("\n".join([*_table(_option_rows(command, app)), *told, ""]))
     except OSError as error:

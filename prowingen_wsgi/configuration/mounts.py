@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from .values import anchored_path
 
@@ -15,9 +16,9 @@ AUTO = "auto"
 
 
 def split_mount(text: str) -> tuple[str, str]:
-    """The prefix of a mount, without a slash at its end, and its folder."""
+    """The prefix of a mount, decoded and without a slash at its end, and its folder."""
     prefix, _, folder = text.partition("=")
-    return prefix.rstrip("/"), folder
+    return unquote(prefix).rstrip("/"), folder
 
 
 def parse_mount(text: str) -> str:
@@ -37,8 +38,8 @@ def parse_named_mount(text: str) -> str:
 
     if not text.startswith("/"):
         raise ValueError('must begin with "/", as paths do')
-    if any(part in ("", ".", "..") for part in prefix.split("/")[1:]):
-        raise ValueError("its prefix must be a path as clients send it, without //, . and ..")
+    if any(part in ("", ".", "..") for part in prefix.split("/")[1:]) or set("?#") & set(prefix):
+        raise ValueError("its prefix must be a path as clients send it, without //, ., .., ? and #")
     return text
 
 

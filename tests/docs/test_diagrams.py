@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from blocks.pages import ROOT
-
-from tools.state_diagrams import DIAGRAMS, svg
+from state_diagrams import DIAGRAMS, svg
 
 
 @pytest.mark.parametrize("name", sorted(DIAGRAMS))

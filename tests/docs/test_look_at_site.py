@@ -22,7 +22,7 @@ FAULTY = """<!doctype html><title>A page</title><meta name="viewport" content="w
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_faults_are_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("playwright.sync_api")
-    from tools.look_at_site import main
+    from look_at_site import main
 
     (tmp_path / "search.html").write_text(SOUND.format("search.html#here"))
     assert main(tmp_path) == 0

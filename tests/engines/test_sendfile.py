@@ -27,6 +27,8 @@ def folder(tmp_path: Path) -> Path:
     for name in ("report.pdf", ".hidden", "with space.txt", "100%25.txt"):
         (folder / name).write_bytes(CONTENT)
         os.utime(folder / name, (MODIFIED, MODIFIED))
+    (folder / "deep").mkdir()
+    (folder / "deep" / "report.pdf").write_bytes(CONTENT)
     (folder / "report.pdf.gz").write_bytes(b"not asked for")
     (tmp_path / "secret.txt").write_bytes(b"secret")
     return folder
@@ -90,6 +92,56 @@ def test_a_target_stands_for_a_file(serve: ServeFixture, folder: Path) -> None:
     assert answer.get("content-type") == "text/plain; charset=utf-8"
 
 
+def test_a_generator_may_name_it(serve: ServeFixture, folder: Path) -> None:
+    def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("X-Sendfile", str(folder / "report.pdf"))])
+        yield b""
+        raise AssertionError("the rest of the body was asked for")
+
+    def silent(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("X-Sendfile", str(folder / "report.pdf"))])
+        yield from ()
+
+    for each in (app, silent):
+        assert serve(each, sendfile=f"/private={folder}").ask().body == CONTENT
+
+
+def test_what_was_written_goes_before_what_is_named(
+    serve: ServeFixture, folder: Path, error_log: LogWatch
+) -> None:
+    def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        write = start_response("200 OK", [("X-Sendfile", str(folder / "report.pdf"))])
+        write(b"written")
+        return []
+
+    assert serve(app, sendfile=f"/private={folder}").ask().body == b"written"
+    error_log.wait_for("X-Sendfile", "what came by write() was sent instead")
+
+
+def test_a_name_that_is_no_ascii(serve: ServeFixture, folder: Path) -> None:
+    (folder / "caf\xe9.txt").write_bytes(CONTENT)
+    site = serve(named(folder / "caf\xe9.txt"), sendfile=f"/private={folder}")
+    assert site.ask().body == CONTENT
+
+
+def test_conditions_are_of_who_reads(serve: ServeFixture, folder: Path) -> None:
+    site = serve(named(folder / "report.pdf"), sendfile=f"/private={folder}")
+    assert site.post(b"done", "/", "If-None-Match: *").status == 200
+
+
+@pytest.mark.no_http2("its windows are the client's to give")
+def test_parts_that_are_read_slowly_keep_no_worker(serve: ServeFixture, folder: Path) -> None:
+    path = folder / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(60_000_000)
+    site = serve(named(path), threads=1, sendfile=f"/private={folder}")
+    with site.connect() as slow, site.connect() as other:
+        slow.get("/", "Range: bytes=0-20000000,20000001-50000000")
+        assert slow.reply().head().status == 206
+        other.get("/", "Range: bytes=0-1")
+        assert other.response().body == bytes(2)
+
+
 def test_head_has_no_content(serve: ServeFixture, folder: Path) -> None:
     site = serve(named(folder / "report.pdf"), sendfile=f"/private={folder}")
     answer = site.ask(method="HEAD")
@@ -130,6 +182,12 @@ def test_what_is_no_success_is_sent_whole(serve: ServeFixture, folder: Path) -> 
         ("X-Accel-Redirect", "/private/report.pdf%00"),
         ("X-Accel-Redirect", "/other/report.pdf"),
         ("X-Accel-Redirect", "%"),
+        ("X-Accel-Redirect", "/private/deep/../report.pdf"),
+        ("X-Accel-Redirect", "/private/deep%2Freport.pdf"),
+        ("X-Sendfile", "{folder}/deep/../report.pdf"),
+        ("X-Sendfile", "{folder}/deep%2F..%2Freport.pdf"),
+        ("X-Sendfile", "{folder}/deep%2Freport.pdf"),
+        ("X-Sendfile", "{folder}//report.pdf"),
     ],
 )
 def test_what_may_not_be_sent_is_answered_404_and_told(

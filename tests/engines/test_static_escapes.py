@@ -189,7 +189,7 @@ def test_what_cannot_be_read_is_the_applications_and_in_the_log(
             assert wire.ask("/static/shown.txt").text == "application"
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert eventually(lambda: "/static/shown.txt: Too many open files" in caplog.text)
+    assert eventually(lambda: '/static/shown.txt": Too many open files' in caplog.text)
 
 
 def test_no_rename_leads_out(site: Site, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "http/date.h"
+
 #include <initializer_list>
 #include <utility>
 
@@ -76,6 +78,12 @@ TEST(Preconditions, ARangeIsOfJustThisRepresentation) {
   EXPECT_FALSE(may_send_range(with({{"If-Range", "W/\"now\""}}), current));
   EXPECT_FALSE(may_send_range(with({{"If-Range", before}}), current));
   EXPECT_FALSE(may_send_range(with({{"If-Range", "now"}}), current));
+  EXPECT_FALSE(may_send_range(with({{"If-Range", ""}}), current));
+  EXPECT_FALSE(may_send_range(with({{"Range", "bytes=0-1"}, {"Range", "bytes=2-3"}}), current));
+  const std::time_t now = std::time(nullptr);
+  const std::string date = http_date(now + 3);
+  EXPECT_FALSE(may_send_range(with({{"If-Range", date.c_str()}}), {"\"now\"", now + 3}));
+
   const Validators weak{"W/\"now\"", 0};
   EXPECT_FALSE(may_send_range(with({{"If-Range", "W/\"now\""}}), weak));
 }

@@ -19,9 +19,9 @@ TEST(Ranges, AreClippedToWhatThereIs) {
             (std::vector<ByteRange>{{0, 100}}));
 }
 
-TEST(Ranges, OfNothingThereIsNone) {
-  EXPECT_EQ(parse_ranges("bytes=0-", 0).kind, Kind::unsatisfiable);
-  EXPECT_EQ(parse_ranges("bytes=-1", 0).kind, Kind::unsatisfiable);
+TEST(Ranges, OfNothingTheWholeIsSent) {
+  EXPECT_EQ(parse_ranges("bytes=0-", 0).kind, Kind::whole);
+  EXPECT_EQ(parse_ranges("bytes=-1", 0).kind, Kind::whole);
   EXPECT_EQ(parse_ranges("bytes=-0", 100).kind, Kind::unsatisfiable);
 }
 
