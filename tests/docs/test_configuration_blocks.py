@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
-from blocks.pages import NOT_RUN, Block, blocks
+from blocks.pages import NOT_RUN, ROOT, Block, blocks
 from blocks.shell import SYSTEM, variables
 from harness.certificates import authority
 from harness.proxies import program
@@ -22,9 +22,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def of(*languages: str) -> pytest.MarkDecorator:
@@ -152,17 +149,59 @@ def test_the_server_accepts_what_kubernetes_would_give_it(block: Block, tmp_path
     assert int(grace[1]) + waited < pod["spec"]["terminationGracePeriodSeconds"]
 
 
+@pytest.mark.skipif(shutil.which("apache2") is None, reason="apache2 is missing")
+@of("apache")
+def test_apache_accepts_it(block: Block, tmp_path: Path) -> None:
+    """`apache2 -t`, with the modules that the pages ask for and what each file has to have."""
+    apache = Path(shutil.which("apache2") or "")
+    folder = apache.parents[1] / "lib" / "apache2" / "modules"
+    lines = [
+        f"LoadModule {name}_module {folder}/mod_{name}.so"
+        for name in ("mpm_event", "authz_core", "proxy", "proxy_http", "headers")
+    ]
+    lines += ["ServerName localhost", "Listen 127.0.0.1:8080", "ErrorLog error.log"]
+    (tmp_path / "apache.conf").write_text("\n".join([*lines, block.text]))
+    done = subprocess.run(
+        [apache, "-t", "-d", tmp_path, "-f", tmp_path / "apache.conf", "-e", "warn"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "Syntax OK"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing")
 @of("systemd")
 def test_systemd_accepts_it(block: Block, tmp_path: Path) -> None:
     text = re.sub(r"^(ExecStart=)\S+", rf"\g<1>{sys.executable}", block.text, flags=re.MULTILINE)
     text = re.sub(r"^(WorkingDirectory=)\S+", rf"\g<1>{tmp_path}", text, flags=re.MULTILINE)
-    unit = tmp_path / "app.service"
-    unit.write_text(text)
+    if "[Unit]" in text:
+        unit = tmp_path / "app.service"
+        unit.write_text(text)
+    else:
+        unit = _with_drop_in(text, tmp_path)
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(unit)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert [line for line in done.stderr.splitlines() if "app.service" in line] == []
+    assert [line for line in done.stderr.splitlines() if str(tmp_path) in line] == []
+    assert not [line for line in done.stderr.splitlines() if line.startswith(unit.name)]
+
+
+def _with_drop_in(text: str, folder: Path) -> Path:
+    """The unit of deploy/ that has this section, with the text as `systemctl edit` keeps it."""
+    for kind in ("service", "socket"):
+        shipped = (ROOT / f"deploy/prowingen@.{kind}").read_text()
+        shipped = re.sub(
+            r"^(ExecStart=)\S+", rf"\g<1>{sys.executable}", shipped, flags=re.MULTILINE
+        )
+        (folder / f"prowingen@.{kind}").write_text(shipped)
+    (section,) = re.findall(r"^\[(\w+)\]$", text, re.MULTILINE)
+    unit = folder / f"prowingen@shop.{section.lower()}"
+    drop_ins = Path(f"{unit}.d")
+    drop_ins.mkdir()
+    (drop_ins / "override.conf").write_text(text)
+    return unit

@@ -15,6 +15,7 @@ RUN_BY = {
     "toml": "test_configuration_blocks",
     "nginx": "test_configuration_blocks",
     "haproxy": "test_configuration_blocks",
+    "apache": "test_configuration_blocks",
     "systemd": "test_configuration_blocks",
     "yaml": "test_configuration_blocks",
 }

@@ -25,6 +25,13 @@ app = Flask(__name__)
 def hello():
     return "Hello\\n"
 """
+UWSGI = """\
+[uwsgi]
+module = app:app
+http-socket = 127.0.0.1:8000
+processes = 2
+threads = 8
+"""
 CERTIFICATES = {  # by the certificate's file, its key's
     "chain.pem": "key.pem",
     "example.pem": "example.key",
@@ -39,6 +46,17 @@ def unpack(folder: Path, text: str) -> None:
         (folder / f"{name}.py").write_text(WSGI)
     (folder / "app.py").write_text(FLASK)
     (folder / "gunicorn.conf.py").write_text("workers = 2\nthreads = 4\n")
+    (folder / "app.ini").write_text(UWSGI)
+    shop = folder / "shop"
+    shop.mkdir()
+    (shop / "__init__.py").write_text(f"{WSGI}\n\ndef create_app():\n    return app\n")
+    (shop / "wsgi.py").write_text("from shop import app as application\n")
+    script = folder / "srv" / "shop" / "shop_site.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(WSGI.replace("app(", "application("))
+    sheet = folder / "public" / "static" / "site.css"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_text("body { margin: 0 }\n")
     if "./prowingen-wsgi" in text:
         (folder / "prowingen-wsgi").symlink_to(ROOT)
     if ".pem" in text:

@@ -38,10 +38,10 @@ _WSGI_STATEMENT = re.compile(r"(?:PyErr_(?:Format|SetString)\(\s*|return fail\()
 _WSGI_FILES = ("application", "responder", "start_response", "field_list")
 """Where an application is told what PEP 3333 has it do."""
 _ERRORS = {
-    "AcmeError", "AppFailedError", "AppNotFoundError", "BadValueError", "ChallengeError",
-    "CommandError", "ConfigError", "FactoryNotFoundError", "HostError", "ListenError",
-    "PidFileError", "SpawnError", "StartError", "TargetError", "TemplateLostError", "UsageError",
-    "_CannotReadError", "_StartError",
+    "AcmeError", "AppFailedError", "AppNotFoundError", "BadValueError", "CannotReadError",
+    "ChallengeError", "CommandError", "ConfigError", "FactoryNotFoundError", "HostError",
+    "ListenError", "MalformedError", "PidFileError", "SpawnError", "StartError", "TargetError",
+    "TemplateLostError", "UsageError", "_StartError", "_fail",
 }  # fmt: skip
 _LEVELS = {"warning", "error", "critical", "exception"}
 _SMALLEST = 7

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Driver = Callable[["Run"], None]
 
 DRIVERS: dict[tuple[str, str], Driver] = {}
-_MODULES = ("drivers", "websocket_drivers")
+_MODULES = ("drivers", "migration_drivers", "websocket_drivers")
 _PORT = re.compile(r'(127\.0\.0\.1(?::|", ))\d+')
 
 

@@ -35,7 +35,10 @@ _READY = re.compile(
     r"(?:listening on|Running on|Listening at:|development server at|serving on) "
     r"(?P<url>(?:https?://[^\s,/]+:\d+|unix:[^\s,]+))"
 )
-_ONCE = {"--check", "--version", "--help", "dev-cert", "import-gunicorn"}
+_ONCE = {
+    "--check", "--version", "--help", "dev-cert", "import-gunicorn", "import-granian",
+    "import-uwsgi",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
