@@ -186,6 +186,8 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         "redirect_http": addresses,
         "forwarded_fields": ["host", "for"],
         "acme_domain": ["a.example", "b.example"],
+        "static": ["/static=a folder", "auto"],
+        "sendfile": ["/private=a,b", "/=c"],
     }
     changed: dict[str, object] = {}
     least: dict[str, object] = {}

@@ -121,10 +121,7 @@ BECOMES: Mapping[str, Becomes] = {
 }
 """Settings that become an option."""
 
-_STATIC = (
-    "files are not served: have nginx or a CDN do that, or WhiteNoise in the application, as "
-    "docs/from_granian.md shows"
-)
+_STATIC = "set static, as /PREFIX=DIR, and static_max_age: see docs/static_files.md"
 _METRICS = "there is no exporter of metrics: read the access log, which json makes easy"
 _EVENT_LOOP = "there is no event loop of Python's: native threads speak HTTP"
 _HTTP2_LIMITS = (

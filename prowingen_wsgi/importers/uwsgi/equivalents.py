@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ...configuration.config import OPTIONS
+from ...configuration.mounts import parse_named_mount
 from ..conversion import Becomes
 from ..limits import at_least_usual, umask_for
 from .log_format import log_format
@@ -69,6 +70,10 @@ def number(text: str) -> int:
     if match is None:
         raise ValueError(f'"{text}": must be a number, alone in its line')
     return int(match[1])
+
+
+def _mounts(values: Sequence[str]) -> list[str]:
+    return [parse_named_mount(value) for value in values]
 
 
 def _last(convert: Callable[[str], Any]) -> Callable[[Sequence[str]], Any]:
@@ -129,6 +134,7 @@ def _log_file(text: str) -> str:
 BECOMES: Mapping[str, Becomes] = {
     "processes": Becomes("workers", _last(_workers)),
     "threads": Becomes("threads", _last(number)),
+    "static-map": Becomes("static", _mounts),
     "max-requests": Becomes("max_requests", _last(number)),
     "max-requests-delta": Becomes("max_requests_jitter", _last(number)),
     "reload-on-rss": Becomes("max_rss", _last(_megabytes)),

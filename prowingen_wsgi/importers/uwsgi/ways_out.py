@@ -5,10 +5,7 @@ from __future__ import annotations
 DAEMON = "let systemd, or what else runs the server, run it too: a service of its own"
 CRON = "let cron or a systemd timer run it"
 QUEUE = "background work needs a queue such as Celery, RQ or Huey, which has processes of its own"
-STATIC = (
-    "files are not served: have nginx or a CDN do that, or WhiteNoise in the application, as "
-    "docs/from_uwsgi.md shows"
-)
+STATIC = "set static, as /PREFIX=DIR, and static_max_age: see docs/static_files.md"
 ROUTES = "requests are not routed or rewritten: do it in the proxy or the application"
 RELOAD = (
     "no file is watched in production: reload by SIGHUP, as systemctl reload does, or "

@@ -152,7 +152,7 @@ def test_values_mean_what_they_mean_to_granian(words: list[str], written: Any) -
         (["--access-log-fmt", "%x"], '--access-log-fmt: not taken over: "%x" is no field'),
         (["--workers-kill-timeout", "1x"], '--workers-kill-timeout: not taken over: "1x": must'),
         (["--url-path-prefix", "/a"], "--url-path-prefix: applications are not mounted at paths"),
-        (["--static-path-mount", "/a"], "--static-path-mount: files are not served"),
+        (["--static-path-mount", "/a"], "--static-path-mount: set static, as /PREFIX=DIR"),
         (["--metrics"], "--metrics: there is no exporter of metrics"),
         (["--workers-lifetime", "1h"], "--workers-lifetime: workers are not replaced by age"),
         (["--runtime-mode", "mt"], "--runtime-mode: there is no event loop"),
