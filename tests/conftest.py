@@ -112,6 +112,18 @@ def no_thread_left_behind() -> Iterator[None]:
         assert not thread.is_alive(), f"{thread!r} outlived its test"
 
 
+@pytest.fixture(autouse=True)
+def process_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Blocks of the documentation do as their readers would."""
+    if HERE / "docs" not in request.path.parents:
+        yield
+        return
+    from blocks.process import as_it_was
+
+    with as_it_was():
+        yield
+
+
 @pytest.fixture
 def serve(engine: str, pytestconfig: pytest.Config) -> Iterator[ServeFixture]:
     """Starts servers that stop when the test ends: `site = serve(app, threads=1)`."""
