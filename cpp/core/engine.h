@@ -38,8 +38,8 @@ class RequestSink {
   virtual ~RequestSink() = default;
   /// Queues exchanges, in this order, and returns how many: fewer when the queue is full, and the
   /// engine answers 503 to the others that are `receiving` still: who takes none for want of room
-  /// may have answered some behind it without a worker. All requests that one look at the sockets brought belong
-  /// into one call, since each call may wake a worker.
+  /// may have answered some behind it without a worker. All requests that one look at the sockets
+  /// brought belong into one call, since each call may wake a worker.
   virtual std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) = 0;
   /// About how long the workers need for what is queued. As long as that is, more requests are in
   /// no hurry: an I/O thread may let them gather.

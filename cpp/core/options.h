@@ -41,7 +41,6 @@ struct Options {
     if (hsts <= 0) return {};
     return "max-age=" + std::to_string(static_cast<std::uint64_t>(std::ceil(hsts)));
   }
-
 };
 
 inline std::chrono::steady_clock::duration to_duration(double seconds) {

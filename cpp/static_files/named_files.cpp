@@ -4,7 +4,6 @@
 #include <chrono>
 
 #include <cstring>
-#include <functional>
 
 #include <optional>
 #include <utility>
@@ -59,10 +58,7 @@ bool is_plain(std::string_view path) {
 }  // namespace
 
 NamedFiles::NamedFiles(std::vector<Mount> mounts, MediaTypes types)
-    : mounts_(std::move(mounts)), types_(std::move(types)), cache_({}) {
-  std::ranges::stable_sort(mounts_, std::ranges::greater(),
-                           [](const Mount& mount) { return mount.prefix.size(); });
-}
+    : mounts_(longest_first(std::move(mounts))), types_(std::move(types)), cache_({}) {}
 
 NamedFiles::Found NamedFiles::by_path(std::string_view path) {
   std::string fault;

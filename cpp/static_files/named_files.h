@@ -30,7 +30,7 @@ class NamedFiles {
  private:
   Found look_up(const Mount& mount, std::string_view relative);
 
-  std::vector<Mount> mounts_;  // the longest prefix first
+  const std::vector<Mount> mounts_;  // the longest prefix first
   const MediaTypes types_;
   Cache cache_;
 };

@@ -57,17 +57,25 @@ std::optional<std::string_view> beneath(std::string_view path, std::string_view 
 
 }  // namespace
 
+// By insertion: the library's stable sort takes its memory in a way that is deprecated.
+std::vector<Mount> longest_first(std::vector<Mount> mounts) {
+  const auto size = [](const Mount& mount) { return mount.prefix.size(); };
+  std::vector<Mount> sorted;
+  for (Mount& mount : mounts) {
+    const auto place = std::ranges::upper_bound(sorted, size(mount), std::ranges::greater(), size);
+    sorted.insert(place, std::move(mount));
+  }
+  return sorted;
+}
+
 StaticFiles::StaticFiles(Rules rules, RequestSink& next, Report report)
-    : mounts_(std::move(rules.mounts)),
+    : mounts_(longest_first(std::move(rules.mounts))),
       types_(std::move(rules.types)),
       max_age_(rules.max_age),
       transport_security_(std::move(rules.transport_security)),
       next_(next),
       report_(std::move(report)),
-      cache_(bounds()) {
-  std::ranges::stable_sort(mounts_, std::ranges::greater(),
-                           [](const Mount& mount) { return mount.prefix.size(); });
-}
+      cache_(bounds()) {}
 
 std::size_t StaticFiles::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   std::size_t start = 0;

@@ -29,6 +29,9 @@ struct Mount {
   bool has_index = true;  // a path that ends in a slash is index.html there
 };
 
+/// In the order in which a path is looked for: of the same prefix, the first that was named.
+std::vector<Mount> longest_first(std::vector<Mount> mounts);
+
 class StaticFiles final : public RequestSink {
  public:
   struct Rules {
