@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mimetypes
-import os.path
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from .configuration.mounts import AUTO, split_mount
 from .configuration.option import ConfigError
 from .logs import error_log
+from .originals import os
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

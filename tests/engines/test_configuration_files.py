@@ -212,7 +212,7 @@ def test_a_failed_reload_changes_the_number_of_workers_neither_then_nor_later(
         server.signal(signal.SIGHUP)
         wait_until(lambda: ready(server) == 3 + 3, server.log)
         wait_until(lambda: all(map(is_gone, before)), server.log)
-        assert len(children(server.pid)) == 3
+        wait_until(lambda: len(children(server.pid)) == 3, server.log)  # once all are waited for
         want(1, APP)
         server.signal(signal.SIGHUP)
         wait_until(lambda: ready(server) == 3 + 3 + 1, server.log)
