@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from harness.wire import Address
 
-MIRROR = "http://deb.debian.org/debian"
 FIRST_ANSWER = 2.0  # seconds
 SITE = "/usr/lib/python3/dist-packages/prowingen_wsgi"
 
@@ -175,7 +174,9 @@ def try_removal(root: DebianRoot, packages: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Tries the Debian packages.")
     parser.add_argument("packages", type=Path, help="what scripts/debs.sh --next has made")
-    parser.add_argument("--mirror", default=MIRROR)
+    parser.add_argument(
+        "--mirror", default="", help="where it comes from; else as debootstrap has it"
+    )
     parser.add_argument("--root-archive", type=Path, help="a tar file to keep the Debian root in")
     given = parser.parse_args()
     if os.geteuid() != 0:

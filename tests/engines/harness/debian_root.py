@@ -176,7 +176,9 @@ def debian_root(mirror: str, archive: Path | None = None) -> Iterator[DebianRoot
             subprocess.run(["tar", "xf", str(archive), "-C", name, "--numeric-owner"], check=True)
         else:
             make = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm"]
-            subprocess.run([*make, name, mirror], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [*make, name, *filter(None, [mirror])], check=True, stdout=subprocess.DEVNULL
+            )
             if archive is not None:
                 pack = ["tar", "cf", str(archive), "-C", name, "--numeric-owner", "."]
                 subprocess.run(pack, check=True)
