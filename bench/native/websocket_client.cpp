@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
 #include <utility>
 
 namespace websocket_load {

@@ -11,7 +11,6 @@
 #include <string>
 #include <system_error>
 #include <tuple>
-
 #include <utility>
 #include <vector>
 
@@ -35,7 +34,6 @@
 #include "sockets/bridge_thread.h"
 #include "static_files/named_files.h"
 #include "static_files/static_files.h"
-
 #include "tls/context.h"
 #include "tls/renewal.h"
 #include "websocket/sessions.h"
@@ -90,10 +88,8 @@ static_files::StaticFiles::Rules static_rules(const StaticMounts& mounts,
   static_files::StaticFiles::Rules rules;
   rules.mounts = read_mounts(mounts);
   rules.types = types;
-
   rules.max_age = std::chrono::seconds(static_cast<std::int64_t>(options.static_max_age));
   rules.transport_security = options.transport_security();
-
   return rules;
 }
 
@@ -119,7 +115,6 @@ class Server {
          const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread,
          const StaticMounts& static_mounts, const StaticMounts& sendfile_mounts,
          const static_files::MediaTypes& media_types)
-
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -134,7 +129,6 @@ class Server {
                                              : std::make_shared<static_files::NamedFiles>(
                                                    read_mounts(sendfile_mounts), media_types)),
         log_(std::move(log), access_log.value_or(py::none())),
-
         add_thread_(std::move(add_thread)),
         spool_(make_spool(options_,
                           [channel = channel_, whole = spools_whole()](std::string text) {
@@ -291,7 +285,6 @@ class Server {
       static_cast<void>(redirect_engine_.release());
       static_cast<void>(static_files_.release());
       static_cast<void>(queue_.release());
-
       static_cast<void>(access_log_.release());
       if (supervised_) supervised_->abandon();
       static_cast<void>(bridges_.release());
@@ -498,7 +491,6 @@ class Server {
   const AccessLogFormat access_log_format_;
   const static_files::StaticFiles::Rules static_rules_;
   const std::shared_ptr<static_files::NamedFiles> named_files_;  // null: none may be named
-
   const PythonLog log_;
   const py::object add_thread_;
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");

@@ -1,6 +1,5 @@
 // How much a session reads from its socket at once, and how often in one event, before others have
 // their turn.
-
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,19 @@
 #include "static_files/cache.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
+
 namespace prowingen::static_files {
+
+Cache::Bounds Cache::Bounds::of_process() {
+  Bounds bounds;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    bounds.descriptors = std::min<std::size_t>(bounds.descriptors, limit.rlim_cur / 8);
+  }
+  return bounds;
+}
 
 Cache::Known Cache::known_at(std::string_view path, Time now) {
   const std::lock_guard lock(mutex_);

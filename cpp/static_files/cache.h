@@ -26,6 +26,9 @@ class Cache {
     std::uint64_t memory = 32 * 1024 * 1024;
     std::size_t descriptors = 256;
     std::chrono::milliseconds believed{1000};
+
+    /// Of the descriptors that this process may have, those that are kept leave most to clients.
+    static Bounds of_process();
   };
 
   explicit Cache(const Bounds& bounds) : bounds_(bounds) {}

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-
 #include <cstring>
-
 #include <optional>
 #include <utility>
 
@@ -16,7 +14,6 @@ namespace {
 // What is behind a folder's path and the slash.
 std::optional<std::string_view> in_folder(std::string_view path, std::string_view folder) {
   if (folder == "/") folder = {};
-
   if (!path.starts_with(folder)) return std::nullopt;
   path.remove_prefix(folder.size());
   if (!path.starts_with('/')) return std::nullopt;
@@ -58,7 +55,9 @@ bool is_plain(std::string_view path) {
 }  // namespace
 
 NamedFiles::NamedFiles(std::vector<Mount> mounts, MediaTypes types)
-    : mounts_(longest_first(std::move(mounts))), types_(std::move(types)), cache_({}) {}
+    : mounts_(longest_first(std::move(mounts))),
+      types_(std::move(types)),
+      cache_(Cache::Bounds::of_process()) {}
 
 NamedFiles::Found NamedFiles::by_path(std::string_view path) {
   std::string fault;
@@ -90,7 +89,6 @@ NamedFiles::Found NamedFiles::by_target(std::string_view target) {
 // The application says what is shown: a name that begins with a dot, too.
 NamedFiles::Found NamedFiles::look_up(const Mount& mount, std::string_view relative) {
   if (!is_plain(relative)) return {nullptr, "it is no plain path in a folder"};
-
   const std::string name(relative);
   const auto now = std::chrono::steady_clock::now();
   const Loaded loaded = cache_.find(mount.folder.path() + "/" + name, now, [&](const auto& before) {

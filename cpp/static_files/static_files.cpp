@@ -1,12 +1,8 @@
 #include "static_files/static_files.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
-
 #include <cstring>
 #include <limits>
-
 #include <optional>
 #include <utility>
 
@@ -33,16 +29,6 @@ std::string escaped(std::string_view path) {
     }
   }
   return text;
-}
-
-// Of the descriptors that this process may have, those that are kept here leave most to clients.
-Cache::Bounds bounds() {
-  Cache::Bounds bounds;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    bounds.descriptors = std::min<std::size_t>(bounds.descriptors, limit.rlim_cur / 8);
-  }
-  return bounds;
 }
 
 // What is behind a mount's prefix, without the slash between them; nothing if the path is not
@@ -75,7 +61,7 @@ StaticFiles::StaticFiles(Rules rules, RequestSink& next, Report report)
       transport_security_(std::move(rules.transport_security)),
       next_(next),
       report_(std::move(report)),
-      cache_(bounds()) {}
+      cache_(Cache::Bounds::of_process()) {}
 
 std::size_t StaticFiles::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   std::size_t start = 0;
@@ -126,7 +112,6 @@ std::optional<StaticFiles::Found> StaticFiles::find_in(const Mount& mount, std::
     Loaded loaded = look_up(mount, name);
     if (loaded.file) return Found{std::move(loaded.file)};
     if (!loaded.is_folder || !mount.has_index) return std::nullopt;
-
     name += '/';
   }
   name += index_name;

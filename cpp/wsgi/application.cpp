@@ -165,7 +165,6 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
   }
   lent.start_response.take_back();
   if (upgrade) conclude(*upgrade, answered, environ.get());
-
   environ = PyRef();
   lent.calls.take_back();
   if (input) detach_input(input.get());
@@ -173,7 +172,6 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
 
 bool Application::send_body(PyObject* result, Responder& responder) {
   if (responder.names_file()) return responder.send_named_file();
-
   if (is_file_wrapper(result) && responder.started() && !responder.head_sent()) {
     if (auto range = file_range(result)) return responder.write_file(std::move(*range));
   }
