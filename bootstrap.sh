@@ -131,6 +131,9 @@ is_present() {
     openssl) has_header openssl/opensslv.h 'OPENSSL_VERSION_NUMBER >= 0x30000000L' ;;
     nghttp2) has_header nghttp2/nghttp2ver.h 'NGHTTP2_VERSION_NUM >= 0x013400' ;;
     zlib) has_header zlib.h 1 ;;
+    brotli) has_header brotli/encode.h 1 ;;
+    zstd) has_header zstd.h 1 ;;
+    libdeflate) has_header libdeflate.h 1 ;;
     googletest) has_header gtest/gtest.h 1 ;;
     chromium) have chromium || have chromium-browser || have google-chrome ;;
     proxygen) has_proxygen ;;

@@ -9,6 +9,8 @@
 #include "static_files/answer.h"
 #include "static_files/named_files.h"
 
+#include "compression/rules.h"
+#include "wsgi/coded_body.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/left_out_fields.h"
 #include "wsgi/py_ref.h"
@@ -49,7 +51,11 @@ AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::N
       transport_security(options.transport_security()),
       long_lived_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
           to_duration(options.long_lived_after))),
-      named_files(std::move(files)) {}
+      named_files(std::move(files)),
+      compression(options.compress ? std::make_shared<compression::Rules>(options) : nullptr) {}
+
+Responder::~Responder() { send_uncoded(); }
+
 
 void Responder::begin(int status, std::string_view reason) {
   // What is answered 101 elsewhere is 200 of a CONNECT (RFC 9110 section 9.3.6).
@@ -59,6 +65,8 @@ void Responder::begin(int status, std::string_view reason) {
   head_->reason = is_tunnel ? reason_phrase(200) : reason;
   declared_.reset();
   named_.reset();
+  send_uncoded();
+  coding_settled_ = false;
   started_ = false;
 }
 
@@ -137,8 +145,12 @@ void Responder::settle_head() {
   ResponseBody& body = exchange_->response_body;
   body.allowed = body_allowed_;
   body.opaque = switches();
+  if (rules_.compression) settle_coded_head();
   if (body.opaque) {
     // What follows has no length.
+  } else if (coding_) {
+    body.length_known = body.add_length_field = coded_length_ && !wants_chunks();
+    body.length = coded_length_.value_or(0);
   } else if (declared_) {
     body.length_known = true;
     body.length = *declared_;
@@ -182,7 +194,16 @@ bool Responder::write(PyObject* bytes, bool last) {
   }
   if (last && bound() && sent_ + size < *bound()) return write(bytes, false) && finish();
   sent_ += size;
-  const std::string_view view(PyBytes_AS_STRING(bytes), static_cast<std::size_t>(size));
+  if (rules_.compression) {
+    const auto total = declared_ ? declared_ : last ? sent_ : total_;
+    settle_coding(total);
+    if (coded_) return write_coded(bytes, static_cast<std::size_t>(size), last);
+  }
+  return send_as_it_is(bytes, static_cast<std::size_t>(size), last);
+}
+
+bool Responder::send_as_it_is(PyObject* bytes, std::size_t size, bool last) {
+  const std::string_view view(PyBytes_AS_STRING(bytes), size);
   // A subclass could have given its memory a life of its own.
   if (view.size() < lend_from || !PyBytes_CheckExact(bytes))
     return push(Chunk(std::string(view)), last);
@@ -198,6 +219,10 @@ bool Responder::write_file(FileRange range) {
   total_ = range.length;
   sent_ += range.length;
   if (!body_allowed_) return push({}, true);
+  if (rules_.compression) {
+    settle_coding(range.length);
+    if (coded_) return write_coded_file(std::move(range));
+  }
   if (declared_ && sent_ < *declared_) {
     return push(Chunk(std::move(range)), false) && finish();
   }
@@ -229,6 +254,7 @@ bool Responder::send_named_file() {
   }
   auto content = static_files::complete_answer(exchange_->request, found.file, *head_);
   end_head();
+  coding_settled_ = true;  // there may be another file with it as it is coded
   declared_.reset();
   total_ = content.length;
   sent_ = content.length.value_or(0);
@@ -273,6 +299,7 @@ bool Responder::finish() {
     finished_ = true;
     return true;
   }
+  if (coded_ && !coded_->ended()) return finish_coded();
   if (!head_sent_ && !total_) total_ = 0;
   return push({}, true);
 }
@@ -383,6 +410,7 @@ void Responder::answer_plainly(int status, std::string_view page) {
     add_field("Sec-WebSocket-Version", "13");
   }
   end_head();
+  coding_settled_ = true;
   trailers_.reset();
   total_ = page.size();
   if (!push(body_allowed_ ? Chunk(std::string(page)) : Chunk(), true)) PyErr_Clear();

@@ -18,13 +18,20 @@
 #include "sockets/bridge.h"
 #include "wsgi/drop_list.h"
 
+namespace prowingen::compression {
+class Rules;
+enum class Coding : std::uint8_t;
+}  // namespace prowingen::compression
+
 namespace prowingen::static_files {
 class NamedFiles;
 }
 
 namespace prowingen::wsgi {
 
+class CodedBody;
 class LeftOutFields;
+
 
 /// What all answers of a server have in common.
 struct AnswerRules {
@@ -36,6 +43,7 @@ struct AnswerRules {
   std::chrono::nanoseconds long_lived_after;  // of an answer; 0: never
   /// What X-Sendfile and X-Accel-Redirect may name; null: they are fields like any other.
   std::shared_ptr<static_files::NamedFiles> named_files;
+  std::shared_ptr<const compression::Rules> compression;  // null: nothing is compressed
 };
 
 class Responder {
@@ -50,6 +58,10 @@ class Responder {
         is_connect_(exchange_->request.method() == "CONNECT"),
         lives_long_at_(exchange_->taken_at + rules.long_lived_after),
         client_doubted_at_(exchange_->taken_at) {}
+  ~Responder();
+  Responder(const Responder&) = delete;
+  Responder& operator=(const Responder&) = delete;
+
 
   /// The application has a socket, by which it may answer instead: then what it says here is no
   /// answer, and not sent.
@@ -131,6 +143,18 @@ class Responder {
   bool wants_chunks() const;
   void settle_head();
   void add_transport_security();
+  bool send_as_it_is(PyObject* bytes, std::size_t size, bool last);
+
+  // ---- compressing it: responder_coding.cpp
+
+  void settle_coding(std::optional<std::uint64_t> size);
+  void settle_coded_head();
+  void send_uncoded();
+  bool write_coded(PyObject* bytes, std::size_t size, bool last);
+  bool write_coded_file(FileRange range);
+  bool finish_coded();
+  bool push_coded(bool last);
+
   bool push(Chunk chunk, bool last);
   bool claim_answer();
   bool take_name(std::string_view field, std::string_view value);
@@ -170,6 +194,13 @@ class Responder {
     std::string value;
   };
   std::optional<NamedFile> named_;
+  bool coding_settled_ = false;
+  std::optional<compression::Coding> coding_;  // of the content; none: it is as it is
+  std::shared_ptr<CodedBody> coded_;           // null: the same, or there is none
+  std::optional<std::uint64_t> coded_length_;  // of what it becomes; none: not known yet
+  std::string coded_out_;                      // of that, what is not sent yet
+
+
   std::size_t high_water_ = rules_.high_water;
 
   std::string complaint_;

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .addresses import anchored_address, parse_address, with_ipv4
+from .codings import COMPRESSIBLE_TYPES, parse_coding, parse_media_type
 from .domains import parse_domain
 from .mounts import anchored_mount, parse_mount, parse_named_mount
 from .networks import parse_forwarded_field, parse_network
@@ -42,6 +43,7 @@ __all__ = ["OPTIONS", "Config", "ConfigError", "Option", "nearest"]
 
 KIB = 1024
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 DAY = 86400.0
 
 PROCESSES = "Processes"
@@ -64,6 +66,10 @@ def _process(default: Any, kind: Kind, meaning: str) -> Any:
 
 def _tls(default: Any, kind: Kind, meaning: str) -> Any:
     return option_field(default, kind, meaning, group="TLS")
+
+
+def _compression(default: Any, kind: Kind, meaning: str) -> Any:
+    return option_field(default, kind, meaning, group="Compression")
 
 
 def _proxy(default: Any, kind: Kind, meaning: str) -> Any:
@@ -285,6 +291,28 @@ class Config:
         "path, or X-Accel-Redirect with PREFIX and the rest of it; may be given several times",
         group="Static files",
         native=False,
+    )
+
+    compress: bool = _compression(
+        False,
+        Switch(),
+        "compress answers of the application, as their clients accept it",
+    )
+    compress_codings: tuple[str, ...] = _compression(
+        ("zstd", "br", "gzip"),
+        Many(parse_coding, metavar="CODING[:LEVEL]"),
+        "by which codings, and at which levels: zstd, br, gzip; of those that a client likes as "
+        "much, the first",
+    )
+    compress_min_size: int = _compression(
+        500,
+        Size(0, GIB),
+        "shorter answers are sent as they are",
+    )
+    compress_types: tuple[str, ...] = _compression(
+        COMPRESSIBLE_TYPES,
+        Many(parse_media_type, metavar="TYPE"),
+        "media types that are compressed; in each there may be a *",
     )
 
     certfile: tuple[str, ...] = _tls(

@@ -1,0 +1,33 @@
+# prowingen_compressors: zlib, brotli and zstd, which come without CMake packages in places, and
+# libdeflate where it is there: what is whole is made into gzip by it in half of zlib's time.
+
+add_library(prowingen_compressors INTERFACE)
+target_link_libraries(prowingen_compressors INTERFACE ZLIB::ZLIB)
+
+function(prowingen_find_compressor name header library)
+  find_path(${name}_INCLUDE_DIR ${header})
+  find_library(${name}_LIBRARY ${library})
+  mark_as_advanced(${name}_INCLUDE_DIR ${name}_LIBRARY)
+  set(found FALSE)
+  if(${name}_INCLUDE_DIR AND ${name}_LIBRARY)
+    set(found TRUE)
+    target_include_directories(prowingen_compressors SYSTEM INTERFACE "${${name}_INCLUDE_DIR}")
+    target_link_libraries(prowingen_compressors INTERFACE "${${name}_LIBRARY}")
+  endif()
+  set(${name}_FOUND ${found} PARENT_SCOPE)
+endfunction()
+
+prowingen_find_compressor(BROTLI brotli/encode.h brotlienc)
+if(NOT BROTLI_FOUND)
+  prowingen_missing(brotli "brotli (headers)")
+endif()
+prowingen_find_compressor(ZSTD zstd.h zstd)
+if(NOT ZSTD_FOUND)
+  prowingen_missing(zstd "zstd (headers)")
+endif()
+prowingen_find_compressor(LIBDEFLATE libdeflate.h deflate)
+if(LIBDEFLATE_FOUND)
+  target_compile_definitions(prowingen_compressors INTERFACE PROWINGEN_HAS_LIBDEFLATE)
+else()
+  message(STATUS "libdeflate was not found: gzip is zlib's alone")
+endif()

@@ -1,0 +1,55 @@
+// Coders that nobody uses just now: to make one takes longer than a short answer's coding.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "compression/coder.h"
+
+namespace prowingen::compression {
+
+/// A coding that is offered, and how hard it tries.
+struct Offer {
+  Coding coding;
+  int level;
+};
+
+/// Any thread.
+class Coders {
+ public:
+  explicit Coders(Offer offer) : offer_(offer) {}
+
+  /// One that is free, or another. Throws std::bad_alloc.
+  std::unique_ptr<Coder> take();
+  /// Whatever it was in the middle of is forgotten.
+  void give_back(std::unique_ptr<Coder> coder);
+  Coding coding() const { return offer_.coding; }
+
+ private:
+  // As many as there are answers that are coded at a time, on most machines.
+  static constexpr std::size_t most_spares = 16;
+
+  const Offer offer_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Coder>> spares_;
+};
+
+/// A coder for one answer.
+class Lease {
+ public:
+  explicit Lease(std::shared_ptr<Coders> coders)
+      : coders_(std::move(coders)), coder_(coders_->take()) {}
+  ~Lease() { coders_->give_back(std::move(coder_)); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  Coder& get() { return *coder_; }
+
+ private:
+  const std::shared_ptr<Coders> coders_;
+  std::unique_ptr<Coder> coder_;
+};
+
+}  // namespace prowingen::compression
