@@ -2,6 +2,8 @@
 #include <brotli/encode.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdlib>
 #include <new>
 
 #include "compression/coder.h"
@@ -11,8 +13,6 @@ namespace {
 
 // Of what is not whole: 256 KiB, since a stream may be open for hours, and there may be thousands.
 constexpr unsigned streaming_window = 18;
-// By its own account for such a window: tables, and twice the window for what comes in.
-constexpr std::size_t usual_memory = std::size_t{1} << 20;
 
 constexpr BrotliEncoderOperation operation(Step step) {
   switch (step) {
@@ -22,6 +22,31 @@ constexpr BrotliEncoderOperation operation(Step step) {
   }
   return BROTLI_OPERATION_FINISH;
 }
+
+/// What the library has allocated: from 0.3 MiB to 30, as its level and its input are.
+class CountedMemory {
+ public:
+  static void* allocate(void* self, std::size_t size) {
+    auto* const block = static_cast<Block*>(std::malloc(sizeof(Block) + size));
+    if (block == nullptr) return nullptr;
+    block->size = size;
+    static_cast<CountedMemory*>(self)->bytes_ += size;
+    return block + 1;
+  }
+  static void release(void* self, void* memory) {
+    if (memory == nullptr) return;
+    auto* const block = static_cast<Block*>(memory) - 1;
+    static_cast<CountedMemory*>(self)->bytes_ -= block->size;
+    std::free(block);
+  }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  struct alignas(std::max_align_t) Block {
+    std::size_t size;
+  };
+  std::size_t bytes_ = 0;
+};
 
 class BrotliCoder final : public Coder {
  public:
@@ -49,11 +74,12 @@ class BrotliCoder final : public Coder {
   // The library can begin another stream only with another encoder.
   void reset() override { encoder_.reset(); }
 
-  std::size_t memory() const override { return usual_memory; }
+  std::size_t memory() const override { return memory_.bytes(); }
 
  private:
   void begin(std::size_t size) {
-    encoder_.reset(BrotliEncoderCreateInstance(nullptr, nullptr, nullptr));
+    encoder_.reset(BrotliEncoderCreateInstance(CountedMemory::allocate,
+                                               CountedMemory::release, &memory_));
     if (!encoder_) throw std::bad_alloc();
     BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_QUALITY, level_);
     BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_LGWIN, streaming_window);
@@ -67,6 +93,7 @@ class BrotliCoder final : public Coder {
     void operator()(BrotliEncoderState* encoder) const { BrotliEncoderDestroyInstance(encoder); }
   };
   const unsigned level_;
+  CountedMemory memory_;  // outlives what is in it
   std::unique_ptr<BrotliEncoderState, Free> encoder_;  // null: between answers
 };
 

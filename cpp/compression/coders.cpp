@@ -30,6 +30,7 @@ std::unique_ptr<Coder> Coders::take() {
 
 void Coders::give_back(std::unique_ptr<Coder> coder) {
   coder->reset();
+  if (coder->memory() > most_memory) return;
   const std::lock_guard lock(mutex_);
   if (spares_.size() < most_spares) spares_.push_back(std::move(coder));
 }

@@ -30,6 +30,8 @@ class Coders {
  private:
   // As many as there are answers that are coded at a time, on most machines.
   static constexpr std::size_t most_spares = 16;
+  // Of the highest levels one takes tens of MiB, and so long that to make it is nothing.
+  static constexpr std::size_t most_memory = std::size_t{4} << 20;
 
   const Offer offer_;
   std::mutex mutex_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <utility>
 
 #include "wsgi/worker.h"
 
@@ -70,10 +71,10 @@ std::optional<std::string> CodedBody::run(bool takes_long, Work work) {
   return out;
 }
 
-// What is whole is coded before anything else could want memory.
-void CodedBody::charge(Step step) {
-  const bool charges = step != Step::end;
-  if (charges != std::exchange(charged_, charges)) exchange_->hold(charges ? coder_.get().memory() : 0);
+// What is whole has been coded, and the coder is free, before anything else could want memory.
+void CodedBody::charge() {
+  const std::size_t holds = ended_ ? 0 : coder_.get().memory();
+  if (holds != std::exchange(charged_, holds)) exchange_->hold(holds);
 }
 
 std::optional<std::string> CodedBody::code(std::string_view piece, Step step) {
@@ -83,7 +84,7 @@ std::optional<std::string> CodedBody::code(std::string_view piece, Step step) {
   });
   if (!out) return out;
   ended_ = step == Step::end;
-  charge(step);
+  charge();
   return out;
 }
 
@@ -96,7 +97,7 @@ std::optional<std::string> CodedBody::code_some(FileRange& range) {
   });
   if (!out) return out;
   ended_ = range.length == 0;
-  charge(ended_ ? Step::end : Step::more);
+  charge();
   return out;
 }
 

@@ -41,11 +41,11 @@ class CodedBody : public std::enable_shared_from_this<CodedBody> {
  private:
   template <class Work>
   std::optional<std::string> run(bool takes_long, Work work);
-  void charge(compression::Step step);
+  void charge();
 
   const std::shared_ptr<Exchange> exchange_;
   compression::Lease coder_;
-  bool charged_ = false;
+  std::size_t charged_ = 0;  // to the exchange
   // Guarded by the GIL.
   bool busy_ = false;
   bool orphaned_ = false;
