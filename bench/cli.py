@@ -1,4 +1,4 @@
-"""The command line: `run` (the default), `setup`, `report`, `publish` and `plot`."""
+"""The command line: `run` (the default), `setup`, `report`, `publish`, `plot`, `compression`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import environment, machine, report, results
+from bench import compression, environment, machine, report, results
 from bench.choice import built_engines, choose
 from bench.limits import raise_open_files
 from bench.measurement import Window
@@ -23,7 +23,7 @@ from bench.runner import Plan, Runner
 if TYPE_CHECKING:
     from types import FrameType
 
-COMMANDS = ("run", "setup", "report", "publish", "plot")
+COMMANDS = ("run", "setup", "report", "publish", "plot", "compression")
 QUICK_ROWS = ["hello", "flask-json", "echo-64k", "mixed", "pipelined-16"]
 
 
@@ -40,6 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.command == "publish":
             for path in publish(results.read(options.file)):
                 print(f"bench: {shown([str(path)])}", file=sys.stderr)
+        elif options.command == "compression":
+            compression.prepare(options.kib)
+            engines = options.engines or built_engines(sys.executable)
+            compression.compare(options.levels, engines, options.seconds, options.rounds)
         elif options.command == "plot":
             _plot(options.file, options.stem or options.file.with_suffix(""))
         else:
@@ -60,6 +64,12 @@ def parser() -> argparse.ArgumentParser:
     shows.add_argument("--full", action="store_true", help="every server of every row")
     writes = commands.add_parser("publish", help="write the tables of README and docs")
     writes.add_argument("file", type=Path)
+    codes = commands.add_parser("compression", help="what compressing costs, beside nginx's")
+    codes.add_argument("--levels", type=_numbers, default=(1, 5, 6, 9), metavar="N,...")
+    codes.add_argument("--engines", type=_names, default=None, metavar="ENGINE,...")
+    codes.add_argument("--seconds", type=_positive, default=2, help="of each measurement")
+    codes.add_argument("--rounds", type=_positive, default=3)
+    codes.add_argument("--kib", type=_positive, default=64, help="size of the page")
     draws = commands.add_parser("plot", help="draw results as PNG and SVG")
     draws.add_argument("file", type=Path)
     draws.add_argument("stem", type=Path, nargs="?", help="default: beside FILE")

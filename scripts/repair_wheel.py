@@ -59,6 +59,9 @@ PROJECTS = (
     Project("openssl", "Apache-2.0", ("libssl", "libcrypto"), "libssl3*", "openssl"),
     Project("nghttp2", "MIT", ("libnghttp2",), "libnghttp2-14", "libnghttp2"),
     Project("zlib", "Zlib", ("libz.", "libz-"), "zlib1g", "zlib"),
+    Project("brotli", "MIT", ("libbrotli",), "libbrotli1", "brotli"),
+    Project("libzstd", "BSD-3-Clause", ("libzstd",), "libzstd1", "zstd"),
+    Project("libdeflate", "MIT", ("libdeflate",), "libdeflate0", "libdeflate"),
     # Debian's file is 2 MB, of everything that Boost has; its headers are all under this licence.
     Project("boost", "BSL-1.0", (), "libboost1.*-dev", "boost", "Boost Software License - Version"),
     Project("pybind11", "BSD-3-Clause", (), ""),

@@ -32,7 +32,7 @@ package() { awk -v need="$1" -v column="$2" '$1 == need { print $column }' "$tab
 
 if [ "$(uname)" = Darwin ]; then
   # shellcheck disable=SC2046 # package names are words
-  brew install $(for need in boost openssl nghttp2 zlib; do package "$need" 5; done)
+  brew install $(for need in boost openssl nghttp2 zlib brotli zstd libdeflate; do package "$need" 5; done)
   exit
 fi
 
@@ -66,7 +66,10 @@ installed() {
 }
 
 if command -v dnf >/dev/null; then
-  dnf install -y "$(package zlib 4)" perl-core perl-IPC-Cmd
+  dnf install -y "$(package zlib 4)" "$(package brotli 4)" "$(package zstd 4)" perl-core perl-IPC-Cmd
+  # It is among the extra packages of these systems; without it gzip is zlib's alone.
+  { dnf install -y epel-release && dnf install -y "$(package libdeflate 4)"; } ||
+    echo "wheel_libraries: libdeflate cannot be had: gzip is zlib's alone" >&2
 fi
 
 unpack "https://github.com/openssl/openssl/releases/download/openssl-$openssl/openssl-$openssl.tar.gz" \

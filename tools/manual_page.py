@@ -7,6 +7,7 @@ What is said of the flags is what `prowingen --help` says; files, signals and ex
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,7 +129,8 @@ prowingen import\-gunicorn gunicorn.conf.py \-o prowingen.toml
 def escaped(text: str) -> str:
     """Text as roff takes it: no command in it, and its hyphens as they are typed."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga")
-    text = text.replace("–", "\\(en")
+    # A list without spaces may break behind its commas.
+    text = re.sub(r",(?=\S)", r",\\:", text.replace("–", "\\(en"))
     return f"\\&{text}" if text.startswith((".", "'")) else text
 
 
@@ -168,6 +170,7 @@ def manual_page() -> Iterator[str]:
     yield f'.TH PROWINGEN 1 "" "prowingen\\-wsgi {version()}" "User Commands"'
     yield _INTRODUCTION.strip()
     yield ".SH OPTIONS"
+    yield ".ad l"  # values are long, and have no spaces
     for group in command.groups:
         yield f".SS {escaped(group.title)}"
         yield from _arguments(group.arguments)

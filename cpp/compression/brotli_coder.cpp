@@ -78,8 +78,8 @@ class BrotliCoder final : public Coder {
 
  private:
   void begin(std::size_t size) {
-    encoder_.reset(BrotliEncoderCreateInstance(CountedMemory::allocate,
-                                               CountedMemory::release, &memory_));
+    encoder_.reset(
+        BrotliEncoderCreateInstance(CountedMemory::allocate, CountedMemory::release, &memory_));
     if (!encoder_) throw std::bad_alloc();
     BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_QUALITY, level_);
     BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_LGWIN, streaming_window);
@@ -93,7 +93,7 @@ class BrotliCoder final : public Coder {
     void operator()(BrotliEncoderState* encoder) const { BrotliEncoderDestroyInstance(encoder); }
   };
   const unsigned level_;
-  CountedMemory memory_;  // outlives what is in it
+  CountedMemory memory_;                               // outlives what is in it
   std::unique_ptr<BrotliEncoderState, Free> encoder_;  // null: between answers
 };
 

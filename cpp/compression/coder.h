@@ -25,7 +25,6 @@ constexpr std::string_view token(Coding coding) { return tokens[static_cast<std:
 /// last one.
 enum class Step : std::uint8_t { more, flush, end };
 
-
 class Coder {
  public:
   Coder() = default;

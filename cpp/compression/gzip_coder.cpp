@@ -46,7 +46,8 @@ class ZlibStream {
 
   void code(std::string_view piece, Step step, std::string& out) {
     constexpr std::size_t most = std::numeric_limits<uInt>::max();
-    for (; piece.size() > most; piece.remove_prefix(most)) add(piece.substr(0, most), Step::more, out);
+    for (; piece.size() > most; piece.remove_prefix(most))
+      add(piece.substr(0, most), Step::more, out);
     add(piece, step, out);
   }
   void reset() { deflateReset(&stream_); }
@@ -54,7 +55,8 @@ class ZlibStream {
  private:
   void add(std::string_view piece, Step step, std::string& out) {
     std::array<char, block_size> block;
-    stream_.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(piece.data()));  // read only
+    stream_.next_in =
+        const_cast<Bytef*>(reinterpret_cast<const Bytef*>(piece.data()));  // read only
     stream_.avail_in = static_cast<uInt>(piece.size());
     do {
       stream_.next_out = reinterpret_cast<Bytef*>(block.data());
@@ -72,7 +74,8 @@ class ZlibStream {
 /// What is whole.
 class WholeDeflater {
  public:
-  explicit WholeDeflater(int level) : deflater_(libdeflate_alloc_compressor(own_level(level))) {
+  explicit WholeDeflater(int level)
+      : deflater_(libdeflate_alloc_compressor(own_levels[static_cast<std::size_t>(level)])) {
     if (!deflater_) throw std::bad_alloc();
   }
 
@@ -88,9 +91,8 @@ class WholeDeflater {
   }
 
  private:
-  // Its two highest levels of zlib's range take longer than zlib's own; those below them make less
-  // of the same text nevertheless.
-  static constexpr int own_level(int level) { return level < 8 ? level : level - 1; }
+  // By zlib's levels, those that make less of a text than zlib does and take no longer.
+  static constexpr std::array<int, 10> own_levels{0, 1, 1, 2, 4, 5, 6, 7, 7, 8};
 
   struct Free {
     void operator()(libdeflate_compressor* it) const { libdeflate_free_compressor(it); }

@@ -10,6 +10,7 @@
 
 #include "core/options.h"
 #include "http/content_coding.h"
+#include "http/lists.h"
 #include "http/octets.h"
 
 namespace prowingen::compression {
@@ -29,18 +30,12 @@ constexpr std::array<Levels, coding_count> levels{{{1, 19, 3}, {0, 11, 4}, {1, 9
 constexpr std::array<std::string_view, 6> fields_against{
     "Content-Encoding", "Content-Range", "Content-Digest", "Repr-Digest", "Digest", "Content-MD5"};
 
+// What is no longer so of other octets.
+constexpr std::array<std::string_view, 2> fields_untrue{"Content-Length", "Accept-Ranges"};
+
 bool is_any_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::any_of(
       names, [&](std::string_view other) { return equals_ignoring_case(name, other); });
-}
-
-bool list_has(std::string_view list, std::string_view member) {
-  while (!list.empty()) {
-    const auto comma = std::min(list.find(','), list.size());
-    if (equals_ignoring_case(trim(list.substr(0, comma)), member)) return true;
-    list.remove_prefix(std::min(comma + 1, list.size()));
-  }
-  return false;
 }
 
 constexpr bool has_content_to_code(int status) {
@@ -56,7 +51,7 @@ std::string weak(std::string_view tag) {
 Offer parse_offer(std::string_view text) {
   const auto colon = std::min(text.find(':'), text.size());
   const auto found = std::ranges::find(tokens, text.substr(0, colon));
-  if (found == tokens.end()) throw std::invalid_argument("no coding: " + std::string(text));
+  if (found == tokens.end()) throw std::logic_error("no coding: " + std::string(text));
   const auto which = static_cast<std::size_t>(found - tokens.begin());
   int level = levels[which].usual;
   if (colon != text.size()) {
@@ -64,7 +59,7 @@ Offer parse_offer(std::string_view text) {
     const auto [at, error] = std::from_chars(text.data() + colon + 1, end, level);
     const bool fits = level >= levels[which].least && level <= levels[which].most;
     if (error != std::errc() || at != end || !fits) {
-      throw std::invalid_argument("no level: " + std::string(text));
+      throw std::logic_error("no level: " + std::string(text));
     }
   }
   return {static_cast<Coding>(which), level};
@@ -112,12 +107,9 @@ void mark_head(ResponseHead& head, std::optional<Coding> coding) {
     const auto value = head.view(field.value);
     if (equals_ignoring_case(name, "Vary")) {
       if (!trim(value).empty()) vary.append(vary.empty() ? "" : ", ").append(trim(value));
-    } else if (!coding) {
-      marked.add_field(name, value);
-    } else if (equals_ignoring_case(name, "ETag")) {
+    } else if (coding && equals_ignoring_case(name, "ETag")) {
       marked.add_field(name, weak(value));
-    } else if (!equals_ignoring_case(name, "Content-Length") &&
-               !equals_ignoring_case(name, "Accept-Ranges")) {
+    } else if (!coding || !is_any_of(name, fields_untrue)) {
       marked.add_field(name, value);
     }
   }

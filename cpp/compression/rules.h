@@ -23,7 +23,7 @@ namespace prowingen::compression {
 
 class Rules {
  public:
-  /// Throws std::invalid_argument for what the options should not have let pass.
+  /// Throws std::logic_error for what the options should not have let pass.
   explicit Rules(const Options& options);
 
   /// Whether it depends on the client's Accept-Encoding how an answer is sent: its type is one
@@ -43,7 +43,7 @@ class Rules {
 /// Says in the head of an answer that may_compress() that it does, and, with a coding, that it is.
 void mark_head(ResponseHead& head, std::optional<Coding> coding);
 
-/// Reads `token` or `token:level`. Throws std::invalid_argument.
+/// Reads `token` or `token:level`. Throws std::logic_error.
 Offer parse_offer(std::string_view text);
 
 }  // namespace prowingen::compression

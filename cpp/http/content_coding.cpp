@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "http/lists.h"
 #include "http/octets.h"
 
 namespace prowingen {
@@ -47,16 +48,13 @@ std::optional<int> weight_of(const RequestHead& request, std::string_view coding
   std::optional<int> by_asterisk;
   for (const FieldLine& field : request.fields()) {
     if (!equals_ignoring_case(request.view(field.name), "accept-encoding")) continue;
-    std::string_view list = request.view(field.value);
-    while (!list.empty()) {
-      const auto comma = std::min(list.find(','), list.size());
-      const auto item = trim(list.substr(0, comma));
-      list.remove_prefix(std::min(comma + 1, list.size()));
+    for_each_member(request.view(field.value), [&](std::string_view item) {
       const auto semicolon = std::min(item.find(';'), item.size());
       const auto name = trim(item.substr(0, semicolon));
       if (names(name, coding)) by_name = weight_in(item.substr(semicolon));
       if (name == "*") by_asterisk = weight_in(item.substr(semicolon));
-    }
+      return false;
+    });
   }
   return by_name ? by_name : by_asterisk;
 }

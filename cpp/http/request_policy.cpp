@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "http/lists.h"
 #include "http/octets.h"
 #include "http/request_target.h"
 
@@ -16,18 +17,6 @@ constexpr std::size_t line_overhead = 2;                // ": " between name and
 constexpr std::size_t crlf = 2;
 
 Verdict refuse(RequestFault fault) { return &refusal(fault); }
-
-/// Calls `use(member)` for each member of a comma-separated list, empty ones included, until one
-/// is refused. Knows no quoted strings: in none of the lists read here may a member have one.
-template <typename Use>
-Verdict for_each_member(std::string_view list, Use use) {
-  for (;;) {
-    const auto comma = list.find(',');
-    if (auto verdict = use(trim(list.substr(0, comma)))) return verdict;
-    if (comma == std::string_view::npos) return nullptr;
-    list.remove_prefix(comma + 1);
-  }
-}
 
 /// Gathers the fields that mean something to HTTP itself, then weighs them against each other.
 class HeaderSection {

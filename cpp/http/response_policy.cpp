@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "http/field_rules.h"
+#include "http/lists.h"
 
 namespace prowingen {
 namespace {
@@ -79,16 +80,10 @@ constexpr std::array<NamedStatus, 42> phrases{{
     {505, "HTTP Version Not Supported"},
 }};
 
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 // The server frames every answer itself, so that these say nothing new. Any other coding would be
 // one that the application has applied to its content and the client would not be told of.
 bool is_framing_alone(std::string_view transfer_encoding) {
-  const auto coding = trimmed(transfer_encoding);
+  const auto coding = trim(transfer_encoding);
   return equals_ignoring_case(coding, "chunked") || equals_ignoring_case(coding, "identity");
 }
 
@@ -158,17 +153,13 @@ std::string describe(FieldFault fault, std::string_view name, std::string_view v
 
 ConnectionWishes parse_connection(std::string_view value) {
   ConnectionWishes wishes;
-  for (;;) {
-    const auto comma = value.find(',');
-    const auto option = trimmed(value.substr(0, comma));
-    if (equals_ignoring_case(option, "close")) {
-      wishes.close = true;
-    } else if (!option.empty()) {
-      wishes.more = true;
-    }
-    if (comma == std::string_view::npos) return wishes;
-    value.remove_prefix(comma + 1);
-  }
+  for_each_member(value, [&](std::string_view option) {
+    const bool close = equals_ignoring_case(option, "close");
+    wishes.close |= close;
+    wishes.more |= !close && !option.empty();
+    return false;
+  });
+  return wishes;
 }
 
 bool is_of_switch(std::string_view name) {
@@ -222,15 +213,10 @@ bool takes_trailers(const RequestHead& request) {
   if (request.version != HttpVersion{1, 1}) return request.version.major >= 2;
   for (const FieldLine& field : request.fields()) {
     if (!equals_ignoring_case(request.view(field.name), "te")) continue;
-    auto codings = request.view(field.value);
-    for (;;) {
-      const auto comma = codings.find(',');
-      const auto member = codings.substr(0, comma);
-      if (equals_ignoring_case(trimmed(member.substr(0, member.find(';'))), "trailers"))
-        return true;
-      if (comma == std::string_view::npos) break;
-      codings.remove_prefix(comma + 1);
-    }
+    const bool takes = for_each_member(request.view(field.value), [](std::string_view coding) {
+      return equals_ignoring_case(trim(coding.substr(0, coding.find(';'))), "trailers");
+    });
+    if (takes) return true;
   }
   return false;
 }

@@ -56,7 +56,6 @@ AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::N
 
 Responder::~Responder() { send_uncoded(); }
 
-
 void Responder::begin(int status, std::string_view reason) {
   // What is answered 101 elsewhere is 200 of a CONNECT (RFC 9110 section 9.3.6).
   const bool is_tunnel = is_connect_ && status == 101;

@@ -32,7 +32,6 @@ namespace prowingen::wsgi {
 class CodedBody;
 class LeftOutFields;
 
-
 /// What all answers of a server have in common.
 struct AnswerRules {
   explicit AnswerRules(const Options& options,
@@ -61,7 +60,6 @@ class Responder {
   ~Responder();
   Responder(const Responder&) = delete;
   Responder& operator=(const Responder&) = delete;
-
 
   /// The application has a socket, by which it may answer instead: then what it says here is no
   /// answer, and not sent.
@@ -199,7 +197,6 @@ class Responder {
   std::shared_ptr<CodedBody> coded_;           // null: the same, or there is none
   std::optional<std::uint64_t> coded_length_;  // of what it becomes; none: not known yet
   std::string coded_out_;                      // of that, what is not sent yet
-
 
   std::size_t high_water_ = rules_.high_water;
 

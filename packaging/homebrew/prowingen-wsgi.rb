@@ -12,9 +12,12 @@ class ProwingenWsgi < Formula
   depends_on "cmake" => :build
   depends_on "ninja" => :build
   depends_on "pybind11" => :build
+  depends_on "brotli"
+  depends_on "libdeflate"
   depends_on "libnghttp2"
   depends_on "openssl@3"
   depends_on "python@3.13"
+  depends_on "zstd"
 
   uses_from_macos "zlib"
 

@@ -16,15 +16,11 @@ COMPRESSIBLE_TYPES = (
     "application/javascript",
     "application/xml",
     "application/wasm",
-    "application/x-javascript",
-    "application/vnd.ms-fontobject",
     "*+json",
     "*+xml",
-    "*+text",
     "font/ttf",
     "font/otf",
     "image/bmp",
-    "image/x-icon",
 )
 """What is text, or holds long runs of the same, and has no compression of its own."""
 

@@ -188,6 +188,8 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         "acme_domain": ["a.example", "b.example"],
         "static": ["/static=a folder", "auto"],
         "sendfile": ["/private=a,b", "/=c"],
+        "compress_codings": ["gzip:9", "br"],
+        "compress_types": ["text/*", "*+json"],
     }
     changed: dict[str, object] = {}
     least: dict[str, object] = {}

@@ -20,6 +20,7 @@ OURS = {
     "PROXY protocol": "proxy_protocol",
     "one bound for the memory of all clients": "memory_budget",
     "a minimal rate for slow clients": "min_rate",
+    "answers in gzip, brotli and zstd": "compress",
     "static files, natively": "static",
 }
 """The option behind each row."""

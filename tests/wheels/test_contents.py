@@ -27,6 +27,10 @@ LICENSES = {
     "libcrypto": ("openssl", "Apache License"),
     "libnghttp2": ("nghttp2", "Permission is hereby granted"),
     "libz": ("zlib", "freely"),
+    "libbrotlienc": ("brotli", "Permission is hereby granted"),
+    "libbrotlicommon": ("brotli", "Permission is hereby granted"),
+    "libzstd": ("libzstd", "Redistribution and use in source and binary forms"),
+    "libdeflate": ("libdeflate", "Permission is hereby granted"),
     "": ("boost", "Boost Software License - Version 1.0"),
     " ": ("pybind11", "Redistribution and use in source and binary forms"),
 }
@@ -68,9 +72,9 @@ def test_every_file_is_as_recorded(wheel: Path) -> None:
     }
 
 
-def test_openssl_and_nghttp2_travel_inside(wheel: Path) -> None:
+def test_what_it_is_linked_with_travels_inside(wheel: Path) -> None:
     names = libraries(wheel)
-    for library in ("libssl", "libcrypto", "libnghttp2"):
+    for library in ("libssl", "libcrypto", "libnghttp2", "libbrotlienc", "libzstd"):
         assert any(name.startswith(library) for name in names), names
 
 

@@ -194,6 +194,15 @@ def _ask(url: str, *fields: str, body: bytes = b"", method: str = "GET") -> Any:
         return wire.response(method)
 
 
+@drives("compression", "no-transform")
+def keeps_a_secret(run: Run) -> None:
+    names = run(page_with_a_secret=lambda _environ: b"<p>" + b"secret " * 500)
+    with serving(names["report"], compress=True) as url:
+        answer = httpx.get(url, trust_env=False, headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in answer.headers
+    assert answer.text.count("secret") == 500
+
+
 @drives("trailers_and_hints", 'dict(environ["wsgi.trailers"])')
 def reads_trailers(run: Run) -> None:
     application = run(hashlib=hashlib)["application"]

@@ -35,7 +35,7 @@ _CPP_STATEMENTS = {
 }
 """What says something, by where it is."""
 _WSGI_STATEMENT = re.compile(r"(?:PyErr_(?:Format|SetString)\(\s*|return fail\()PyExc_\w+," + _REST)
-_WSGI_FILES = ("application", "responder", "start_response", "field_list")
+_WSGI_FILES = ("application", "coded_body", "responder", "start_response", "field_list")
 """Where an application is told what PEP 3333 has it do."""
 _ERRORS = {
     "AcmeError", "AppFailedError", "AppNotFoundError", "BadValueError", "CannotReadError",
