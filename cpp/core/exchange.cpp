@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "core/copying.h"
 #include "core/engine.h"
 
 namespace prowingen {
@@ -105,7 +106,7 @@ Exchange::Intake Exchange::append_body(std::string_view bytes, std::size_t high_
     const std::lock_guard lock(mutex_);
     if (over() || input_closed_) return intake;
     was_empty = incoming_.empty();
-    incoming_.append(bytes);
+    append_octets(incoming_, bytes);
     settle_request();
     if (incoming_.size() >= high_water) {
       intake_paused_ = true;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/copying.h"
+
 namespace prowingen {
 namespace {
 
@@ -52,7 +54,7 @@ void StoredBody::free_memory() {
 }
 
 void StoredBody::add_to_memory(std::string_view bytes) {
-  memory_.append(bytes);
+  append_octets(memory_, bytes);
   size_ += bytes.size();
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/copying.h"
 #include "engine_embedded/http1_connection.h"
 #include "engine_embedded/io_thread.h"
 #include "http/http2_policy.h"
@@ -20,7 +21,7 @@ bool is_safe(std::string_view method) {
 
 void Http1Connection::take_input(std::string_view input) {
   if (!carried_.empty()) {
-    carried_.append(input);
+    append_octets(carried_, input);
     return consume_input();
   }
   const std::size_t used = consume(input);

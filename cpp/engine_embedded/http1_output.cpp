@@ -1,4 +1,5 @@
 // The writing side of a connection: from answers to bytes, in the order of the requests.
+#include "core/copying.h"
 #include "core/unacknowledged.h"
 #include "engine_embedded/http1_connection.h"
 #include "engine_embedded/io_thread.h"
@@ -98,7 +99,7 @@ void Http1Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
       const bool chunked = exchange.framing == ResponseFraming::chunked;
       if (chunked) http1::write_chunk_header(size, out_.text());
       if (std::string* own = chunk.own()) {
-        out_.text().append(*own);
+        append_octets(out_.text(), *own);
       } else {
         out_.add(std::move(chunk));
       }

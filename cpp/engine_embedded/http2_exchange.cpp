@@ -6,6 +6,8 @@
 #include <cassert>
 #include <utility>
 
+#include "core/copying.h"
+
 namespace prowingen::embedded {
 
 void Http2Exchange::renew() {
@@ -93,7 +95,7 @@ bool Http2Exchange::take(std::size_t size, std::string& out) {
     }
     const auto rest = chunk.bytes().substr(offset_);
     const auto part = std::min(size, rest.size());
-    out.append(rest.substr(0, part));
+    append_octets(out, rest.substr(0, part));
     size -= part;
     offset_ += part;
     if (part == rest.size()) {

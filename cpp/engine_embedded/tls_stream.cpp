@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include "core/copying.h"
+
 namespace prowingen::embedded {
 namespace {
 
@@ -51,7 +53,7 @@ int TlsStream::bio_write(BIO* bio, const char* from, int size) {
   auto& self = *static_cast<TlsStream*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   try {  // no exception through C
-    self.buffers_.encrypted.append(from, static_cast<std::size_t>(size));
+    append_octets(self.buffers_.encrypted, {from, static_cast<std::size_t>(size)});
   } catch (const std::bad_alloc&) {
     return -1;
   }
@@ -164,7 +166,7 @@ bool TlsStream::encrypt(std::string_view plain) {
 // What the socket does not take is kept for flush().
 Status TlsStream::send_encrypted() {
   auto& encrypted = buffers_.encrypted;
-  unsent_.empty() ? unsent_.swap(encrypted) : (void)unsent_.append(encrypted);
+  unsent_.empty() ? unsent_.swap(encrypted) : append_octets(unsent_, encrypted);
   encrypted.clear();
   return flush();
 }

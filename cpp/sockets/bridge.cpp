@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/copying.h"
 #include "http/response_policy.h"
 #include "sockets/answer_head.h"
 #include "sockets/bridge_thread.h"
@@ -161,7 +162,7 @@ void Bridge::push(std::string_view bytes) {
 }
 
 void Bridge::read_head(std::string_view bytes) {
-  written_.append(bytes);
+  append_octets(written_, bytes);
   const auto progress = read_answer_head(written_, exchange_->response);
   if (progress.outcome == HeadOutcome::need_more) return;
   if (progress.outcome == HeadOutcome::malformed) return refuse_head();

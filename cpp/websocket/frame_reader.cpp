@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "core/copying.h"
+
 namespace prowingen::websocket {
 namespace {
 
@@ -37,7 +39,7 @@ FrameReader::Step FrameReader::next(std::string_view& bytes) {
 
 void FrameReader::take_payload(std::string& out) {
   const std::size_t before = out.size();
-  out.append(payload_);
+  append_octets(out, payload_);
   unmask(std::span(out).subspan(before));
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/copying.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/runtime.h"
 #include "wsgi/trailers.h"
@@ -14,7 +15,9 @@ namespace prowingen::wsgi {
 namespace {
 
 PyObject* bytes(std::string_view text) {
-  return PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+  PyObject* made = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(text.size()));
+  if (made != nullptr) copy_octets(PyBytes_AS_STRING(made), text);
+  return made;
 }
 
 // As a socket's calls do.
@@ -52,7 +55,7 @@ PyObject* BodyReader::read(Limit limit) {
     }
     const auto piece = take(std::min(wanted, available.size()));
     if (!gathered.empty() || !block_is_last()) {
-      gathered.append(piece);
+      append_octets(gathered, piece);
     } else {
       return bytes(piece);
     }
@@ -82,7 +85,7 @@ Py_ssize_t BodyReader::read_into(const Py_buffer& buffer, bool all) {
       if (outcome == Fill::end) break;
     }
     const auto piece = take(std::min(size - done, rest().size()));
-    std::memcpy(static_cast<char*>(buffer.buf) + done, piece.data(), piece.size());
+    copy_octets(static_cast<char*>(buffer.buf) + done, piece);
     done += piece.size();
   }
   return static_cast<Py_ssize_t>(done);
@@ -98,7 +101,7 @@ PyObject* BodyReader::read_line(Limit limit) {
     const bool complete = newline != std::string_view::npos;
     const auto piece = take(complete ? newline + 1 : available.size());
     if (complete && gathered.empty()) return bytes(piece);
-    gathered.append(piece);
+    append_octets(gathered, piece);
     if (complete || (limit && gathered.size() == *limit)) return bytes(gathered);
     switch (fill()) {
       case Fill::error: put_back(gathered); return nullptr;
