@@ -10,6 +10,7 @@
 #include "http/date.h"
 #include "http/preconditions.h"
 #include "http/ranges.h"
+#include "http/refusal.h"
 #include "http/request_target.h"
 #include "http/response_policy.h"
 
@@ -209,6 +210,16 @@ Content redirect_to_folder(const RequestHead& request, ResponseHead& head) {
   if (!target.query.empty()) location.append("?").append(target.query);
   head.add_field("Location", location);
   return {0, {}};
+}
+
+Content refuse_for_now(ResponseHead& head) {
+  begin(head, short_of_descriptors.status);
+  head.add_field("Content-Type", "text/plain; charset=utf-8");
+  head.add_field("Retry-After", "1");
+  std::string page = refusal_page(short_of_descriptors);
+  Content content{page.size(), {}};
+  content.chunks.emplace_back(std::move(page));
+  return content;
 }
 
 }  // namespace prowingen::static_files

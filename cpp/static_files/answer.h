@@ -37,4 +37,7 @@ Content complete_answer(const RequestHead& request, const std::shared_ptr<const 
 /// To a request for a folder by a path without the slash at its end: the same path with it.
 Content redirect_to_folder(const RequestHead& request, ResponseHead& head);
 
+/// Where the file is there, and cannot be opened now.
+Content refuse_for_now(ResponseHead& head);
+
 }  // namespace prowingen::static_files

@@ -33,13 +33,15 @@ class Cache {
 
   explicit Cache(const Bounds& bounds) : bounds_(bounds) {}
 
-  /// What is at a path, as known or by `load(before)`, which runs without the lock.
+  /// What is at a path, as known or by `load(before)`, which runs without the lock. That there are
+  /// no descriptors is not remembered.
   template <typename Load>
   Loaded find(std::string_view path, Time now, Load load) {
     Known known = known_at(path, now);
     if (known.is_believed) return std::move(known.loaded);
     const auto begun = std::chrono::steady_clock::now();
     Loaded loaded = load(known.loaded.file);
+    if (lacks_descriptors(loaded.error)) return loaded;  // that says nothing of the file
     // Where it takes long, it must not be out of date already.
     keep(path, loaded, now + (std::chrono::steady_clock::now() - begun));
     return loaded;

@@ -183,6 +183,8 @@ Loaded load(const Folder& folder, const std::string& relative, const MediaTypes&
   found.emplace_back(std::move(plain), "");
   for (const Coding& coding : codings) {
     Opened coded = open(relative + std::string(coding.suffix));
+    // Without it, caches would take the file for one that has no such coding.
+    if (!coded.file && lacks_descriptors(errno)) return {.error = errno};
     if (coded.file && is_current(coded.status, found.front().first.status)) {
       found.emplace_back(std::move(coded), coding.name);
     }

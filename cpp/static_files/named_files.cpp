@@ -70,7 +70,7 @@ NamedFiles::Found NamedFiles::by_path(std::string_view path) {
       const auto relative = in_folder(spelling, mount.folder.path());
       if (!relative) continue;
       Found found = look_up(mount, *relative);
-      if (found.file) return found;
+      if (found.file || found.cannot_be_opened) return found;
       if (fault.empty()) fault = std::move(found.fault);
     }
   }
@@ -95,6 +95,10 @@ NamedFiles::Found NamedFiles::look_up(const Mount& mount, std::string_view relat
     return load(mount.folder, name, types_, before);
   });
   if (loaded.file) return {loaded.file, {}};
+  if (lacks_descriptors(loaded.error)) {
+    const bool is_said = complaints_of_shortage_.is_due();
+    return {nullptr, is_said ? std::strerror(loaded.error) : "", true};
+  }
   if (loaded.error != 0) return {nullptr, std::strerror(loaded.error)};
   return {nullptr, "there is no such file in " + mount.folder.path()};
 }
