@@ -86,6 +86,12 @@ UniqueFd Folder::open(const std::string& relative) const {
   return {};
 }
 
+bool Folder::is_missing() const {
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) == 0) return !S_ISDIR(status.st_mode);
+  return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+}
+
 UniqueFd Folder::open_beneath_it(const std::string& relative) const {
   UniqueFd folder(::open(path_.c_str(), reading | O_DIRECTORY));
   if (!folder || relative.empty()) return folder;

@@ -28,6 +28,9 @@ class Folder {
   /// time: a release may be put in the place of another.
   UniqueFd open(const std::string& relative) const;
 
+  /// Whether its path leads nowhere, or to what is no folder, now.
+  bool is_missing() const;
+
   const std::string& path() const { return path_; }
 
  private:

@@ -100,7 +100,9 @@ NamedFiles::Found NamedFiles::look_up(const Mount& mount, std::string_view relat
     return {nullptr, is_said ? std::strerror(loaded.error) : "", true};
   }
   if (loaded.error != 0) return {nullptr, std::strerror(loaded.error)};
-  return {nullptr, "there is no such file in " + mount.folder.path()};
+  const bool whole = mount.folder.is_missing();
+  return {nullptr, (whole ? "there is no folder " : "there is no such file in ") +
+                       mount.folder.path()};
 }
 
 }  // namespace prowingen::static_files

@@ -60,7 +60,8 @@ StaticFiles::StaticFiles(Rules rules, RequestSink& next, Report report)
       transport_security_(std::move(rules.transport_security)),
       next_(next),
       report_(std::move(report)),
-      cache_(Cache::Bounds::of_process()) {}
+      cache_(Cache::Bounds::of_process()),
+      missing_(mounts_.size()) {}
 
 std::size_t StaticFiles::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   std::size_t start = 0;
@@ -130,6 +131,7 @@ Loaded StaticFiles::look_up(const Mount& mount, const std::string& relative) {
   return cache_.find(path, now, [&](const std::shared_ptr<const File>& before) {
     Loaded loaded = load(mount.folder, relative, types_, before);
     if (loaded.error != 0) complain(path, loaded.error);
+    see_to_folder(mount, loaded);
     return loaded;
   });
 }
@@ -146,6 +148,18 @@ void StaticFiles::complain(std::string_view path, int error) {
     report_(Severity::error, "static: cannot read \"" + escaped(path) + "\": " +
                                  std::strerror(error) + "; the application is asked instead");
   }
+}
+
+// Nobody hears of it otherwise: what is not in it is the application's, as ever. Said of each time
+// that it goes.
+void StaticFiles::see_to_folder(const Mount& mount, const Loaded& loaded) {
+  auto& known = missing_[static_cast<std::size_t>(&mount - mounts_.data())];
+  const bool is_missing = !loaded.file && !loaded.is_folder && mount.folder.is_missing();
+  if (known.load(std::memory_order_relaxed) == is_missing) return;
+  if (known.exchange(is_missing) || !is_missing) return;
+  report_(Severity::error, "static: the folder \"" + escaped(mount.folder.path()) +
+                               "\" is gone; the application is asked for what was in it, until it "
+                               "is put back");
 }
 
 Content StaticFiles::answer_to(const Exchange& exchange, const Found& found,

@@ -60,6 +60,7 @@ class StaticFiles final : public RequestSink {
   static std::optional<Found> found_of(Loaded loaded);
   Loaded look_up(const Mount& mount, const std::string& relative);
   void complain(std::string_view path, int error);
+  void see_to_folder(const Mount& mount, const Loaded& loaded);
   void serve(Exchange& exchange, const Found& found);
   Content answer_to(const Exchange& exchange, const Found& found, ResponseHead& head) const;
 
@@ -72,6 +73,7 @@ class StaticFiles final : public RequestSink {
   const Report report_;
   Cache cache_;
   std::atomic<std::uint64_t> answered_ = 0;
+  std::vector<std::atomic<bool>> missing_;  // whose folder was so when it was last looked at
   Seldom complaints_;
   Seldom complaints_of_shortage_;
 };
