@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -31,7 +32,11 @@ class Cache {
     static Bounds of_process();
   };
 
-  explicit Cache(const Bounds& bounds) : bounds_(bounds) {}
+  explicit Cache(const Bounds& bounds)
+      : bounds_(bounds), held_(std::make_shared<HeldContent>(bounds.memory)) {}
+
+  /// What counts the content of files that are loaded for it.
+  const std::shared_ptr<HeldContent>& held() const { return held_; }
 
   /// What is at a path, as known or by `load(before)`, which runs without the lock. That there are
   /// no descriptors is not remembered.
@@ -64,6 +69,7 @@ class Cache {
   bool too_much() const;
 
   const Bounds bounds_;
+  const std::shared_ptr<HeldContent> held_;
   std::mutex mutex_;          // guards all below
   std::list<Entry> entries_;  // who was asked for last is first
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_path_;

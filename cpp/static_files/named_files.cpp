@@ -92,7 +92,7 @@ NamedFiles::Found NamedFiles::look_up(const Mount& mount, std::string_view relat
   const std::string name(relative);
   const auto now = std::chrono::steady_clock::now();
   const Loaded loaded = cache_.find(mount.folder.path() + "/" + name, now, [&](const auto& before) {
-    return load(mount.folder, name, types_, before);
+    return load(mount.folder, name, types_, before, cache_.held());
   });
   if (loaded.file) return {loaded.file, {}};
   if (lacks_descriptors(loaded.error)) {
@@ -101,8 +101,8 @@ NamedFiles::Found NamedFiles::look_up(const Mount& mount, std::string_view relat
   }
   if (loaded.error != 0) return {nullptr, std::strerror(loaded.error)};
   const bool whole = mount.folder.is_missing();
-  return {nullptr, (whole ? "there is no folder " : "there is no such file in ") +
-                       mount.folder.path()};
+  return {nullptr,
+          (whole ? "there is no folder " : "there is no such file in ") + mount.folder.path()};
 }
 
 }  // namespace prowingen::static_files

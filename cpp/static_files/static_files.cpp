@@ -129,7 +129,7 @@ Loaded StaticFiles::look_up(const Mount& mount, const std::string& relative) {
   const std::string path = mount.folder.path() + "/" + relative;
   const auto now = std::chrono::steady_clock::now();
   return cache_.find(path, now, [&](const std::shared_ptr<const File>& before) {
-    Loaded loaded = load(mount.folder, relative, types_, before);
+    Loaded loaded = load(mount.folder, relative, types_, before, cache_.held());
     if (loaded.error != 0) complain(path, loaded.error);
     see_to_folder(mount, loaded);
     return loaded;
