@@ -216,8 +216,17 @@ def test_values_mean_what_they_mean_to_uwsgi(text: str, written: dict[str, Any])
         ("wsgi-file = a.wsgi", 'app.ini:2: wsgi-file: not taken over: "a.wsgi": Python imports no'),
         ("wsgi-file = a-b.py", 'app.ini:2: wsgi-file: not taken over: "a-b.py": this is no module'),
         ("callable = app", "app.ini:2: callable: not taken over: app: of which module?"),
-        ("mount = /a=shop:app", "app.ini:2: mount: /a=shop:app: applications are not mounted at"),
-        ("manage-script-name = 1", "app.ini:2: manage-script-name: a proxy says which prefix it"),
+        (
+            "mount = /a/=shop:app",
+            "app.ini:2: mount: /a/=shop:app: applications are not mounted at paths: put it there "
+            """by werkzeug's DispatcherMiddleware(NotFound(), {"/a": app}), as docs/from_uwsgi."""
+            'md shows; or have a proxy say "X-Forwarded-Prefix: /a", and name prefix in forwarded_',
+        ),
+        (
+            "mount = a.test=shop",
+            "app.ini:2: mount: a.test=shop: applications are not chosen by the",
+        ),
+        ("manage-script-name = 1", "app.ini:2: manage-script-name: no path is split by itself: "),
         ("http = @abstract", 'app.ini:2: http: not taken over: "@abstract": abstract sockets are'),
         ("http = =0", 'app.ini:2: http: not taken over: "=0": name the address itself'),
         ("http = :99999", 'app.ini:2: http: not taken over: ":99999": port must be 0–65535'),
