@@ -100,8 +100,9 @@ def _width() -> int:
     with suppress(ValueError):
         if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
             return columns - 2
-    with suppress(AttributeError, ValueError, OSError):
-        if (columns := os.get_terminal_size(sys.__stdout__.fileno()).columns) > 0:
+    with suppress(ValueError, OSError):  # it is closed, or no terminal
+        terminal = sys.__stdout__.fileno() if sys.__stdout__ else -1
+        if (columns := os.get_terminal_size(terminal).columns) > 0:
             return columns - 2
     return 78
 

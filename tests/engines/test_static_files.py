@@ -523,7 +523,7 @@ def test_a_folder_that_vanishes_is_told_once_each_time(
             folder.rename(away)
             for name in missing:
                 assert wire.ask(f"/static/{name}.txt").text.endswith("by the application")
-            assert eventually(lambda times=times: error_log.text.count(gone) == times)
+            assert eventually(lambda: error_log.text.count(gone) == times)  # noqa: B023
             away.rename(folder)
             assert wire.ask(f"/static/{there}.txt").body == TEXT
     assert error_log.text.count(gone) == 2

@@ -25,14 +25,14 @@ _USUAL_PAGE = "index.html"
 
 def take_static_files(found: CommandLine, conversion: Conversion) -> None:
     route, folder, page = (found.labels.get(name, "") for name in NAMES)
-    folders = found.given.get("static_path_mount", ())
-    routes = found.given.get("static_path_route", ())
+    folders = found.given.get("static_path_mount", [])
+    routes = found.given.get("static_path_route", [])
     if not folders:
         for label in filter(None, (route, page)):
             conversion.remark(label, "not taken over: it needs --static-path-mount")
         return
     if not routes and len(folders) == 1:
-        routes = (_USUAL_ROUTE,)
+        routes = [_USUAL_ROUTE]
     if len(routes) != len(folders):
         conversion.remark(
             folder,
