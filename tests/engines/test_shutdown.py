@@ -64,6 +64,7 @@ def test_request_that_crossed_with_the_stop_is_answered(engine: str) -> None:
             response = wire.ask()
             assert response.body == b"hello"
             assert response.closes
+            wire.close()  # which the server waits for
         server.wait()
 
 
