@@ -67,15 +67,20 @@ def application(given: Mapping[str, Sequence[tuple[str, str]]], chdir: str) -> A
             found.remarks.append((callable_label, f"not taken over: {name} decides"))
     elif callable_name and not mounts:
         found.remarks.append((callable_label, f"not taken over: {callable_name}: of which module?"))
+    for_everything = [value for value, _ in mounts if _is_everything(value)]
+    served = [value for value, _ in mounts] if len(mounts) == 1 else for_everything[:1]
     for value, label in mounts:
-        place, _, target = value.partition("=")
-        if not named and len(mounts) == 1:
-            _serve(found, target, callable_name, label, chdir)
-        if place.strip("/") or found.target == "" or len(mounts) > 1:
+        if value in served and not named:
+            _serve(found, value.partition("=")[2], callable_name, label, chdir)
+        if value not in served or not _is_everything(value) or not found.target:
             found.remarks.append((label, _mounted(value, callable_name)))
     if "manage-script-name" in given and not mounts:
         found.remarks.append((given["manage-script-name"][-1][1], _SCRIPT_NAME))
     return found
+
+
+def _is_everything(value: str) -> bool:
+    return not value.partition("=")[0].strip("/")
 
 
 def _mounted(value: str, callable_name: str) -> str:
