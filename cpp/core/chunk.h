@@ -42,17 +42,23 @@ class UniqueFd {
 class BorrowedBytes {
  public:
   using Release = void (*)(void* owner);
+  /// Who bounds how much of such memory there is: all who borrow it, each for what it has, or who
+  /// lends it to many and has it anyway.
+  enum class Bounded : std::uint8_t { by_borrowers, by_lender };
 
-  BorrowedBytes(std::string_view bytes, void* owner, Release release)
-      : bytes_(bytes), owner_(owner), release_(release) {}
+  BorrowedBytes(std::string_view bytes, void* owner, Release release,
+                Bounded bounded = Bounded::by_borrowers)
+      : bytes_(bytes), owner_(owner), release_(release), bounded_(bounded) {}
   BorrowedBytes(BorrowedBytes&& other) noexcept
       : bytes_(other.bytes_),
         owner_(std::exchange(other.owner_, nullptr)),
-        release_(other.release_) {}
+        release_(other.release_),
+        bounded_(other.bounded_) {}
   BorrowedBytes& operator=(BorrowedBytes&& other) noexcept {
     std::swap(bytes_, other.bytes_);
     std::swap(owner_, other.owner_);
     std::swap(release_, other.release_);
+    std::swap(bounded_, other.bounded_);
     return *this;
   }
   ~BorrowedBytes() {
@@ -60,6 +66,7 @@ class BorrowedBytes {
   }
 
   std::string_view view() const { return bytes_; }
+  Bounded bounded() const { return bounded_; }
   void remove_prefix(std::size_t n) { bytes_.remove_prefix(n); }
   void remove_suffix(std::size_t n) { bytes_.remove_suffix(n); }
 
@@ -67,6 +74,7 @@ class BorrowedBytes {
   std::string_view bytes_;
   void* owner_;
   Release release_;
+  Bounded bounded_;
 };
 
 /// `length` bytes of an open regular file from `offset` on. Others may have ranges of the same.
@@ -95,8 +103,13 @@ class Chunk {
     return std::get<FileRange>(data_).length;
   }
   bool empty() const { return size() == 0; }
-  /// What it takes of memory: nothing, if it is a file.
-  std::size_t memory() const { return bytes().size(); }
+  /// What it takes of memory that nobody else bounds: nothing, if it is a file.
+  std::size_t memory() const {
+    const auto* borrowed = std::get_if<BorrowedBytes>(&data_);
+    const bool is_lenders =
+        borrowed != nullptr && borrowed->bounded() == BorrowedBytes::Bounded::by_lender;
+    return is_lenders ? 0 : bytes().size();
+  }
   /// Empty for a file.
   std::string_view bytes() const {
     if (const auto* own = std::get_if<std::string>(&data_)) return *own;

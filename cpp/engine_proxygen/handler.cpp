@@ -294,10 +294,12 @@ bool Handler::send_next() {
   if (FileRange* range = chunk.file()) {
     auto piece = read_piece(*range);
     if (!piece) return false;
+    lent_last_ = 0;
     if (range->length == 0) pending_.pop_front();
     send_body(std::move(piece));
   } else {
     pending_memory_ -= chunk.memory();
+    lent_last_ = chunk.memory() == 0 ? lent_last_ + chunk.size() : 0;
     auto body = to_buffer(std::move(chunk));
     pending_.pop_front();
     send_body(std::move(body));
@@ -368,7 +370,10 @@ std::uint64_t Handler::outgoing() const {
   return pending_memory_ + transaction().getOutstandingEgressBodyBytes();
 }
 
-void Handler::settle_charge() { charge_.set(outgoing() + kept_by_transaction()); }
+void Handler::settle_charge() {
+  const auto all = outgoing();
+  charge_.set(all - std::min(all - pending_memory_, lent_last_) + kept_by_transaction());
+}
 
 // proxygen says that a client does not read only while there is more of an answer than it takes
 // ahead, and not of the end of one.

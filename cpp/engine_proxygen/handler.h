@@ -194,6 +194,8 @@ class Handler : public px::RequestHandler {
   // in an answer that goes out with its head.
   std::list<Chunk> pending_;
   std::uint64_t pending_memory_ = 0;
+  // Of what the transaction was given, so much at the end is memory that its lender bounds.
+  std::uint64_t lent_last_ = 0;
   bool awaits_memory_ = false;  // and so the reading is paused
   // Made when the client is first waited for, which it is not in most requests.
   std::unique_ptr<RateWatch> request_rate_;

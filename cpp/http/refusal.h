@@ -86,6 +86,9 @@ inline constexpr Refusal queue_full{503, "Service Unavailable",
 /// A whole request that there is no memory to keep.
 inline constexpr Refusal short_of_memory{503, "Service Unavailable",
                                          "the server is short of memory", ""};
+/// A whole request for a file that cannot be opened now. Its connection goes on.
+inline constexpr Refusal short_of_descriptors{503, "Service Unavailable",
+                                              "the server is short of file descriptors", ""};
 
 /// What a refused client is told, as plain text.
 std::string refusal_page(const Refusal& refusal);

@@ -10,6 +10,7 @@
 #include "http/date.h"
 #include "http/preconditions.h"
 #include "http/ranges.h"
+#include "http/refusal.h"
 #include "http/request_target.h"
 #include "http/response_policy.h"
 
@@ -17,6 +18,8 @@ namespace prowingen::static_files {
 namespace {
 
 using FilePointer = std::shared_ptr<const File>;
+
+constexpr std::string_view coding_field = "Content-Encoding";
 
 const Representation& choose(const RequestHead& request, const File& file) {
   std::array<std::string_view, most_codings> codings;
@@ -52,9 +55,14 @@ std::string_view first_field(const ResponseHead& head, std::string_view name) {
 // One answer, as it is made. What an application has said of it goes first.
 class Maker {
  public:
+  // `is_coded`: the octets of the file are of a content coding, which the answer says.
   Maker(const RequestHead& request, FilePointer file, const Representation& chosen,
-        ResponseHead& head)
-      : request_(request), file_(std::move(file)), chosen_(chosen), head_(head) {}
+        ResponseHead& head, bool is_coded)
+      : request_(request),
+        file_(std::move(file)),
+        chosen_(chosen),
+        head_(head),
+        is_coded_(is_coded) {}
 
   // Whether, and which parts of it, the client is to have; sets the status.
   void decide(const Validators& current) {
@@ -68,7 +76,7 @@ class Maker {
     if (!value.empty() && request_.method() == "GET" && may_send_range(request_, current)) {
       wanted_ = parse_ranges(value, chosen_.size());
       // Several parts are of no coding, but what is in them.
-      if (!chosen_.coding.empty() && wanted_.parts.size() > 1) wanted_ = {};
+      if (is_coded_ && wanted_.parts.size() > 1) wanted_ = {};
     }
 
     using Kind = WantedRanges::Kind;
@@ -128,6 +136,7 @@ class Maker {
   const FilePointer file_;
   const Representation& chosen_;
   ResponseHead& head_;
+  const bool is_coded_;
   WantedRanges wanted_;
 };
 
@@ -158,11 +167,11 @@ bool is_about_extent(std::string_view name) {
 Content answer(const RequestHead& request, const FilePointer& file, MaxAge max_age,
                ResponseHead& head) {
   const Representation& chosen = choose(request, *file);
-  Maker maker(request, file, chosen, head);
+  Maker maker(request, file, chosen, head, !chosen.coding.empty());
   maker.decide({chosen.entity_tag, file->modified});
   if (head.status < 400) add_caching(head, *file, chosen, max_age);
   if (maker.sends_file() && !chosen.coding.empty()) {
-    head.add_field("Content-Encoding", chosen.coding);
+    head.add_field(coding_field, chosen.coding);
   }
   return maker.content(file->content_type);
 }
@@ -170,7 +179,7 @@ Content answer(const RequestHead& request, const FilePointer& file, MaxAge max_a
 Content complete_answer(const RequestHead& request, const FilePointer& file, ResponseHead& head) {
   const ResponseHead own = std::exchange(head, {});
   const Representation& chosen = file->representations.front();
-  Maker maker(request, file, chosen, head);
+  Maker maker(request, file, chosen, head, !first_field(own, coding_field).empty());
   const auto own_tag = first_field(own, "ETag");
   const auto own_modified = first_field(own, "Last-Modified");
   const auto own_date = parse_http_date(own_modified);
@@ -188,11 +197,13 @@ Content complete_answer(const RequestHead& request, const FilePointer& file, Res
   head.has_date = own.has_date;
   head.has_server = own.has_server;
   head.closes = own.closes;
+  const bool has_none = head.status != own.status && !maker.sends_file();
   const auto own_type = first_field(own, "Content-Type");
   for (const FieldLine& field : own.fields()) {
     const auto name = own.view(field.name);
     const bool ours = is_about_extent(name) || equals_ignoring_case(name, "Content-Type");
-    if (!ours) head.add_field(name, own.view(field.value));
+    const bool is_of_content = equals_ignoring_case(name, coding_field);
+    if (!ours && !(has_none && is_of_content)) head.add_field(name, own.view(field.value));
   }
   if (own_tag.empty()) head.add_field("ETag", chosen.entity_tag);
   if (own_modified.empty()) head.add_field("Last-Modified", file->last_modified);
@@ -209,6 +220,16 @@ Content redirect_to_folder(const RequestHead& request, ResponseHead& head) {
   if (!target.query.empty()) location.append("?").append(target.query);
   head.add_field("Location", location);
   return {0, {}};
+}
+
+Content refuse_for_now(ResponseHead& head) {
+  begin(head, short_of_descriptors.status);
+  head.add_field("Content-Type", "text/plain; charset=utf-8");
+  head.add_field("Retry-After", "1");
+  std::string page = refusal_page(short_of_descriptors);
+  Content content{page.size(), {}};
+  content.chunks.emplace_back(std::move(page));
+  return content;
 }
 
 }  // namespace prowingen::static_files

@@ -30,11 +30,14 @@ Content answer(const RequestHead& request, const std::shared_ptr<const File>& fi
 
 /// The same for an answer that an application has begun: `head` has its status and its fields,
 /// which go before what is known of the file. Caching is the application's to decide, and the file
-/// is sent in no other coding; conditions and ranges mean something where it succeeds.
+/// is sent in no other coding than it says; conditions and ranges mean something where it succeeds.
 Content complete_answer(const RequestHead& request, const std::shared_ptr<const File>& file,
                         ResponseHead& head);
 
 /// To a request for a folder by a path without the slash at its end: the same path with it.
 Content redirect_to_folder(const RequestHead& request, ResponseHead& head);
+
+/// Where the file is there, and cannot be opened now.
+Content refuse_for_now(ResponseHead& head);
 
 }  // namespace prowingen::static_files

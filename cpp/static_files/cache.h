@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -31,15 +32,21 @@ class Cache {
     static Bounds of_process();
   };
 
-  explicit Cache(const Bounds& bounds) : bounds_(bounds) {}
+  explicit Cache(const Bounds& bounds)
+      : bounds_(bounds), held_(std::make_shared<HeldContent>(bounds.memory)) {}
 
-  /// What is at a path, as known or by `load(before)`, which runs without the lock.
+  /// What counts the content of files that are loaded for it.
+  const std::shared_ptr<HeldContent>& held() const { return held_; }
+
+  /// What is at a path, as known or by `load(before)`, which runs without the lock. That there are
+  /// no descriptors is not remembered.
   template <typename Load>
   Loaded find(std::string_view path, Time now, Load load) {
     Known known = known_at(path, now);
     if (known.is_believed) return std::move(known.loaded);
     const auto begun = std::chrono::steady_clock::now();
     Loaded loaded = load(known.loaded.file);
+    if (lacks_descriptors(loaded.error)) return loaded;  // that says nothing of the file
     // Where it takes long, it must not be out of date already.
     keep(path, loaded, now + (std::chrono::steady_clock::now() - begun));
     return loaded;
@@ -62,6 +69,7 @@ class Cache {
   bool too_much() const;
 
   const Bounds bounds_;
+  const std::shared_ptr<HeldContent> held_;
   std::mutex mutex_;          // guards all below
   std::list<Entry> entries_;  // who was asked for last is first
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_path_;

@@ -114,14 +114,17 @@ struct Opened {
 }  // namespace
 
 Chunk Representation::part(std::uint64_t first, std::uint64_t length,
-                           std::shared_ptr<const void> owner) const {
+                           std::shared_ptr<const File> owner) const {
   if (file) return Chunk(FileRange{file, first, length});
   const auto bytes = std::string_view(content).substr(static_cast<std::size_t>(first),
                                                       static_cast<std::size_t>(length));
-  using Owner = std::shared_ptr<const void>;
-  return Chunk(BorrowedBytes(bytes, new Owner(std::move(owner)), [](void* kept) {
+  using Owner = std::shared_ptr<const File>;
+  using Bounded = BorrowedBytes::Bounded;
+  const auto bounded = owner->is_lent_freely() ? Bounded::by_lender : Bounded::by_borrowers;
+  const auto release = [](void* kept) {
     const std::unique_ptr<Owner> released(static_cast<Owner*>(kept));
-  }));
+  };
+  return Chunk(BorrowedBytes(bytes, new Owner(std::move(owner)), release, bounded));
 }
 
 std::uint64_t File::memory() const {
@@ -133,6 +136,12 @@ std::uint64_t File::memory() const {
 std::size_t File::descriptors() const {
   return static_cast<std::size_t>(std::ranges::count_if(
       representations, [](const Representation& each) { return each.file != nullptr; }));
+}
+
+void File::count() {
+  if (!held_) return;
+  for (const auto& each : representations) counted_ += each.content.size();
+  held_->add(counted_);
 }
 
 std::string content_type(std::string_view name, const MediaTypes& types) {
@@ -164,7 +173,7 @@ bool has_hash(std::string_view name) {
 }
 
 Loaded load(const Folder& folder, const std::string& relative, const MediaTypes& types,
-            const std::shared_ptr<const File>& before) {
+            const std::shared_ptr<const File>& before, std::shared_ptr<HeldContent> held) {
   const auto open = [&](const std::string& path) {
     Opened opened;
     opened.file = folder.open(path);
@@ -183,6 +192,8 @@ Loaded load(const Folder& folder, const std::string& relative, const MediaTypes&
   found.emplace_back(std::move(plain), "");
   for (const Coding& coding : codings) {
     Opened coded = open(relative + std::string(coding.suffix));
+    // Without it, caches would take the file for one that has no such coding.
+    if (!coded.file && lacks_descriptors(errno)) return {.error = errno};
     if (coded.file && is_current(coded.status, found.front().first.status)) {
       found.emplace_back(std::move(coded), coding.name);
     }
@@ -195,7 +206,7 @@ Loaded load(const Folder& folder, const std::string& relative, const MediaTypes&
                                    });
   if (same) return {.file = before};
 
-  auto file = std::make_shared<File>();
+  auto file = std::make_shared<File>(std::move(held));
   const auto slash = relative.rfind('/');
   const auto name = std::string_view(relative).substr(slash == std::string::npos ? 0 : slash + 1);
   // None is to be in the future (section 8.8.2.1).
@@ -211,6 +222,7 @@ Loaded load(const Folder& folder, const std::string& relative, const MediaTypes&
       return {.error = errno};
     }
   }
+  file->count();
   return {.file = std::move(file)};
 }
 

@@ -1,6 +1,7 @@
 #include "static_files/folder.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,6 +77,22 @@ bool may_be_shown(std::string_view path) {
 }
 
 UniqueFd Folder::open(const std::string& relative) const {
+  UniqueFd opened = open_beneath_it(relative);
+  if (opened || !lacks_descriptors(errno)) return opened;
+  // The system says so before it looks at the path. What is not there can be told all the same.
+  const int shortage = errno;
+  struct stat status {};
+  if (::stat((path_ + "/" + relative).c_str(), &status) == 0) errno = shortage;
+  return {};
+}
+
+bool Folder::is_missing() const {
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) == 0) return !S_ISDIR(status.st_mode);
+  return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+}
+
+UniqueFd Folder::open_beneath_it(const std::string& relative) const {
   UniqueFd folder(::open(path_.c_str(), reading | O_DIRECTORY));
   if (!folder || relative.empty()) return folder;
 #if defined(__linux__) && defined(SYS_openat2)

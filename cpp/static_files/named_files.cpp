@@ -70,7 +70,7 @@ NamedFiles::Found NamedFiles::by_path(std::string_view path) {
       const auto relative = in_folder(spelling, mount.folder.path());
       if (!relative) continue;
       Found found = look_up(mount, *relative);
-      if (found.file) return found;
+      if (found.file || found.cannot_be_opened) return found;
       if (fault.empty()) fault = std::move(found.fault);
     }
   }
@@ -92,11 +92,17 @@ NamedFiles::Found NamedFiles::look_up(const Mount& mount, std::string_view relat
   const std::string name(relative);
   const auto now = std::chrono::steady_clock::now();
   const Loaded loaded = cache_.find(mount.folder.path() + "/" + name, now, [&](const auto& before) {
-    return load(mount.folder, name, types_, before);
+    return load(mount.folder, name, types_, before, cache_.held());
   });
   if (loaded.file) return {loaded.file, {}};
+  if (lacks_descriptors(loaded.error)) {
+    const bool is_said = complaints_of_shortage_.is_due();
+    return {nullptr, is_said ? std::strerror(loaded.error) : "", true};
+  }
   if (loaded.error != 0) return {nullptr, std::strerror(loaded.error)};
-  return {nullptr, "there is no such file in " + mount.folder.path()};
+  const bool whole = mount.folder.is_missing();
+  return {nullptr,
+          (whole ? "there is no folder " : "there is no such file in ") + mount.folder.path()};
 }
 
 }  // namespace prowingen::static_files

@@ -9,6 +9,7 @@
 
 #include "static_files/cache.h"
 #include "static_files/file.h"
+#include "static_files/seldom.h"
 #include "static_files/static_files.h"
 
 namespace prowingen::static_files {
@@ -20,7 +21,8 @@ class NamedFiles {
 
   struct Found {
     std::shared_ptr<const File> file;  // null: there is none that may be sent
-    std::string fault;                 // why, for the log
+    std::string fault;                 // why, for the log; empty if that has been said just now
+    bool cannot_be_opened = false;     // now: there is no descriptor for it
   };
   /// X-Sendfile: a file's path in the folder of a mount, as it is or percent-encoded.
   Found by_path(std::string_view path);
@@ -33,6 +35,7 @@ class NamedFiles {
   const std::vector<Mount> mounts_;  // the longest prefix first
   const MediaTypes types_;
   Cache cache_;
+  Seldom complaints_of_shortage_;
 };
 
 }  // namespace prowingen::static_files

@@ -14,7 +14,6 @@ namespace prowingen::static_files {
 namespace {
 
 constexpr std::string_view index_name = "index.html";
-constexpr std::chrono::seconds complaint_interval{1};
 
 std::string escaped(std::string_view path) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -61,7 +60,8 @@ StaticFiles::StaticFiles(Rules rules, RequestSink& next, Report report)
       transport_security_(std::move(rules.transport_security)),
       next_(next),
       report_(std::move(report)),
-      cache_(Cache::Bounds::of_process()) {}
+      cache_(Cache::Bounds::of_process()),
+      missing_(mounts_.size()) {}
 
 std::size_t StaticFiles::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   std::size_t start = 0;
@@ -105,37 +105,68 @@ std::optional<StaticFiles::Found> StaticFiles::find_in(const Mount& mount, std::
   if (!mount.has_index && (name.empty() || name.ends_with('/'))) return std::nullopt;
   if (is_root || name.ends_with('/')) {
     name += index_name;
-    if (auto file = look_up(mount, name).file) return Found{std::move(file)};
-    return std::nullopt;
+    return found_of(look_up(mount, name));
   }
   if (!name.empty()) {
     Loaded loaded = look_up(mount, name);
-    if (loaded.file) return Found{std::move(loaded.file)};
-    if (!loaded.is_folder || !mount.has_index) return std::nullopt;
+    if (!loaded.is_folder) return found_of(std::move(loaded));
+    if (!mount.has_index) return std::nullopt;
     name += '/';
   }
   name += index_name;
-  return look_up(mount, name).file ? std::optional(Found{}) : std::nullopt;
+  auto index = found_of(look_up(mount, name));
+  if (index) index->file = nullptr;
+  return index;
+}
+
+std::optional<StaticFiles::Found> StaticFiles::found_of(Loaded loaded) {
+  const bool lacking = lacks_descriptors(loaded.error);
+  if (!loaded.file && !lacking) return std::nullopt;
+  return Found{std::move(loaded.file), lacking};
 }
 
 Loaded StaticFiles::look_up(const Mount& mount, const std::string& relative) {
   const std::string path = mount.folder.path() + "/" + relative;
   const auto now = std::chrono::steady_clock::now();
   return cache_.find(path, now, [&](const std::shared_ptr<const File>& before) {
-    Loaded loaded = load(mount.folder, relative, types_, before);
+    Loaded loaded = load(mount.folder, relative, types_, before, cache_.held());
     if (loaded.error != 0) complain(path, loaded.error);
+    see_to_folder(mount, loaded);
     return loaded;
   });
 }
 
 // A client chooses the path, and how often.
 void StaticFiles::complain(std::string_view path, int error) {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  auto next = next_complaint_.load(std::memory_order_relaxed);
-  if (now < next) return;
-  if (!next_complaint_.compare_exchange_strong(next, now + complaint_interval)) return;
-  report_(Severity::error, "static: cannot read \"" + escaped(path) + "\": " +
-                               std::strerror(error) + "; the application is asked instead");
+  if (lacks_descriptors(error)) {
+    if (!complaints_of_shortage_.is_due()) return;
+    report_(Severity::error, "static: cannot open \"" + escaped(path) +
+                                 "\": " + std::strerror(error) +
+                                 "; it is answered 503 (raise `ulimit -n` or lower "
+                                 "max_connections)");
+  } else if (complaints_.is_due()) {
+    report_(Severity::error, "static: cannot read \"" + escaped(path) + "\": " +
+                                 std::strerror(error) + "; the application is asked instead");
+  }
+}
+
+// Nobody hears of it otherwise: what is not in it is the application's, as ever. Said of each time
+// that it goes.
+void StaticFiles::see_to_folder(const Mount& mount, const Loaded& loaded) {
+  auto& known = missing_[static_cast<std::size_t>(&mount - mounts_.data())];
+  const bool is_missing = !loaded.file && !loaded.is_folder && mount.folder.is_missing();
+  if (known.load(std::memory_order_relaxed) == is_missing) return;
+  if (known.exchange(is_missing) || !is_missing) return;
+  report_(Severity::error, "static: the folder \"" + escaped(mount.folder.path()) +
+                               "\" is gone; the application is asked for what was in it, until it "
+                               "is put back");
+}
+
+Content StaticFiles::answer_to(const Exchange& exchange, const Found& found,
+                               ResponseHead& head) const {
+  if (found.cannot_be_opened) return refuse_for_now(head);
+  if (!found.file) return redirect_to_folder(exchange.request, head);
+  return answer(exchange.request, found.file, max_age_, head);
 }
 
 void StaticFiles::serve(Exchange& exchange, const Found& found) {
@@ -144,8 +175,7 @@ void StaticFiles::serve(Exchange& exchange, const Found& found) {
   if (!exchange.take()) return;
   answered_.fetch_add(1, std::memory_order_relaxed);
   ResponseHead& head = exchange.response;
-  Content content = found.file ? answer(exchange.request, found.file, max_age_, head)
-                               : redirect_to_folder(exchange.request, head);
+  Content content = answer_to(exchange, found, head);
   if (!transport_security_.empty() && exchange.peer->scheme == "https") {
     head.add_field("Strict-Transport-Security", transport_security_);
   }

@@ -18,6 +18,7 @@
 #include "static_files/cache.h"
 #include "static_files/file.h"
 #include "static_files/folder.h"
+#include "static_files/seldom.h"
 
 namespace prowingen::static_files {
 
@@ -52,12 +53,16 @@ class StaticFiles final : public RequestSink {
  private:
   struct Found {
     std::shared_ptr<const File> file;  // null: a folder that is asked for without its slash
+    bool cannot_be_opened = false;     // now: there is no descriptor for it
   };
   std::optional<Found> find(const Exchange& exchange);
   std::optional<Found> find_in(const Mount& mount, std::string_view path);
+  static std::optional<Found> found_of(Loaded loaded);
   Loaded look_up(const Mount& mount, const std::string& relative);
   void complain(std::string_view path, int error);
+  void see_to_folder(const Mount& mount, const Loaded& loaded);
   void serve(Exchange& exchange, const Found& found);
+  Content answer_to(const Exchange& exchange, const Found& found, ResponseHead& head) const;
 
   std::vector<Mount> mounts_;  // the longest prefix first
   const MediaTypes types_;
@@ -68,7 +73,9 @@ class StaticFiles final : public RequestSink {
   const Report report_;
   Cache cache_;
   std::atomic<std::uint64_t> answered_ = 0;
-  std::atomic<std::chrono::steady_clock::duration> next_complaint_{};
+  std::vector<std::atomic<bool>> missing_;  // whose folder was so when it was last looked at
+  Seldom complaints_;
+  Seldom complaints_of_shortage_;
 };
 
 }  // namespace prowingen::static_files

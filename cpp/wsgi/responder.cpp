@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/engine.h"
+#include "http/refusal.h"
 #include "http/request_policy.h"
 #include "http/response_policy.h"
 #include "static_files/answer.h"
@@ -246,6 +247,14 @@ bool Responder::send_named_file() {
     const bool by_path = equals_ignoring_case(named.field, path_field);
     return by_path ? files.by_path(named.value) : files.by_target(named.value);
   });
+  if (found.cannot_be_opened) {
+    if (!found.fault.empty()) {
+      complaint_ = named.field + ": " + named.value + ": " + found.fault +
+                   "; it is answered 503 (raise `ulimit -n` or lower max_connections)";
+    }
+    answer_plainly(503, refusal_page(short_of_descriptors));
+    return true;
+  }
   if (!found.file) {
     complaint_ = named.field + ": " + named.value + ": " + found.fault + "; it is answered 404";
     answer_plainly(404, no_file_page);

@@ -16,6 +16,7 @@ from ..processes.signal_pipe import SignalPipe
 from ..processes.supervisor import SIGNALS, Supervisor
 from ..server import Server
 from ..systemd import Notifier, Watchdog
+from . import FAILURE, SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..processes.process_exit import ProcessExit
     from ..processes.program import Program
 
-SUCCESS, FAILURE = 0, 1
 INTERRUPTED = 128 + signal.SIGINT
 
 

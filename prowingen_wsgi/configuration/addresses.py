@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +101,11 @@ def with_ipv4(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_every_ipv6_address(host: str) -> bool:
-    return ":" in host and IPv6Address(host).is_unspecified
+    if ":" not in host:
+        return False
+    from ipaddress import IPv6Address  # most are IPv4's
+
+    return IPv6Address(host).is_unspecified
 
 
 def tcp_text(host: str, port: int | str) -> str:
@@ -149,6 +152,8 @@ def _parse_tcp(text: str) -> TcpAddress:
 
 
 def _check_ipv6(host: str) -> None:
+    from ipaddress import IPv6Address
+
     try:
         IPv6Address(host)
     except ValueError:

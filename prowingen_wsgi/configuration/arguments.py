@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -80,13 +84,27 @@ class _Record(argparse.Action):
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str, **settings: Any) -> None:
-        super().__init__(prog, max_help_position=34, **settings)
+        # Made for each option that is added, which asks it nothing of the width.
+        super().__init__(prog, max_help_position=34, **{"width": _width(), **settings})
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         # argparse would repeat the metavariable after each flag.
         flags = ", ".join(action.option_strings)
         takes_value = flags and action.nargs != 0
         return f"{flags} {action.metavar}" if takes_value else flags or str(action.metavar)
+
+
+@cache
+def _width() -> int:
+    """As shutil's get_terminal_size() finds it, which all that packs archives is imported for."""
+    with suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns - 2
+    with suppress(ValueError, OSError):  # it is closed, or no terminal
+        terminal = sys.__stdout__.fileno() if sys.__stdout__ else -1
+        if (columns := os.get_terminal_size(terminal).columns) > 0:
+            return columns - 2
+    return 78
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -8,7 +8,6 @@ disagree. Whatever reads this runs on a bare Python: nothing native is imported,
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -613,5 +612,7 @@ OPTIONS: Mapping[str, Option] = {
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: `; did you mean "threads"?`, or nothing."""
+    import difflib  # few are misspelt
+
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f'; did you mean "{found[0]}"?' if found else ""

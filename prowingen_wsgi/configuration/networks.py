@@ -5,8 +5,6 @@ The native side reads the same texts, in cpp/core/networks.cpp; a test has both 
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
 FORWARDED_FIELDS = ("for", "proto", "host", "port", "prefix")
 
 _ALLOWED = "must be an address, a network such as 10.0.0.0/8, unix or *"
@@ -17,6 +15,8 @@ def parse_network(text: str) -> str:
     is allowed, without the text."""
     if text in ("*", "unix"):
         return text
+    from ipaddress import ip_network  # few name any
+
     _, slash, length = text.partition("/")
     # Masks and zones, which Python reads too, are not for lists that others have to understand.
     if "%" in text or (slash and not (length.isascii() and length.isdigit())):

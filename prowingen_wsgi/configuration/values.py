@@ -11,7 +11,6 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -246,7 +245,11 @@ class Seconds(Kind):
         for unit, scale in (("d", 86400), ("h", 3600)):
             if value >= scale and value % scale == 0:
                 return f"{int(value // scale)}{unit}"
-        return f"{Decimal(repr(value)):f}s" if value % 1 else f"{int(value)}s"
+        if not value % 1:
+            return f"{int(value)}s"
+        from decimal import Decimal  # most are whole ones
+
+        return f"{Decimal(repr(value)):f}s"
 
     @property
     def allowed(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,26 @@ def whole(wire: Wire, data: bytes) -> None:
 
 
 def byte_by_byte(wire: Wire, data: bytes) -> None:
-    send_in_pieces(wire, data, range(len(data)))
+    send_in_pieces(wire, data, each_byte(data))
+
+
+def each_byte(data: bytes) -> list[int]:
+    """Cuts before each byte, but for the middle of a long run of the same one, as limits are tried
+    with: a parser is there where it was before, and 64 KiB of such take seconds."""
+    cuts = set(range(len(data)))
+    for run in re.finditer(rb"(.)\1{1000,}", data, re.DOTALL):
+        cuts -= set(range(run.start() + 300, run.end() - 300))
+        cuts |= set(range(run.start() + 300, run.end() - 300, 61))
+    return sorted(cuts)
+
+
+def test_long_runs_alone_are_cut_in_larger_pieces() -> None:
+    data = b"ab" * 2000 + b"x" * 5000 + b"end"
+    cuts = each_byte(data)
+    assert set(range(4300)) < set(cuts)
+    assert set(range(len(data) - 303, len(data))) < set(cuts)
+    assert max(later - earlier for earlier, later in itertools.pairwise(cuts)) == 61
+    assert each_byte(b"x" * 1000) == list(range(1000))
 
 
 def randomly_cut(wire: Wire, data: bytes) -> None:

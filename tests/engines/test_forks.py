@@ -476,8 +476,9 @@ def test_the_address_is_free_once_the_server_has_stopped(engine: str, arguments:
         living_child(wire),
     ):
         server.signal()
-        assert server.wait() == 0
         wire.expect_closed()
+        wire.close()  # which the server waits for
+        assert server.wait() == 0
         bind = server.url.removeprefix("http://")
         with run_server(APP, engine, "--bind", bind) as next_one, next_one.connect() as again:
             assert again.ask("/no_fork").body == b"parent"
@@ -504,6 +505,7 @@ def test_a_reload_leaves_a_child_alone(engine: str) -> None:
     ):
         server.signal(signal.SIGHUP)
         wire.expect_closed()
+        wire.close()
         with server.connect() as again:
             assert again.ask("/comes_back").body == b"parent"
             expect_left(server, "/comes_back")

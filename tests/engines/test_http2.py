@@ -382,7 +382,7 @@ def test_stop_finishes_what_runs(serve_http2: ServeFixture) -> None:
 
 def test_an_answer_may_take_longer_than_the_next_request(serve_http2: ServeFixture) -> None:
     def slow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        time.sleep(1)
+        time.sleep(0.5)
         return hello(environ, start_response)
 
     with H2Wire(serve_http2(slow, keep_alive_timeout=0.3)) as wire:

@@ -93,3 +93,21 @@ def test_header_blocks_without_an_end_are_counted_and_cut(serve: ServeFixture) -
         assert eventually(lambda: stat(site, "memory_used") < BUDGET)
         assert site.ask("/hello").body == b"hello"
     assert eventually(lambda: stat(site, "memory_used") == 0)
+
+
+def test_files_in_memory_are_not_counted_for_each_who_does_not_read_them(
+    serve: ServeFixture, tmp_path: Path
+) -> None:
+    """They are in the cache of static files, once, whose size is bounded by itself."""
+    content = bytes(60_000)
+    (tmp_path / "file.bin").write_bytes(content)
+    site = serve(Routes(hello=hello), memory_budget=BUDGET, static=f"/static={tmp_path}")
+    with H2Wire(site, window=0) as wire:
+        streams = [wire.start("GET", "/static/file.bin") for _ in range(80)]
+        while not all(wire.responses[stream].fields for stream in streams):
+            wire.pump()
+        assert len(streams) * len(content) > 2 * BUDGET
+        assert stat(site, "memory_used") < BUDGET // 4
+        assert stat(site, "memory_shortages") == 0
+        wire.open_window(streams[0], len(content))
+        assert wire.response(streams[0]).body == content

@@ -302,6 +302,7 @@ def test_a_header_that_crosses_with_the_stop_is_heard(engine: str, io_threads: s
             assert response.body == b"hello"
             assert response.closes
             wire.expect_closed()
+        connections.close()  # which the server waits for
         assert server.wait() == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from typing import TYPE_CHECKING
 
@@ -232,3 +233,48 @@ def test_flask_sends_by_it(serve: ServeFixture, folder: Path) -> None:
     assert part.get("content-range") == f"bytes 5-9/{len(CONTENT)}"
     tag = whole.get("etag")
     assert site.ask("/report.pdf", f"If-None-Match: {tag}").status == 304
+
+
+def test_a_coding_that_the_application_says_is_the_files(serve: ServeFixture, folder: Path) -> None:
+    """The file is sent as it is: who names a compressed one says so, as Werkzeug does of a .gz."""
+    packed = gzip.compress(CONTENT)
+    (folder / "report.txt.gz").write_bytes(packed)
+    app = flask.Flask("packed")
+    app.config["USE_X_SENDFILE"] = True
+
+    @app.get("/")
+    def download() -> flask.Response:
+        return flask.send_file(folder / "report.txt.gz", etag=False)
+
+    site = serve(app, sendfile=f"/private={folder}")
+    for fields in ([], ["Accept-Encoding: identity"]):
+        whole = site.ask("/", *fields)
+        assert (whole.status, whole.body) == (200, packed)
+        assert whole.get("content-encoding") == "gzip"
+        assert whole.get("content-type") == "text/plain; charset=utf-8"
+    part = site.ask("/", "Range: bytes=10-29")
+    assert (part.status, part.body, part.get("content-encoding")) == (206, packed[10:30], "gzip")
+
+
+def test_several_parts_of_a_file_that_is_coded_are_the_whole(
+    serve: ServeFixture, folder: Path
+) -> None:
+    """Of several, the coding would be that of what is around them."""
+    app = named(folder / "report.pdf.gz", ("Content-Encoding", "gzip"))
+    answer = serve(app, sendfile=f"/private={folder}").ask("/", "Range: bytes=0-1,4-5")
+    assert (answer.status, answer.body) == (200, b"not asked for")
+    assert answer.get("content-encoding") == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("field", "status"),
+    [("If-None-Match: *", 304), ('If-Match: "other"', 412), ("Range: bytes=999-", 416)],
+)
+def test_what_has_no_content_has_no_coding(
+    serve: ServeFixture, folder: Path, field: str, status: int
+) -> None:
+    app = named(folder / "report.pdf.gz", ("Content-Encoding", "gzip"), ("X-Other", "kept"))
+    answer = serve(app, sendfile=f"/private={folder}").ask("/", field)
+    assert (answer.status, answer.body) == (status, b"")
+    assert answer.get("content-encoding") is None
+    assert answer.get("x-other") == "kept"

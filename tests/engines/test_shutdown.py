@@ -64,6 +64,7 @@ def test_request_that_crossed_with_the_stop_is_answered(engine: str) -> None:
             response = wire.ask()
             assert response.body == b"hello"
             assert response.closes
+            wire.close()  # which the server waits for
         server.wait()
 
 
@@ -79,6 +80,7 @@ def test_connection_that_waits_to_be_accepted_is_answered(engine: str) -> None:
             for wire in wires:
                 wire.send_leniently(b"more")
         assert [wire.response().status for wire in wires] == [400] * 100
+        connections.close()
         server.wait()
 
 
@@ -111,7 +113,7 @@ def test_answer_given_while_draining_announces_the_close(serve: ServeFixture) ->
         response = wire.response()
         assert response.body == b"hello"
         wire.expect_goodbye(response)
-        stopper.join()
+    stopper.join()  # which waits for the client to close, too
 
 
 def test_request_that_outlasts_the_graceful_time_is_cut(engine: str) -> None:

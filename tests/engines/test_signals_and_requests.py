@@ -97,6 +97,7 @@ def test_a_stop_right_after_the_start_lets_the_first_request_finish(
         assert reply.data() == b"begun "
         server.signal()
         assert reply.rest().body == b"begun done"
+        wire.close()  # which the server waits for
         assert server.wait() == 0
         assert notes(tmp_path, "left") == notes(tmp_path, "leaving") != []
 
@@ -165,6 +166,7 @@ def test_a_worker_that_still_loads_is_not_ended_by_a_rotation_of_logs(
         server.signal(signal.SIGUSR1)
         wire.get()
         assert wire.response().status == 200
+        wire.close()
         server.signal()
         assert server.wait() == 0
         assert len(notes(tmp_path, "loading")) == 1
@@ -310,6 +312,7 @@ def test_a_request_that_came_before_the_drain_of_an_idle_connection_is_answered(
             server.signal()
             wire.get()
         assert wire.response().body == b"hello"
+        wire.close()
         assert server.wait() == 0
 
 
@@ -346,4 +349,5 @@ def test_a_handshake_that_comes_while_a_draining_process_does_not_run_is_finishe
                 wire.send(v1())
             wire.socket = client_context().wrap_socket(wire.socket, server_hostname="localhost")
         assert wire.ask().body == b"hello"
+        wire.close()
         assert server.wait() == 0

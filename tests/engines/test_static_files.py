@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.apps import Environ, StartResponse
+    from harness.logwatch import LogWatch
     from harness.site import ServeFixture, Site
     from harness.wire import Response
 
@@ -503,3 +504,26 @@ def test_the_access_log_has_them(serve: ServeFixture, folder: Path) -> None:
     site.ask("/static/notes.txt", "Range: bytes=0-9")
     assert came.wait(10)
     assert lines == [f"200 {len(TEXT)} /static/notes.txt", "206 10 /static/notes.txt"]
+
+
+def test_a_folder_that_vanishes_is_told_once_each_time(
+    serve: ServeFixture, tmp_path: Path, error_log: LogWatch
+) -> None:
+    folder, away = tmp_path / "shown", tmp_path / "away"
+    folder.mkdir()
+    for name in "abcdefg":
+        (folder / f"{name}.txt").write_bytes(TEXT)
+    site = serve(app, static=f"/static={folder}")
+    gone = f'ERROR static: the folder "{folder}" is gone; the application is asked'
+
+    # Each file once: what was found at a path is believed for a second.
+    with site.connect() as wire:
+        assert wire.ask("/static/a.txt").body == TEXT
+        for times, (missing, there) in enumerate((("bc", "d"), ("ef", "g")), 1):
+            folder.rename(away)
+            for name in missing:
+                assert wire.ask(f"/static/{name}.txt").text.endswith("by the application")
+            assert eventually(lambda: error_log.text.count(gone) == times)  # noqa: B023
+            away.rename(folder)
+            assert wire.ask(f"/static/{there}.txt").body == TEXT
+    assert error_log.text.count(gone) == 2

@@ -404,6 +404,7 @@ def test_term_lets_requests_finish(engine: str) -> None:
         assert ask(server)  # its head is on its way to a worker by now
         server.signal(signal.SIGTERM)
         assert wire.response().status == 200
+        wire.close()  # which the server waits for
         assert server.wait() == 0
 
 

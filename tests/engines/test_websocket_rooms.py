@@ -65,6 +65,7 @@ def test_a_stop_says_goodbye_and_waits_for_the_answer(serve: ServeFixture, style
     assert ws.closing() == (1001, "the server stops")
     ws.close(1001)
     assert ws.wire.take() == b""
+    ws.wire.close()  # which the stop waits for
     stopping.join(PATIENCE)
     assert echo.over.wait(PATIENCE)
     assert echo.closed == [(1001, "")]

@@ -82,7 +82,7 @@ def test_a_killed_worker_is_replaced(start: Start) -> None:
 
 def test_a_termination_lets_requests_finish(start: Start) -> None:
     arbiter = start("--threads", "2", "--graceful-timeout", "10")
-    thread, results = _in_thread(lambda: arbiter.ask("/sleep?1.5")[0])
+    thread, results = _in_thread(lambda: arbiter.ask("/sleep?0.5")[0])
     arbiter.wait_for("sleeping")
     arbiter.send(signal.SIGTERM)
     thread.join()

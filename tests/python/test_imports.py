@@ -46,16 +46,26 @@ def test_a_name_is_loaded_with_its_own_module_alone(name: str) -> None:
     assert not loaded & {"prowingen_wsgi._native", "prowingen_wsgi.server", "logging", "argparse"}
 
 
-def test_help_loads_nothing_that_only_serving_needs() -> None:
-    loaded = loaded_by("import prowingen_wsgi.command.cli as cli; cli.main(['--help'])")
-    assert "prowingen_wsgi.configuration.arguments" in loaded
-    serving = {
-        "prowingen_wsgi._native",
-        "prowingen_wsgi.command.serving",
-        "prowingen_wsgi.server",
-        "prowingen_wsgi.gunicorn",
-        "prowingen_wsgi.contrib",
-    }
+HELP = "import prowingen_wsgi.command.cli as cli; cli.main(['--help'])"
+
+
+def test_help_loads_of_the_package_what_options_are_made_of() -> None:
+    loaded = loaded_by(HELP)
+    ours = {name for name in loaded if name.startswith("prowingen_wsgi.")}
+    rooms = {"prowingen_wsgi.command", "prowingen_wsgi.configuration"}
+    options = ("addresses", "arguments", "config", "domains", "mounts", "networks", "option")
+    made_of = {f"prowingen_wsgi.configuration.{name}" for name in (*options, "values")}
+    assert ours == {*rooms, *made_of, "prowingen_wsgi.command.cli"}
+
+
+def test_help_loads_of_the_standard_library_what_its_parser_is_made_of() -> None:
+    # These load other modules with each version of Python.
+    made_of = loaded_by("import argparse, dataclasses, pathlib")
+    loaded = loaded_by(HELP) - made_of
     strangers = {"asyncio", "concurrent", "email", "http", "importlib.metadata", "multiprocessing"}
-    strangers |= {"platform", "ssl", "subprocess", "tomli", "tomllib", "xml"}
-    assert not loaded & (serving | strangers)
+    strangers |= {"bz2", "decimal", "difflib", "ipaddress", "logging", "lzma", "pkgutil", "shutil"}
+    strangers |= {"platform", "ssl", "subprocess", "sysconfig", "tomli", "tomllib", "xml"}
+    strangers |= {"selectors", "socket", "threading", "traceback"}
+    assert not loaded & strangers
+    others = {name for name in loaded if not name.startswith("prowingen_wsgi")}
+    assert len(others) <= 16, sorted(others)

@@ -4,8 +4,8 @@
     LACKING   it has no equivalent, which its user should hear of
     DONE      what it asks for is done anyhow
 
-`host`, `port`, `uds`, `interface` and `factory` are in none: see `importer`. A converter is given
-the texts of a setting, of which most have one.
+`host`, `port`, `uds`, `interface`, `factory` and which files are shown are in none: see `importer`
+and `static_files`. A converter is given the texts of a setting, of which most have one.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ BECOMES: Mapping[str, Becomes] = {
     "workers_max_rss": Becomes("max_rss", _one(lambda text: number(text) * 1024 * 1024)),
     "workers_kill_timeout": Becomes("graceful_timeout", _one(_duration)),
     "working_dir": Becomes("chdir", _one(str)),
+    "static_path_expires": Becomes("static_max_age", _one(_duration)),
     "env_files": Becomes("env_file", _env_file),
     "reload": Becomes("reload", _one(switch)),
     "reload_paths": Becomes("reload_paths", list),
@@ -121,7 +122,6 @@ BECOMES: Mapping[str, Becomes] = {
 }
 """Settings that become an option."""
 
-_STATIC = "set static, as /PREFIX=DIR, and static_max_age: see docs/static_files.md"
 _METRICS = "there is no exporter of metrics: read the access log, which json makes easy"
 _EVENT_LOOP = "there is no event loop of Python's: native threads speak HTTP"
 _HTTP2_LIMITS = (
@@ -162,10 +162,6 @@ LACKING: WaysOut = {
     "workers_lifetime": (
         "workers are not replaced by age: set max_requests, or have a timer send SIGHUP"
     ),
-    "static_path_route": _STATIC,
-    "static_path_mount": _STATIC,
-    "static_path_dir_to_file": _STATIC,
-    "static_path_expires": _STATIC,
     "metrics_enabled": _METRICS,
     "metrics_scrape_interval": _METRICS,
     "metrics_address": _METRICS,

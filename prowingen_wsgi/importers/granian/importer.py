@@ -21,6 +21,7 @@ from ..limits import both_families, raise_request_line
 from .command_line import CommandLine, of_variables, parse, variables_of_file
 from .equivalents import BECOMES, DONE, LACKING, number, switch
 from .settings import SETTINGS, VARIABLES, Takes
+from .static_files import MAX_AGE, take_static_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ DEFAULT = "granian's default"
 _OF_THE_ADDRESS = ("host", "port", "uds")
 _USUAL_NAME = "app"  # which is looked for in a module that is named alone
 _BACKLOG = 1024
+_NEEDS = {"uds_permissions": "uds", "static_path_expires": "static_path_mount"}
+"""What means nothing without another setting."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -79,8 +82,9 @@ def convert(words: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list
     conversion = Conversion()
     _take_application(found, conversion)
     _take_address(found, conversion)
+    take_static_files(found, conversion)
     _take_settings(found, conversion)
-    _take_defaults(conversion)
+    _take_defaults(found, conversion)
     conversion.settle()
     for variable in sorted(environ):
         if variable.startswith("GRANIAN_") and variable not in VARIABLES:
@@ -139,8 +143,9 @@ def _take_settings(found: CommandLine, conversion: Conversion) -> None:
         texts, label = found.given[name], found.labels[name]
         if name in BECOMES:
             option = BECOMES[name].option
-            if name == "uds_permissions" and "uds" not in found.given:
-                conversion.remark(label, "not taken over: it needs --uds")
+            needed = _NEEDS.get(name)
+            if needed and needed not in found.given:
+                conversion.remark(label, f"not taken over: it needs {SETTINGS[needed].flag}")
             elif option in by:
                 conversion.remark(label, f"not taken over: {found.labels[by[option]]} decides")
             else:
@@ -163,6 +168,8 @@ def _differences(name: str, found: CommandLine) -> Iterator[str]:
         yield "it needs python-dotenv: pip install 'prowingen-wsgi[env-file]'"
     if name == "ssl_keyfile_password":
         yield "it is in the file now: the variable PROWINGEN_KEYFILE_PASSWORD is another place"
+    if name == "static_path_expires" and BECOMES[name].convert(found.given[name]) == 0:
+        yield "granian says nothing of caching then; here clients are told to ask each time"
     if name == "reload" and switch(found.given[name][-1]):
         yield "it needs watchfiles: pip install 'prowingen-wsgi[reload]'"
 
@@ -183,8 +190,10 @@ def _tell_of_wish(name: str, text: str, label: str, conversion: Conversion) -> N
         conversion.remark(label, "a worker that ends is always replaced")
 
 
-def _take_defaults(conversion: Conversion) -> None:
+def _take_defaults(found: CommandLine, conversion: Conversion) -> None:
     """Where leaving a setting out means another thing to each."""
+    if "static" in conversion.options and "static_path_expires" not in found.given:
+        conversion.derive("static_max_age", MAX_AGE, DEFAULT)
     if "workers" not in conversion.options:
         conversion.derive("workers", 1, DEFAULT)
     if "certfile" in conversion.options and "tls_min_version" not in conversion.options:

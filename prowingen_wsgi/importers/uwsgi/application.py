@@ -16,14 +16,22 @@ from ...loader import Target, TargetError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_USUAL_NAME = "application"
 NAMES = ("module", "wsgi-file", "mount", "callable", "manage-script-name")
 
-_MOUNTED = (
-    "{}: applications are not mounted at paths: put it there by werkzeug's DispatcherMiddleware, "
-    "as docs/from_uwsgi.md shows, or have a proxy say so by X-Forwarded-Prefix"
+_AT_PATH = (
+    "{value}: applications are not mounted at paths: put it there by werkzeug's "
+    'DispatcherMiddleware(NotFound(), {{"{place}": {name}}}), as docs/from_uwsgi.md shows; or have '
+    'a proxy say "X-Forwarded-Prefix: {place}", and name prefix in forwarded_fields'
+)
+_AT_ROOT = "{value}: one application is served: start a server for each, and let a proxy choose"
+_AT_HOST = (
+    "{value}: applications are not chosen by the host: start a server for each, and let a proxy "
+    "choose"
 )
 _SCRIPT_NAME = (
-    "a proxy says which prefix it has taken off the path by X-Forwarded-Prefix: name prefix in "
+    "no path is split by itself: have the proxy say the prefix that it serves, in nginx by "
+    "proxy_set_header X-Forwarded-Prefix in place of uwsgi_param SCRIPT_NAME, and name prefix in "
     "forwarded_fields"
 )
 
@@ -59,15 +67,32 @@ def application(given: Mapping[str, Sequence[tuple[str, str]]], chdir: str) -> A
             found.remarks.append((callable_label, f"not taken over: {name} decides"))
     elif callable_name and not mounts:
         found.remarks.append((callable_label, f"not taken over: {callable_name}: of which module?"))
+    for_everything = [value for value, _ in mounts if _is_everything(value)]
+    served = [value for value, _ in mounts] if len(mounts) == 1 else for_everything[:1]
     for value, label in mounts:
-        place, _, target = value.partition("=")
-        if not named and len(mounts) == 1:
-            _serve(found, target, callable_name, label, chdir)
-        if place.strip("/") or found.target == "" or len(mounts) > 1:
-            found.remarks.append((label, _MOUNTED.format(value)))
+        if value in served and not named:
+            _serve(found, value.partition("=")[2], callable_name, label, chdir)
+        if value not in served or not _is_everything(value) or not found.target:
+            found.remarks.append((label, _mounted(value, callable_name)))
     if "manage-script-name" in given and not mounts:
         found.remarks.append((given["manage-script-name"][-1][1], _SCRIPT_NAME))
     return found
+
+
+def _is_everything(value: str) -> bool:
+    return not value.partition("=")[0].strip("/")
+
+
+def _mounted(value: str, callable_name: str) -> str:
+    """What to do about a mount that is no application for everything."""
+    place, _, target = value.partition("=")
+    place = place.rstrip("/")
+    if not place:
+        return _AT_ROOT.format(value=value)
+    if not place.startswith("/"):
+        return _AT_HOST.format(value=value)
+    name = target.partition(":")[2] or callable_name or _USUAL_NAME
+    return _AT_PATH.format(value=value, place=place, name=name)
 
 
 def _serve(found: Application, value: str, callable_name: str, label: str, chdir: str) -> None:

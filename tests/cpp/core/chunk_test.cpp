@@ -28,6 +28,21 @@ struct Lender {
   }
 };
 
+TEST(Chunk, WhatItsLenderBoundsTakesNoMemory) {
+  const auto ignore = [](void*) {};
+  using Bounded = BorrowedBytes::Bounded;
+  int owner = 0;
+  Chunk charged(BorrowedBytes("0123456789", &owner, ignore));
+  Chunk free(BorrowedBytes("0123456789", &owner, ignore, Bounded::by_lender));
+  EXPECT_EQ(charged.memory(), 10U);
+  EXPECT_EQ(free.memory(), 0U);
+  EXPECT_EQ(free.size(), 10U);
+  EXPECT_EQ(free.bytes(), "0123456789");
+  free = std::move(charged);  // as bytes move, so does who bounds them
+  EXPECT_EQ(free.memory(), 10U);
+  EXPECT_EQ(Chunk(std::string("0123")).memory(), 4U);
+}
+
 TEST(UniqueFd, ClosesWhatItOwns) {
   int number = -1;
   {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cerrno>
 #include <thread>
 #include <vector>
 
@@ -43,6 +44,25 @@ TEST(Cache, BelievesForASecondAndThenLooksAgain) {
   EXPECT_EQ(cache.find("a", start + 2500ms, loads.giving(file)).file, nullptr)
       << "that there is none is remembered, too";
   EXPECT_EQ(loads.count, 2);
+}
+
+TEST(Cache, AShortageSaysNothingOfTheFile) {
+  Cache cache({});
+  Loads loads;
+  const auto file = file_of(10);
+  const Cache::Time start{1h};
+  const auto fail = [](int error) {
+    return [error](const std::shared_ptr<const File>&) { return Loaded{.error = error}; };
+  };
+  cache.find("a", start, loads.giving(file));
+  for (const int error : {EMFILE, ENFILE}) {
+    EXPECT_EQ(cache.find("a", start + 2s, fail(error)).error, error);
+  }
+  EXPECT_EQ(cache.find("a", start + 2s, loads.giving(file)).file, file);
+  EXPECT_EQ(loads.before, file) << "it is still known";
+
+  cache.find("b", start, fail(EACCES));
+  EXPECT_EQ(cache.find("b", start, loads.giving(file)).error, EACCES) << "others are remembered";
 }
 
 TEST(Cache, WhatWasAskedForLongestAgoGoesFirst) {

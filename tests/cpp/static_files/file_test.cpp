@@ -16,6 +16,45 @@ TEST(Folder, NothingHiddenIsShown) {
   EXPECT_FALSE(may_be_shown(std::string_view("a\0.css", 6)));
 }
 
+std::shared_ptr<const File> file_of(std::size_t size, const std::shared_ptr<HeldContent>& held) {
+  auto file = std::make_shared<File>(held);
+  file->representations.emplace_back().content.assign(size, 'x');
+  file->count();
+  return file;
+}
+
+Chunk lend(const std::shared_ptr<const File>& file) {
+  return file->representations.front().part(0, 3, file);
+}
+
+TEST(File, ItsContentIsNotChargedToAnswersWhileAsMuchAsTheCacheMayHaveIsThere) {
+  const auto held = std::make_shared<HeldContent>(1000);
+  const auto one = file_of(600, held);
+  const Chunk early = lend(one);
+  EXPECT_EQ(early.size(), 3U);
+  EXPECT_EQ(early.memory(), 0U);
+  {
+    // Somebody reads slowly what the cache has dropped, and asks for what takes its place.
+    const auto other = file_of(600, held);
+    EXPECT_EQ(lend(other).memory(), 3U);
+    EXPECT_EQ(lend(one).memory(), 3U);
+  }
+  EXPECT_EQ(lend(one).memory(), 0U) << "it is gone again";
+  EXPECT_EQ(lend(file_of(10, nullptr)).memory(), 3U) << "nobody bounds it";
+}
+
+TEST(File, ItCountsForAsLongAsSomebodyHasIt) {
+  const auto held = std::make_shared<HeldContent>(1000);
+  auto file = file_of(1001, held);
+  EXPECT_FALSE(held->is_in_bounds());
+  {
+    const Chunk lent = lend(file);
+    file.reset();
+    EXPECT_FALSE(held->is_in_bounds());
+  }
+  EXPECT_TRUE(held->is_in_bounds());
+}
+
 TEST(File, AHashIsHexadecimalAndNoNumber) {
   for (const char* name : {"a.0123456789ab.css", "a.b.DEADBEEFDEADBEEF.js", ".0123456789ab.css"}) {
     EXPECT_TRUE(has_hash(name)) << name;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "core/exchange.h"
 
@@ -41,7 +42,8 @@ class StaticFilesTest : public testing::Test {
     folder_ = ::mkdtemp(pattern.data());
     std::ofstream(folder_ + "/file") << "content";
     rules_.mounts.push_back({"/s", Folder(folder_)});
-    files_ = std::make_unique<StaticFiles>(rules_, workers_, [](Severity, const std::string&) {});
+    files_ = std::make_unique<StaticFiles>(
+        rules_, workers_, [this](Severity, std::string text) { said_.push_back(std::move(text)); });
   }
   ~StaticFilesTest() override { std::filesystem::remove_all(folder_); }
 
@@ -62,6 +64,7 @@ class StaticFilesTest : public testing::Test {
   std::string folder_;
   StaticFiles::Rules rules_;
   std::unique_ptr<StaticFiles> files_;
+  std::vector<std::string> said_;
   std::vector<std::shared_ptr<Exchange>> exchanges_;
 };
 
@@ -93,6 +96,30 @@ TEST_F(StaticFilesTest, WhatIsNotAboutAFileGoesOn) {
   EXPECT_EQ(files_->submit({&exchange, 1}), 1U);
   EXPECT_EQ(workers_.targets, "/s/file;/s/file;");
   EXPECT_EQ(files_->backlog().count(), 42);
+}
+
+TEST_F(StaticFilesTest, AFolderThatVanishesIsToldEachTimeThatItGoes) {
+  const std::string away = folder_ + ".away";
+  // Each of a name of its own: what was found at a path is believed for a second.
+  submit({"/s/file", "/s/none"});
+  EXPECT_TRUE(said_.empty()) << said_.front();
+
+  std::filesystem::rename(folder_, away);
+  submit({"/s/1", "/s/2", "/s/"});
+  ASSERT_EQ(said_.size(), 1U);
+  EXPECT_NE(said_[0].find("the folder \"" + folder_ + "\" is gone"), std::string::npos);
+  EXPECT_TRUE(workers_.targets.ends_with("/s/1/s/2/s/;")) << workers_.targets;
+
+  std::filesystem::rename(away, folder_);
+  submit({"/s/3", "/s/4"});
+  EXPECT_EQ(said_.size(), 1U);
+
+  std::filesystem::rename(folder_, away);
+  std::ofstream(folder_) << "a file in its place";
+  submit({"/s/5", "/s/6"});
+  EXPECT_EQ(said_.size(), 2U);
+  std::filesystem::remove(folder_);
+  std::filesystem::rename(away, folder_);
 }
 
 TEST_F(StaticFilesTest, AProxysPrefixIsNoPartOfThePath) {

@@ -16,6 +16,7 @@ from prowingen_wsgi.importers.granian.command_line import variables_of_file
 from prowingen_wsgi.importers.granian.equivalents import BECOMES, DONE, LACKING
 from prowingen_wsgi.importers.granian.importer import convert
 from prowingen_wsgi.importers.granian.settings import FLAGS, SETTINGS, Takes
+from prowingen_wsgi.importers.granian.static_files import NAMES as STATIC
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +126,22 @@ def test_defaults_that_differ_are_granians() -> None:
         (["--access-log-fmt", "%(header{X-Id})s %%"], {"access_log_format": "%({X-Id}i)s %%"}),
         (["--ssl-certificate", "a", "--ssl-protocol-min", "tls1.2"], None),
         (["--env-files", ".env"], {"env_file": ".env"}),
+        (
+            ["--static-path-mount", "public"],
+            {"static": ["/static=public"], "static_max_age": 86400.0},
+        ),
+        (
+            ["--static-path-mount=/a", "--static-path-route=/b", "--static-path-expires", "2h"],
+            {"static": ["/b=/a"], "static_max_age": 7200.0},
+        ),
+        (
+            [
+                *("--static-path-mount", "/srv/a", "--static-path-mount", "/srv/b=c"),
+                *("--static-path-route", "/a", "--static-path-route", "/x=y"),
+                *("--static-path-expires", "60"),
+            ],
+            {"static": ["/a=/srv/a", "/x%3Dy=/srv/b=c"]},
+        ),
         (["--reload", "--reload-paths", "a"], {"reload": True, "reload_paths": ["a"]}),
     ],
 )
@@ -152,7 +169,40 @@ def test_values_mean_what_they_mean_to_granian(words: list[str], written: Any) -
         (["--access-log-fmt", "%x"], '--access-log-fmt: not taken over: "%x" is no field'),
         (["--workers-kill-timeout", "1x"], '--workers-kill-timeout: not taken over: "1x": must'),
         (["--url-path-prefix", "/a"], "--url-path-prefix: applications are not mounted at paths"),
-        (["--static-path-mount", "/a"], "--static-path-mount: set static, as /PREFIX=DIR"),
+        (["--static-path-route", "/a"], "--static-path-route: not taken over: it needs --static-"),
+        (["--static-path-dir-to-file", "a"], "--static-path-dir-to-file: not taken over: it needs"),
+        (
+            ["--static-path-expires", "9"],
+            "--static-path-expires: not taken over: it needs --static",
+        ),
+        (
+            ["--static-path-mount", "/a", "--static-path-mount", "/b"],
+            "--static-path-mount: not taken over: folders: 2, routes: 0: granian does not start so",
+        ),
+        (
+            ["--static-path-mount", "/a", "--static-path-route=/b", "--static-path-route=/c"],
+            "--static-path-mount: not taken over: folders: 1, routes: 2: granian does not start so",
+        ),
+        (
+            ["--static-path-mount", "/a", "--static-path-route", "b"],
+            '--static-path-mount: not taken over: static: "b=/a": must begin with "/"',
+        ),
+        (
+            ["--static-path-mount", "/a", "--static-path-expires", "0"],
+            "--static-path-expires: granian says nothing of caching then",
+        ),
+        (
+            ["--static-path-mount", "/a", "--static-path-expires", "x"],
+            '--static-path-expires: not taken over: "x": must be a whole number',
+        ),
+        (
+            ["--static-path-mount", "/a", "--static-path-dir-to-file", "index.html"],
+            "--static-path-dir-to-file: nothing to set: it is so anyhow",
+        ),
+        (
+            ["--static-path-mount", "/a", "--static-path-dir-to-file", "main.html"],
+            "--static-path-dir-to-file: main.html: the page of a folder is its index.html",
+        ),
         (["--metrics"], "--metrics: there is no exporter of metrics"),
         (["--workers-lifetime", "1h"], "--workers-lifetime: workers are not replaced by age"),
         (["--runtime-mode", "mt"], "--runtime-mode: there is no event loop"),
@@ -184,12 +234,20 @@ def test_variables_count_where_the_command_line_is_silent() -> None:
         "GRANIAN_SSL_CRL": "a.pem:b.pem",
         "GRANIAN_RELOAD_IGNORE_DIRS": "a b",
         "GRANIAN_WEBSOCKETS": "0",
+        "GRANIAN_STATIC_PATH_MOUNT": "/srv/a:/srv/b",
+        "GRANIAN_STATIC_PATH_ROUTE": "/a /b",
+        "GRANIAN_STATIC_PATH_EXPIRES": "60",
         "GRANIAN_WORKER": "9",
         "GRANIAN_FACTORY": "",
         "WORKERS": "7",
     }
     values, remarks = convert_alone("--port", "81", environ=environ)
-    assert values == {"workers": 2, "bind": ["127.0.0.1:81"], "access_log": "-"}
+    assert values == {
+        "workers": 2,
+        "bind": ["127.0.0.1:81"],
+        "access_log": "-",
+        "static": ["/a=/srv/a", "/b=/srv/b"],
+    }
     assert [each.partition(":")[0] for each in remarks] == [
         "GRANIAN_RELOAD_IGNORE_DIRS",
         "GRANIAN_SSL_CRL",
@@ -244,7 +302,7 @@ def test_a_command_that_makes_no_sense_is_refused(words: list[str], message: str
 
 
 def test_each_setting_has_one_place() -> None:
-    special = {"host", "port", "uds", "interface", "factory"}
+    special = {"host", "port", "uds", "interface", "factory", *STATIC}
     tables = [set(BECOMES), set(LACKING), set(DONE), special]
     assert sum(map(len, tables)) == len(set().union(*tables))
     assert set().union(*tables) == SETTINGS.keys()

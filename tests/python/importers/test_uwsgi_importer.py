@@ -137,6 +137,7 @@ def test_defaults_that_differ_are_uwsgis(tmp_path: Path) -> None:
         ),
         ("mount = /=shop:app\nmanage-script-name = true", {"app": "shop:app"}),
         ("mount = /=shop.py\ncallable = app", {"app": "shop:app"}),
+        ("mount = /b=b:app\nmount = /=shop:app", {"app": "shop:app"}),
         ("http = :8000\nprotocol = http", {"bind": [":8000"]}),
         ("socket = 127.0.0.1:3031\nprotocol = http", {"bind": ["127.0.0.1:3031"]}),
         ("http-socket = app.sock", {"bind": ["unix:app.sock"]}),
@@ -216,8 +217,19 @@ def test_values_mean_what_they_mean_to_uwsgi(text: str, written: dict[str, Any])
         ("wsgi-file = a.wsgi", 'app.ini:2: wsgi-file: not taken over: "a.wsgi": Python imports no'),
         ("wsgi-file = a-b.py", 'app.ini:2: wsgi-file: not taken over: "a-b.py": this is no module'),
         ("callable = app", "app.ini:2: callable: not taken over: app: of which module?"),
-        ("mount = /a=shop:app", "app.ini:2: mount: /a=shop:app: applications are not mounted at"),
-        ("manage-script-name = 1", "app.ini:2: manage-script-name: a proxy says which prefix it"),
+        (
+            "mount = /a/=shop:app",
+            "app.ini:2: mount: /a/=shop:app: applications are not mounted at paths: put it there "
+            """by werkzeug's DispatcherMiddleware(NotFound(), {"/a": app}), as docs/from_uwsgi."""
+            'md shows; or have a proxy say "X-Forwarded-Prefix: /a", and name prefix in forwarded_',
+        ),
+        (
+            "mount = a.test=shop",
+            "app.ini:2: mount: a.test=shop: applications are not chosen by the",
+        ),
+        ("mount = /=a:b\nmount = /=c:d", "app.ini:3: mount: /=c:d: one application is served: "),
+        ("mount = /=a:b\nmount = /c=c:d", "app.ini:3: mount: /c=c:d: applications are not mounted"),
+        ("manage-script-name = 1", "app.ini:2: manage-script-name: no path is split by itself: "),
         ("http = @abstract", 'app.ini:2: http: not taken over: "@abstract": abstract sockets are'),
         ("http = =0", 'app.ini:2: http: not taken over: "=0": name the address itself'),
         ("http = :99999", 'app.ini:2: http: not taken over: ":99999": port must be 0–65535'),
