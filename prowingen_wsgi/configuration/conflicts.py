@@ -67,6 +67,11 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "ca_certs", "it needs cert_reqs, optional or required"
     if config.crl and config.cert_reqs == "none":
         yield "crl", "it needs cert_reqs, optional or required"
+    if (
+        config.response_cache_max_answer != OPTIONS["response_cache_max_answer"].default
+        and not config.response_cache
+    ):
+        yield "response_cache_max_answer", "it needs response_cache, such as 64MiB"
     if config.max_requests_jitter and not config.max_requests:
         yield "max_requests_jitter", "it needs max_requests"
     if config.reload and config.preload:
