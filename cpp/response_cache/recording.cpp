@@ -24,10 +24,10 @@ bool is_about_content(std::string_view name) {
   return std::ranges::any_of(names, [&](auto each) { return equals_ignoring_case(name, each); });
 }
 
-void copy_head(const ResponseHead& from, std::string_view date, Entry& to) {
+void copy_head(const ResponseHead& from, Entry& to) {
   const auto begin = [&](ResponseHead& head, int status) {
     head.status = status;
-    head.has_date = from.has_date || !date.empty();
+    head.has_date = from.has_date;
     head.has_server = from.has_server;
   };
   begin(to.head, from.status);
@@ -43,7 +43,6 @@ void copy_head(const ResponseHead& from, std::string_view date, Entry& to) {
     to.has_length |= equals_ignoring_case(name, "Content-Length");
     if (!equals_ignoring_case(name, "Age")) add(name, from.view(field.value));
   }
-  if (!date.empty()) add("Date", date);
 }
 
 // Without a date none is later: who asks by one gets the answer.
@@ -55,9 +54,8 @@ void copy_validators(Entry& entry) {
 
 }  // namespace
 
-std::unique_ptr<Recording> Recording::begin(const Exchange& exchange, std::uint64_t most,
-                                            bool dates) {
-  const ResponseHead& head = exchange.response;
+std::unique_ptr<Recording> Recording::begin(Exchange& exchange, std::uint64_t most, bool dates) {
+  ResponseHead& head = exchange.response;
   const ResponseBody& body = exchange.response_body;
   const auto now = std::time(nullptr);
   // In this order: of most answers the first tells.
@@ -73,7 +71,11 @@ std::unique_ptr<Recording> Recording::begin(const Exchange& exchange, std::uint6
   entry.lifetime = *lifetime;
   entry.asked_at = exchange.taken_at;
   entry.made_at = std::chrono::steady_clock::now();
-  copy_head(head, dates && !head.has_date ? http_date(now) : std::string(), entry);
+  if (dates && !head.has_date) {
+    head.add_field("Date", http_date(now));
+    head.has_date = true;
+  }
+  copy_head(head, entry);
   copy_validators(entry);
   if (body.length_known) {
     entry.body.reserve(static_cast<std::size_t>(body.length));

@@ -16,8 +16,9 @@ namespace prowingen::response_cache {
 class Recording {
  public:
   /// Of an exchange whose answer's head is settled, and not sent yet. Null: the answer may not be
-  /// kept, or is known to be longer than `most`. `dates`: it is sent with a Date.
-  static std::unique_ptr<Recording> begin(const Exchange& exchange, std::uint64_t most, bool dates);
+  /// kept, or is known to be longer than `most`. `dates`: it is sent with a Date, which is settled
+  /// here, so that all who get it get the same.
+  static std::unique_ptr<Recording> begin(Exchange& exchange, std::uint64_t most, bool dates);
 
   /// The next piece of the body. False: it is not kept after all.
   bool add(const Chunk& chunk);

@@ -18,7 +18,7 @@ ResponseCache::EntryPointer ResponseCache::find(const Exchange& exchange, Steady
   return entry;
 }
 
-std::unique_ptr<Recording> ResponseCache::begin(const Exchange& exchange) {
+std::unique_ptr<Recording> ResponseCache::begin(Exchange& exchange) {
   if (is_safe(exchange.request.method())) {
     return Recording::begin(exchange, rules_.longest_answer, rules_.dates);
   }

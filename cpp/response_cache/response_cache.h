@@ -37,7 +37,7 @@ class ResponseCache {
 
   /// An answer's head is settled, and about to be sent: if it tells of a change, what was kept is
   /// forgotten. Null: it is not to be kept itself.
-  std::unique_ptr<Recording> begin(const Exchange& exchange);
+  std::unique_ptr<Recording> begin(Exchange& exchange);
   /// All of it was added. Before the client has the end of it, so that it finds it.
   void keep(Recording& recording, const Exchange& exchange);
 
