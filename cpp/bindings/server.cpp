@@ -97,8 +97,11 @@ static_files::StaticFiles::Rules static_rules(const StaticMounts& mounts,
 
 std::shared_ptr<response_cache::ResponseCache> make_response_cache(const Options& options) {
   if (options.response_cache == 0) return nullptr;
-  return std::make_shared<response_cache::ResponseCache>(response_cache::ResponseCache::Rules{
-      options.response_cache, options.response_cache_max_answer, options.date_header});
+  response_cache::ResponseCache::Rules rules;
+  rules.memory = options.response_cache;
+  rules.longest_answer = std::min<std::uint64_t>(rules.memory, options.response_cache_max_answer);
+  rules.dates = options.date_header;
+  return std::make_shared<response_cache::ResponseCache>(rules);
 }
 
 using Listeners = std::vector<std::pair<int, std::string>>;

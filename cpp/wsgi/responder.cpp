@@ -51,7 +51,7 @@ AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::N
       long_lived_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
           to_duration(options.long_lived_after))),
       named_files(std::move(files)),
-      response_cache(std::move(cache)) {}
+      cache(std::move(cache)) {}
 
 void Responder::begin(int status, std::string_view reason) {
   // What is answered 101 elsewhere is 200 of a CONNECT (RFC 9110 section 9.3.6).
@@ -348,7 +348,7 @@ bool Responder::push(Chunk chunk, bool last) {
     }
     more_soon = queue_.more_queued();
   }
-  if (rules_.response_cache) record(chunk, begins);
+  if (rules_.cache) record(chunk, begins);
   const auto outcome = exchange_->push(std::move(chunk), high_water_, last, more_soon);
   // The tick sees to answers that wait for more; this order of looking cannot miss its sleep.
   if (more_soon && queue_.tick_sleeps()) exchange_->flush();
@@ -367,13 +367,13 @@ bool Responder::push(Chunk chunk, bool last) {
 // What leaves is written down as it does, and kept before the client has the end of it: its next
 // request finds it.
 void Responder::record(const Chunk& chunk, bool begins) {
-  if (begins) recording_ = rules_.response_cache->begin(*exchange_);
+  if (begins) recording_ = rules_.cache->begin(*exchange_);
   if (!recording_) return;
   const bool has_trailers = trailers_ || exchange_->response_trailers;
   const bool is_kept = !sends_named_file_ && !has_trailers && complaint_.empty();
   if (!is_kept || !recording_->add(chunk)) return recording_.reset();
   if (!finished_) return;
-  rules_.response_cache->keep(*recording_, *exchange_);
+  rules_.cache->keep(*recording_, *exchange_);
   recording_.reset();
 }
 

@@ -39,7 +39,7 @@ struct AnswerRules {
   /// What X-Sendfile and X-Accel-Redirect may name; null: they are fields like any other.
   std::shared_ptr<static_files::NamedFiles> named_files;
   /// Where answers are kept that may be; null: nowhere.
-  std::shared_ptr<response_cache::ResponseCache> response_cache;
+  std::shared_ptr<response_cache::ResponseCache> cache;
 };
 
 class Responder {

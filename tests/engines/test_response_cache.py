@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.apps import Gate
+from harness.certificates import server_files
 from harness.pages import KEPT, Pages
+from harness.site import start_site
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -281,6 +283,32 @@ def test_files_are_not_kept(serve: ServeFixture, tmp_path: Path) -> None:
     for _ in range(2):
         assert site.ask("/named").text == site.ask("/wrapped").text == "in a file"
     assert pages.calls == 4
+
+
+def test_what_trailers_follow_is_not_kept(serve: ServeFixture) -> None:
+    class Trailing(Pages):
+        def answer(self, number: int, start_response: StartResponse) -> Iterator[bytes]:
+            start_response(self.status, self.fields)
+            yield b"answer %d" % number
+            if self.environs[-1]["PATH_INFO"] == "/trailers":
+                self.environs[-1]["prowingen.send_trailers"]([("X-Sum", "1")])
+
+    site = serve(Trailing(KEPT), response_cache=SIZE)
+    with site.connect() as wire:
+        for field in ("Accept: */*", "TE: trailers"):
+            assert wire.ask("/trailers", field).text != wire.ask("/trailers", field).text
+        assert wire.ask("/none").text == wire.ask("/none").text
+
+
+def test_what_is_sent_by_https_alone_goes_with_it_from_here_too(
+    engine: str,
+) -> None:
+    with start_site(
+        Pages(KEPT), engine, response_cache=SIZE, hsts="1d", **vars(server_files())
+    ) as site:
+        answers = [site.ask() for _ in range(2)]
+    assert answers[1].get("age") is not None
+    assert [a.all("strict-transport-security") for a in answers] == [["max-age=86400"]] * 2
 
 
 def test_a_listeners_answers_are_kept(listen: ListenFixture) -> None:
