@@ -42,26 +42,28 @@ void Revalidation::ask(const Exchange& client, const ResponseCache::EntryPointer
 bool Revalidation::enter(const Asked& asked) {
   const std::lock_guard lock(mutex_);
   if (stopped_ || under_way_.size() >= most_) return false;
-  return under_way_.emplace(asked.exchange.get(), asked).second;
+  under_way_.push_back(asked);
+  return true;
 }
 
 ResponseCache::EntryPointer Revalidation::leave(const Exchange& exchange) {
   const std::lock_guard lock(mutex_);
-  const auto found = under_way_.find(&exchange);
+  const auto found = std::ranges::find_if(
+      under_way_, [&](const Asked& each) { return each.exchange.get() == &exchange; });
   if (found == under_way_.end()) return nullptr;
-  auto entry = std::move(found->second.entry);
+  auto entry = std::move(found->entry);
   under_way_.erase(found);
   return entry;
 }
 
 void Revalidation::stop() {
-  std::unordered_map<const Exchange*, Asked> ended;
+  std::vector<Asked> ended;
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     ended.swap(under_way_);
   }
-  for (const auto& [key, asked] : ended) asked.exchange->depart(Departure::server_stopped);
+  for (const Asked& each : ended) each.exchange->depart(Departure::server_stopped);
 }
 
 // On the thread that pushed it.

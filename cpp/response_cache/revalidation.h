@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
+#include <vector>
 
 #include "core/engine.h"
 #include "core/exchange.h"
@@ -44,7 +44,7 @@ class Revalidation final : public Transport {
   RequestSink& workers_;
   const std::size_t most_;
   std::mutex mutex_;  // guards all below
-  std::unordered_map<const Exchange*, Asked> under_way_;
+  std::vector<Asked> under_way_;
   bool stopped_ = false;
 };
 

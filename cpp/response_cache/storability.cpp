@@ -33,6 +33,14 @@ bool is_for_application(std::string_view name) {
   }
 }
 
+// Says one thing, once.
+template <typename Value>
+bool set_once(std::optional<Value>& to, std::optional<Value> value) {
+  if (to || !value) return false;
+  to = value;
+  return true;
+}
+
 bool is_cache_control(std::string_view name) {
   constexpr std::string_view cache_control = "Cache-Control";
   return name.size() == cache_control.size() && equals_ignoring_case(name, cache_control);
@@ -73,9 +81,9 @@ std::optional<Lifetime> lifetime_of(const ResponseHead& head, std::time_t now) {
     if (is_cache_control(name)) {
       control.read(value);
     } else if (equals_ignoring_case(name, "Age")) {
-      if (age || !(age = parse_delta_seconds(value))) return std::nullopt;
+      if (!set_once(age, parse_delta_seconds(value))) return std::nullopt;
     } else if (equals_ignoring_case(name, "Date")) {
-      if (date || !(date = parse_http_date(value))) return std::nullopt;
+      if (!set_once(date, parse_http_date(value))) return std::nullopt;
     }
   }
   if (!control.s_maxage || control.malformed || control.no_store || control.no_cache ||

@@ -45,13 +45,13 @@ bool fail(PyObject* type, const std::string& message) {
 }  // namespace
 
 AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::NamedFiles> files,
-                         std::shared_ptr<response_cache::ResponseCache> cache)
+                         std::shared_ptr<response_cache::ResponseCache> answers)
     : high_water(options.write_high_water),
       transport_security(options.transport_security()),
       long_lived_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
           to_duration(options.long_lived_after))),
       named_files(std::move(files)),
-      cache(std::move(cache)) {}
+      cache(std::move(answers)) {}
 
 void Responder::begin(int status, std::string_view reason) {
   // What is answered 101 elsewhere is 200 of a CONNECT (RFC 9110 section 9.3.6).
