@@ -1,5 +1,6 @@
 # Dependencies point one way:
-#   bindings -> listener, wsgi -> sockets, websocket, static_files, response_cache -> core, event_loop
+#   bindings -> listener, wsgi -> sockets, websocket, static_files, response_cache
+#     -> core, event_loop
 #   bindings -> engines -> http1, http2, tls, access_log, proxies, processes -> core -> http
 #
 # All layers include from one root ("core/exchange.h"), so the compiler would let core include an
