@@ -31,6 +31,14 @@ def hello(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[
     return _answer(start_response, HELLO)
 
 
+def kept(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """For longer than any row is measured."""
+    length = ("Content-Length", str(len(HELLO)))
+    headers = [("Content-Type", "text/plain"), length, ("Cache-Control", "s-maxage=86400")]
+    start_response("200 OK", headers)
+    return [HELLO]
+
+
 def answer_1mib(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     return _answer(start_response, ANSWER)
 

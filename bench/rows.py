@@ -201,6 +201,13 @@ ROWS: dict[str, Row] = {
             files=True,
         ),
         Row(
+            "cached-hit",
+            "bench.apps:kept",
+            "hello that the server keeps, and gives without the application",
+            probe.HELLO,
+            ours_only=True,
+        ),
+        Row(
             "hello-log",
             "bench.apps:hello",
             "hello with an access log written to a file, against none",

@@ -296,7 +296,8 @@ def ours(engine: str, python: str = sys.executable) -> Server:
         words += ["--http3"] if launch.http3 else []
         if launch.row.startswith("static-"):
             words += ["--static", f"{static_files.PREFIX}={static_files.FOLDER}"]
-
+        if launch.row.startswith("cached-"):
+            words += ["--response-cache", "16MiB"]
         if launch.access_log is not None:
             words += ["--access-log", str(launch.access_log)]
         return words

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <mutex>
@@ -31,6 +32,7 @@
 #include "processes/idle_memory.h"
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
+#include "response_cache/cached_answers.h"
 #include "sockets/bridge_thread.h"
 #include "static_files/named_files.h"
 #include "static_files/static_files.h"
@@ -93,6 +95,15 @@ static_files::StaticFiles::Rules static_rules(const StaticMounts& mounts,
   return rules;
 }
 
+std::shared_ptr<response_cache::ResponseCache> make_response_cache(const Options& options) {
+  if (options.response_cache == 0) return nullptr;
+  response_cache::ResponseCache::Rules rules;
+  rules.memory = options.response_cache;
+  rules.longest_answer = std::min<std::uint64_t>(rules.memory, options.response_cache_max_answer);
+  rules.dates = options.date_header;
+  return std::make_shared<response_cache::ResponseCache>(rules);
+}
+
 using Listeners = std::vector<std::pair<int, std::string>>;
 using Datagrams = std::vector<std::pair<std::vector<int>, std::uint16_t>>;
 
@@ -128,6 +139,7 @@ class Server {
         named_files_(sendfile_mounts.empty() ? nullptr
                                              : std::make_shared<static_files::NamedFiles>(
                                                    read_mounts(sendfile_mounts), media_types)),
+        response_cache_(make_response_cache(options_)),
         log_(std::move(log), access_log.value_or(py::none())),
         add_thread_(std::move(add_thread)),
         spool_(make_spool(options_,
@@ -184,11 +196,19 @@ class Server {
     queue_ = std::make_unique<WorkQueue>(rules, options_.queue_size, [this] {
       if (Engine* engine = running_engine_.load()) engine->flush();
     });
-    if (!static_rules_.mounts.empty()) {
-      static_files_ = std::make_unique<static_files::StaticFiles>(static_rules_, *queue_, report);
+    RequestSink* sink = queue_.get();
+    if (response_cache_) {
+      // Half of the threads stay for clients.
+      const auto most_anew = std::max<std::size_t>(rules.workers / 2, 1);
+      cached_answers_ =
+          std::make_unique<response_cache::CachedAnswers>(*response_cache_, *sink, most_anew);
+      sink = cached_answers_.get();
     }
-    RequestSink& sink = static_files_ ? static_cast<RequestSink&>(*static_files_) : *queue_;
-    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), sink, memory_,
+    if (!static_rules_.mounts.empty()) {
+      static_files_ = std::make_unique<static_files::StaticFiles>(static_rules_, *sink, report);
+      sink = static_files_.get();
+    }
+    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *sink, memory_,
                                                access_log_.get(), report, accept_share(), spool_},
                                  std::move(listeners_));
     if (!redirect_listeners_.empty()) {
@@ -284,6 +304,7 @@ class Server {
       static_cast<void>(engine_.release());
       static_cast<void>(redirect_engine_.release());
       static_cast<void>(static_files_.release());
+      static_cast<void>(cached_answers_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
       if (supervised_) supervised_->abandon();
@@ -296,6 +317,7 @@ class Server {
       if (redirect_engine_) redirect_engine_->stop();
       bridges_->stop();
       websockets_->stop();
+      if (cached_answers_) cached_answers_->stop();
       if (queue_) queue_->stop();
       {
         const std::lock_guard lock(access_log_mutex_);
@@ -375,6 +397,15 @@ class Server {
     stats["websocket_messages_received"] = websockets.messages_received;
     stats["websocket_messages_sent"] = websockets.messages_sent;
     stats["static_files"] = static_files_ ? static_files_->answered() : 0;
+    const auto cache =
+        response_cache_ ? response_cache_->counters() : response_cache::ResponseCache::Counters();
+    stats["response_cache_hits"] = cache.hits;
+    stats["response_cache_stale_hits"] = cache.stale_hits;
+    stats["response_cache_misses"] = cache.misses;
+    stats["response_cache_stored"] = cache.stored;
+    stats["response_cache_evicted"] = cache.evicted;
+    stats["response_cache_bytes"] = cache.bytes;
+    stats["response_cache_entries"] = cache.entries;
     stats["requests_queued"] = queue.requests_queued;
     stats["requests_rejected"] = queue.requests_rejected;
     stats["requests_taken"] = queue.requests_taken;
@@ -433,13 +464,13 @@ class Server {
     for (const py::handle app : apps) callables.push_back(wsgi::PyRef::borrow(app.ptr()));
     if (interface == "wsgi") {
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
-      return std::make_unique<wsgi::Application>(std::move(callables), options_, multiprocess,
-                                                 std::move(stream), drop_list_, *bridges_,
-                                                 *websockets_, named_files_, report);
+      return std::make_unique<wsgi::Application>(
+          std::move(callables), options_, multiprocess, std::move(stream), drop_list_, *bridges_,
+          *websockets_, named_files_, response_cache_, report);
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callables), options_, drop_list_,
-                                                 *websockets_, report);
+                                                 *websockets_, response_cache_, report);
     }
     throw std::invalid_argument("interface: \"" + interface + "\": must be wsgi or listener");
   }
@@ -490,7 +521,8 @@ class Server {
   const std::unique_ptr<tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;
   const static_files::StaticFiles::Rules static_rules_;
-  const std::shared_ptr<static_files::NamedFiles> named_files_;  // null: none may be named
+  const std::shared_ptr<static_files::NamedFiles> named_files_;          // null: none may be named
+  const std::shared_ptr<response_cache::ResponseCache> response_cache_;  // null: none is kept
   const PythonLog log_;
   const py::object add_thread_;
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
@@ -515,8 +547,9 @@ class Server {
   std::unique_ptr<wsgi::Adapter> application_;
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<WorkQueue> queue_;
-  std::unique_ptr<static_files::StaticFiles> static_files_;  // null: there are none
-  std::unique_ptr<Engine> redirect_engine_;                  // null: nobody is sent on
+  std::unique_ptr<response_cache::CachedAnswers> cached_answers_;  // null: nothing is kept
+  std::unique_ptr<static_files::StaticFiles> static_files_;        // null: there are none
+  std::unique_ptr<Engine> redirect_engine_;                        // null: nobody is sent on
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> running_engine_{nullptr};
 };

@@ -13,11 +13,12 @@ bool init_types(PyObject* module) {
 }
 
 Handler::Handler(std::vector<PyRef> callables, const Options& options, wsgi::DropList& drop_list,
-                 websocket::Sessions& websockets, wsgi::ReportError report)
+                 websocket::Sessions& websockets,
+                 std::shared_ptr<response_cache::ResponseCache> cache, wsgi::ReportError report)
     : callables_(std::move(callables)),
       drop_list_(drop_list),
       websockets_(websockets),
-      rules_(options),
+      rules_(options, nullptr, std::move(cache)),
       report_(std::move(report)) {}
 
 class Handler::Caller final : public wsgi::Adapter::Runner {

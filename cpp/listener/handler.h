@@ -25,7 +25,8 @@ class Handler final : public wsgi::Adapter {
   /// `callables`: one for each listening socket, in their order.
   /// `websockets`: those that requests may become.
   Handler(std::vector<wsgi::PyRef> callables, const Options& options, wsgi::DropList& drop_list,
-          websocket::Sessions& websockets, wsgi::ReportError report);
+          websocket::Sessions& websockets, std::shared_ptr<response_cache::ResponseCache> cache,
+          wsgi::ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/exchange.h"
+#include "core/pass_on.h"
 #include "http/request_target.h"
 #include "http/response_policy.h"
 
@@ -64,23 +65,11 @@ StaticFiles::StaticFiles(Rules rules, RequestSink& next, Report report)
       missing_(mounts_.size()) {}
 
 std::size_t StaticFiles::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
-  std::size_t start = 0;
-  std::size_t first_refused = exchanges.size();
-  // Those between two that are answered here go on in one call, as each may wake a worker.
-  const auto pass_on_until = [&](std::size_t end) {
-    if (end == start) return;
-    const auto taken = next_.submit(exchanges.subspan(start, end - start));
-    if (taken < end - start) first_refused = std::min(first_refused, start + taken);
-  };
-  for (std::size_t at = 0; at < exchanges.size(); ++at) {
-    const auto found = find(*exchanges[at]);
-    if (!found) continue;
-    pass_on_until(at);
-    serve(*exchanges[at], *found);
-    start = at + 1;
-  }
-  pass_on_until(exchanges.size());
-  return first_refused;
+  return pass_on_rest(exchanges, next_, [this](Exchange& exchange) {
+    const auto found = find(exchange);
+    if (found) serve(exchange, *found);
+    return found.has_value();
+  });
 }
 
 std::optional<StaticFiles::Found> StaticFiles::find(const Exchange& exchange) {

@@ -38,12 +38,13 @@ bool exact_items(PyObject* result, Items& items) {
 Application::Application(std::vector<PyRef> callables, const Options& options, bool multiprocess,
                          PyRef errors, DropList& drop_list, sockets::BridgeThread& bridges,
                          websocket::Sessions& websockets,
-                         std::shared_ptr<static_files::NamedFiles> files, ReportError report)
+                         std::shared_ptr<static_files::NamedFiles> files,
+                         std::shared_ptr<response_cache::ResponseCache> cache, ReportError report)
     : callables_(std::move(callables)),
       drop_list_(drop_list),
       bridges_(bridges),
       websockets_(websockets),
-      rules_(options, std::move(files)),
+      rules_(options, std::move(files), std::move(cache)),
       report_(std::move(report)) {
   const auto& software = options.server_header;
   if (!environ_.init(options.threads > 1, multiprocess, software.empty() ? "prowingen" : software,

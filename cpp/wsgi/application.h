@@ -29,7 +29,8 @@ class Application final : public Adapter {
   /// these may become.
   Application(std::vector<PyRef> callables, const Options& options, bool multiprocess, PyRef errors,
               DropList& drop_list, sockets::BridgeThread& bridges, websocket::Sessions& websockets,
-              std::shared_ptr<static_files::NamedFiles> files, ReportError report);
+              std::shared_ptr<static_files::NamedFiles> files,
+              std::shared_ptr<response_cache::ResponseCache> cache, ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
 

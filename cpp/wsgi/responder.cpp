@@ -47,12 +47,14 @@ bool fail(PyObject* type, const std::string& message) {
 
 }  // namespace
 
-AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::NamedFiles> files)
+AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::NamedFiles> files,
+                         std::shared_ptr<response_cache::ResponseCache> answers)
     : high_water(options.write_high_water),
       transport_security(options.transport_security()),
       long_lived_after(std::chrono::duration_cast<std::chrono::nanoseconds>(
           to_duration(options.long_lived_after))),
       named_files(std::move(files)),
+      cache(std::move(answers)),
       compression(options.compress ? std::make_shared<compression::Rules>(options) : nullptr) {}
 
 Responder::~Responder() { send_uncoded(); }
@@ -242,6 +244,7 @@ bool Responder::take_name(std::string_view field, std::string_view value) {
 
 bool Responder::send_named_file() {
   const NamedFile named = *std::exchange(named_, std::nullopt);
+  sends_named_file_ = true;
   static_files::NamedFiles& files = *rules_.named_files;
   const auto found = without_gil([&] {
     const bool by_path = equals_ignoring_case(named.field, path_field);
@@ -380,6 +383,7 @@ bool Responder::push(Chunk chunk, bool last) {
     }
     more_soon = queue_.more_queued();
   }
+  if (rules_.cache) record(chunk, begins);
   const auto outcome = exchange_->push(std::move(chunk), high_water_, last, more_soon);
   // The tick sees to answers that wait for more; this order of looking cannot miss its sleep.
   if (more_soon && queue_.tick_sleeps()) exchange_->flush();
@@ -393,6 +397,19 @@ bool Responder::push(Chunk chunk, bool last) {
   }
   raise_departed(*exchange);
   return false;
+}
+
+// What leaves is written down as it does, and kept before the client has the end of it: its next
+// request finds it.
+void Responder::record(const Chunk& chunk, bool begins) {
+  if (begins) recording_ = rules_.cache->begin(*exchange_);
+  if (!recording_) return;
+  const bool has_trailers = trailers_ || exchange_->response_trailers;
+  const bool is_kept = !sends_named_file_ && !has_trailers && complaint_.empty();
+  if (!is_kept || !recording_->add(chunk)) return recording_.reset();
+  if (!finished_) return;
+  rules_.cache->keep(*recording_, *exchange_);
+  recording_.reset();
 }
 
 bool Responder::inform(ResponseHead head) {

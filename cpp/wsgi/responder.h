@@ -15,6 +15,7 @@
 #include "core/options.h"
 #include "core/work_queue.h"
 #include "http/response_policy.h"
+#include "response_cache/response_cache.h"
 #include "sockets/bridge.h"
 #include "wsgi/drop_list.h"
 
@@ -35,13 +36,16 @@ class LeftOutFields;
 /// What all answers of a server have in common.
 struct AnswerRules {
   explicit AnswerRules(const Options& options,
-                       std::shared_ptr<static_files::NamedFiles> files = nullptr);
+                       std::shared_ptr<static_files::NamedFiles> files = nullptr,
+                       std::shared_ptr<response_cache::ResponseCache> cache = nullptr);
 
   std::size_t high_water;
   std::string transport_security;  // what goes with answers by HTTPS (RFC 6797); empty: nothing
   std::chrono::nanoseconds long_lived_after;  // of an answer; 0: never
   /// What X-Sendfile and X-Accel-Redirect may name; null: they are fields like any other.
   std::shared_ptr<static_files::NamedFiles> named_files;
+  /// Where answers are kept that may be; null: nowhere.
+  std::shared_ptr<response_cache::ResponseCache> cache;
   std::shared_ptr<const compression::Rules> compression;  // null: nothing is compressed
 };
 
@@ -154,6 +158,7 @@ class Responder {
   bool push_coded(bool last);
 
   bool push(Chunk chunk, bool last);
+  void record(const Chunk& chunk, bool begins);
   bool claim_answer();
   bool take_name(std::string_view field, std::string_view value);
 
@@ -192,6 +197,8 @@ class Responder {
     std::string value;
   };
   std::optional<NamedFile> named_;
+  bool sends_named_file_ = false;
+  std::unique_ptr<response_cache::Recording> recording_;  // null: the answer is not kept
   bool coding_settled_ = false;
   std::optional<compression::Coding> coding_;  // of the content; none: it is as it is
   std::shared_ptr<CodedBody> coded_;           // null: the same, or there is none

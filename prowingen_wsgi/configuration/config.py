@@ -313,6 +313,19 @@ class Config:
         Many(parse_media_type, metavar="TYPE"),
         "media types that are compressed; in each there may be a *",
     )
+    response_cache: int = option_field(
+        0,
+        Size(0, 2**50, cpp_type="std::uint64_t"),
+        "memory of each process for answers that the application lets be kept, by Cache-Control: "
+        "s-maxage, and that are given again without it; 0: none is kept",
+        group="Response cache",
+    )
+    response_cache_max_answer: int = option_field(
+        MIB,
+        Size(1, 2**30),
+        "longest answer that is kept there, its fields included",
+        group="Response cache",
+    )
 
     certfile: tuple[str, ...] = _tls(
         (),

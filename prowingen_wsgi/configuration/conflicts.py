@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SHARES_UDP_PORTS = sys.platform == "linux"
 """Whether processes can share a UDP port and each have the datagrams of its connections."""
 
+LEAST_CACHE = 64 * 1024
+
 _NEED_WORKERS = ("preload", "max_requests", "max_requests_jitter", "max_rss", "worker_timeout")
 
 
@@ -67,6 +69,13 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "ca_certs", "it needs cert_reqs, optional or required"
     if config.crl and config.cert_reqs == "none":
         yield "crl", "it needs cert_reqs, optional or required"
+    if 0 < config.response_cache < LEAST_CACHE:
+        yield "response_cache", "less than 64KiB holds no answers; such as 64MiB"
+    if (
+        config.response_cache_max_answer != OPTIONS["response_cache_max_answer"].default
+        and not config.response_cache
+    ):
+        yield "response_cache_max_answer", "it needs response_cache, such as 64MiB"
     if config.max_requests_jitter and not config.max_requests:
         yield "max_requests_jitter", "it needs max_requests"
     if config.reload and config.preload:

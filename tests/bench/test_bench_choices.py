@@ -64,6 +64,13 @@ def test_the_rows_of_files_are_those_of_who_serves_files() -> None:
         assert any(str(static_files.FOLDER) in word for word in command), server.name
 
 
+def test_the_row_of_kept_answers_has_them_kept() -> None:
+    for engine in ("embedded", "proxygen"):
+        command = ours(engine).command(Launch("bench.apps:kept", 20123, 8, row="cached-hit"))
+        assert command[-2:] == ["--response-cache", "16MiB"]
+        assert "--response-cache" not in ours(engine).command(Launch("bench.apps:hello", 20123, 8))
+
+
 def test_the_rows_of_websockets_are_those_that_peers_have_an_application_for() -> None:
     assert [row.name for row in ROWS.values() if row.websocket] == list(WEBSOCKET_ROWS)
     assert all(set(peer.rows) <= set(WEBSOCKET_ROWS) for peer in WEBSOCKET_PEERS)

@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -118,6 +119,22 @@ def configures_gunicorn(run: Run) -> None:
         command = [sys.executable, "-m", "gunicorn", "--check-config", "app:app"]
         subprocess.run(command, cwd=folder, check=True)
     assert run()["threads"] == 8
+
+
+@drives("response_cache", "cache_control(")
+def is_kept_of_django(run: Run) -> None:
+    from django.conf import settings
+    from django.core.wsgi import get_wsgi_application
+    from django.urls import path
+
+    names = run()
+    urls = ModuleType("urls")
+    vars(urls)["urlpatterns"] = [path("news", names["news"])]
+    settings.configure(ROOT_URLCONF=urls, ALLOWED_HOSTS=["*"], SECRET_KEY="of no use")
+    with serving(get_wsgi_application(), response_cache="1MiB") as url:
+        answers = [httpx.get(f"{url}/news", trust_env=False) for _ in range(2)]
+    assert {answer.text for answer in answers} == {"Nothing yet\n"}
+    assert answers[1].headers["cache-status"].startswith("prowingen; hit; ttl=")
 
 
 @drives("listener", "Hello from ")

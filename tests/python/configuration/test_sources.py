@@ -100,6 +100,8 @@ def test_a_file_that_is_passed_over_is_mentioned(tmp_path: Path) -> None:
         ({"preload": "on"}, "--preload: it needs a supervisor: --workers 1 or more"),
         ({"max_rss": "1GiB"}, "--max-rss: it needs a supervisor"),
         ({"workers": "1", "max_requests_jitter": "5"}, "it needs max_requests"),
+        ({"response_cache": "64"}, "--response-cache: less than 64KiB holds no answers"),
+        ({"response_cache_max_answer": "1KiB"}, "it needs response_cache, such as 64MiB"),
         ({"workers": "1", "reload": "on", "preload": "on"}, "it does not go with reload"),
         ({"reload_paths": "x"}, "it needs reload"),
         ({"http3": "on"}, "--http3: it needs certfile"),
