@@ -512,6 +512,11 @@ class Config:
     write_timeout: float = _timeout(
         30.0, 0.001, "time without the client taking a byte of an answer"
     )
+    queue_timeout: float = _timeout(
+        0.0,
+        0.0,
+        "time that a request may wait for a worker; then it is answered 503; 0: as long as it takes",
+    )
     min_rate: int = option_field(
         240,
         Size(0, 2**30),
