@@ -24,6 +24,7 @@
 #include "core/forks.h"
 #include "core/https_redirect.h"
 #include "core/log_channel.h"
+#include "core/lost_requests.h"
 #include "core/memory_budget.h"
 #include "core/options.h"
 #include "core/spool_file.h"
@@ -193,9 +194,12 @@ class Server {
     // An application with one thread is called by one at a time.
     rules.most_away =
         options_.threads == 1 ? 0 : static_cast<std::size_t>(options_.long_lived_threads);
-    queue_ = std::make_unique<WorkQueue>(rules, options_.queue_size, [this] {
-      if (Engine* engine = running_engine_.load()) engine->flush();
-    });
+    queue_ = std::make_unique<WorkQueue>(
+        rules, options_.queue_size,
+        [this] {
+          if (Engine* engine = running_engine_.load()) engine->flush();
+        },
+        queue_patience(report));
     RequestSink* sink = queue_.get();
     if (response_cache_) {
       // Half of the threads stay for clients.
@@ -408,6 +412,7 @@ class Server {
     stats["response_cache_entries"] = cache.entries;
     stats["requests_queued"] = queue.requests_queued;
     stats["requests_rejected"] = queue.requests_rejected;
+    stats["requests_expired"] = queue.requests_expired;
     stats["requests_taken"] = queue.requests_taken;
     stats["queue_length"] = queue.queue_length;
     stats["workers_running"] = queue.workers_running;
@@ -503,6 +508,17 @@ class Server {
   }
 
   AcceptShare* accept_share() const { return supervised_ ? &supervised_->accept_share() : nullptr; }
+
+  QueuePatience queue_patience(LostRequests::Report report) const {
+    QueuePatience patience;
+    patience.limit =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(to_duration(options_.queue_timeout));
+    const auto lost = std::make_shared<LostRequests>(
+        " requests waited for a worker longer than queue_timeout and were answered 503",
+        std::move(report));
+    patience.on_expired = [lost](std::size_t count) { lost->add(count); };
+    return patience;
+  }
 
   void open_access_log(std::shared_ptr<LogSink> sink) {
     auto log = std::make_unique<AccessLog>(

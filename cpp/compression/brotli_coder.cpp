@@ -11,8 +11,10 @@
 namespace prowingen::compression {
 namespace {
 
-// Of what is not whole: 256 KiB, since a stream may be open for hours, and there may be thousands.
-constexpr unsigned streaming_window = 18;
+// Of what is not whole: 64 KiB, since a stream may be open for hours, and there may be thousands.
+constexpr unsigned streaming_window = 16;
+constexpr unsigned whole_window = 18;
+constexpr std::size_t block_size = std::size_t{16} * 1024;
 
 constexpr BrotliEncoderOperation operation(Step step) {
   switch (step) {
@@ -56,18 +58,22 @@ class BrotliCoder final : public Coder {
     if (!encoder_) begin(step == Step::end ? piece.size() : 0);
     const auto* in = reinterpret_cast<const std::uint8_t*>(piece.data());
     std::size_t in_size = piece.size();
+    // With room for output at each call: without any the library takes the last of the input, says
+    // that it has no more output, and has not yet done what it was asked for.
     do {
-      std::size_t no_room = 0;
-      std::uint8_t* nowhere = nullptr;
-      if (BrotliEncoderCompressStream(encoder_.get(), operation(step), &in_size, &in, &no_room,
-                                      &nowhere, nullptr) == BROTLI_FALSE) {
+      const std::size_t before = out.size();
+      out.resize(before + block_size);
+      auto* to = reinterpret_cast<std::uint8_t*>(out.data() + before);
+      std::size_t room = block_size;
+      const bool done = BrotliEncoderCompressStream(encoder_.get(), operation(step), &in_size, &in,
+                                                    &room, &to, nullptr) == BROTLI_TRUE;
+      out.resize(before + block_size - room);
+      if (!done) {
         reset();
         throw std::bad_alloc();  // nothing else can fail there
       }
-      std::size_t size = 0;  // as much as there is
-      const auto* made = BrotliEncoderTakeOutput(encoder_.get(), &size);
-      out.append(reinterpret_cast<const char*>(made), size);
-    } while (in_size != 0 || BrotliEncoderHasMoreOutput(encoder_.get()) != BROTLI_FALSE);
+    } while (in_size != 0 || BrotliEncoderHasMoreOutput(encoder_.get()) != BROTLI_FALSE ||
+             (step == Step::end && BrotliEncoderIsFinished(encoder_.get()) == BROTLI_FALSE));
     if (step == Step::end) reset();
   }
 
@@ -82,7 +88,8 @@ class BrotliCoder final : public Coder {
         BrotliEncoderCreateInstance(CountedMemory::allocate, CountedMemory::release, &memory_));
     if (!encoder_) throw std::bad_alloc();
     BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_QUALITY, level_);
-    BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_LGWIN, streaming_window);
+    BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_LGWIN,
+                              size == 0 ? streaming_window : whole_window);
     BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_MODE, BROTLI_MODE_TEXT);
     const std::size_t hint = std::min<std::size_t>(size, std::size_t{1} << 30);
     BrotliEncoderSetParameter(encoder_.get(), BROTLI_PARAM_SIZE_HINT,

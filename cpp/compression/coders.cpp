@@ -16,6 +16,10 @@ std::unique_ptr<Coder> make(Offer offer) {
 
 }  // namespace
 
+bool Coders::quick() const {
+  return offer_.level <= levels[static_cast<std::size_t>(offer_.coding)].usual;
+}
+
 std::unique_ptr<Coder> Coders::take() {
   {
     const std::lock_guard lock(mutex_);

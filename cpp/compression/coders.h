@@ -1,6 +1,7 @@
 // Coders that nobody uses just now: to make one takes longer than a short answer's coding.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -16,16 +17,27 @@ struct Offer {
   int level;
 };
 
+/// By `Coding`: what a level may be, and what it is if none is said. docs/architecture.md has the
+/// figures that these were chosen by.
+struct Levels {
+  int least;
+  int most;
+  int usual;
+};
+constexpr std::array<Levels, coding_count> levels{{{1, 19, 3}, {0, 11, 4}, {1, 9, 5}}};
+
 /// Any thread.
 class Coders {
  public:
-  explicit Coders(Offer offer) : offer_(offer) {}
+  explicit Coders(Offer offer) : offer_(offer) { spares_.reserve(most_spares); }
 
   /// One that is free, or another. Throws std::bad_alloc.
   std::unique_ptr<Coder> take();
   /// Whatever it was in the middle of is forgotten.
   void give_back(std::unique_ptr<Coder> coder);
   Coding coding() const { return offer_.coding; }
+  /// At this level the coding of a few hundred octets is not worth giving the GIL up for.
+  bool quick() const;
 
  private:
   // As many as there are answers that are coded at a time, on most machines.
@@ -48,6 +60,7 @@ class Lease {
   Lease& operator=(const Lease&) = delete;
 
   Coder& get() { return *coder_; }
+  bool quick() const { return coders_->quick(); }
 
  private:
   const std::shared_ptr<Coders> coders_;

@@ -10,7 +10,7 @@ namespace prowingen::compression {
 class MediaTypePatterns {
  public:
   /// Each `type/subtype`, where `*` stands for what a type, or a subtype, is or begins with:
-  /// `text/*`, `*/*`, `application/*+json`.
+  /// `text/*`, `*+json`.
   explicit MediaTypePatterns(const std::vector<std::string>& patterns);
 
   /// content_type: the field's value, of which parameters mean nothing here.

@@ -16,19 +16,11 @@
 namespace prowingen::compression {
 namespace {
 
-// By `Coding`: what a level may be, and what it is if none is said. docs/architecture.md has the
-// figures that these were chosen by.
-struct Levels {
-  int least;
-  int most;
-  int usual;
-};
-constexpr std::array<Levels, coding_count> levels{{{1, 19, 3}, {0, 11, 4}, {1, 9, 5}}};
-
 // With these the application says what its octets are: others would make it untrue (RFC 9530, and
 // RFC 9110 section 14.4 for ranges).
 constexpr std::array<std::string_view, 6> fields_against{
     "Content-Encoding", "Content-Range", "Content-Digest", "Repr-Digest", "Digest", "Content-MD5"};
+constexpr std::size_t first_digest = 2;
 
 // What is no longer so of other octets.
 constexpr std::array<std::string_view, 2> fields_untrue{"Content-Length", "Accept-Ranges"};
@@ -42,8 +34,48 @@ constexpr bool has_content_to_code(int status) {
   return status >= 200 && status != 204 && status != 205 && status != 206 && status != 304;
 }
 
+// A tag that is weak already, or is none, stays.
 std::string weak(std::string_view tag) {
-  return tag.starts_with("W/") ? std::string(tag) : "W/" + std::string(tag);
+  return tag.starts_with('"') ? "W/" + std::string(tag) : std::string(tag);
+}
+
+bool is_digest(std::string_view name) {
+  return is_any_of(name, std::span(fields_against).subspan(first_digest));
+}
+
+// With what is so of an answer that depends on Accept-Encoding, and of one that was coded. `Vary` is
+// one line: not every cache reads two.
+void rewrite(ResponseHead& head, bool coded) {
+  ResponseHead marked;
+  marked.status = head.status;
+  marked.reason = head.reason;
+  marked.has_date = head.has_date;
+  marked.has_server = head.has_server;
+  marked.closes = head.closes;
+  std::string vary;
+  for (const FieldLine& field : head.fields()) {
+    const auto name = head.view(field.name);
+    const auto value = head.view(field.value);
+    if (equals_ignoring_case(name, "Vary")) {
+      if (!trim(value).empty()) vary.append(vary.empty() ? "" : ", ").append(trim(value));
+    } else if (coded && equals_ignoring_case(name, "ETag")) {
+      marked.add_field(name, weak(value));
+    } else if (!coded || !is_any_of(name, fields_untrue)) {
+      marked.add_field(name, value);
+    }
+  }
+  if (!list_has(vary, "*") && !list_has(vary, "Accept-Encoding")) {
+    vary.append(vary.empty() ? "" : ", ").append("Accept-Encoding");
+  }
+  marked.add_field("Vary", vary);
+  head = std::move(marked);
+}
+
+std::string_view first_value(const ResponseHead& head, std::string_view name) {
+  for (const FieldLine& field : head.fields()) {
+    if (equals_ignoring_case(head.view(field.name), name)) return head.view(field.value);
+  }
+  return {};
 }
 
 }  // namespace
@@ -80,6 +112,10 @@ bool Rules::may_compress(const ResponseHead& head, std::optional<std::uint64_t> 
     const auto name = head.view(field.name);
     if (equals_ignoring_case(name, "Content-Type")) is_type = types_.match(head.view(field.value));
     if (is_any_of(name, fields_against)) return false;
+    const bool announces_digest =
+        equals_ignoring_case(name, "Trailer") &&
+        for_each_member(head.view(field.value), [](std::string_view it) { return is_digest(it); });
+    if (announces_digest) return false;
     // RFC 9111 section 5.2.2.6: also how an application keeps a secret out of reach of BREACH.
     if (equals_ignoring_case(name, "Cache-Control") &&
         list_has(head.view(field.value), "no-transform")) {
@@ -95,30 +131,32 @@ std::shared_ptr<Coders> Rules::choose(const RequestHead& request) const {
 }
 
 void mark_head(ResponseHead& head, std::optional<Coding> coding) {
-  ResponseHead marked;
-  marked.status = head.status;
-  marked.reason = head.reason;
-  marked.has_date = head.has_date;
-  marked.has_server = head.has_server;
-  marked.closes = head.closes;
-  std::string vary;  // in one line: not every cache reads two
-  for (const FieldLine& field : head.fields()) {
-    const auto name = head.view(field.name);
-    const auto value = head.view(field.value);
-    if (equals_ignoring_case(name, "Vary")) {
-      if (!trim(value).empty()) vary.append(vary.empty() ? "" : ", ").append(trim(value));
-    } else if (coding && equals_ignoring_case(name, "ETag")) {
-      marked.add_field(name, weak(value));
-    } else if (!coding || !is_any_of(name, fields_untrue)) {
-      marked.add_field(name, value);
+  rewrite(head, coding.has_value());
+  if (coding) head.add_field("Content-Encoding", token(*coding));
+}
+
+void mark_not_modified(ResponseHead& head, const RequestHead& request) {
+  const auto tag = first_value(head, "ETag");
+  if (!tag.starts_with('"')) return;
+  const auto ours = weak(tag);
+  for (const FieldLine& field : request.fields()) {
+    if (!equals_ignoring_case(request.view(field.name), "If-None-Match")) continue;
+    // A tag may have a comma in it; what is looked for has none more than it had.
+    if (request.view(field.value).find(ours) != std::string_view::npos) {
+      return rewrite(head, true);
     }
   }
-  if (!list_has(vary, "*") && !list_has(vary, "Accept-Encoding")) {
-    vary.append(vary.empty() ? "" : ", ").append("Accept-Encoding");
+}
+
+std::unique_ptr<FieldSection> without_digests(std::unique_ptr<FieldSection> trailers) {
+  const auto fields = trailers->fields();
+  const auto is_untrue = [&](const FieldLine& field) { return is_digest(trailers->view(field.name)); };
+  if (std::ranges::none_of(fields, is_untrue)) return trailers;
+  auto kept = std::make_unique<FieldSection>();
+  for (const FieldLine& field : fields) {
+    if (!is_untrue(field)) kept->add_field(trailers->view(field.name), trailers->view(field.value));
   }
-  if (coding) marked.add_field("Content-Encoding", token(*coding));
-  marked.add_field("Vary", vary);
-  head = std::move(marked);
+  return kept->fields().empty() ? nullptr : std::move(kept);
 }
 
 }  // namespace prowingen::compression

@@ -185,6 +185,12 @@ void Exchange::hold(std::uint64_t bytes) {
   settle_request();
 }
 
+void Exchange::keep_for_answer(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  kept_for_answer_ = bytes;
+  settle_request();
+}
+
 void Exchange::tell() {
   changed_.notify_all();
   if (!watched_.load(std::memory_order_acquire)) return;
@@ -485,7 +491,7 @@ void Exchange::recycle() {
   body_finished_ = input_closed_ = intake_paused_ = body_asked_for_ = false;
   interim_.reset();
   outgoing_.clear();
-  outgoing_bytes_ = outgoing_memory_ = held_ = 0;
+  outgoing_bytes_ = outgoing_memory_ = held_ = kept_for_answer_ = 0;
   settle_request();
   head_pending_ = signalled_ = false;
   watched_ = false;

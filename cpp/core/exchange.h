@@ -280,6 +280,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void unwatch(const ExchangeWatcher& watcher);
   /// What somebody keeps of it elsewhere, that its client has sent or does not read.
   void hold(std::uint64_t bytes);
+  /// What a worker keeps of it elsewhere, which its client's departure does not free by itself.
+  void keep_for_answer(std::uint64_t bytes);
+  /// Whether memory is plentiful enough for what could as well be done without.
+  bool may_spend(std::uint64_t bytes) const {
+    return !budget_ || budget_->used() + bytes <= budget_->limit() / 2;
+  }
   /// Moves to `queued` (I/O thread) and `running` (worker; false if the exchange departed).
   void submit();
   bool take();
@@ -332,7 +338,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void settle_charge() { charge_.set(request_memory_ + outgoing_memory_); }
   void settle_request() {
     const auto trailers = trailers_ ? trailers_->memory() : 0;
-    request_memory_ = request.memory() + stored_.memory() + incoming_.size() + held_ + trailers;
+    request_memory_ = request.memory() + stored_.memory() + incoming_.size() + held_ + trailers +
+                      kept_for_answer_;
     settle_charge();
   }
 
@@ -366,6 +373,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::atomic<bool> watched_{false};
   std::shared_ptr<ExchangeWatcher> watcher_;
   std::uint64_t held_ = 0;  // by somebody else
+  std::uint64_t kept_for_answer_ = 0;
   // request body: what came before submit(), and what comes after it
   StoredBody stored_;
   std::string incoming_;

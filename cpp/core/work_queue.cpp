@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/native_answer.h"
 #include "core/signals.h"
 
 namespace prowingen {
@@ -16,12 +17,14 @@ void abandon_events(Exchange& exchange) { std::exchange(exchange.events, nullptr
 
 }  // namespace
 
-WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick)
+WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick,
+                     QueuePatience patience)
     : scheduler_(rules),
       capacity_(capacity),
       most_away_(rules.most_away),
       tick_interval_(rules.fresh),
       on_tick_(std::move(on_tick)),
+      patience_(std::move(patience)),
       ticker_([this] { tick(); }) {}
 
 WorkQueue::~WorkQueue() { stop(); }
@@ -63,6 +66,42 @@ void WorkQueue::submit_again(std::shared_ptr<Exchange> exchange) {
   const bool several = queue_.size() > 1;
   const bool woken = wake_one(std::move(lock), now);
   if ((!woken || several) && tick_sleeps_.load(std::memory_order_relaxed)) start_ticking();
+}
+
+// Requests are in the order in which they came; events, which wait for as long as it takes, are
+// among them.
+std::vector<std::shared_ptr<Exchange>> WorkQueue::take_expired(Scheduler::Time now) {
+  std::vector<std::shared_ptr<Exchange>> expired;
+  if (patience_.limit.count() == 0) return expired;
+  auto at = queue_.begin();
+  while (at != queue_.end()) {
+    if (at->is_event) {
+      ++at;
+    } else if (now - at->exchange->queued_at >= patience_.limit) {
+      expired.push_back(std::move(at->exchange));
+      at = queue_.erase(at);
+    } else {
+      break;
+    }
+  }
+  length_.store(queue_.size(), std::memory_order_relaxed);
+  return expired;
+}
+
+void WorkQueue::refuse(std::span<const std::shared_ptr<Exchange>> expired) {
+  std::size_t told = 0;
+  for (const auto& exchange : expired) told += answer_natively(*exchange, waited_in_vain) ? 1 : 0;
+  if (told == 0) return;
+  {
+    const std::lock_guard lock(mutex_);
+    counters_.requests_expired += told;
+  }
+  if (patience_.on_expired) patience_.on_expired(told);
+}
+
+Scheduler::Time WorkQueue::first_expiry(Scheduler::Time now) const {
+  const auto first = std::ranges::find(queue_, false, &Entry::is_event);
+  return (first == queue_.end() ? now : first->exchange->queued_at) + patience_.limit;
 }
 
 std::chrono::nanoseconds WorkQueue::backlog() const {
@@ -149,6 +188,11 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
       measure_pace(self, now);
       scheduler_.finished(worker);
     }
+  }
+  if (const auto expired = take_expired(now); !expired.empty()) {
+    lock.unlock();
+    refuse(expired);
+    lock.lock();
   }
   if (stopped_ || queue_.empty() || !scheduler_.may_take(worker, now)) return nullptr;
   auto [exchange, is_event] = std::move(queue_.front());
@@ -253,6 +297,18 @@ std::chrono::nanoseconds WorkQueue::stalled_for() const {
   return now - last_progress_;
 }
 
+// Without a tick nobody but a worker looks at the queue, and all of them may be stuck.
+void WorkQueue::sleep_until_needed(Lock& lock) {
+  const auto needed = [this] { return stopped_ || !tick_sleeps_; };
+  if (patience_.limit.count() == 0) return tick_needed_.wait(lock, needed);
+  while (!tick_needed_.wait_until(lock, first_expiry(steady_clock::now()), needed)) {
+    const auto expired = take_expired(steady_clock::now());
+    lock.unlock();
+    refuse(expired);
+    lock.lock();
+  }
+}
+
 void WorkQueue::tick() {
   const BlockedSignals no_signals;
   // Under load it goes on for a while after the queue has run empty: starting it costs as much as
@@ -269,7 +325,7 @@ void WorkQueue::tick() {
       lock.unlock();
       on_tick_();
       lock.lock();
-      tick_needed_.wait(lock, [this] { return stopped_ || !tick_sleeps_; });
+      sleep_until_needed(lock);
       continue;
     }
     // Each submission looks for itself, so that ticks are needed only when none come: then every
@@ -277,7 +333,10 @@ void WorkQueue::tick() {
     const auto interval = std::exchange(submitted_, false) ? busy_interval : tick_interval_;
     tick_needed_.wait_for(lock, interval, [this] { return stopped_; });
     idle_ticks = queue_.empty() ? idle_ticks + 1 : 0;
-    wake_one(std::move(lock), steady_clock::now());
+    const auto now = steady_clock::now();
+    const auto expired = take_expired(now);
+    wake_one(std::move(lock), now);
+    refuse(expired);
     on_tick_();
     lock = Lock(mutex_);
   }

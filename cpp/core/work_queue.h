@@ -17,6 +17,13 @@
 
 namespace prowingen {
 
+/// For how long a request may wait for a worker.
+struct QueuePatience {
+  std::chrono::nanoseconds limit{0};  // 0: for as long as it takes
+  /// So many have waited for longer, and were answered 503. Any thread, which must not be kept.
+  std::function<void(std::size_t)> on_expired;
+};
+
 class WorkQueue final : public RequestSink {
  public:
   using Worker = Scheduler::Worker;
@@ -24,6 +31,7 @@ class WorkQueue final : public RequestSink {
   struct Counters {
     std::uint64_t requests_queued = 0;
     std::uint64_t requests_rejected = 0;  // the queue was full
+    std::uint64_t requests_expired = 0;   // waited for longer than they may
     std::uint64_t requests_taken = 0;     // by a worker
     std::uint64_t events_taken = 0;       // likewise: exchanges that were given again
     std::size_t queue_length = 0;
@@ -35,7 +43,8 @@ class WorkQueue final : public RequestSink {
 
   /// `capacity`: requests that may wait for a worker. `on_tick` is called by the tick's thread
   /// while requests wait: every `Rules::fresh`, or less often while new requests come in.
-  WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick);
+  WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick,
+            QueuePatience patience = {});
   ~WorkQueue() override;
 
   // ---- I/O threads
@@ -99,6 +108,13 @@ class WorkQueue final : public RequestSink {
   /// Wakes a worker if the rules want one, and lets go of the lock first: the woken thread would
   /// only run into it. True if somebody was woken.
   bool wake_one(Lock lock, Scheduler::Time now);
+  /// Takes those out of the queue that have waited for too long. With the lock.
+  std::vector<std::shared_ptr<Exchange>> take_expired(Scheduler::Time now);
+  /// Answers them. Without it.
+  void refuse(std::span<const std::shared_ptr<Exchange>> expired);
+  /// Before this none can have waited for too long.
+  Scheduler::Time first_expiry(Scheduler::Time now) const;
+  void sleep_until_needed(Lock& lock);
   void measure_pace(const Sleeper& worker, Scheduler::Time now);
   void start_ticking();
   void tick();
@@ -109,6 +125,7 @@ class WorkQueue final : public RequestSink {
   const std::size_t most_away_;
   const std::chrono::nanoseconds tick_interval_;
   const std::function<void()> on_tick_;
+  const QueuePatience patience_;
   struct Entry {
     std::shared_ptr<Exchange> exchange;
     bool is_event;  // it was submitted again

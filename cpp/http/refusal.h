@@ -83,6 +83,9 @@ const Refusal& refusal(RequestFault fault);
 /// A whole request that there is no place for.
 inline constexpr Refusal queue_full{503, "Service Unavailable",
                                     "every worker is busy and the queue is full", ""};
+/// A request that has waited in the queue for as long as any may.
+inline constexpr Refusal waited_in_vain{503, "Service Unavailable", "no worker was free in time",
+                                        ""};
 /// A whole request that there is no memory to keep.
 inline constexpr Refusal short_of_memory{503, "Service Unavailable",
                                          "the server is short of memory", ""};

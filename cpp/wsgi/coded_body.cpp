@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -14,40 +13,70 @@ namespace {
 
 using compression::Step;
 
-// Below this another thread would hardly have got the GIL when it is wanted back: about 20 us.
-constexpr std::size_t long_piece = std::size_t{4} * 1024;
-constexpr std::size_t file_piece = std::size_t{64} * 1024;
+// Below this another thread would hardly have got the GIL when it is wanted back.
+constexpr std::size_t long_piece = 1024;
 
-// The next octets of the range, which says what is left of it then. Sets errno; fewer than there
-// should be are EIO's.
-bool read_piece(FileRange& range, std::string& piece) {
-  piece.resize(static_cast<std::size_t>(std::min<std::uint64_t>(range.length, file_piece)));
+// Returns 0, or an error number; fewer octets than there should be are EIO's.
+int read_range(const FileRange& range, std::string& content) {
+  content.resize(static_cast<std::size_t>(range.length));
   std::size_t read = 0;
-  while (read < piece.size()) {
-    const auto got = ::pread(range.file->get(), piece.data() + read, piece.size() - read,
+  while (read < content.size()) {
+    const auto got = ::pread(range.file->get(), content.data() + read, content.size() - read,
                              static_cast<off_t>(range.offset + read));
     if (got < 0 && errno == EINTR) continue;
-    if (got == 0) errno = EIO;
-    if (got <= 0) return false;
+    if (got <= 0) return got == 0 ? EIO : errno;
     read += static_cast<std::size_t>(got);
   }
-  range.offset += read;
-  range.length -= read;
-  return true;
+  return 0;
+}
+
+void raise_error(int error) {
+  if (error == ENOMEM) {
+    PyErr_NoMemory();
+    return;
+  }
+  errno = error;
+  PyErr_SetFromErrno(PyExc_OSError);
 }
 
 }  // namespace
 
+bool CodedBody::has_user() const {
+  if (!orphaned_) return true;
+  PyErr_SetString(PyExc_ValueError, "the application returned while write() was under way");
+  return false;
+}
+
+void CodedBody::set_busy(bool busy) {
+  {
+    const std::lock_guard lock(mutex_);
+    busy_ = busy;
+  }
+  changed_.notify_all();
+}
+
+// Whoever has the GIL next goes next: what one thread has coded it has sent before.
+void CodedBody::wait_for_others() {
+  const auto free = [this] { return !busy_; };
+  for (;;) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (free()) return;
+    }
+    release_gil([&] {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, free);
+      return 0;
+    });
+  }
+}
+
 // `work` returns 0, or an error number.
 template <class Work>
 std::optional<std::string> CodedBody::run(bool takes_long, Work work) {
-  if (busy_) {
-    PyErr_SetString(PyExc_RuntimeError,
-                    "two threads write one answer, which is compressed: one has to wait for the "
-                    "other");
-    return std::nullopt;
-  }
   const auto self = shared_from_this();
+  wait_for_others();
+  if (!has_user()) return std::nullopt;
   std::string out;
   const auto guarded = [&] {
     try {
@@ -56,16 +85,13 @@ std::optional<std::string> CodedBody::run(bool takes_long, Work work) {
       return ENOMEM;
     }
   };
-  busy_ = true;
+  begun_ = true;
+  set_busy(true);
   const int error = takes_long ? without_gil(guarded) : guarded();
-  busy_ = false;
-  if (orphaned_) {
-    PyErr_SetString(PyExc_ValueError, "the application returned while write() was under way");
-    return std::nullopt;
-  }
+  set_busy(false);
+  if (!has_user()) return std::nullopt;
   if (error != 0) {
-    errno = error;
-    PyErr_SetFromErrno(PyExc_OSError);
+    raise_error(error);
     return std::nullopt;
   }
   return out;
@@ -74,11 +100,11 @@ std::optional<std::string> CodedBody::run(bool takes_long, Work work) {
 // What is whole has been coded, and the coder is free, before anything else could want memory.
 void CodedBody::charge() {
   const std::size_t holds = ended_ ? 0 : coder_.get().memory();
-  if (holds != std::exchange(charged_, holds)) exchange_->hold(holds);
+  if (holds != std::exchange(charged_, holds)) exchange_->keep_for_answer(holds);
 }
 
 std::optional<std::string> CodedBody::code(std::string_view piece, Step step) {
-  auto out = run(piece.size() >= long_piece, [&](std::string& to) {
+  auto out = run(piece.size() >= long_piece || !coder_.quick(), [&](std::string& to) {
     coder_.get().code(piece, step, to);
     return 0;
   });
@@ -88,16 +114,14 @@ std::optional<std::string> CodedBody::code(std::string_view piece, Step step) {
   return out;
 }
 
-std::optional<std::string> CodedBody::code_some(FileRange& range) {
+std::optional<std::string> CodedBody::code_file(const FileRange& range) {
   auto out = run(true, [&](std::string& to) {
-    std::string piece;
-    if (!read_piece(range, piece)) return errno;
-    coder_.get().code(piece, range.length == 0 ? Step::end : Step::more, to);
+    std::string content;
+    if (const int error = read_range(range, content)) return error;
+    coder_.get().code(content, Step::end, to);
     return 0;
   });
-  if (!out) return out;
-  ended_ = range.length == 0;
-  charge();
+  if (out) ended_ = true;
   return out;
 }
 

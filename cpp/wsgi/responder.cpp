@@ -220,11 +220,9 @@ bool Responder::write_file(FileRange range) {
   if (declared_) range.length = std::min(range.length, *declared_);
   total_ = range.length;
   sent_ += range.length;
+  const bool coded = takes_file_for_coding(range);
   if (!body_allowed_) return push({}, true);
-  if (rules_.compression) {
-    settle_coding(range.length);
-    if (coded_) return write_coded_file(std::move(range));
-  }
+  if (coded) return write_coded_file(std::move(range));
   if (declared_ && sent_ < *declared_) {
     return push(Chunk(std::move(range)), false) && finish();
   }
@@ -378,6 +376,7 @@ bool Responder::push(Chunk chunk, bool last) {
     last = !switches();  // what follows is not this answer's
   }
   if (last) {
+    if (trailers_ && coding_) trailers_ = compression::without_digests(std::move(trailers_));
     if (trailers_ && may_have_trailers(exchange->request, exchange->response_body)) {
       exchange->response_trailers = std::move(trailers_);
     }

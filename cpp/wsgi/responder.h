@@ -133,7 +133,9 @@ class Responder {
   bool head_sent() const { return head_sent_; }
   bool finished() const { return finished_; }
   /// The client has, or is on its way to have, all that the head announced.
-  bool sent_all() const { return head_sent_ && (!body_allowed_ || sent_ == bound()); }
+  bool sent_all() const { 
+    return head_sent_ && (!body_allowed_ || (sent_ == bound() && coded_to_its_end()));
+  }
   bool body_allowed() const { return body_allowed_; }
   std::optional<std::uint64_t> declared() const { return declared_; }
   /// Why the answer is not what the application meant, for the log; empty if it is.
@@ -153,8 +155,11 @@ class Responder {
   void settle_coded_head();
   void send_uncoded();
   bool write_coded(PyObject* bytes, std::size_t size, bool last);
+  bool takes_file_for_coding(const FileRange& range);
   bool write_coded_file(FileRange range);
   bool finish_coded();
+  bool code_and_push(std::string_view piece, PyObject* bytes, bool complete, bool last);
+  bool coded_to_its_end() const;
   bool push_coded(bool last);
 
   bool push(Chunk chunk, bool last);
@@ -204,6 +209,7 @@ class Responder {
   std::shared_ptr<CodedBody> coded_;           // null: the same, or there is none
   std::optional<std::uint64_t> coded_length_;  // of what it becomes; none: not known yet
   std::string coded_out_;                      // of that, what is not sent yet
+  std::string uncoded_;                        // what has come, and is not coded yet
 
   std::size_t high_water_ = rules_.high_water;
 

@@ -313,6 +313,7 @@ class Config:
         Many(parse_media_type, metavar="TYPE"),
         "media types that are compressed; in each there may be a *",
     )
+
     response_cache: int = option_field(
         0,
         Size(0, 2**50, cpp_type="std::uint64_t"),
@@ -523,6 +524,11 @@ class Config:
     body_timeout: float = _timeout(30.0, 0.001, "time without a byte of a request body that is due")
     write_timeout: float = _timeout(
         30.0, 0.001, "time without the client taking a byte of an answer"
+    )
+    queue_timeout: float = _timeout(
+        0.0,
+        0.0,
+        "time that a request may wait for a worker; then it is answered 503; 0: as long as it takes",
     )
     min_rate: int = option_field(
         240,
