@@ -78,6 +78,10 @@ std::optional<std::string> CodedBody::run(bool takes_long, Work work) {
   wait_for_others();
   if (!has_user()) return std::nullopt;
   std::string out;
+  if (ended_) {  // by one of them
+    PyErr_SetString(PyExc_ValueError, "write() called after the end of the body");
+    return std::nullopt;
+  }
   const auto guarded = [&] {
     try {
       return work(out);

@@ -35,6 +35,8 @@ class CodedBody : public std::enable_shared_from_this<CodedBody> {
   /// All of a file's range, which may be read into memory.
   std::optional<std::string> code_file(const FileRange& range);
 
+  /// Until no other thread is in here.
+  void wait_for_others();
   /// Its user goes.
   void orphan() { orphaned_ = true; }
   /// False with a Python error set: its user has gone.
@@ -46,7 +48,6 @@ class CodedBody : public std::enable_shared_from_this<CodedBody> {
  private:
   template <class Work>
   std::optional<std::string> run(bool takes_long, Work work);
-  void wait_for_others();
   void set_busy(bool busy);
   void charge();
 

@@ -177,7 +177,9 @@ bool Responder::write(PyObject* bytes, bool last) {
     return fail(PyExc_AssertionError,
                 "the application gave a body before it called start_response");
   }
-  if (finished_) return fail(PyExc_ValueError, "write() called after the end of the body");
+  if (finished_ || ends_) {
+    return fail(PyExc_ValueError, "write() called after the end of the body");
+  }
   auto size = static_cast<std::uint64_t>(PyBytes_GET_SIZE(bytes));
   // The head waits for the first byte (PEP 3333), and so nothing is sent.
   if (size == 0 && !last) return look_for_client();

@@ -127,7 +127,9 @@ class Responder {
   /// set before.
   void set_trailers(std::unique_ptr<FieldSection> trailers) { trailers_ = std::move(trailers); }
   /// The whole body's length is known before any of it is sent.
-  void set_total(std::uint64_t size) { total_ = size; }
+  void set_total(std::uint64_t size) {
+    if (sent_ == 0) total_ = size;  // else write() has given a part of it, or is about to
+  }
   Exchange& exchange() const { return *exchange_; }
   bool started() const { return started_; }
   bool head_sent() const { return head_sent_; }
@@ -210,6 +212,7 @@ class Responder {
   std::optional<std::uint64_t> coded_length_;  // of what it becomes; none: not known yet
   std::string coded_out_;                      // of that, what is not sent yet
   std::string uncoded_;                        // what has come, and is not coded yet
+  bool ends_ = false;                          // no more is to come
 
   std::size_t high_water_ = rules_.high_water;
 

@@ -74,7 +74,12 @@ bool Responder::write_coded(PyObject* bytes, std::size_t size, bool last) {
   return code_and_push(piece, bytes, complete, last);
 }
 
-bool Responder::finish_coded() { return code_and_push({}, nullptr, true, true); }
+bool Responder::finish_coded() {
+  const auto coded = coded_;
+  ends_ = true;  // or a thread that writes on and on would be waited for
+  coded->wait_for_others();
+  return coded->ended() ? push_coded(true) : code_and_push({}, nullptr, true, true);
+}
 
 // `bytes`: what has the piece; null: nobody.
 bool Responder::code_and_push(std::string_view piece, PyObject* bytes, bool complete, bool last) {

@@ -528,7 +528,8 @@ class Config:
     queue_timeout: float = _timeout(
         0.0,
         0.0,
-        "time that a request may wait for a worker; then it is answered 503; 0: as long as it takes",
+        "time that a request may wait for a worker, after which it is answered 503; 0: as long as "
+        "it takes",
     )
     min_rate: int = option_field(
         240,

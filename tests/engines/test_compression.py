@@ -6,7 +6,9 @@ import contextlib
 import gzip
 import json
 import os
+import random
 import threading
+import time
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -370,6 +372,158 @@ def test_handlers_are_compressed_too(listen: ListenFixture) -> None:
     answer = ask(listen(handler, compress=True), "/", "br")
     assert answer.get("content-encoding") == "br"
     assert decoded(answer) == TEXT
+
+
+def tokens(rows: int) -> bytes:
+    """Compresses badly: it fills the buffers of a coder, which rows that repeat never do."""
+    chance = random.Random(rows)
+    return json.dumps(
+        [{"id": at, "token": chance.randbytes(24).hex()} for at in range(rows)]
+    ).encode()
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_text_that_compresses_badly_is_all_there(serve: ServeFixture, coding: str) -> None:
+    texts = {rows: tokens(rows) for rows in (500, 3000, 5000, 9000, 30000)}
+
+    def app(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        start("200 OK", [("Content-Type", "application/json")])
+        text = texts[int(environ["QUERY_STRING"])]
+        return [text] if environ["PATH_INFO"] == "/list" else iter([text[:70_000], text[70_000:]])
+
+    site = serve(app, compress=True)
+    for rows, text in texts.items():
+        for path in ("/list", "/pieces"):
+            answer = ask(site, f"{path}?{rows}", coding)
+            assert answer.get("content-encoding") == coding
+            assert decoded(answer) == text, (path, rows)
+
+
+def test_large_files_are_sent_as_they_are(serve: ServeFixture, tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_bytes(b"1,2,3\n" * 300_000)
+
+    def app(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        start("200 OK", [("Content-Type", "text/csv")])
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](path.open("rb"))
+        return wrapped
+
+    answer = ask(serve(app, compress=True), "/", "gzip")
+    assert answer.get("content-encoding") is None
+    assert answer.body == path.read_bytes()
+
+
+@pytest.mark.slow
+def test_clients_that_do_not_read_a_file_keep_no_worker(
+    serve: ServeFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.txt"
+    path.write_bytes(tokens(15_000)[: 1 << 20])
+
+    def app(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        start("200 OK", [("Content-Type", "text/plain")])
+        if environ["PATH_INFO"] == "/quick":
+            return [b"quick"]
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](path.open("rb"))
+        return wrapped
+
+    site = serve(app, compress=True, threads=1)
+    for _ in range(3):
+        site.connect(receive_buffer=4096).get("/", "Accept-Encoding: gzip")
+    assert site.ask("/quick").body == b"quick"
+
+
+def test_streams_are_compressed_while_memory_is_plentiful(serve: ServeFixture) -> None:
+    go_on = threading.Event()
+
+    def app(_: Environ, start: StartResponse) -> Iterator[bytes]:
+        start("200 OK", [("Content-Type", "text/event-stream")])
+        yield b"data: first\n\n"
+        assert go_on.wait(30)
+        yield b"data: last\n\n"
+
+    site = serve(app, compress=True, memory_budget=8 << 20)
+    wires = [site.connect() for _ in range(12)]
+    codings = []
+    for wire in wires:
+        wire.get("/", "Accept-Encoding: zstd")
+        reply = wire.reply()
+        codings.append(reply.head().get("content-encoding"))
+        assert reply.data()
+    assert set(codings) == {"zstd", None}, "the first ones are, and not all"
+    go_on.set()
+
+
+def test_not_modified_says_what_the_answer_said(serve: ServeFixture) -> None:
+    def app(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        fields = [("ETag", '"v1"')]
+        if '"v1"' in environ.get("HTTP_IF_NONE_MATCH", ""):
+            start("304 Not Modified", fields)
+            return []
+        start("200 OK", [("Content-Type", "text/html"), *fields])
+        return [TEXT]
+
+    site = serve(app, compress=True)
+    tag = ask(site, "/", "gzip").get("etag")
+    answer = site.ask("/", "Accept-Encoding: gzip", f"If-None-Match: {tag}")
+    assert answer.status == 304
+    assert answer.get("etag") == tag == 'W/"v1"'
+    assert answer.get("vary") == "Accept-Encoding"
+    own = site.ask("/", 'If-None-Match: "v1"')
+    assert own.status == 304
+    assert own.get("etag") == '"v1"'
+
+
+def test_a_long_list_of_short_items_leaves_the_gil_to_others(serve: ServeFixture) -> None:
+    items = [TEXT[at : at + 1000] for at in range(0, len(TEXT), 1000)]
+
+    def app(_: Environ, start: StartResponse) -> Iterable[bytes]:
+        start("200 OK", [("Content-Type", "text/html")])
+        return items
+
+    site = serve(app, compress=True, compress_codings=("br:11",))
+    over = threading.Event()
+    pauses = []
+
+    def look() -> None:
+        last = time.perf_counter()
+        while not over.is_set():
+            time.sleep(0.001)
+            now = time.perf_counter()
+            pauses.append(now - last)
+            last = now
+
+    watch = threading.Thread(target=look)
+    watch.start()
+    begun = time.perf_counter()
+    answer = ask(site, "/", "br")
+    took = time.perf_counter() - begun
+    over.set()
+    watch.join()
+    assert decoded(answer) == TEXT
+    assert max(pauses) < took / 2, (max(pauses), took)
+
+
+@pytest.mark.slow
+def test_threads_that_write_one_answer_wait_for_one_another(serve: ServeFixture) -> None:
+    pieces = [b"%06d " % number * 2000 for number in range(20)]
+
+    def app(_: Environ, start: Any) -> Iterable[bytes]:
+        write = start("200 OK", [("Content-Type", "text/html")])
+        halves = [
+            threading.Thread(target=lambda part=part: [write(piece) for piece in part])
+            for part in (pieces[::2], pieces[1::2])
+        ]
+        for half in halves:
+            half.start()
+        for half in halves:
+            half.join()
+        return []
+
+    site = serve(app, compress=True)
+    for coding in CODINGS:
+        text = decoded(ask(site, "/", coding))
+        assert sorted(text.split()) == sorted(b"".join(pieces).split())
 
 
 @pytest.mark.slow

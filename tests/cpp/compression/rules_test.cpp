@@ -73,7 +73,7 @@ TEST(Compression, IsSaidInTheHead) {
   mark_head(head, Coding::brotli);
   EXPECT_EQ(fields_of(head),
             "Content-Type: text/html\r\nETag: W/\"a\"\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
-            "Content-Encoding: br\r\nVary: Cookie, Accept-Encoding\r\n");
+            "Vary: Cookie, Accept-Encoding\r\nContent-Encoding: br\r\n");
   EXPECT_TRUE(head.has_date && head.closes && !head.has_server);
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.reason, "Fine");
@@ -88,7 +88,34 @@ TEST(Compression, ThatTheClientDidNotWantIsStillSaidToDependOnIt) {
 TEST(Compression, LeavesWeakTagsAndFullVaryAlone) {
   auto head = answer({{"ETag", "W/\"a\""}, {"Vary", ""}, {"Vary", "*"}});
   mark_head(head, Coding::gzip);
-  EXPECT_EQ(fields_of(head), "ETag: W/\"a\"\r\nContent-Encoding: gzip\r\nVary: *\r\n");
+  EXPECT_EQ(fields_of(head), "ETag: W/\"a\"\r\nVary: *\r\nContent-Encoding: gzip\r\n");
+}
+
+TEST(Compression, OfNotModifiedIsSaidToWhoHasWhatWasCoded) {
+  const auto marked = [](const char* asked, const char* tag) {
+    RequestHead request;
+    request.add_field("if-none-match", asked);
+    auto head = answer({{"ETag", tag}}, 304);
+    mark_not_modified(head, request);
+    return fields_of(head);
+  };
+  EXPECT_EQ(marked("\"b\", W/\"a\"", "\"a\""), "ETag: W/\"a\"\r\nVary: Accept-Encoding\r\n");
+  EXPECT_EQ(marked("\"a\"", "\"a\""), "ETag: \"a\"\r\n");
+  EXPECT_EQ(marked("W/\"a\"", "W/\"a\""), "ETag: W/\"a\"\r\n") << "the application's own";
+}
+
+TEST(Compression, TakesDigestsOfOtherOctetsOutOfTrailers) {
+  auto trailers = std::make_unique<FieldSection>();
+  trailers->add_field("content-digest", "sha-256=:AA==:");
+  trailers->add_field("X-Rows", "9");
+  trailers = without_digests(std::move(trailers));
+  ASSERT_TRUE(trailers);
+  EXPECT_EQ(trailers->wire(), "X-Rows: 9\r\n");
+  auto alone = std::make_unique<FieldSection>();
+  alone->add_field("Repr-Digest", "sha-256=:AA==:");
+  EXPECT_FALSE(without_digests(std::move(alone)));
+  EXPECT_FALSE(Rules(Options()).may_compress(
+      answer({page[0], {"Trailer", "X-Rows, Content-Digest"}}), 5000));
 }
 
 TEST(Offers, AreReadAsTheOptionWritesThem) {
