@@ -43,8 +43,8 @@ bool is_digest(std::string_view name) {
   return is_any_of(name, std::span(fields_against).subspan(first_digest));
 }
 
-// With what is so of an answer that depends on Accept-Encoding, and of one that was coded. `Vary` is
-// one line: not every cache reads two.
+// With what is so of an answer that depends on Accept-Encoding, and of one that was coded. `Vary`
+// is one line: not every cache reads two.
 void rewrite(ResponseHead& head, bool coded) {
   ResponseHead marked;
   marked.status = head.status;
@@ -150,7 +150,9 @@ void mark_not_modified(ResponseHead& head, const RequestHead& request) {
 
 std::unique_ptr<FieldSection> without_digests(std::unique_ptr<FieldSection> trailers) {
   const auto fields = trailers->fields();
-  const auto is_untrue = [&](const FieldLine& field) { return is_digest(trailers->view(field.name)); };
+  const auto is_untrue = [&](const FieldLine& field) {
+    return is_digest(trailers->view(field.name));
+  };
   if (std::ranges::none_of(fields, is_untrue)) return trailers;
   auto kept = std::make_unique<FieldSection>();
   for (const FieldLine& field : fields) {

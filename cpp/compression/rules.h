@@ -43,8 +43,8 @@ class Rules {
 /// Says in the head of an answer that may_compress() that it does, and, with a coding, that it is.
 void mark_head(ResponseHead& head, std::optional<Coding> coding);
 
-/// Of an answer of status 304 to a client that has, or asks for, what this server has coded: it says
-/// the same as that one's (RFC 9110 section 15.4.5).
+/// Of an answer of status 304 to a client that has, or asks for, what this server has coded: it
+/// says the same as that one's (RFC 9110 section 15.4.5).
 void mark_not_modified(ResponseHead& head, const RequestHead& request);
 
 /// A trailer section of a coded answer: digests of other octets would be untrue (RFC 9530). Null if

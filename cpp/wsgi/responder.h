@@ -135,7 +135,7 @@ class Responder {
   bool head_sent() const { return head_sent_; }
   bool finished() const { return finished_; }
   /// The client has, or is on its way to have, all that the head announced.
-  bool sent_all() const { 
+  bool sent_all() const {
     return head_sent_ && (!body_allowed_ || (sent_ == bound() && coded_to_its_end()));
   }
   bool body_allowed() const { return body_allowed_; }
