@@ -411,6 +411,8 @@ class Server:
                 return None
             if on_stop is not None:
                 on_stop()
+            if ended_by != QUIT_SIGNAL and self._supervision is None:
+                ended_by = self._stay(ended_by)
             if ended_by == QUIT_SIGNAL:
                 error_log.log(self._milestone, "%s: closing everything at once", ended_by.name)
             else:
@@ -423,6 +425,24 @@ class Server:
             at_once = ended_by == QUIT_SIGNAL or self._state is _State.stopping
             self.stop(graceful=0 if at_once else None)
             return ended_by
+
+    def _stay(self, ended_by: Signals) -> Signals:
+        """Serves on for `config.drain_delay`, until others send nobody here any more.
+
+        Returns the signal that ends it: the first, or one more that came meanwhile.
+        """
+        delay = self.config.drain_delay
+        if not delay or self._native is None:
+            return ended_by
+        self._native.announce_stop()
+        error_log.info("%s: serving on for %g s, and not ready any more", ended_by.name, delay)
+        until = time.monotonic() + delay
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _SLICE))
+            for number in self._signals.pending():
+                if self._obey(number):
+                    return number
+        return ended_by
 
     def _obey(self, number: Signals) -> bool:
         """Does what a signal says. True if that is to stop."""
@@ -450,6 +470,15 @@ class Server:
                 self._native.renew_certificates()
             except ValueError as error:
                 raise ConfigError(str(error)) from None
+
+    def set_ready(self, ready: bool = True) -> None:
+        """Tells probes (`config.health_path`) whether this process should be given requests.
+
+        It serves all the same. Of several worker processes one that is ready is enough. Does
+        nothing before the start.
+        """
+        if self._native is not None:
+            self._native.set_ready(ready)
 
     def stalled_for(self) -> float:
         """Seconds for which the worker threads have been stuck; 0.0 if they are not.
