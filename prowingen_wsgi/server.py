@@ -55,13 +55,17 @@ if TYPE_CHECKING:
     from .acme_renewal import AcmeThread
     from .datagrams import Seat
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "serve", "set_ready"]
 
 # How long a wait goes on before signals are looked at: short to a human at a keyboard.
 _SLICE = 0.05
 # What threads get to end in once the native side has closed everything.
 _LAST_GRACE = 0.5
 _WORKER = "prowingen-worker-"
+
+
+# Those of this process that have started and not stopped.
+_running: set[Server] = set()
 
 
 class _State(Enum):
@@ -255,6 +259,7 @@ class Server:
         for seat in filter(None, self._seats):
             descriptors += seat.hand_over()
         self._native = native
+        _running.add(self)
         close_in_children(descriptors)  # until the native side sees to that
         try:
             self._start_threads(native)
@@ -348,6 +353,7 @@ class Server:
             if not self._patiently(native.wait_drained):
                 error_log.warning("closing connections whose requests have not finished")
         finally:
+            _running.discard(self)
             native.stop()
             self._gate.shut()
             self._deadline = max(self._deadline, time.monotonic() + _LAST_GRACE)
@@ -550,6 +556,16 @@ def _pump_log(native: _native.Server) -> None:
             error_log.exception("lines of the log are lost")
         else:
             return
+
+
+def set_ready(ready: bool = True) -> None:
+    """Tells probes whether this process should be given requests, as the application knows it.
+
+    Of all servers that run in it: see `Server.set_ready`. To be called by the application, such as
+    while it warms up, or once what it depends on is gone.
+    """
+    for server in list(_running):
+        server.set_ready(ready)
 
 
 def serve(
