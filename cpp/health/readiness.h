@@ -1,5 +1,5 @@
-// Whether a process should be given requests, and if not, why: what load balancers and orchestrators
-// ask for. All of it is told without Python, which may be stuck.
+// Whether a process should be given requests, and if not, why: what load balancers and
+// orchestrators ask for. All of it is told without Python, which may be stuck.
 #pragma once
 
 #include <chrono>
@@ -16,10 +16,10 @@ std::string_view describe(Obstacle obstacle);
 
 /// What is known of a process, at one time.
 struct Condition {
-  bool draining = false;                  // it is about to stop
-  bool told = false;                      // the application says that it is not ready
-  std::chrono::nanoseconds stalled{0};    // for so long its workers have been stuck
-  std::chrono::nanoseconds waiting{0};    // for so long the oldest request has waited for one
+  bool draining = false;                // it is about to stop
+  bool told = false;                    // the application says that it is not ready
+  std::chrono::nanoseconds stalled{0};  // for so long its workers have been stuck
+  std::chrono::nanoseconds waiting{0};  // for so long the oldest request has waited for one
 };
 
 struct Patience {

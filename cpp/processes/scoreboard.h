@@ -28,7 +28,7 @@ enum class Score : std::uint8_t {
   workers_running,
   connections_accepted,
   connections_open,
-  accepting,  // 1 while it takes connections
+  accepting,   // 1 while it takes connections
   waiting_ns,  // for so long the oldest request has waited for a worker
   unready      // 1 while its application says that it is not ready
 };
