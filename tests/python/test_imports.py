@@ -53,8 +53,12 @@ def test_help_loads_of_the_package_what_options_are_made_of() -> None:
     loaded = loaded_by(HELP)
     ours = {name for name in loaded if name.startswith("prowingen_wsgi.")}
     rooms = {"prowingen_wsgi.command", "prowingen_wsgi.configuration"}
-    options = ("addresses", "arguments", "config", "domains", "mounts", "networks", "option")
-    made_of = {f"prowingen_wsgi.configuration.{name}" for name in (*options, "values")}
+    options = (
+        *("addresses", "arguments", "codings", "config", "domains", "mounts", "networks"),
+        "option",
+        "values",
+    )
+    made_of = {f"prowingen_wsgi.configuration.{name}" for name in options}
     assert ours == {*rooms, *made_of, "prowingen_wsgi.command.cli"}
 
 
