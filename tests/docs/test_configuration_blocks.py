@@ -152,8 +152,8 @@ def test_the_server_accepts_what_kubernetes_would_give_it(block: Block, tmp_path
     assert ready["periodSeconds"] * (ready["failureThreshold"] + 1) < int(delay[1])
     health = re.search(r"^health_path +(\S+)", done.stdout, re.MULTILINE)
     assert health is not None
-    asked = [container[kind]["httpGet"]["path"] for kind in ("readinessProbe", "livenessProbe")]
-    assert asked == [f"{health[1]}/ready", f"{health[1]}/live"]
+    paths = [container[kind]["httpGet"]["path"] for kind in ("readinessProbe", "livenessProbe")]
+    assert paths == [f"{health[1]}/ready", f"{health[1]}/live"]
 
 
 @pytest.mark.skipif(shutil.which("apache2") is None, reason="apache2 is missing")
