@@ -98,6 +98,7 @@ void Handler::onBody(std::unique_ptr<folly::IOBuf> body) noexcept {
   } else if (thread_.memory_is_short() && !reads_on_in_shortage()) {
     pause_reading();
     awaits_memory_ = true;
+    awaits_memory_since_ = std::chrono::steady_clock::now();
     thread_.await_memory(exchange_);
   }
 }
@@ -390,8 +391,14 @@ void Handler::look_at_reader() {
 
 MemoryHolding Handler::memory_held(SteadyTime now) const {
   const auto waiting = content_waiting(now);
+  // Of those whose reading is paused nobody knows who would move: who has kept something for
+  // longest is the first to go, and not who has just come to keep a little more. Of HTTP/2 a window
+  // holds them up before that, and those who do not move wait meanwhile.
+  const bool stands_still = awaits_memory_ && exchange_->request.version.major < 2;
+  const auto paused = stands_still ? now - awaits_memory_since_ : SteadyTime::duration::zero();
   return {charge_.bytes() + exchange_->memory_to_regain() + held_by_session() + waiting.bytes,
-          std::max({waited(request_rate_, now), waited(answer_rate_, now), waiting.waited})};
+          std::max({waited(request_rate_, now), waited(answer_rate_, now), waiting.waited,
+                    std::chrono::duration<double>(paused)})};
 }
 
 void Handler::await_request() {

@@ -197,6 +197,7 @@ class Handler : public px::RequestHandler {
   // Of what the transaction was given, so much at the end is memory that its lender bounds.
   std::uint64_t lent_last_ = 0;
   bool awaits_memory_ = false;  // and so the reading is paused
+  SteadyTime awaits_memory_since_;
   // Made when the client is first waited for, which it is not in most requests.
   std::unique_ptr<RateWatch> request_rate_;
   std::unique_ptr<RateWatch> answer_rate_;
