@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .listener import create_server as create_server
     from .server import Server as Server
     from .server import serve as serve
+    from .server import set_ready as set_ready
 
     __version__: str
 
@@ -35,6 +36,7 @@ __all__ = [
     "__version__",
     "create_server",
     "serve",
+    "set_ready",
     "start",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "ConfigError": "configuration.config",
     "Server": "server",
     "serve": "server",
+    "set_ready": "server",
     "start": "factories",
 }
 

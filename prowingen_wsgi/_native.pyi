@@ -23,6 +23,9 @@ class Scoreboard(metaclass=_Pybind11Type):
     def read(self, slot: int) -> dict[str, int]:
         """The figures of a slot; all 0 before a process uses it."""
 
+    def begin_drain(self) -> None:
+        """All processes are about to stop: none is ready from now on."""
+
     def clear(self, slot: int) -> None:
         """Makes a slot's figures 0, for the next process."""
 
@@ -105,6 +108,12 @@ class Server(metaclass=_Pybind11Type):
 
     def pump_log(self) -> None:
         """One thread's body: hands log events to the callables until `stop`."""
+
+    def announce_stop(self) -> None:
+        """Probes are told from now on that it is not ready; it serves as before."""
+
+    def set_ready(self, ready: bool) -> None:
+        """Probes are told from now on what the application says of itself."""
 
     def begin_drain(self) -> None:
         """Accepts no more, closes idle connections and lets requests finish."""

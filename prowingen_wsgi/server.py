@@ -55,13 +55,17 @@ if TYPE_CHECKING:
     from .acme_renewal import AcmeThread
     from .datagrams import Seat
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "serve", "set_ready"]
 
 # How long a wait goes on before signals are looked at: short to a human at a keyboard.
 _SLICE = 0.05
 # What threads get to end in once the native side has closed everything.
 _LAST_GRACE = 0.5
 _WORKER = "prowingen-worker-"
+
+
+# Those of this process that have started and not stopped.
+_running: set[Server] = set()
 
 
 class _State(Enum):
@@ -255,6 +259,7 @@ class Server:
         for seat in filter(None, self._seats):
             descriptors += seat.hand_over()
         self._native = native
+        _running.add(self)
         close_in_children(descriptors)  # until the native side sees to that
         try:
             self._start_threads(native)
@@ -348,6 +353,7 @@ class Server:
             if not self._patiently(native.wait_drained):
                 error_log.warning("closing connections whose requests have not finished")
         finally:
+            _running.discard(self)
             native.stop()
             self._gate.shut()
             self._deadline = max(self._deadline, time.monotonic() + _LAST_GRACE)
@@ -411,6 +417,8 @@ class Server:
                 return None
             if on_stop is not None:
                 on_stop()
+            if ended_by != QUIT_SIGNAL and self._supervision is None:
+                ended_by = self._stay(ended_by)
             if ended_by == QUIT_SIGNAL:
                 error_log.log(self._milestone, "%s: closing everything at once", ended_by.name)
             else:
@@ -423,6 +431,24 @@ class Server:
             at_once = ended_by == QUIT_SIGNAL or self._state is _State.stopping
             self.stop(graceful=0 if at_once else None)
             return ended_by
+
+    def _stay(self, ended_by: Signals) -> Signals:
+        """Serves on for `config.drain_delay`, until others send nobody here any more.
+
+        Returns the signal that ends it: the first, or one more that came meanwhile.
+        """
+        delay = self.config.drain_delay
+        if not delay or self._native is None:
+            return ended_by
+        self._native.announce_stop()
+        error_log.info("%s: serving on for %g s, and not ready any more", ended_by.name, delay)
+        until = time.monotonic() + delay
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _SLICE))
+            for number in self._signals.pending():
+                if self._obey(number):
+                    return number
+        return ended_by
 
     def _obey(self, number: Signals) -> bool:
         """Does what a signal says. True if that is to stop."""
@@ -450,6 +476,15 @@ class Server:
                 self._native.renew_certificates()
             except ValueError as error:
                 raise ConfigError(str(error)) from None
+
+    def set_ready(self, ready: bool = True) -> None:
+        """Tells probes (`config.health_path`) whether this process should be given requests.
+
+        It serves all the same. Of several worker processes one that is ready is enough. Does
+        nothing before the start.
+        """
+        if self._native is not None:
+            self._native.set_ready(ready)
 
     def stalled_for(self) -> float:
         """Seconds for which the worker threads have been stuck; 0.0 if they are not.
@@ -521,6 +556,16 @@ def _pump_log(native: _native.Server) -> None:
             error_log.exception("lines of the log are lost")
         else:
             return
+
+
+def set_ready(ready: bool = True) -> None:
+    """Tells probes whether this process should be given requests, as the application knows it.
+
+    Of all servers that run in it: see `Server.set_ready`. To be called by the application, such as
+    while it warms up, or once what it depends on is gone.
+    """
+    for server in list(_running):
+        server.set_ready(ready)
 
 
 def serve(

@@ -8,7 +8,7 @@ namespace prowingen {
 
 void log_exchange(AccessLog* access_log, const ServedExchange& exchange, int status, bool complete,
                   std::uint64_t connection_requests) {
-  if (access_log == nullptr) return;
+  if (access_log == nullptr || exchange.is_probe) return;
   AccessRecord record;
   record.request = exchange.request.method().empty() ? nullptr : &exchange.request;
   record.remote_address = exchange.peer->remote_address;

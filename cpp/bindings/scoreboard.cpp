@@ -29,6 +29,8 @@ void bind_scoreboard(py::module_& m) {
             return scores;
           },
           py::arg("slot"), "The figures of a slot; all 0 before a process uses it.")
+      .def("begin_drain", &Scoreboard::begin_drain,
+           "All processes are about to stop: none is ready from now on.")
       .def("clear", &Scoreboard::clear, py::arg("slot"),
            "Makes a slot's figures 0, for the next process.");
   m.def(

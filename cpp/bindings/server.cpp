@@ -29,6 +29,7 @@
 #include "core/options.h"
 #include "core/spool_file.h"
 #include "core/work_queue.h"
+#include "health/health_answers.h"
 #include "listener/handler.h"
 #include "processes/idle_memory.h"
 #include "processes/scoreboard.h"
@@ -117,6 +118,30 @@ std::vector<ListenerSpec> taken_over(const Listeners& listeners, const Datagrams
     specs[i].datagrams.first = first;
   }
   return specs;
+}
+
+std::chrono::nanoseconds nanoseconds_of(double seconds) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(to_duration(seconds));
+}
+
+// One whose figures are no more written has ended, or is about to.
+constexpr std::chrono::seconds heartbeat_lasts{2};
+
+bool another_is_ready(Scoreboard& board, const health::Patience& patience) {
+  const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
+  const auto nanoseconds = [](std::uint64_t count) {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(count));
+  };
+  for (std::size_t at = 0; at < board.used(); ++at) {
+    const Scoreboard::Slot& slot = board.slot(at);
+    const bool serves = slot.get(Score::accepting) != 0 &&
+                        now - nanoseconds(slot.get(Score::heartbeat_ns)) < heartbeat_lasts;
+    const health::Condition its{false, slot.get(Score::unready) != 0,
+                                nanoseconds(slot.get(Score::stalled_ns)),
+                                nanoseconds(slot.get(Score::waiting_ns))};
+    if (serves && health::obstacle_of(its, patience) == health::Obstacle::none) return true;
+  }
+  return false;
 }
 
 class Server {
@@ -212,6 +237,11 @@ class Server {
       static_files_ = std::make_unique<static_files::StaticFiles>(static_rules_, *sink, report);
       sink = static_files_.get();
     }
+    if (!options_.health_path.empty()) {
+      health_answers_ = std::make_unique<health::HealthAnswers>(options_.health_path, *sink,
+                                                                [this] { return obstacle(); });
+      sink = health_answers_.get();
+    }
     engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *sink, memory_,
                                                access_log_.get(), report, accept_share(), spool_},
                                  std::move(listeners_));
@@ -277,7 +307,16 @@ class Server {
     }
   }
 
+  // What is asked for now is that nobody comes any more: all are served as before.
+  void announce_stop() { draining_ = true; }
+
+  void set_ready(bool ready) {
+    unready_ = !ready;
+    if (supervised_) supervised_->slot().set(Score::unready, ready ? 0 : 1);
+  }
+
   void begin_drain() {
+    announce_stop();
     if (!engine_ || is_parents()) return;
     if (supervised_) supervised_->begin_drain();
     without_gil([&] {
@@ -371,6 +410,7 @@ class Server {
     const auto engine = engine_counters();
     const auto queue = queue_->counters();
     slot.set(Score::stalled_ns, static_cast<std::uint64_t>(queue_->stalled_for().count()));
+    slot.set(Score::waiting_ns, static_cast<std::uint64_t>(queue_->waiting_for().count()));
     slot.set(Score::requests_taken, queue.requests_taken);
     slot.set(Score::requests_rejected, queue.requests_rejected);
     slot.set(Score::requests_refused, engine.requests_refused);
@@ -507,12 +547,22 @@ class Server {
     return false;
   }
 
+  health::Obstacle obstacle() const {
+    const Scoreboard* const board = supervised_ ? &supervised_->scoreboard() : nullptr;
+    const bool draining = draining_ || (board != nullptr && board->draining());
+    const auto own = health::obstacle_of(
+        {draining, unready_, queue_->stalled_for(), queue_->waiting_for()}, ready_patience_);
+    if (own == health::Obstacle::none || draining || board == nullptr) return own;
+    // The system gives new connections to any of them, and one that serves is enough.
+    return another_is_ready(supervised_->scoreboard(), ready_patience_) ? health::Obstacle::none
+                                                                        : own;
+  }
+
   AcceptShare* accept_share() const { return supervised_ ? &supervised_->accept_share() : nullptr; }
 
   QueuePatience queue_patience(LostRequests::Report report) const {
     QueuePatience patience;
-    patience.limit =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(to_duration(options_.queue_timeout));
+    patience.limit = nanoseconds_of(options_.queue_timeout);
     const auto lost = std::make_shared<LostRequests>(
         " requests waited for a worker longer than queue_timeout and were answered 503",
         std::move(report));
@@ -537,6 +587,10 @@ class Server {
   const std::unique_ptr<tls::Context> tls_;  // null: none
   const AccessLogFormat access_log_format_;
   const static_files::StaticFiles::Rules static_rules_;
+  const health::Patience ready_patience_{nanoseconds_of(options_.health_stall),
+                                         nanoseconds_of(options_.queue_timeout)};
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> unready_{false};
   const std::shared_ptr<static_files::NamedFiles> named_files_;          // null: none may be named
   const std::shared_ptr<response_cache::ResponseCache> response_cache_;  // null: none is kept
   const PythonLog log_;
@@ -565,6 +619,7 @@ class Server {
   std::unique_ptr<WorkQueue> queue_;
   std::unique_ptr<response_cache::CachedAnswers> cached_answers_;  // null: nothing is kept
   std::unique_ptr<static_files::StaticFiles> static_files_;        // null: there are none
+  std::unique_ptr<health::HealthAnswers> health_answers_;          // null: nobody is to ask
   std::unique_ptr<Engine> redirect_engine_;                        // null: nobody is sent on
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> running_engine_{nullptr};
@@ -623,6 +678,10 @@ void bind_server(py::module_& m) {
       .def("work", &Server::work, "A worker thread's body: serves requests until stop().")
       .def("pump_log", &Server::pump_log,
            "One thread's body: hands log events to the callables until stop().")
+      .def("announce_stop", &Server::announce_stop,
+           "Probes are told from now on that it is not ready; it serves as before.")
+      .def("set_ready", &Server::set_ready, py::arg("ready"),
+           "Probes are told from now on what the application says of itself.")
       .def("begin_drain", &Server::begin_drain,
            "Accepts no more, closes idle connections and lets requests finish.")
       .def("wait_drained", &Server::wait_drained, py::arg("seconds"),

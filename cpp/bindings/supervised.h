@@ -29,12 +29,15 @@ class Supervised {
 
   /// `scoreboard` outlives it.
   Supervised(Scoreboard& scoreboard, std::size_t slot, UniqueFd lifeline, const Terms& terms)
-      : slot_(scoreboard.slot(slot)),
+      : scoreboard_(scoreboard),
+        slot_(scoreboard.slot(slot)),
         accept_share_(scoreboard, slot),
         lifeline_(std::move(lifeline)),
         terms_(terms) {}
 
   AcceptShare& accept_share() { return accept_share_; }
+  Scoreboard& scoreboard() const { return scoreboard_; }
+  Scoreboard::Slot& slot() const { return slot_; }
   /// Of the certificates of its workers a supervisor warns, and gunicorn's arbiter, which is told
   /// nothing, does not.
   bool is_warned_for() const { return terms_.tells_ready; }
@@ -62,6 +65,7 @@ class Supervised {
  private:
   bool tell(char what) const { return ::write(terms_.status_pipe, &what, 1) == 1; }
 
+  Scoreboard& scoreboard_;
   Scoreboard::Slot& slot_;
   AcceptShare accept_share_;
   UniqueFd lifeline_;

@@ -478,7 +478,7 @@ void Exchange::recycle() {
   response_trailers.reset();
   events.reset();
   messages.reset();
-  has_body = may_have_trailers = expects_continue = may_upgrade = false;
+  has_body = may_have_trailers = expects_continue = may_upgrade = is_probe = false;
   received_at = queued_at = taken_at = finished_at = SteadyTime();
   state_ = receiving;
   departure_ = Departure::none;

@@ -168,6 +168,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// The client offers other protocols, and has sent no content: it waits for the answer's head,
   /// which says what is spoken from there on.
   bool may_upgrade = false;
+  /// It asks how the server is, as others do every second: nobody wants to read of it.
+  bool is_probe = false;
 
   // ---- set by the worker before its first push, constant afterwards
   ResponseHead response;

@@ -297,6 +297,13 @@ std::chrono::nanoseconds WorkQueue::stalled_for() const {
   return now - last_progress_;
 }
 
+std::chrono::nanoseconds WorkQueue::waiting_for() const {
+  const auto now = steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  const auto first = std::ranges::find(queue_, false, &Entry::is_event);
+  return first == queue_.end() ? std::chrono::nanoseconds{} : now - first->exchange->queued_at;
+}
+
 // Without a tick nobody but a worker looks at the queue, and all of them may be stuck.
 void WorkQueue::sleep_until_needed(Lock& lock) {
   const auto needed = [this] { return stopped_ || !tick_sleeps_; };

@@ -91,6 +91,8 @@ class WorkQueue final : public RequestSink {
   /// worker is in one. Zero while anybody could take a request, and while a worker waits for a
   /// client: that is the client's fault, and has a time limit of its own.
   std::chrono::nanoseconds stalled_for() const;
+  /// How long the request that has waited for longest has waited.
+  std::chrono::nanoseconds waiting_for() const;
 
  private:
   struct Sleeper {

@@ -28,10 +28,12 @@ enum class Score : std::uint8_t {
   workers_running,
   connections_accepted,
   connections_open,
-  accepting  // 1 while it takes connections
+  accepting,   // 1 while it takes connections
+  waiting_ns,  // for so long the oldest request has waited for a worker
+  unready      // 1 while its application says that it is not ready
 };
 
-inline constexpr std::array<std::string_view, 13> score_names{
+inline constexpr std::array<std::string_view, 15> score_names{
     "pid",
     "heartbeat_ns",
     "stalled_ns",
@@ -45,6 +47,8 @@ inline constexpr std::array<std::string_view, 13> score_names{
     "connections_accepted",
     "connections_open",
     "accepting",
+    "waiting_ns",
+    "unready",
 };
 
 class Scoreboard {
@@ -73,6 +77,9 @@ class Scoreboard {
   std::size_t size() const { return size_; }
   /// Slots from here on have never been used.
   std::size_t used() const { return header_->used.load(std::memory_order_relaxed); }
+  /// All of them are about to stop: none is ready from now on.
+  void begin_drain() { header_->draining.store(1, std::memory_order_relaxed); }
+  bool draining() const { return header_->draining.load(std::memory_order_relaxed) != 0; }
   /// Makes a slot's figures 0, for the next process. Throws std::out_of_range.
   void clear(std::size_t index);
   /// Throws std::out_of_range.
@@ -81,6 +88,7 @@ class Scoreboard {
  private:
   struct alignas(128) Header {
     std::atomic<std::size_t> used;
+    std::atomic<std::uint64_t> draining;
   };
 
   std::size_t size_;

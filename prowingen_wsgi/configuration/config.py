@@ -31,6 +31,7 @@ from .values import (
     Size,
     Switch,
     Text,
+    UrlPath,
     anchored_path,
     path_text,
 )
@@ -541,6 +542,28 @@ class Config:
     min_rate_window: float = _timeout(10.0, 0.05, "time over which min_rate is measured")
     graceful_timeout: float = _timeout(
         30.0, 0.0, "time for what runs to finish when the server stops", native=False
+    )
+
+    health_path: str = option_field(
+        "",
+        UrlPath(),
+        "path beneath which probes are answered natively: PATH/live and PATH/ready; empty: they "
+        "are the application's",
+        group="Health",
+    )
+    health_stall: float = option_field(
+        10.0,
+        Seconds(0.1, DAY),
+        "time without a request taken or ended, while all worker threads are busy, after which "
+        "the server is not ready",
+        group="Health",
+    )
+    drain_delay: float = option_field(
+        0.0,
+        Seconds(0.0, DAY),
+        "time that it goes on serving after SIGTERM, while probes are told that it is not ready",
+        group="Health",
+        native=False,
     )
 
     server_header: str = option_field(

@@ -350,6 +350,26 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
+class UrlPath(Text):
+    """A path of URLs as clients send it, without a slash at its end; or nothing."""
+
+    metavar: str = "PATH"
+
+    def check(self, value: object) -> str:
+        text = super().check(value)
+        parts = text.split("/")
+        if text and (parts[0] or any(part in ("", ".", "..") for part in parts[1:])):
+            raise BadValueError(text, f"must be {self.allowed}")
+        if set("?# %") & set(text):
+            raise BadValueError(text, f"must be {self.allowed}")
+        return text
+
+    @property
+    def allowed(self) -> str:
+        return "a path such as /-/health, without a slash at its end"
+
+
+@dataclass(frozen=True)
 class FilePath(Text):
     """A path that is used while the server runs, when the application may have gone elsewhere.
 

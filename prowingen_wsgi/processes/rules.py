@@ -78,6 +78,7 @@ class Rules:
         self._backoff = Backoff()
         self._previous: Generation | None = None
         self._waits_for_change = False
+        self._retires_at = float("inf")  # when all are told to finish, of those that serve on
 
     @property
     def ends(self) -> bool:
@@ -111,6 +112,8 @@ class Rules:
                 error_log.warning("%s has not ended in time: it is killed", worker)
                 worker.kill(signal.SIGKILL)
         if self.ends:
+            if now >= self._retires_at:
+                self._finish(now)
             return
         for worker in self._alive(State.starting):
             if worker.generation is not self.generation:
@@ -180,13 +183,21 @@ class Rules:
             error_log.info("%s: closing everything at once", number.name)
             for worker in self._alive():
                 worker.hurry(now + _KILL_MARGIN)
+        elif delay := self.generation.config.drain_delay:
+            error_log.info("%s: serving on for %g s, and not ready any more", number.name, delay)
+            self._retires_at = now + delay
         else:
-            error_log.info(
-                "%s: workers finish what they do, for at most %g s; a second signal ends them",
-                number.name,
-                self.generation.config.graceful_timeout,
-            )
-            self._retire_all(now)
+            self._finish(now)
+
+    def _finish(self, now: float) -> None:
+        assert self.ended_by is not None
+        self._retires_at = float("inf")
+        error_log.info(
+            "%s: workers finish what they do, for at most %g s; a second signal ends them",
+            self.ended_by.name,
+            self.generation.config.graceful_timeout,
+        )
+        self._retire_all(now)
 
     def _retire_all(self, now: float) -> None:
         for worker in self._alive(State.starting, State.ready):

@@ -307,6 +307,7 @@ class Supervisor:
         self._notifier.ready("the last reload failed")
 
     def stopping(self) -> None:
+        self._scoreboard.begin_drain()
         self._acme.end()
         self._notifier.stopping()
 

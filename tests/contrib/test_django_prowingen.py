@@ -24,6 +24,7 @@ from prowingen_wsgi.configuration.values import (
     Size,
     Switch,
     Text,
+    UrlPath,
 )
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         Text: "a, b --threads=3",
         Secret: " a password, --threads=3",
         FilePath: "a folder/file,=",
+        UrlPath: "/-/health",
         Octal: 0o7,
         Seconds: 1.0625,
         Size: 54321,

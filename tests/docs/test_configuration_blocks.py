@@ -144,9 +144,16 @@ def test_the_server_accepts_what_kubernetes_would_give_it(block: Block, tmp_path
     # What a stop may take is less than what Kubernetes waits before it kills.
     grace = re.search(r"^graceful_timeout +(\d+)s", done.stdout, re.MULTILINE)
     assert grace is not None
-    stop = container["lifecycle"]["preStop"]["exec"]["command"]
-    waited = int(re.sub(r"\D", "", " ".join(stop)))
-    assert int(grace[1]) + waited < pod["spec"]["terminationGracePeriodSeconds"]
+    delay = re.search(r"^drain_delay +(\d+)s", done.stdout, re.MULTILINE)
+    assert delay is not None
+    assert int(grace[1]) + int(delay[1]) < pod["spec"]["terminationGracePeriodSeconds"]
+    # Who sends to it has noticed by then.
+    ready = container["readinessProbe"]
+    assert ready["periodSeconds"] * (ready["failureThreshold"] + 1) < int(delay[1])
+    health = re.search(r"^health_path +(\S+)", done.stdout, re.MULTILINE)
+    assert health is not None
+    paths = [container[kind]["httpGet"]["path"] for kind in ("readinessProbe", "livenessProbe")]
+    assert paths == [f"{health[1]}/ready", f"{health[1]}/live"]
 
 
 @pytest.mark.skipif(shutil.which("apache2") is None, reason="apache2 is missing")

@@ -170,7 +170,11 @@ class World(RuleBasedStateMachine):
     def plan(self, workers: int, *, broken: bool) -> Generation:
         self.plans += 1
         config = SimpleNamespace(
-            graceful_timeout=GRACE, reload=False, max_requests=9, workers=workers
+            graceful_timeout=GRACE,
+            drain_delay=self.delay,
+            reload=False,
+            max_requests=9,
+            workers=workers,
         )
         plan = Plan(number=self.plans, config=config, wanted=workers, proven=False, broken=broken)
         return cast("Generation", plan)
@@ -192,8 +196,13 @@ class World(RuleBasedStateMachine):
         if plan is self.newest or overtaken:
             self.in_force = plan
 
-    @initialize(wanted=st.integers(1, 3), broken=st.just(False) | st.booleans())
-    def begin(self, wanted: int, broken: bool) -> None:
+    @initialize(
+        wanted=st.integers(1, 3),
+        broken=st.just(False) | st.booleans(),
+        delay=st.sampled_from([0.0, GRACE / 2]),
+    )
+    def begin(self, wanted: int, broken: bool, delay: float = 0.0) -> None:
+        self.delay = delay
         self.newest = self.plan(wanted, broken=broken)
         self.asked[self.newest] = wanted
         self.workforce = self.rules_class(self.newest, self)

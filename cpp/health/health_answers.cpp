@@ -1,0 +1,60 @@
+#include "health/health_answers.h"
+
+#include <limits>
+#include <utility>
+
+#include "core/exchange.h"
+#include "core/pass_on.h"
+
+namespace prowingen::health {
+namespace {
+
+std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
+
+void send(Exchange& exchange, int status, std::string text) {
+  exchange.queued_at = exchange.taken_at = std::chrono::steady_clock::now();
+  exchange.is_probe = true;
+  exchange.submit();
+  if (!exchange.take()) return;
+  ResponseHead& head = exchange.response;
+  head.status = status;
+  head.reason = reason_phrase(status);
+  head.add_field("Content-Type", "text/plain; charset=utf-8");
+  head.add_field("Cache-Control", "no-store");
+  ResponseBody& body = exchange.response_body;
+  body = {};
+  body.allowed = response_has_content(exchange.request.method(), status);
+  body.length_known = body.add_length_field = true;
+  body.length = text.size();
+  exchange.push(body.allowed ? Chunk(std::move(text)) : Chunk(),
+                std::numeric_limits<std::size_t>::max(), true);
+}
+
+}  // namespace
+
+HealthAnswers::HealthAnswers(const std::string& prefix, RequestSink& next,
+                             std::function<Obstacle()> look)
+    : live_(prefix + "/live"), ready_(prefix + "/ready"), next_(next), look_(std::move(look)) {}
+
+std::size_t HealthAnswers::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
+  return pass_on_rest(exchanges, next_, [&](Exchange& exchange) { return answer(exchange); });
+}
+
+bool HealthAnswers::answer(Exchange& exchange) const {
+  const auto method = exchange.request.method();
+  if (method != "GET" && method != "HEAD") return false;
+  const auto path = path_of(exchange.request.target());
+  if (path == live_) {
+    send(exchange, 200, "alive\n");
+  } else if (path == ready_) {
+    const Obstacle obstacle = look_();
+    const bool ready = obstacle == Obstacle::none;
+    send(exchange, ready ? 200 : 503,
+         ready ? "ready\n" : "not ready: " + std::string(describe(obstacle)) + "\n");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace prowingen::health
