@@ -6,6 +6,7 @@ Their clients here are the library websockets; on HTTP/2, which it does not spea
 from __future__ import annotations
 
 import json
+import re
 import threading
 import warnings
 from contextlib import ExitStack, suppress
@@ -150,6 +151,18 @@ def say(text):
     return text.upper()
 """
 
+# simple-websocket's reading thread closes the socket that its writing thread has just found open.
+# The race is the library's own, on any server; what else a thread complains of is ours.
+CLOSED_BETWEEN = re.compile(
+    r"Exception in thread (?:(?!Exception in thread).)*?simple_websocket/ws\.py\", line \d+, in close"
+    r"(?:(?!Exception in thread).)*?OSError: \[Errno 9\] Bad file descriptor",
+    re.DOTALL,
+)
+
+
+def complaints(log: str) -> str:
+    return CLOSED_BETWEEN.sub("", log)
+
 
 @pytest.mark.no_tls("its server is a process of its own")
 def test_flask_socketio(engine: str, tmp_path: Path) -> None:
@@ -174,7 +187,7 @@ def test_flask_socketio(engine: str, tmp_path: Path) -> None:
         for client in clients:
             client.disconnect()
             client.wait()
-    assert "Traceback" not in server.log
+    assert "Traceback" not in complaints(server.log)
 
 
 class SocketIo:
@@ -230,7 +243,7 @@ def test_flask_socketio_over_http2(engine: str, tmp_path: Path) -> None:
             client.hears('42["said","again"]')
         for client in (upgraded, direct):
             client.close()
-    assert "Traceback" not in server.log
+    assert "Traceback" not in complaints(server.log)
 
 
 @pytest.fixture
