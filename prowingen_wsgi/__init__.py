@@ -12,8 +12,10 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._native import ClientDisconnected as ClientDisconnected
+    from ._native import RequestTimeout as RequestTimeout
     from .configuration.config import Config as Config
     from .configuration.config import ConfigError as ConfigError
+    from .deadlines import remaining as remaining
     from .factories.selection import start as start
     from .listener import HttpServer as HttpServer
     from .listener import Request as Request
@@ -31,10 +33,12 @@ __all__ = [
     "ConfigError",
     "HttpServer",
     "Request",
+    "RequestTimeout",
     "Response",
     "Server",
     "__version__",
     "create_server",
+    "remaining",
     "serve",
     "set_ready",
     "start",
@@ -42,6 +46,8 @@ __all__ = [
 
 _HOMES = {
     "ClientDisconnected": "_native",
+    "RequestTimeout": "_native",
+    "remaining": "deadlines",
     "HttpServer": "listener",
     "Request": "listener",
     "Response": "listener",

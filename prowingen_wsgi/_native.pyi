@@ -49,6 +49,8 @@ class Server(metaclass=_Pybind11Type):
         static_mounts: list[tuple[str, str, bool]] = ...,
         sendfile_mounts: list[tuple[str, str, bool]] = ...,
         media_types: dict[str, str] = ...,
+        time_limits: list[tuple[str, float]] = ...,
+        tell_overdue: Callable[[str, int], object] | None = None,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -71,6 +73,11 @@ class Server(metaclass=_Pybind11Type):
 
         media_types: types of these files by the suffixes of their names, such as ".css".
 
+        time_limits: path prefixes, each with the seconds that requests beneath it may take in place
+            of request_timeout; 0: as long as they take.
+        tell_overdue: told of a request that took longer, and of the thread that is in it still; 0:
+            none is.
+
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """
 
@@ -92,7 +99,7 @@ class Server(metaclass=_Pybind11Type):
         lifeline: a pipe's end that is taken over; when the other end closes, the process gets
             SIGTERM, and after `grace` seconds it exits.
         status_pipe: a descriptor that "L" is written to when `max_requests` (0: no limit) requests
-            were taken.
+            were taken, "S" when more threads are stuck than `max_stuck`.
         tells_ready: "R" is written to it, too, just before the first connection is accepted; if
             nobody reads there any more, the process gets SIGTERM.
         ticket_key: of `new_ticket_key`; processes with the same one resume each other's TLS

@@ -24,7 +24,9 @@ from . import _native, upgraded, websocket, websocket_dialects  # noqa: F401
 from .acme_certificates import with_acme_certificates
 from .certificates import check_certificates, https_port, served_url
 from .configuration.config import Config, ConfigError
+from .configuration.time_limits import split_time_limit
 from .datagrams import open_seats
+from .deadlines import tell_overdue
 from .development_certificates import with_development_certificate
 from .forks import close_in_children, leave_to_children
 from .listeners import Listener, open_listeners
@@ -248,6 +250,8 @@ class Server:
                     for seat in self._seats
                 ],
                 add_thread=_calling(self._add_further_worker),
+                time_limits=[split_time_limit(text) for text in self.config.request_timeout_of],
+                tell_overdue=tell_overdue,
                 **self._static_files,
             )
         except ValueError as error:
@@ -293,7 +297,7 @@ class Server:
         self._add_thread(f"{_WORKER}{self._workers}", self._native.work, traced=True)
 
     def _add_further_worker(self) -> None:
-        """In place of one whose request lives long; those of requests that are over have ended."""
+        """In place of one whose request lives long, or is stuck; others have ended with theirs."""
         with self._further:
             self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
             self._add_worker()

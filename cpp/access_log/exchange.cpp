@@ -14,7 +14,7 @@ void log_exchange(AccessLog* access_log, const ServedExchange& exchange, int sta
   record.remote_address = exchange.peer->remote_address;
   record.remote_port = exchange.peer->remote_port;
   record.status = status;
-  record.response = exchange.head_written ? &exchange.response : nullptr;
+  record.response = exchange.head_written ? &exchange.sent_head() : nullptr;
   record.body_bytes_sent = exchange.body_bytes_out;
   record.bytes_sent = exchange.bytes_out;
   record.bytes_received = exchange.bytes_in;

@@ -27,18 +27,20 @@ py::object take_error() {
 
 void PythonLog::pass_on(const std::deque<LogChannel::Event>& events) const {
   for (const auto& event : events) {
-    if (!event.access_lines) {
+    if (event.call) {
+      event.call();
+    } else if (!event.access_lines) {
       // It may have a file's name, which may be anything.
       const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
           event.text.data(), static_cast<Py_ssize_t>(event.text.size()), "backslashreplace"));
       if (!text) throw py::error_already_set();
       errors_(static_cast<int>(event.severity), text, py::none());
-      continue;
-    }
-    for (std::size_t at = 0; at < event.text.size();) {
-      const auto end = event.text.find('\n', at);
-      access_(event.text.substr(at, end - at));
-      at = end + 1;
+    } else {
+      for (std::size_t at = 0; at < event.text.size();) {
+        const auto end = event.text.find('\n', at);
+        access_(event.text.substr(at, end - at));
+        at = end + 1;
+      }
     }
   }
 }

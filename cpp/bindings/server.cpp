@@ -19,6 +19,7 @@
 #include "bindings/engine_table.h"
 #include "bindings/fleet_readiness.h"
 #include "bindings/options.h"
+#include "bindings/overdue_requests.h"
 #include "bindings/python_log.h"
 #include "bindings/request_path.h"
 #include "bindings/supervised.h"
@@ -100,7 +101,8 @@ class Server {
          bool multiprocess, const py::object& errors, const Listeners& redirects,
          const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread,
          const StaticMounts& static_mounts, const StaticMounts& sendfile_mounts,
-         const static_files::MediaTypes& media_types)
+         const static_files::MediaTypes& media_types, const PrefixTimes& time_limits,
+         py::object tell_overdue)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -115,6 +117,7 @@ class Server {
                                              : std::make_shared<static_files::NamedFiles>(
                                                    read_mounts(sendfile_mounts), media_types)),
         response_cache_(make_response_cache(options_)),
+        overdue_(options_, time_limits, std::move(tell_overdue)),
         log_(std::move(log), access_log.value_or(py::none())),
         add_thread_(std::move(add_thread)),
         spool_(make_spool(options_,
@@ -173,7 +176,7 @@ class Server {
         [this] {
           if (Engine* engine = running_engine_.load()) engine->flush();
         },
-        queue_patience(report));
+        queue_patience(report), overdue_.patience());
     path_ = std::make_unique<RequestPath>(
         options_, *queue_, response_cache_.get(), static_rules_, [this] { return obstacle(); },
         report);
@@ -195,6 +198,10 @@ class Server {
              "is stream");
     }
     running_engine_ = engine_.get();
+    overdue_.begin({*queue_, channel_, [this] { return add_thread(); },
+                    [this] {
+                      if (supervised_) supervised_->tell_stuck();
+                    }});
     started_in_.emplace();
     engine_->start();
     if (redirect_engine_) redirect_engine_->start();
@@ -220,6 +227,8 @@ class Server {
         worker.request = nullptr;
         wsgi::leave_if_forked(*exchange);
         drop_list_.drop_all();
+        // What was raised a moment too late is not the next request's.
+        if (overdue_.raises()) PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), nullptr);
       }
       struct Woken {
         bool go_on;
@@ -282,6 +291,7 @@ class Server {
       // Its threads cannot be joined here.
       static_cast<void>(engine_.release());
       static_cast<void>(redirect_engine_.release());
+      overdue_.abandon();
       static_cast<void>(path_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
@@ -291,6 +301,7 @@ class Server {
       return;
     }
     without_gil([&] {
+      overdue_.stop();
       if (engine_) engine_->stop();
       if (redirect_engine_) redirect_engine_->stop();
       bridges_->stop();
@@ -388,10 +399,12 @@ class Server {
     stats["requests_queued"] = queue.requests_queued;
     stats["requests_rejected"] = queue.requests_rejected;
     stats["requests_expired"] = queue.requests_expired;
+    stats["requests_overdue"] = queue.requests_overdue;
     stats["requests_taken"] = queue.requests_taken;
     stats["queue_length"] = queue.queue_length;
     stats["workers_running"] = queue.workers_running;
     stats["workers_away"] = queue.workers_away;
+    stats["workers_stuck"] = queue.workers_stuck;
     stats["worker_wakes"] = queue.wakes;
     stats["bodies_spooled"] = spool_->files();
     stats["spooled_bytes"] = spool_->bytes();
@@ -527,6 +540,7 @@ class Server {
   std::atomic<bool> unready_{false};
   const std::shared_ptr<static_files::NamedFiles> named_files_;          // null: none may be named
   const std::shared_ptr<response_cache::ResponseCache> response_cache_;  // null: none is kept
+  OverdueRequests overdue_;
   const PythonLog log_;
   const py::object add_thread_;
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
@@ -589,16 +603,16 @@ void bind_server(py::module_& m) {
       .def(py::init<const py::tuple&, const Listeners&, const py::dict&, py::object,
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,
                     const Listeners&, const std::string&, const Datagrams&, py::object,
-                    const StaticMounts&, const StaticMounts&, const static_files::MediaTypes&>(),
+                    const StaticMounts&, const StaticMounts&, const static_files::MediaTypes&,
+                    const PrefixTimes&, py::object>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
            py::arg("redirect_port") = "", py::arg("datagrams") = Datagrams(),
            py::arg("add_thread") = py::none(), py::arg("static_mounts") = StaticMounts(),
            py::arg("sendfile_mounts") = StaticMounts(),
-
            py::arg("media_types") = static_files::MediaTypes(),
-
+           py::arg("time_limits") = PrefixTimes(), py::arg("tell_overdue") = py::none(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

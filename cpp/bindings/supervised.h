@@ -56,6 +56,10 @@ class Supervised {
     if (++requests_ < terms_.max_requests || limit_told_.exchange(true)) return;
     tell('L');  // if it is gone, the lifeline sees to that
   }
+  /// Tells it, once, that so many of its threads are stuck that it should be replaced.
+  void tell_stuck() {
+    if (!stuck_told_.exchange(true)) tell('S');
+  }
   void begin_drain() { accept_share_.accepts(false); }
   /// What its figures are of is about to end.
   void end() { reporter_.reset(); }
@@ -72,6 +76,7 @@ class Supervised {
   const Terms terms_;
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<bool> limit_told_{false};
+  std::atomic<bool> stuck_told_{false};
   std::unique_ptr<Reporter> reporter_;  // null: it has not begun
 };
 

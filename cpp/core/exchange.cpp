@@ -81,6 +81,7 @@ std::string_view describe(Departure departure) {
     case Departure::malformed_body: return "the client sent a malformed request body";
     case Departure::body_too_large: return "the request body is larger than max_body";
     case Departure::server_stopped: return "the server is stopping";
+    case Departure::overruled: return "the request took longer than request_timeout";
   }
   return "unknown";
 }
@@ -238,7 +239,7 @@ Exchange::Read Exchange::read_body(std::string& buffer, std::optional<SteadyTime
     lock.lock();
   }
   if (!await(lock, until, [this] { return has_body_news(); })) return Read::timed_out;
-  if (state_ == departed) return Read::departed;
+  if (state_ == departed || replaced_) return Read::departed;
   // Of an exchange that came to its own end, what had arrived by then can still be read.
   if (!stored_.empty()) {
     // While it reads the file nobody else is held up, and nothing changes that others look at.
@@ -293,7 +294,7 @@ Exchange::Push Exchange::push_all(std::span<Chunk> chunks, std::size_t high_wate
     const std::lock_guard lock(mutex_);
     // Threads of the application's may not know that it aborted, or what another of them has ended.
     const bool ended = state_ == finished || state_ == completed;
-    if (state_ == departed || state_ == aborted || (ended && !last)) return Push::departed;
+    if (is_cut() || (ended && !last)) return Push::departed;
     if (state_ == running) {
       advance(ExchangeEvent::head);
       head_pending_ = true;
@@ -341,11 +342,11 @@ void Exchange::doubt_client() { transport_.client_doubted(shared_from_this()); }
 
 Exchange::Push Exchange::wait_writable(std::optional<SteadyTime> until) {
   std::unique_lock lock(mutex_);
-  const auto cut = [this] { return state_ == departed || state_ == aborted; };
   ++waiting_writers_;
-  const bool ready = await(lock, until, [&] { return outgoing_bytes_ < high_water_ || cut(); });
+  const bool ready =
+      await(lock, until, [this] { return outgoing_bytes_ < high_water_ || is_cut(); });
   --waiting_writers_;
-  if (cut()) return Push::departed;
+  if (is_cut()) return Push::departed;
   return ready ? Push::ok : Push::full;
 }
 
@@ -368,6 +369,53 @@ void Exchange::abort() {
   }
   tell();
   if (signal) transport_.output_ready(shared_from_this(), false);
+}
+
+Exchange::Overruling Exchange::overrule(ResponseHead head, std::string text) {
+  Overruling done = Overruling::none;
+  std::vector<Chunk> dropped;
+  std::unique_ptr<std::vector<ResponseHead>> dropped_interim;
+  bool signal;
+  {
+    const std::lock_guard lock(mutex_);
+    // What comes after a switch is no answer that could be late.
+    if (state_ == responding && !response_body.opaque) {
+      advance(ExchangeEvent::abort);
+      done = Overruling::cut;
+    } else if (state_ == running) {
+      replaced_ = std::make_unique<Replaced>();
+      replaced_->head = std::move(head);
+      ResponseBody& body = replaced_->body;
+      body.allowed = response_has_content(request.method(), replaced_->head.status);
+      body.length_known = body.add_length_field = true;
+      body.length = text.size();
+      dropped_interim.swap(interim_);
+      dropped.swap(outgoing_);
+      outgoing_bytes_ = outgoing_memory_ = 0;
+      if (Chunk page(std::move(text)); body.allowed) add_output(page);
+      settle_charge();
+      advance(ExchangeEvent::head);
+      head_pending_ = true;
+      advance(ExchangeEvent::finish);
+      done = Overruling::answered;
+    } else {
+      return done;
+    }
+    departure_ = Departure::overruled;
+    cut_.store(true, std::memory_order_release);
+    finished_at = std::chrono::steady_clock::now();
+    signal = !signalled_;
+    signalled_ = true;
+  }
+  tell();
+  if (signal) transport_.output_ready(shared_from_this(), false);
+  return done;
+}
+
+bool Exchange::switched() const {
+  const std::lock_guard lock(mutex_);
+  const bool has_head = state_ == responding || state_ == finished;
+  return has_head && !replaced_ && response_body.opaque;
 }
 
 void Exchange::take_output(Output& out) {
@@ -479,7 +527,8 @@ void Exchange::recycle() {
   events.reset();
   messages.reset();
   has_body = may_have_trailers = expects_continue = may_upgrade = is_probe = false;
-  received_at = queued_at = taken_at = finished_at = SteadyTime();
+  received_at = queued_at = taken_at = deadline = finished_at = SteadyTime();
+  replaced_.reset();
   state_ = receiving;
   departure_ = Departure::none;
   taken_ = false;

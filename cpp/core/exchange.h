@@ -6,6 +6,10 @@
 //       |                   |                 |                  |       |         completed
 //       +-------------------+-------depart----+------------------+-------+--> departed
 //
+// A worker that has taken too long is overruled: its exchange goes through `responding` to
+// `finished` with an answer of the server's own, or is aborted, and the worker is told that it has
+// departed.
+//
 // `completed`, `aborted` and `departed` are the terminal events; exactly one of them happens.
 // `departed` means that the client, a time limit or the server's own stop ended the exchange.
 // Every call that a thread of the application is blocked in returns with any of the three: an
@@ -73,7 +77,8 @@ enum class Departure : std::uint8_t {
   memory_short,
   malformed_body,
   body_too_large,
-  server_stopped
+  server_stopped,
+  overruled
 };
 /// A sentence for exceptions and logs.
 std::string_view describe(Departure departure);
@@ -187,6 +192,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   SteadyTime received_at;
   SteadyTime queued_at;
   SteadyTime taken_at;  // by the worker
+  /// Until when the worker has to have answered; not set: it may take as long as it takes.
+  SteadyTime deadline;
   /// When the last piece was pushed or the answer aborted; not set if the exchange departed first.
   /// Constant once the I/O thread has taken the end of the output or called depart().
   SteadyTime finished_at;
@@ -272,6 +279,13 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     }
   };
   void take_output(Output& out);
+  // What is sent, once its head was taken: the worker's answer, or what has taken its place.
+  const ResponseHead& sent_head() const { return replaced_ ? replaced_->head : response; }
+  const ResponseBody& sent_body() const { return replaced_ ? replaced_->body : response_body; }
+  /// Null: none. Once all of the output was taken.
+  const FieldSection* sent_trailers() const {
+    return replaced_ ? nullptr : response_trailers.get();
+  }
   /// The last byte was handed to the operating system: the terminal event of a good exchange.
   void written();
 
@@ -284,6 +298,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void hold(std::uint64_t bytes);
   /// What a worker keeps of it elsewhere, which its client's departure does not free by itself.
   void keep_for_answer(std::uint64_t bytes);
+  /// The worker has had its time: its client gets this answer, or, if the worker's has begun, no
+  /// end of that. From then on the worker's calls return as if the client had left. Any thread.
+  enum class Overruling : std::uint8_t { answered, cut, none };
+  Overruling overrule(ResponseHead head, std::string text);
+  /// Another protocol is spoken, for as long as it takes.
+  bool switched() const;
   /// Whether memory is plentiful enough for what could as well be done without.
   bool may_spend(std::uint64_t bytes) const {
     return !budget_ || budget_->used() + bytes <= budget_->limit() / 2;
@@ -321,9 +341,14 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     return state_ == ExchangeState::completed || state_ == ExchangeState::aborted ||
            state_ == ExchangeState::departed;
   }
+  /// Nothing that the worker says is sent any more.
+  bool is_cut() const {
+    return state_ == ExchangeState::departed || state_ == ExchangeState::aborted || replaced_;
+  }
   /// read_body() has something to return: bytes, the body's end, or the exchange's.
   bool has_body_news() const {
-    return !stored_.empty() || !incoming_.empty() || body_finished_ || input_closed_ || over();
+    return !stored_.empty() || !incoming_.empty() || body_finished_ || input_closed_ || over() ||
+           replaced_;
   }
   /// Waits for a change that makes `done` true, until then or for ever. False: it has not come.
   template <typename Done>
@@ -369,6 +394,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::size_t high_water_ = 0;                          // as of the last push
   std::unique_ptr<std::vector<ResponseHead>> interim_;  // null: none
   MemoryCharge charge_;
+  struct Replaced {
+    ResponseHead head;
+    ResponseBody body;
+  };
+  std::unique_ptr<Replaced> replaced_;  // the worker's answer, by this; null: it is not
 
   // ---- what few do
   std::condition_variable changed_;  // body arrived, output taken, over

@@ -33,7 +33,16 @@ void LogChannel::add(Severity severity, std::string text) {
       severity = Severity::warning;
       text = "further log events were dropped: they came faster than they were taken";
     }
-    events_.push_back({severity, std::move(text)});
+    events_.push_back({severity, std::move(text), false, {}});
+  }
+  changed_.notify_all();
+}
+
+void LogChannel::add_call(std::function<void()> call) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    events_.push_back({Severity::info, {}, false, std::move(call)});
   }
   changed_.notify_all();
 }
@@ -46,7 +55,7 @@ LogSink::Delivered LogChannel::add_lines(std::string_view lines, std::chrono::mi
     if (!last && !changed_.wait_for(lock, patience, has_room)) return {};
     if (closed_) return {0, std::make_error_code(std::errc::broken_pipe)};
     line_bytes_ += lines.size();
-    events_.push_back({Severity::info, std::string(lines), true});
+    events_.push_back({Severity::info, std::string(lines), true, {}});
   }
   changed_.notify_all();
   return {lines.size(), {}};

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,10 +20,13 @@ class LogChannel {
     Severity severity = Severity::info;
     std::string text;
     bool access_lines = false;  // text is access-log lines, each with its newline
+    std::function<void()> call;  // in place of a text: what takes Python to be done
   };
 
   /// Any thread; never blocks. A flood of events is cut, and the cut is an event.
   void add(Severity severity, std::string text);
+  /// Has something done by the taker, in turn. Any thread; never blocks.
+  void add_call(std::function<void()> call);
   /// Takes what has gathered, waiting for something; nothing after `patience`. False: closed and
   /// empty.
   bool take(std::deque<Event>& events, std::chrono::milliseconds patience);

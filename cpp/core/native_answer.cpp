@@ -36,15 +36,19 @@ void send_text(Exchange& exchange, std::string text) {
   send_content(exchange, {&content, 1});
 }
 
-bool answer_natively(Exchange& exchange, const Refusal& refusal) {
-  exchange.taken_at = std::chrono::steady_clock::now();
-  if (!exchange.take()) return false;
-  ResponseHead& head = exchange.response;
-  head.clear();
+ResponseHead refusal_head(const Refusal& refusal) {
+  ResponseHead head;
   head.status = refusal.status;
   head.reason = refusal.title;
   head.add_field("Content-Type", "text/plain; charset=utf-8");
   if (refusal.status == 503) head.add_field("Retry-After", "1");
+  return head;
+}
+
+bool answer_natively(Exchange& exchange, const Refusal& refusal) {
+  exchange.taken_at = std::chrono::steady_clock::now();
+  if (!exchange.take()) return false;
+  exchange.response = refusal_head(refusal);
   send_text(exchange, refusal_page(refusal));
   return true;
 }

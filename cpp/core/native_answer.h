@@ -20,6 +20,8 @@ void send_content(Exchange& exchange, std::span<Chunk> content);
 /// The same of one piece, as long as it is.
 void send_text(Exchange& exchange, std::string text);
 
+/// The head of an answer that says why a request is not served.
+ResponseHead refusal_head(const Refusal& refusal);
 /// Any thread, for a queued exchange that nobody else will take. False: its client has left.
 bool answer_natively(Exchange& exchange, const Refusal& refusal);
 

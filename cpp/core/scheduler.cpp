@@ -20,18 +20,14 @@ Scheduler::Worker Scheduler::enrol() {
   return static_cast<Worker>(slots_.size() - 1);
 }
 
-void Scheduler::leaves(Worker worker, bool spare) {
+void Scheduler::leave_pool(Worker worker, State to, bool spare) {
   const State from = slots_[worker].state;
   if (from == State::running) unlink(worker);
   if (interrupted_ == worker) interrupted_ = nobody;
   if (holder_ == worker) holder_ = nobody;
-  set_state(worker, from, State::away);
-  ++away_count_;
+  set_state(worker, from, to);
   --members_;
-  if (!spare) {
-    if (leaving_ != 0) --leaving_;
-    return;
-  }
+  if (!spare) return;
   const Worker other = spares_.back();
   spares_.pop_back();
   set_state(other, State::spare, State::parked);
@@ -39,7 +35,20 @@ void Scheduler::leaves(Worker worker, bool spare) {
   ++members_;
 }
 
+void Scheduler::leaves(Worker worker, bool spare) {
+  leave_pool(worker, State::away, spare);
+  ++away_count_;
+  if (!spare && leaving_ != 0) --leaving_;
+}
+
+void Scheduler::gets_stuck(Worker worker, bool spare, bool replaced) {
+  leave_pool(worker, State::stuck, spare);
+  ++stuck_count_;
+  if (!spare && replaced) ++coming_;
+}
+
 Scheduler::State Scheduler::returns(Worker worker) {
+  const State from = slots_[worker].state;
   State to = State::gone;
   if (members_ + coming_ < rules_.workers) {
     to = State::ready;
@@ -48,8 +57,8 @@ Scheduler::State Scheduler::returns(Worker worker) {
     to = State::spare;
     spares_.push_back(worker);
   }
-  set_state(worker, State::away, to);
-  --away_count_;
+  set_state(worker, from, to);
+  from == State::stuck ? --stuck_count_ : --away_count_;
   return to;
 }
 

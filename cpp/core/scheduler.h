@@ -42,6 +42,10 @@
 //                               +-------> spare   asleep; parked when another leaves
 //                               +-------> gone    its thread ends
 //
+// A request that takes longer than it may is answered without its worker, which is then stuck: it
+// leaves the pool likewise, and comes back by the same ways if it ever does. How many do is not a
+// matter of `most_away`.
+//
 // Without a GIL (free-threaded Python) rules 1 to 6 fall away: a worker is woken for each request,
 // up to the number of cores.
 #pragma once
@@ -92,7 +96,7 @@ class Scheduler {
     std::size_t most_away = 0;
   };
 
-  enum class State : std::uint8_t { parked, standby, ready, running, waiting, away, spare, gone };
+  enum class State : std::uint8_t { parked, standby, ready, running, waiting, away, stuck, spare, gone };
 
   explicit Scheduler(Rules rules) : rules_(rules), switch_interval_(rules.switch_interval) {}
 
@@ -131,6 +135,10 @@ class Scheduler {
   /// It does not leave, though another comes.
   void stays() { --leaving_; }
   bool has_spare() const { return !spares_.empty(); }
+  /// Its request is not its own any more. A spare one takes its place, or one that will be enrolled
+  /// (`replaced`); else the pool is short of one.
+  void gets_stuck(Worker worker, bool spare, bool replaced);
+  void will_not_come() { --coming_; }
   /// That request is over: its worker is ready for others, spare, or gone.
   State returns(Worker worker);
   /// Nothing more is asked about one that is gone: its place is free.
@@ -143,6 +151,12 @@ class Scheduler {
   std::size_t waiting() const { return waiting_count_; }
   /// Every worker is in a request.
   bool everybody_busy() const { return running_count_ + waiting_count_ == members_; }
+  /// It is in a request that the pool does not count on any more.
+  bool is_out(Worker worker) const {
+    return state(worker) == State::away || state(worker) == State::stuck;
+  }
+  /// Workers whose requests were answered without them.
+  std::size_t stuck() const { return stuck_count_; }
   /// Workers whose requests live long.
   std::size_t away() const { return away_count_; }
   bool anybody_parked() const { return !parked_.empty(); }
@@ -163,6 +177,7 @@ class Scheduler {
   bool fresh_request_runs(Time now) const {
     return newest_ != nobody && now - slots_[newest_].started < rules_.fresh;
   }
+  void leave_pool(Worker worker, State to, bool spare);
   void holds_gil(Worker worker, Time now);
   /// How long a stand-in may go on, and how long nobody else is woken beside it.
   Duration stand_in() const;
@@ -182,6 +197,7 @@ class Scheduler {
   std::size_t coming_ = 0;    // that will be
   std::size_t leaving_ = 0;   // that are about to leave
   std::size_t away_count_ = 0;
+  std::size_t stuck_count_ = 0;
   Worker newest_ = nobody;
   std::size_t running_count_ = 0;
   std::size_t standby_count_ = 0;

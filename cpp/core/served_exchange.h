@@ -36,7 +36,7 @@ class ServedExchange : public Exchange {
 
   /// The status that its answer, which has this one, is sent with.
   int sent_status(int status) const {
-    return prowingen::sent_status(status, request.version, may_upgrade, response_body.opaque);
+    return prowingen::sent_status(status, request.version, may_upgrade, sent_body().opaque);
   }
 
   // ---- the request's body

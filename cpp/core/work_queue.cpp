@@ -18,13 +18,14 @@ void abandon_events(Exchange& exchange) { std::exchange(exchange.events, nullptr
 }  // namespace
 
 WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick,
-                     QueuePatience patience)
+                     QueuePatience patience, RunPatience run_patience)
     : scheduler_(rules),
       capacity_(capacity),
       most_away_(rules.most_away),
       tick_interval_(rules.fresh),
       on_tick_(std::move(on_tick)),
       patience_(std::move(patience)),
+      run_patience_(std::move(run_patience)),
       ticker_([this] { tick(); }) {}
 
 WorkQueue::~WorkQueue() { stop(); }
@@ -137,17 +138,18 @@ void WorkQueue::start_ticking() {
   tick_needed_.notify_one();
 }
 
-WorkQueue::Worker WorkQueue::enrol() {
+WorkQueue::Worker WorkQueue::enrol(std::uint64_t thread) {
   const std::lock_guard lock(mutex_);
   const Worker worker = scheduler_.enrol();
   if (worker == sleepers_.size()) sleepers_.emplace_back();
   sleepers_[worker].running = false;
+  sleepers_[worker].thread = thread;
   return worker;
 }
 
 bool WorkQueue::leave(Worker worker, const std::function<bool()>& more) {
   Lock lock(mutex_);
-  if (scheduler_.state(worker) == Scheduler::State::away) return true;
+  if (scheduler_.is_out(worker)) return true;
   if (stopped_ || !scheduler_.may_leave()) return false;
   const bool spare = scheduler_.has_spare();
   if (!spare) {
@@ -163,7 +165,7 @@ bool WorkQueue::leave(Worker worker, const std::function<bool()>& more) {
     // Other threads have run meanwhile: one may have done the same, or its request be over.
     const Sleeper& self = sleepers_[worker];
     const bool still_in_it = self.running && self.turns == turn;
-    if (!still_in_it || scheduler_.state(worker) == Scheduler::State::away) {
+    if (!still_in_it || scheduler_.is_out(worker)) {
       scheduler_.stays();
       return true;
     }
@@ -177,11 +179,13 @@ bool WorkQueue::leave(Worker worker, const std::function<bool()>& more) {
 
 std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   const auto now = steady_clock::now();
+  std::shared_ptr<Exchange> former;  // which ends after the lock
   Lock lock(mutex_);
   Sleeper& self = sleepers_[worker];
   if (self.running) {
     self.running = false;
-    if (scheduler_.state(worker) == Scheduler::State::away) {
+    former = std::move(self.exchange);
+    if (scheduler_.is_out(worker)) {
       if (scheduler_.returns(worker) != Scheduler::State::ready) return nullptr;
     } else {
       last_progress_ = now;
@@ -205,6 +209,14 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   } else {
     exchange->taken_at = now;
     ++counters_.requests_taken;
+    if (run_patience_.limits.shortest().count() != 0) {
+      const auto limit = run_patience_.limits.of(*exchange);
+      if (limit.count() != 0) {
+        exchange->deadline = now + limit;
+        self.exchange = exchange;
+        self.warned = run_patience_.warned_before.count() == 0;
+      }
+    }
   }
   scheduler_.started(worker, now);
   self.running = true;
@@ -216,9 +228,65 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   return exchange;
 }
 
+Scheduler::Time WorkQueue::attention_due(const Sleeper& worker) const {
+  if (!worker.running || !worker.exchange) return Scheduler::Time::max();
+  const auto deadline = worker.exchange->deadline;
+  return worker.warned ? deadline : deadline - run_patience_.warned_before;
+}
+
+std::vector<WorkQueue::Overdue> WorkQueue::take_overdue(Scheduler::Time now) {
+  std::vector<Overdue> overdue;
+  std::vector<std::shared_ptr<Exchange>> dropped;  // which end after the lock
+  Lock lock(mutex_);
+  for (std::size_t at = 0; at < sleepers_.size(); ++at) {
+    Sleeper& self = sleepers_[at];
+    const auto worker = static_cast<Worker>(at);
+    if (attention_due(self) > now) continue;
+    // What lives long has left the pool, and a switched protocol is no answer that could be late.
+    if (scheduler_.is_out(worker) || self.exchange->switched()) {
+      dropped.push_back(std::move(self.exchange));
+      continue;
+    }
+    const auto limit = self.exchange->deadline - self.exchange->taken_at;
+    if (!std::exchange(self.warned, true)) {
+      overdue.push_back({self.exchange, worker, self.turns, self.thread, limit, true, false,
+                         scheduler_.stuck()});
+      continue;
+    }
+    const bool spare = scheduler_.has_spare();
+    const bool replaced = scheduler_.stuck() < run_patience_.most_stuck && !stopped_;
+    scheduler_.gets_stuck(worker, spare, replaced);
+    ++counters_.requests_overdue;
+    last_progress_ = now;
+    overdue.push_back({std::move(self.exchange), worker, self.turns, self.thread, limit, false,
+                       !spare && replaced, scheduler_.stuck()});
+  }
+  if (overdue.empty()) return overdue;
+  wake_one(std::move(lock), now);
+  start_ticking();
+  return overdue;
+}
+
+Scheduler::Time WorkQueue::next_overdue() const {
+  const std::lock_guard lock(mutex_);
+  auto next = Scheduler::Time::max();
+  for (const Sleeper& worker : sleepers_) next = std::min(next, attention_due(worker));
+  return next;
+}
+
+bool WorkQueue::is_in(Worker worker, std::uint64_t turn) const {
+  const std::lock_guard lock(mutex_);
+  return sleepers_[worker].running && sleepers_[worker].turns == turn;
+}
+
+void WorkQueue::will_not_come() {
+  const std::lock_guard lock(mutex_);
+  scheduler_.will_not_come();
+}
+
 void WorkQueue::wait_begins(Worker worker) {
   Lock lock(mutex_);
-  if (scheduler_.state(worker) == Scheduler::State::away) return;
+  if (scheduler_.is_out(worker)) return;
   scheduler_.wait_begins(worker);
   wake_one(std::move(lock), steady_clock::now());
 }
@@ -226,7 +294,7 @@ void WorkQueue::wait_begins(Worker worker) {
 void WorkQueue::wait_ends(Worker worker) {
   const auto now = steady_clock::now();
   const std::lock_guard lock(mutex_);
-  if (scheduler_.state(worker) == Scheduler::State::away) return;
+  if (scheduler_.is_out(worker)) return;
   last_progress_ = now;
   scheduler_.wait_ends(worker, now);
 }
@@ -285,6 +353,7 @@ WorkQueue::Counters WorkQueue::counters() const {
   counters.queue_length = queue_.size();
   counters.workers_running = scheduler_.running();
   counters.workers_away = scheduler_.away();
+  counters.workers_stuck = scheduler_.stuck();
   counters.application_blocks = scheduler_.application_blocks();
   return counters;
 }

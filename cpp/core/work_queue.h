@@ -14,6 +14,7 @@
 #include "core/engine.h"
 #include "core/exchange.h"
 #include "core/scheduler.h"
+#include "core/time_limits.h"
 
 namespace prowingen {
 
@@ -22,6 +23,13 @@ struct QueuePatience {
   std::chrono::nanoseconds limit{0};  // 0: for as long as it takes
   /// So many have waited for longer, and were answered 503. Any thread, which must not be kept.
   std::function<void(std::size_t)> on_expired;
+};
+
+/// For how long a request may be with a worker.
+struct RunPatience {
+  TimeLimits limits;
+  std::chrono::nanoseconds warned_before{0};  // so long before that its worker is; 0: it is not
+  std::size_t most_stuck = 0;                 // beyond that no worker is replaced
 };
 
 class WorkQueue final : public RequestSink {
@@ -37,14 +45,28 @@ class WorkQueue final : public RequestSink {
     std::size_t queue_length = 0;
     std::size_t workers_running = 0;
     std::size_t workers_away = 0;  // in requests that live long
+    std::uint64_t requests_overdue = 0;  // were with a worker for longer than they may
+    std::size_t workers_stuck = 0;       // in these
     std::uint64_t wakes = 0;
     bool application_blocks = false;
+  };
+
+  /// A request that has been with a worker for longer than it may, or will soon have been.
+  struct Overdue {
+    std::shared_ptr<Exchange> exchange;
+    Worker worker;
+    std::uint64_t turn;    // of that worker: see is_in()
+    std::uint64_t thread;  // as enrol() was told
+    std::chrono::nanoseconds limit;
+    bool warned_only;     // it has some time left
+    bool wants_thread;    // one is to be begun that enrols: see will_not_come()
+    std::size_t stuck;    // workers now
   };
 
   /// `capacity`: requests that may wait for a worker. `on_tick` is called by the tick's thread
   /// while requests wait: every `Rules::fresh`, or less often while new requests come in.
   WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick,
-            QueuePatience patience = {});
+            QueuePatience patience = {}, RunPatience run_patience = {});
   ~WorkQueue() override;
 
   // ---- I/O threads
@@ -57,7 +79,8 @@ class WorkQueue final : public RequestSink {
   void submit_again(std::shared_ptr<Exchange> exchange);
 
   // ---- worker threads that hold the GIL; none of these blocks
-  Worker enrol();
+  /// `thread`: its name for others.
+  Worker enrol(std::uint64_t thread = 0);
   /// Ends the worker's running request, if any, and gives it the next one; null: it should park().
   std::shared_ptr<Exchange> next(Worker worker);
   /// The worker's request lives long: others are not to wait for its end. `more`: begins a further
@@ -77,6 +100,17 @@ class WorkQueue final : public RequestSink {
   /// Whether `on_tick` will not be called soon. It is called once after this became true, so that
   /// whoever leaves work for the tick and then sees false here is sure that it will be done.
   bool tick_sleeps() const { return tick_sleeps_.load(); }
+
+  // ---- any thread: requests that take too long
+  /// Those that have become overdue, once each. Their workers are not of the pool from now on, and
+  /// their clients are to be answered.
+  std::vector<Overdue> take_overdue(Scheduler::Time now);
+  /// When the next of those that run now will be.
+  Scheduler::Time next_overdue() const;
+  /// Whether the worker is still in the request that it was then in.
+  bool is_in(Worker worker, std::uint64_t turn) const;
+  /// No thread could be begun in a stuck one's place.
+  void will_not_come();
 
   // ---- worker threads that do not hold the GIL
   /// Sleeps until there is work for this worker. False: the queue was stopped, or it is gone.
@@ -100,6 +134,10 @@ class WorkQueue final : public RequestSink {
     bool running = false;     // between next() and the following next()
     std::uint64_t turns = 0;  // so many times it was given something
     Scheduler::Time started;
+    std::uint64_t thread = 0;
+    // Of a request that has a deadline.
+    std::shared_ptr<Exchange> exchange;
+    bool warned = false;
   };
 
   using Lock = std::unique_lock<std::mutex>;
@@ -116,6 +154,8 @@ class WorkQueue final : public RequestSink {
   void refuse(std::span<const std::shared_ptr<Exchange>> expired);
   /// Before this none can have waited for too long.
   Scheduler::Time first_expiry(Scheduler::Time now) const;
+  /// When there is something to be done about the request that it is in, if ever.
+  Scheduler::Time attention_due(const Sleeper& worker) const;
   void sleep_until_needed(Lock& lock);
   void measure_pace(const Sleeper& worker, Scheduler::Time now);
   void start_ticking();
@@ -128,6 +168,7 @@ class WorkQueue final : public RequestSink {
   const std::chrono::nanoseconds tick_interval_;
   const std::function<void()> on_tick_;
   const QueuePatience patience_;
+  const RunPatience run_patience_;
   struct Entry {
     std::shared_ptr<Exchange> exchange;
     bool is_event;  // it was submitted again

@@ -70,7 +70,7 @@ void Http1Connection::drop_exchanges(Departure why) {
       reset_on_close_ = true;
     }
     abandon(*exchange, why);  // first: afterwards no worker writes to what is logged
-    log(*exchange, exchange->head_written ? exchange->response.status : 0, false);
+    log(*exchange, exchange->head_written ? exchange->sent_head().status : 0, false);
     exchange->forget_request();
   }
   pipeline_.clear();

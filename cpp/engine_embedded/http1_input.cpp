@@ -352,7 +352,7 @@ void Http1Connection::refuse(const Refusal& refusal, Departure why) {
     std::erase(pipeline_, refused_);  // it was alone in it, as every request with a body
     taken_ = 0;
     if (begun) {
-      log(*refused_, refused_->response.status, false);
+      log(*refused_, refused_->sent_head().status, false);
       refused_.reset();
       refusal_ = nullptr;
       reset_on_close_ = true;

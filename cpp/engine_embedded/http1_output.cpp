@@ -78,7 +78,7 @@ void Http1Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
   const auto before = out_.size();
   for (const ResponseHead& head : output.interim) http1::write_interim(head, out_.text());
   if (output.head) {
-    exchange.framing = frame_response(exchange.request.version, exchange.response_body);
+    exchange.framing = frame_response(exchange.request.version, exchange.sent_body());
     exchange.keep_alive = decide_keep_alive(exchange);
     if (exchange.may_upgrade) settle_upgrade(pipeline_[taken_]);
     if (!exchange.keep_alive) {
@@ -106,7 +106,7 @@ void Http1Connection::frame(Http1Exchange& exchange, Exchange::Output& output) {
       if (chunked) out_.text().append("\r\n");
     }
     if (output.finished && exchange.framing == ResponseFraming::chunked) {
-      http1::write_last_chunk(exchange.response_trailers.get(), out_.text());
+      http1::write_last_chunk(exchange.sent_trailers(), out_.text());
     }
   }
   exchange.bytes_out += out_.size() - before;
@@ -135,9 +135,9 @@ void Http1Connection::half_close() {
 }
 
 bool Http1Connection::decide_keep_alive(const Http1Exchange& exchange) const {
-  if (!exchange.keep_alive || exchange.response.closes) return false;
+  if (!exchange.keep_alive || exchange.sent_head().closes) return false;
   if (ends_with_connection(exchange.framing)) return false;
-  if (refuses_tunnel(exchange.request, exchange.response_body)) return false;
+  if (refuses_tunnel(exchange.request, exchange.sent_body())) return false;
   // What has been accepted is still answered; only the last answer says that no more will be.
   const bool last = pipeline_.back().get() == &exchange && !held_;
   const bool none_awaited = io_.options().keep_alive_timeout == 0;
@@ -157,7 +157,7 @@ void Http1Connection::complete_taken() {
     ExchangePtr& exchange = pipeline_[i];
     const bool aborted = exchange->state() == ExchangeState::aborted;
     if (!aborted) exchange->written();
-    log(*exchange, exchange->response.status, !aborted);
+    log(*exchange, exchange->sent_head().status, !aborted);
     exchange->connection = nullptr;
     if (!exchange->keep_alive) ending_ = true;
     if (incoming_ == exchange && reading_ == Reading::opaque) {

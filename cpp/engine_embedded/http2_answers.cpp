@@ -41,7 +41,7 @@ void Http2Connection::see_to(Http2Exchange& exchange) {
   for (const ResponseHead& head : output.interim) send_interim(exchange, head);
   if (output.head) {
     arm(exchange.write_deadline, Timeout::write);
-    const ResponseBody& body = exchange.response_body;
+    const ResponseBody& body = exchange.sent_body();
     exchange.framing = body.opaque    ? ResponseFraming::opaque
                        : body.allowed ? ResponseFraming::sized
                                       : ResponseFraming::none;
@@ -64,7 +64,7 @@ void Http2Connection::send_interim(Http2Exchange& exchange, const ResponseHead& 
 }
 
 void Http2Connection::begin_answer(Http2Exchange& exchange) {
-  const ResponseHead& head = exchange.response;
+  const ResponseHead& head = exchange.sent_head();
   list_fields(exchange, head);
   if (exchange.framing == ResponseFraming::opaque) {
     std::erase_if(fields_, [](const auto& field) { return is_of_switch(field.name); });
@@ -75,15 +75,15 @@ void Http2Connection::begin_answer(Http2Exchange& exchange) {
     fields_.push_back({"server", standing.server()});
   }
   std::string length;
-  if (exchange.response_body.add_length_field) {
-    length = std::to_string(exchange.response_body.length);
+  if (exchange.sent_body().add_length_field) {
+    length = std::to_string(exchange.sent_body().length);
     fields_.push_back({"content-length", length});
   }
   exchange.head_written = true;
   const auto first = exchange.offer(1);
   const bool content = first.failed || first.size != 0 || !first.end;
   const int status = exchange.sent_status(head.status);
-  session_.answer(exchange, status, fields_, content || exchange.response_trailers != nullptr);
+  session_.answer(exchange, status, fields_, content || exchange.sent_trailers() != nullptr);
 }
 
 void Http2Connection::send_page(Http2Exchange& exchange, const Refusal& refusal) {
@@ -107,8 +107,8 @@ http2::Offer Http2Connection::offer(http2::Stream& stream, std::size_t most) {
   Http2Exchange& exchange = exchange_of(stream);
   exchange.fetch(io_.output());
   http2::Offer offer = exchange.offer(most);
-  if (offer.end && exchange.refused == 0 && exchange.response_trailers) {
-    list_fields(exchange, *exchange.response_trailers);
+  if (offer.end && exchange.refused == 0 && exchange.sent_trailers() != nullptr) {
+    list_fields(exchange, *exchange.sent_trailers());
     offer.trailers = fields_;
   }
   return offer;

@@ -189,7 +189,7 @@ void Handler::refuse(const Refusal& refusal, Departure why) {
     thread_.count_refusal();
     return send_refusal(refusal);
   }
-  log(exchange_->response.status, false);
+  log(exchange_->sent_head().status, false);
   reset();
 }
 
@@ -233,7 +233,7 @@ void Handler::client_doubted() {
   const auto now = std::chrono::steady_clock::now();
   if (!exchange_->client_is_gone(socket->getNetworkSocket().toFd(), now)) return;
   exchange_->depart(Departure::client_closed);
-  log(exchange_->head_written ? exchange_->response.status : 0, false);
+  log(exchange_->head_written ? exchange_->sent_head().status : 0, false);
   reset();
 }
 
@@ -324,9 +324,9 @@ bool Handler::is_half_closed() const {
 void Handler::finish() {
   if (aborted_) return cut();
   if (is_half_closed()) return half_close();
-  if (exchange_->response_trailers) send_trailers(*exchange_->response_trailers);
+  if (const auto* trailers = exchange_->sent_trailers()) send_trailers(*trailers);
   exchange_->written();
-  log(exchange_->response.status, true);
+  log(exchange_->sent_head().status, true);
   end_answer();
 }
 
@@ -348,7 +348,7 @@ void Handler::reset() {
 }
 
 void Handler::cut() {
-  log(exchange_->response.status, false);
+  log(exchange_->sent_head().status, false);
   pending_.clear();
   pending_memory_ = 0;
   abort_answer();
@@ -448,7 +448,7 @@ void Handler::cut_off(Departure why) {
   const px::HTTPTransaction::DestructorGuard guard(&transaction());
   if (!answered_ && !refused_) {
     exchange_->depart(why);
-    log(exchange_->head_written ? exchange_->response.status : 0, false);
+    log(exchange_->head_written ? exchange_->sent_head().status : 0, false);
   }
   pending_.clear();
   pending_memory_ = 0;
@@ -469,7 +469,7 @@ void Handler::onError(px::ProxygenError error) noexcept {
   exchange_->depart(thread_.departure_of(error));
   // proxygen answers in our place where it still can.
   const int answered_for_us = error == px::kErrorTimeout ? 408 : error == px::kErrorRead ? 400 : 0;
-  log(exchange_->head_written ? exchange_->response.status : answered_for_us, false);
+  log(exchange_->head_written ? exchange_->sent_head().status : answered_for_us, false);
   exchange_->forget_request();
 }
 

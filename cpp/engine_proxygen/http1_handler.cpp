@@ -31,9 +31,9 @@ void Http1Handler::let_input_in() {
 
 px::HTTPMessage& Http1Handler::begin_answer(Exchange::Output& output) {
   HandledExchange& exchange = this->exchange();
-  exchange.framing = frame_response(exchange.request.version, exchange.response_body);
+  exchange.framing = frame_response(exchange.request.version, exchange.sent_body());
   const bool switches = exchange.framing == ResponseFraming::opaque;
-  const bool goes_on = !refuses_tunnel(exchange.request, exchange.response_body);
+  const bool goes_on = !refuses_tunnel(exchange.request, exchange.sent_body());
   if (exchange.may_upgrade) codec_.settle_upgrade(switches, goes_on);
   exchange.keep_alive = goes_on && decide_keep_alive();
   codec_.announce(exchange.framing, exchange.keep_alive);
@@ -50,7 +50,7 @@ px::HTTPMessage& Http1Handler::begin_answer(Exchange::Output& output) {
   output.chunks.erase(output.chunks.begin(), first_left);
   exchange.bytes_out += text.size();
   // The session would take 101 for an end of its own.
-  return thread().status_only(switches ? 200 : exchange.response.status);
+  return thread().status_only(switches ? 200 : exchange.sent_head().status);
 }
 
 void Http1Handler::append_body(std::string& text, std::string_view bytes) {
@@ -64,7 +64,7 @@ void Http1Handler::append_body(std::string& text, std::string_view bytes) {
 bool Http1Handler::decide_keep_alive() const {
   const HandledExchange& exchange = this->exchange();
   const Options& options = thread().options();
-  if (!exchange.keep_alive || exchange.response.closes) return false;
+  if (!exchange.keep_alive || exchange.sent_head().closes) return false;
   if (ends_with_connection(exchange.framing)) return false;
   if (!codec_.persists() || thread().draining() || options.keep_alive_timeout == 0) return false;
   // The body is not read to its end. A client that waits for 100 may never send it, and more than

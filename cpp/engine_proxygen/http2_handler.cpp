@@ -93,9 +93,9 @@ bool Http2Handler::body_may_follow() const { return codec_ == nullptr || exchang
 px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output& output) {
   HandledExchange& exchange = this->exchange();
   if (request_done() || output.finished) await_taking();
-  const ResponseHead& head = exchange.response;
+  const ResponseHead& head = exchange.sent_head();
   // A frame says where the body ends.
-  const ResponseBody& body = exchange.response_body;
+  const ResponseBody& body = exchange.sent_body();
   exchange.framing = body.opaque    ? ResponseFraming::opaque
                      : body.allowed ? ResponseFraming::sized
                                     : ResponseFraming::none;
@@ -103,8 +103,8 @@ px::HTTPMessage& Http2Handler::begin_answer(Exchange::Output& output) {
   fields.clear();
   exchange.bytes_out += http2::list_fields(head, fields);
   if (body.opaque) std::erase_if(fields, [](const auto& one) { return is_of_switch(one.name); });
-  if (exchange.response_body.add_length_field) {
-    length_ = std::to_string(exchange.response_body.length);
+  if (body.add_length_field) {
+    length_ = std::to_string(body.length);
     fields.push_back({"content-length", length_});
   }
   list_standing_fields(!head.has_date, !head.has_server);

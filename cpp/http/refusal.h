@@ -86,6 +86,9 @@ inline constexpr Refusal queue_full{503, "Service Unavailable",
 /// A request that has waited in the queue for as long as any may.
 inline constexpr Refusal waited_in_vain{503, "Service Unavailable", "no worker was free in time",
                                         ""};
+/// A request that has been with a worker for as long as any may.
+inline constexpr Refusal took_too_long{504, "Gateway Timeout",
+                                       "the application has not answered in time", ""};
 /// A whole request that there is no memory to keep.
 inline constexpr Refusal short_of_memory{503, "Service Unavailable",
                                          "the server is short of memory", ""};

@@ -44,7 +44,7 @@ void StandingFields::refresh() {
 
 void write_head(const Exchange& exchange, ResponseFraming framing, bool keep_alive,
                 const StandingFields& standing, std::string& out) {
-  const ResponseHead& head = exchange.response;
+  const ResponseHead& head = exchange.sent_head();
   append_status_line(out, head.status, head.reason);
   out.append(head.wire());
   if (!head.has_date) out.append(standing.date_line());
@@ -52,9 +52,9 @@ void write_head(const Exchange& exchange, ResponseFraming framing, bool keep_ali
   out.append(standing.alternative_line(exchange.listener));
   if (framing == ResponseFraming::chunked) {
     out.append("Transfer-Encoding: chunked\r\n");
-  } else if (exchange.response_body.add_length_field) {
+  } else if (exchange.sent_body().add_length_field) {
     out.append("Content-Length: ");
-    append_number(out, exchange.response_body.length);
+    append_number(out, exchange.sent_body().length);
     out.append("\r\n");
   }
   if (framing == ResponseFraming::opaque) {

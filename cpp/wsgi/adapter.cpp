@@ -7,6 +7,7 @@ namespace prowingen::wsgi {
 namespace {
 
 constexpr std::string_view error_page = "Internal Server Error\n";
+constexpr std::string_view timeout_page = "The application has not answered in time\n";
 constexpr std::string_view websocket_page = "There is a WebSocket here, and nothing else\n";
 
 }  // namespace
@@ -45,10 +46,12 @@ void handle_failure(Responder& responder, const ReportError& report) {
     if (exchange.state() != ExchangeState::departed) exchange.abort();
     return;
   }
+  const bool timed_out = PyErr_ExceptionMatches(runtime().request_timeout) != 0;
   report(Severity::error, request_line(exchange));
   if (responder.finished()) return;
   if (!responder.head_sent()) {
-    responder.answer_plainly(500, error_page);
+    timed_out ? responder.answer_plainly(504, timeout_page)
+              : responder.answer_plainly(500, error_page);
   } else if (!responder.sent_all() || responder.switches()) {
     exchange.abort();
   } else if (!responder.finish()) {

@@ -115,6 +115,7 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       PyDict_SetItem(dict, r.send_trailers, parts.calls.send_trailers()) == 0 &&
       PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
       set_fields(dict, exchange, target.authority) &&
+      (exchange.deadline == SteadyTime() || set_deadline(dict, exchange.deadline)) &&
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&
       (exchange.peer->forwarded == nullptr || set_forwarded(dict, *exchange.peer->forwarded));
   return done ? std::move(environ) : PyRef();
@@ -156,6 +157,12 @@ bool EnvironBuilder::set_local_end(PyObject* environ, const ConnectionInfo& peer
   return (!secure || PyDict_SetItem(environ, r.wsgi_url_scheme, r.https) == 0) &&
          PyDict_SetItem(environ, r.server_name, local_.name.get()) == 0 &&
          PyDict_SetItem(environ, r.server_port, local_.number.get()) == 0;
+}
+
+// As time.monotonic() tells the time, which has the same clock.
+bool EnvironBuilder::set_deadline(PyObject* environ, SteadyTime deadline) {
+  const std::chrono::duration<double> seconds = deadline.time_since_epoch();
+  return set(environ, runtime().deadline, PyRef::steal(PyFloat_FromDouble(seconds.count())));
 }
 
 // The names are mod_ssl's, which applications know.

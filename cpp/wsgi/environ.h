@@ -57,6 +57,7 @@ class EnvironBuilder {
   };
 
   bool set_fields(PyObject* environ, const Exchange& exchange, std::string_view authority);
+  static bool set_deadline(PyObject* environ, SteadyTime deadline);
   bool set_local_end(PyObject* environ, const ConnectionInfo& peer);
   static bool set_tls(PyObject* environ, const TlsFacts& tls);
   bool set_forwarded(PyObject* environ, const ForwardedTarget& forwarded);

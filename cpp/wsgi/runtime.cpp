@@ -49,6 +49,7 @@ bool init_runtime(PyObject* module) {
       {&r.wsgi_trailers, "wsgi.trailers"},
       {&r.wsgi_early_hints, "wsgi.early_hints"},
       {&r.send_trailers, "prowingen.send_trailers"},
+      {&r.deadline, "prowingen.deadline"},
       {&r.opaque_upgrade, "opaque.upgrade"},
       {&r.wsgi_url_scheme, "wsgi.url_scheme"},
       {&r.empty, ""},
@@ -104,8 +105,14 @@ bool init_runtime(PyObject* module) {
       "The request's handshake is none that can be accepted, or it has none. `status` is what its\n"
       "client is answered (RFC 6455 section 4.2). Need not be caught.",
       PyExc_ConnectionAbortedError, nullptr);
+  r.request_timeout = PyErr_NewExceptionWithDoc(
+      "prowingen_wsgi.RequestTimeout",
+      "The request has taken nearly as long as it may. Raised wherever the application is, by the\n"
+      "option request_timeout_raise; who does not catch it has its client answered 504.",
+      PyExc_Exception, nullptr);
   const std::pair<const char*, PyObject*> errors[] = {
       {"ClientDisconnected", r.client_disconnected},
+      {"RequestTimeout", r.request_timeout},
       {"ConnectionClosed", r.connection_closed},
       {"HandshakeError", r.handshake_error},
   };

@@ -23,6 +23,7 @@ struct Runtime {
   PyObject* buffered_random = nullptr;        // io.BufferedRandom
   PyObject* unsupported_operation = nullptr;  // io.UnsupportedOperation
   PyObject* client_disconnected = nullptr;    // prowingen_wsgi.ClientDisconnected
+  PyObject* request_timeout = nullptr;        // prowingen_wsgi.RequestTimeout
   PyObject* connection_closed = nullptr;      // prowingen_wsgi.websocket.ConnectionClosed
   PyObject* handshake_error = nullptr;        // prowingen_wsgi.websocket.HandshakeError
 
@@ -46,6 +47,7 @@ struct Runtime {
   PyObject* wsgi_trailers;
   PyObject* wsgi_early_hints;
   PyObject* send_trailers;
+  PyObject* deadline;
   PyObject* opaque_upgrade;
   PyObject* wsgi_url_scheme;
   PyObject* empty;

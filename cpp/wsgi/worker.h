@@ -16,7 +16,7 @@ class Worker {
   /// `more`: begins a further thread that becomes a worker; false, with no Python error set, if it
   /// cannot.
   Worker(WorkQueue& requests, std::function<bool()> more)
-      : queue(requests), id(requests.enrol()), more_(std::move(more)) {
+      : queue(requests), id(requests.enrol(PyThread_get_thread_ident())), more_(std::move(more)) {
     current_ = this;
   }
   ~Worker() { current_ = nullptr; }

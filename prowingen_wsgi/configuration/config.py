@@ -18,6 +18,7 @@ from .domains import parse_domain
 from .mounts import anchored_mount, parse_mount, parse_named_mount
 from .networks import parse_forwarded_field, parse_network
 from .option import ConfigError, Option, option_field
+from .time_limits import parse_time_limit
 from .values import (
     Choice,
     Count,
@@ -531,6 +532,34 @@ class Config:
         0.0,
         "time that a request may wait for a worker, after which it is answered 503; 0: as long as "
         "it takes",
+    )
+    request_timeout: float = _timeout(
+        0.0,
+        0.0,
+        "time that the application may take for a request, after which its client is answered 504, "
+        "or its answer broken off, and another thread takes its thread's place; 0: as long as it "
+        "takes",
+    )
+    request_timeout_of: tuple[str, ...] = option_field(
+        (),
+        Many(parse_time_limit, metavar="PREFIX=SECONDS", minimum=0, may_hold_commas=True),
+        "request_timeout of requests beneath a path, such as /reports=5m; the longest such prefix "
+        "counts; may be given several times",
+        group="Timeouts",
+        native=False,
+    )
+    request_timeout_raise: float = _timeout(
+        0.0,
+        0.0,
+        "so long before request_timeout RequestTimeout is raised in the application's thread; 0: "
+        "never",
+    )
+    max_stuck: int = option_field(
+        32,
+        Count(0, 10_000),
+        "threads that may be in requests which took longer than request_timeout; when there are "
+        "more, a worker process is replaced",
+        group="Timeouts",
     )
     min_rate: int = option_field(
         240,

@@ -76,6 +76,10 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         and not config.response_cache
     ):
         yield "response_cache_max_answer", "it needs response_cache, such as 64MiB"
+    limited = config.request_timeout or config.request_timeout_of
+    for name in ("request_timeout_raise", "max_stuck"):
+        if getattr(config, name) != OPTIONS[name].default and not limited:
+            yield name, "it needs request_timeout, or request_timeout_of"
     if config.max_requests_jitter and not config.max_requests:
         yield "max_requests_jitter", "it needs max_requests"
     if config.reload and config.preload:

@@ -49,6 +49,7 @@ _LOOK = 1.0
 # What the server writes into the pipe that wakes the main thread when max_requests are taken;
 # anything else there is the number of a signal.
 _LIMIT_REACHED = b"L"
+_STUCK = b"S"
 # One that replaces another and cannot start is followed by the next one after so long, in seconds.
 _BEFORE_NEXT = 1.0
 # What threads may need beyond `graceful_timeout` before an orphan just exits, in seconds.
@@ -178,8 +179,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         if not select.select([self.PIPE[0]], [], [], self._look)[0]:
             return
         with suppress(BlockingIOError):
-            if _LIMIT_REACHED in os.read(self.PIPE[0], 4096) and self.alive:
+            said = os.read(self.PIPE[0], 4096)
+            if _LIMIT_REACHED in said and self.alive:
                 self.log.info("Autorestarting worker after %d requests.", self.max_requests)
+                self.alive = False
+            if _STUCK in said and self.alive:
+                self.log.info("Autorestarting worker: more of its threads are stuck than max_stuck.")
                 self.alive = False
 
     def _drain(self, server: Server) -> None:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .generation import Generation
     from .worker import Exit
 
-READY, LIMIT = b"R", b"L"
-"""What a worker says: it serves; it has taken `max_requests`."""
+READY, LIMIT, STUCK = b"R", b"L", b"S"
+"""What a worker says: it serves; it has taken `max_requests`; too many of its threads are stuck."""
 
 MOST_WORKERS = 1024 + 32
 """As many can be wanted; twice as many can be alive at once, for replacements."""
@@ -218,6 +218,8 @@ class Rules:
         """What a worker has said."""
         if LIMIT in data and not worker.expires:
             worker.expires = f"it has taken {worker.generation.config.max_requests} requests"
+        if STUCK in data and not worker.expires:
+            worker.expires = "more of its threads are stuck than max_stuck"
         if READY not in data:
             return
         worker.has_handlers = True
