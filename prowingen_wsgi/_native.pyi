@@ -181,6 +181,10 @@ class ClientDisconnected(ConnectionAbortedError):  # noqa: N818  # what happened
     """The client is gone: nothing more of its request can be read, nothing more of the answer
     written. Raised by wsgi.input and by the write() callable of PEP 3333; need not be caught."""
 
+class RequestTimeout(Exception):  # noqa: N818  # as above
+    """The request has taken nearly as long as it may. Raised wherever the application is, by the
+    option request_timeout_raise; who does not catch it has its client answered 504."""
+
 class ConnectionClosed(ClientDisconnected):  # as above
     """The WebSocket is closed: nothing more comes, and nothing more is sent. `code` and `reason`
     are those of its close (RFC 6455 section 7.1). Need not be caught."""

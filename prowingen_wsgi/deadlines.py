@@ -1,4 +1,4 @@
-"""How long a request may still take, for its application; and what is said of one that took longer."""
+"""How long a request may still take, and what is said of one that has taken longer."""
 
 from __future__ import annotations
 

@@ -379,13 +379,17 @@ class Server:
                 self._deadline = time.monotonic()
 
     def _join(self, seconds: float) -> bool:
-        """Waits for one thread. True when none is left to wait for."""
+        """Waits for one thread. True when none is left to wait for.
+
+        Those whose requests were answered in their place have had their time.
+        """
         waiting = [
             thread for thread in self._threads if thread.is_alive() and not thread.is_current()
         ]
-        if waiting:
-            waiting[0].join(seconds)
-        return not waiting
+        if len(waiting) <= self.stats().get("workers_stuck", 0):
+            return True
+        waiting[0].join(seconds)
+        return False
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the server has stopped, for at most so many seconds. False: it has not."""

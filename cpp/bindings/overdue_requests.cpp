@@ -30,8 +30,8 @@ TimeLimits limits_of(double usual, const PrefixTimes& by_prefix) {
 std::string seconds_text(std::chrono::nanoseconds duration) {
   std::array<char, 32> text{};
   const double count = std::chrono::duration<double>(duration).count();
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), count,
-                                 std::chars_format::general, 6);
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), count, std::chars_format::general, 6);
   return std::string(text.data(), end.ptr) + " s";
 }
 
@@ -75,7 +75,9 @@ std::string OverdueRequests::message_of(const OverdueWatch::Event& event) const 
   const std::string limit = seconds_text(event.request.limit);
   switch (event.done) {
     case answered: message += ": answered 504 after " + limit + ", its request_timeout"; break;
-    case cut: message += ": its answer was broken off after " + limit + ", its request_timeout"; break;
+    case cut:
+      message += ": its answer was broken off after " + limit + ", its request_timeout";
+      break;
     case none: message += ": answered, but its thread is still in it after " + limit; break;
   }
   if (event.request.stuck > most_stuck_) {

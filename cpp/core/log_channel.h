@@ -19,7 +19,7 @@ class LogChannel {
   struct Event {
     Severity severity = Severity::info;
     std::string text;
-    bool access_lines = false;  // text is access-log lines, each with its newline
+    bool access_lines = false;   // text is access-log lines, each with its newline
     std::function<void()> call;  // in place of a text: what takes Python to be done
   };
 

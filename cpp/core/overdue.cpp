@@ -28,8 +28,7 @@ void OverdueWatch::watch() {
     for (auto& request : queue_.take_overdue(now)) {
       auto done = Exchange::Overruling::none;
       if (!request.warned_only) {
-        done = request.exchange->overrule(refusal_head(took_too_long),
-                                          refusal_page(took_too_long));
+        done = request.exchange->overrule(refusal_head(took_too_long), refusal_page(took_too_long));
       }
       tell_({std::move(request), done});
     }

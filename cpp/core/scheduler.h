@@ -96,7 +96,17 @@ class Scheduler {
     std::size_t most_away = 0;
   };
 
-  enum class State : std::uint8_t { parked, standby, ready, running, waiting, away, stuck, spare, gone };
+  enum class State : std::uint8_t {
+    parked,
+    standby,
+    ready,
+    running,
+    waiting,
+    away,
+    stuck,
+    spare,
+    gone
+  };
 
   explicit Scheduler(Rules rules) : rules_(rules), switch_interval_(rules.switch_interval) {}
 

@@ -249,8 +249,8 @@ std::vector<WorkQueue::Overdue> WorkQueue::take_overdue(Scheduler::Time now) {
     }
     const auto limit = self.exchange->deadline - self.exchange->taken_at;
     if (!std::exchange(self.warned, true)) {
-      overdue.push_back({self.exchange, worker, self.turns, self.thread, limit, true, false,
-                         scheduler_.stuck()});
+      overdue.push_back(
+          {self.exchange, worker, self.turns, self.thread, limit, true, false, scheduler_.stuck()});
       continue;
     }
     const bool spare = scheduler_.has_spare();

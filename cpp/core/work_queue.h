@@ -44,7 +44,7 @@ class WorkQueue final : public RequestSink {
     std::uint64_t events_taken = 0;       // likewise: exchanges that were given again
     std::size_t queue_length = 0;
     std::size_t workers_running = 0;
-    std::size_t workers_away = 0;  // in requests that live long
+    std::size_t workers_away = 0;        // in requests that live long
     std::uint64_t requests_overdue = 0;  // were with a worker for longer than they may
     std::size_t workers_stuck = 0;       // in these
     std::uint64_t wakes = 0;
@@ -58,9 +58,9 @@ class WorkQueue final : public RequestSink {
     std::uint64_t turn;    // of that worker: see is_in()
     std::uint64_t thread;  // as enrol() was told
     std::chrono::nanoseconds limit;
-    bool warned_only;     // it has some time left
-    bool wants_thread;    // one is to be begun that enrols: see will_not_come()
-    std::size_t stuck;    // workers now
+    bool warned_only;   // it has some time left
+    bool wants_thread;  // one is to be begun that enrols: see will_not_come()
+    std::size_t stuck;  // workers now
   };
 
   /// `capacity`: requests that may wait for a worker. `on_tick` is called by the tick's thread

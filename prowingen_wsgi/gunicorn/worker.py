@@ -184,7 +184,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
                 self.log.info("Autorestarting worker after %d requests.", self.max_requests)
                 self.alive = False
             if _STUCK in said and self.alive:
-                self.log.info("Autorestarting worker: more of its threads are stuck than max_stuck.")
+                self.log.info(
+                    "Autorestarting worker: more of its threads are stuck than max_stuck."
+                )
                 self.alive = False
 
     def _drain(self, server: Server) -> None:

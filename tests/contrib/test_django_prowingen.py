@@ -192,6 +192,7 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         "sendfile": ["/private=a,b", "/=c"],
         "compress_codings": ["gzip:9", "br"],
         "compress_types": ["text/*", "*+json"],
+        "request_timeout_of": ["/a=b=5m", "/c=0"],
     }
     changed: dict[str, object] = {}
     least: dict[str, object] = {}

@@ -45,8 +45,12 @@ class Server:
         redirect_port: str = "",
         datagrams: Sequence[tuple[list[int], int]] = (),
         add_thread: object = None,
+        time_limits: Sequence[tuple[str, float]] = (),
+        tell_overdue: object = None,
     ) -> None:
         assert not redirects
+        assert not time_limits
+        assert callable(tell_overdue)
         assert callable(add_thread)
         assert not datagrams
         del redirect_port  # of none

@@ -154,8 +154,8 @@ def say(text):
 # simple-websocket's reading thread closes the socket that its writing thread has just found open.
 # The race is the library's own, on any server; what else a thread complains of is ours.
 CLOSED_BETWEEN = re.compile(
-    r"Exception in thread (?:(?!Exception in thread).)*?simple_websocket/ws\.py\", line \d+, in close"
-    r"(?:(?!Exception in thread).)*?OSError: \[Errno 9\] Bad file descriptor",
+    r"Exception in thread (?:(?!Exception in thread).)*?simple_websocket/ws\.py\", line \d+, "
+    r"in close(?:(?!Exception in thread).)*?OSError: \[Errno 9\] Bad file descriptor",
     re.DOTALL,
 )
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "no_transport.h"
 
 namespace prowingen {
 namespace {
@@ -27,13 +28,6 @@ constexpr std::array all_states{receiving, queued,    running, responding,
 constexpr std::array all_events{Event::submit,  Event::take,  Event::head,  Event::finish,
                                 Event::written, Event::abort, Event::depart};
 constexpr std::size_t high_water = 1000;
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 struct TestExchange final : Exchange {
   using Exchange::Exchange;

@@ -14,18 +14,12 @@
 #include "core/engine.h"
 #include "core/engine_figures.h"
 #include "core/peer_state.h"
+#include "no_transport.h"
 
 namespace prowingen {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 // Both ends of a TCP connection: only there is an end that may still be read from.
 struct Connection {

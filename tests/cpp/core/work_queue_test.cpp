@@ -1,6 +1,7 @@
 // The queue between I/O threads and workers: order, capacity, counters, stopping, the tick.
 // Many threads at once are in work_queue_stress_test.cpp.
 #include "core/work_queue.h"
+#include "no_transport.h"
 
 #include <gtest/gtest.h>
 
@@ -15,13 +16,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 NoTransport no_transport;
 

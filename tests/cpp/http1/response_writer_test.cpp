@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/engine.h"
+#include "no_transport.h"
 
 namespace prowingen::http1 {
 namespace {
@@ -19,13 +20,6 @@ namespace {
 using namespace std::literals;
 
 constexpr HttpVersion http_1_0{1, 0};
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 class WriteHead : public testing::Test {
  protected:

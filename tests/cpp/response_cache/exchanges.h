@@ -11,18 +11,12 @@
 
 #include "core/engine.h"
 #include "core/exchange.h"
+#include "no_transport.h"
 #include "response_cache/response_cache.h"
 
 namespace prowingen::response_cache {
 
 using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 inline NoTransport nowhere;
 

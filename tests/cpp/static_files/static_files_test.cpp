@@ -9,16 +9,10 @@
 #include <utility>
 
 #include "core/exchange.h"
+#include "no_transport.h"
 
 namespace prowingen::static_files {
 namespace {
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 // Takes as many as it has room for.
 struct Workers final : RequestSink {
