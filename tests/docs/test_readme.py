@@ -20,6 +20,9 @@ OURS = {
     "PROXY protocol": "proxy_protocol",
     "one bound for the memory of all clients": "memory_budget",
     "a minimal rate for slow clients": "min_rate",
+    "a deadline for each request, that ends no process": "request_timeout",
+    "503 for what has waited too long in the queue": "queue_timeout",
+    "health checks that wait behind nothing": "health_path",
     "answers in gzip, brotli and zstd": "compress",
     "static files, natively": "static",
 }

@@ -199,10 +199,10 @@ def _differences(name: str, value: str, given: _Given) -> Iterator[str]:
             "name your proxies in proxy_allow_ips: a connection from elsewhere, or without a PROXY "
             "header, is closed"
         )
-    if name == "harakiri" and given.get("threads", [("1", "")])[-1][0] != "1":
+    if name == "harakiri":
         yield (
-            f"{value}: with several threads, a worker is killed when all are stuck, and not "
-            "for one slow request"
+            f"{value}: the client is answered 504 and another thread is begun, and no process is "
+            "killed: see docs/deadlines.md"
         )
 
 

@@ -37,6 +37,8 @@ Scheduler::Rules rules(std::size_t workers = 1) {
   made.fresh = 1h;  // no tick looks
   made.workers = workers;
   made.most_away = 4;
+  made.has_gil = false;  // each takes what there is
+  made.cores = 8;
   return made;
 }
 
