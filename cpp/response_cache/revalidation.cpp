@@ -76,7 +76,7 @@ void Revalidation::output_ready(std::shared_ptr<Exchange> exchange, bool) {
   if (output.finished) exchange->written();
   // One that was kept has taken its place by now. What failed says nothing; what may not be kept
   // says that this is no more so.
-  const bool failed = output.aborted || exchange->response.status >= 500;
+  const bool failed = output.aborted || exchange->sent_head().status >= 500;
   if (!failed) cache_.remove(*entry);
   entry->is_asked_for = false;
 }
