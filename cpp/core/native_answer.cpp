@@ -22,8 +22,8 @@ void send_content(Exchange& exchange, std::span<Chunk> content) {
     exchange.push(Chunk(), no_high_water, true);
     return;
   }
-  for (Chunk& chunk : content) {
-    exchange.push(std::move(chunk), no_high_water, &chunk == &content.back());
+  for (std::size_t at = 0; at < content.size(); ++at) {
+    exchange.push(std::move(content[at]), no_high_water, at + 1 == content.size());
   }
 }
 
