@@ -68,7 +68,7 @@ bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view 
   for (PyObject* key :
        {r.request_method, r.path_info, r.query_string, r.request_uri, r.raw_uri, r.server_name,
         r.server_port, r.server_protocol, r.remote_addr, r.remote_port, r.wsgi_input, r.wsgi_errors,
-        r.wsgi_trailers, r.wsgi_early_hints, r.send_trailers}) {
+        r.wsgi_trailers, r.wsgi_early_hints, r.send_trailers, r.client_departure}) {
     if (PyDict_SetItem(dict, key, Py_None) < 0) return false;
   }
   return put("wsgi.version", Py_BuildValue("(ii)", 1, 0)) &&
@@ -113,6 +113,7 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       PyDict_SetItem(dict, r.wsgi_trailers, parts.trailers) == 0 &&
       PyDict_SetItem(dict, r.wsgi_early_hints, parts.calls.early_hints()) == 0 &&
       PyDict_SetItem(dict, r.send_trailers, parts.calls.send_trailers()) == 0 &&
+      PyDict_SetItem(dict, r.client_departure, parts.client_departure) == 0 &&
       PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
       set_fields(dict, exchange, target.authority) &&
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&

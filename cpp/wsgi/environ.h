@@ -44,6 +44,7 @@ class EnvironBuilder {
     PyObject* input;
     PyObject* trailers;
     const AnswerCalls& calls;
+    PyObject* client_departure;
   };
   /// A new dict; null with a Python error set.
   PyRef build(const Exchange& exchange, const Parts& parts);

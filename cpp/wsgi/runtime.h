@@ -46,6 +46,7 @@ struct Runtime {
   PyObject* wsgi_trailers;
   PyObject* wsgi_early_hints;
   PyObject* send_trailers;
+  PyObject* client_departure;
   PyObject* opaque_upgrade;
   PyObject* wsgi_url_scheme;
   PyObject* empty;
