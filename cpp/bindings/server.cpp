@@ -251,6 +251,7 @@ class Server {
     while (release_gil([&] { return departures_->next(due); })) {
       for (const auto& call : due) {
         const auto done = wsgi::PyRef::steal(PyObject_CallNoArgs(call.callable->get()));
+        if (is_parents()) return;  // in a child that it has forked, which this ends
         if (done) continue;
         log_.tell(Severity::error,
                   call.request + ": a callback of prowingen.client_disconnected failed");

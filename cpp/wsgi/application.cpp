@@ -49,7 +49,7 @@ Application::Application(std::vector<PyRef> callables, const Options& options, b
       departures_{departures, drop_list_, report_} {
   const auto& software = options.server_header;
   if (!environ_.init(options.threads > 1, multiprocess, software.empty() ? "prowingen" : software,
-                     std::move(errors))) {
+                     std::move(errors), options.request_start_header)) {
     throw std::runtime_error("cannot build the environ template");
   }
 }

@@ -12,7 +12,6 @@
 namespace prowingen::wsgi {
 namespace {
 
-constexpr const char* callback_failed = "a callback of prowingen.client_disconnected failed";
 // A loop that asks in each of its rounds costs the engine little.
 constexpr std::chrono::milliseconds doubt_interval{50};
 
@@ -76,7 +75,7 @@ class Event {
     }
     if (!notice->departed()) return true;  // it never will
     if (PyRef::steal(PyObject_CallNoArgs(callable))) return true;
-    server_->report(Severity::error, callback_failed);
+    server_->report(Severity::error, "a callback of prowingen.client_disconnected failed");
     return true;
   }
 

@@ -1,5 +1,7 @@
 #include "wsgi/environ.h"
 
+#include <chrono>
+
 #include "http/request_target.h"
 #include "wsgi/runtime.h"
 
@@ -56,9 +58,10 @@ PyObject* FieldNames::key(std::string_view name) {
 }
 
 bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view software,
-                          PyRef errors) {
+                          PyRef errors, bool tells_wait) {
   const Runtime& r = runtime();
   errors_ = std::move(errors);
+  tells_wait_ = tells_wait;
   template_ = PyRef::steal(PyDict_New());
   if (!template_) return false;
   PyObject* dict = template_.get();
@@ -115,7 +118,7 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       PyDict_SetItem(dict, r.send_trailers, parts.calls.send_trailers()) == 0 &&
       PyDict_SetItem(dict, r.client_departure, parts.client_departure) == 0 &&
       PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
-      set_fields(dict, exchange, target.authority) &&
+      set_fields(dict, exchange, target.authority) && (!tells_wait_ || set_wait(dict, exchange)) &&
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&
       (exchange.peer->forwarded == nullptr || set_forwarded(dict, *exchange.peer->forwarded));
   return done ? std::move(environ) : PyRef();
@@ -157,6 +160,11 @@ bool EnvironBuilder::set_local_end(PyObject* environ, const ConnectionInfo& peer
   return (!secure || PyDict_SetItem(environ, r.wsgi_url_scheme, r.https) == 0) &&
          PyDict_SetItem(environ, r.server_name, local_.name.get()) == 0 &&
          PyDict_SetItem(environ, r.server_port, local_.number.get()) == 0;
+}
+
+bool EnvironBuilder::set_wait(PyObject* environ, const Exchange& exchange) {
+  const std::chrono::duration<double> wait = exchange.taken_at - exchange.queued_at;
+  return set(environ, runtime().queue_time, PyRef::steal(PyFloat_FromDouble(wait.count())));
 }
 
 // The names are mod_ssl's, which applications know.

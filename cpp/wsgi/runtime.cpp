@@ -51,6 +51,7 @@ bool init_runtime(PyObject* module) {
       {&r.wsgi_early_hints, "wsgi.early_hints"},
       {&r.send_trailers, "prowingen.send_trailers"},
       {&r.client_departure, "prowingen.client_disconnected"},
+      {&r.queue_time, "prowingen.queue_time"},
       {&r.opaque_upgrade, "opaque.upgrade"},
       {&r.wsgi_url_scheme, "wsgi.url_scheme"},
       {&r.empty, ""},

@@ -47,6 +47,7 @@ struct Runtime {
   PyObject* wsgi_early_hints;
   PyObject* send_trailers;
   PyObject* client_departure;
+  PyObject* queue_time;
   PyObject* opaque_upgrade;
   PyObject* wsgi_url_scheme;
   PyObject* empty;
