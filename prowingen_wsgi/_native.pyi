@@ -46,6 +46,7 @@ class Server(metaclass=_Pybind11Type):
         redirect_port: str = "",
         datagrams: list[tuple[list[int], int]] = ...,
         add_thread: Callable[[], object] | None = None,
+        add_departure_thread: Callable[[], object] | None = None,
         static_mounts: list[tuple[str, str, bool]] = ...,
         sendfile_mounts: list[tuple[str, str, bool]] = ...,
         media_types: dict[str, str] = ...,
@@ -65,6 +66,7 @@ class Server(metaclass=_Pybind11Type):
             on, one for each I/O thread, with the number that `steer_datagrams` has for the first.
         add_thread: begins another thread that calls `work`, in place of one whose request lives
             long; raises what it cannot do.
+        add_departure_thread: begins the one that calls `call_departures`; raises likewise.
         static_mounts: path prefixes, each with the folder whose files are served under it, and
             whether a path that ends in a slash is index.html there.
 
@@ -115,6 +117,9 @@ class Server(metaclass=_Pybind11Type):
 
     def pump_log(self) -> None:
         """One thread's body: hands log events to the callables until `stop`."""
+
+    def call_departures(self) -> None:
+        """One thread's body: calls what is to be called when clients depart, until `stop`."""
 
     def announce_stop(self) -> None:
         """Probes are told from now on that it is not ready; it serves as before."""
@@ -394,6 +399,29 @@ class CallCancelled:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for that, so many seconds at most; is_set()."""
+
+@final
+class ClientDeparture:
+    """prowingen.client_disconnected: set once the client has departed"""
+
+    def is_set(self) -> bool:
+        """Whether the client departed before it had its answer, or the server gave the request up.
+
+        Never waits.
+        """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for that, so many seconds at most, and no longer than until the answer is sent.
+
+        Returns `is_set()`. Raises RuntimeError in a child process that the application forked.
+        """
+
+    def add_callback(self, function: Callable[[], object], /) -> None:
+        """Has it called once, on a thread of the server's, when that happens; now if it has.
+
+        What it raises goes to the error log. Raises TypeError for what cannot be called, and
+        RuntimeError if the thread cannot be started, or in a child process.
+        """
 
 @final
 class Input(BufferedIOBase, BinaryIO):

@@ -252,6 +252,7 @@ class Server:
                 add_thread=_calling(self._add_further_worker),
                 time_limits=[split_time_limit(text) for text in self.config.request_timeout_of],
                 tell_overdue=tell_overdue,
+                add_departure_thread=_calling(self._add_departure_thread),
                 **self._static_files,
             )
         except ValueError as error:
@@ -301,6 +302,12 @@ class Server:
         with self._further:
             self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
             self._add_worker()
+
+    def _add_departure_thread(self) -> None:
+        """For what the application has called when clients depart; once, when it first asks."""
+        assert self._native is not None
+        with self._further:
+            self._add_thread("prowingen-departures", self._native.call_departures, traced=True)
 
     def _add_thread(self, name: str, body: Callable[[], None], *, traced: bool = False) -> None:
         thread = Thread(name, body, self._gate, traced=traced)

@@ -94,7 +94,7 @@ constexpr std::string_view json_format =
     R"("connection_requests":%{requests}x,"referer":%f,"user_agent":%a,"pid":%P,)"
     R"("stream_id":%{H2_STREAM_ID}x,"tls_protocol":%{SSL_PROTOCOL}x,"tls_cipher":%{SSL_CIPHER}x,)"
     R"("tls_server_name":%{SSL_TLS_SNI}x,"messages_received":%{messages_received}x,)"
-    R"("messages_sent":%{messages_sent}x})";
+    R"("messages_sent":%{messages_sent}x,"request_id":%{X-Request-ID}i})";
 
 }  // namespace
 

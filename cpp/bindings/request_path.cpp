@@ -55,6 +55,12 @@ RequestPath::RequestPath(const Options& options, WorkQueue& queue,
         std::make_unique<health::HealthAnswers>(options.health_path, *begin_, std::move(look));
     begin_ = health_answers_.get();
   }
+  const tracing::Marks marks{options.request_start_header, options.trace_context,
+                             options.request_id};
+  if (marks.any()) {
+    marking_ = std::make_unique<tracing::Marking>(marks, *begin_);
+    begin_ = marking_.get();
+  }
 }
 
 void RequestPath::stop() {

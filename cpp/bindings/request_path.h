@@ -1,9 +1,9 @@
 // What stands between the engines and the workers, in the order in which a request comes by:
 //
-//   engine -> health -> static files -> response cache -> work queue -> worker
+//   engine -> marks -> health -> static files -> response cache -> work queue -> worker
 //
-// Each answers what is its own, on the I/O thread, and passes the rest on. What is not asked for
-// does not stand there.
+// The first makes a request one that is found again. Each other answers what is its own, on the I/O
+// thread, and passes the rest on. What is not asked for does not stand there.
 #pragma once
 
 #include <functional>
@@ -17,6 +17,7 @@
 #include "health/health_answers.h"
 #include "response_cache/cached_answers.h"
 #include "static_files/static_files.h"
+#include "tracing/marks.h"
 
 namespace prowingen::bindings {
 
@@ -53,6 +54,7 @@ class RequestPath {
   std::unique_ptr<response_cache::CachedAnswers> cached_answers_;
   std::unique_ptr<static_files::StaticFiles> static_files_;
   std::unique_ptr<health::HealthAnswers> health_answers_;
+  std::unique_ptr<tracing::Marking> marking_;
 };
 
 }  // namespace prowingen::bindings

@@ -43,6 +43,7 @@
 #include "tls/renewal.h"
 #include "websocket/sessions.h"
 #include "wsgi/application.h"
+#include "wsgi/departure_calls.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/worker.h"
@@ -100,9 +101,9 @@ class Server {
          const std::optional<py::object>& access_log, const std::string& interface,
          bool multiprocess, const py::object& errors, const Listeners& redirects,
          const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread,
-         const StaticMounts& static_mounts, const StaticMounts& sendfile_mounts,
-         const static_files::MediaTypes& media_types, const PrefixTimes& time_limits,
-         py::object tell_overdue)
+         py::object add_departure_thread, const StaticMounts& static_mounts,
+         const StaticMounts& sendfile_mounts, const static_files::MediaTypes& media_types,
+         const PrefixTimes& time_limits, py::object tell_overdue)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -120,6 +121,7 @@ class Server {
         overdue_(options_, time_limits, std::move(tell_overdue)),
         log_(std::move(log), access_log.value_or(py::none())),
         add_thread_(std::move(add_thread)),
+        add_departure_thread_(std::move(add_departure_thread)),
         spool_(make_spool(options_,
                           [channel = channel_, whole = spools_whole()](std::string text) {
                             text += whole ? "; those without a length are answered 507"
@@ -252,6 +254,22 @@ class Server {
     }
   }
 
+  // What applications have called when clients depart.
+  void call_departures() {
+    std::vector<wsgi::DepartureCalls::Call> due;
+    while (release_gil([&] { return departures_->next(due); })) {
+      for (const auto& call : due) {
+        const auto done = wsgi::PyRef::steal(PyObject_CallNoArgs(call.callable->get()));
+        if (is_parents()) return;  // in a child that it has forked, which this ends
+        if (done) continue;
+        log_.tell(Severity::error,
+                  call.request + ": a callback of prowingen.client_disconnected failed");
+      }
+      due.clear();
+      drop_list_.drop_all();
+    }
+  }
+
   // What is asked for now is that nobody comes any more: all are served as before.
   void announce_stop() { draining_ = true; }
 
@@ -298,6 +316,7 @@ class Server {
       if (supervised_) supervised_->abandon();
       static_cast<void>(bridges_.release());
       static_cast<void>(websockets_.release());
+      static_cast<void>(departures_.release());
       return;
     }
     without_gil([&] {
@@ -308,6 +327,7 @@ class Server {
       websockets_->stop();
       if (path_) path_->stop();
       if (queue_) queue_->stop();
+      departures_->close();
       {
         const std::lock_guard lock(access_log_mutex_);
         access_log_.reset();
@@ -459,7 +479,7 @@ class Server {
       auto stream = errors.is_none() ? wsgi::PyRef() : wsgi::PyRef::borrow(errors.ptr());
       return std::make_unique<wsgi::Application>(
           std::move(callables), options_, multiprocess, std::move(stream), drop_list_, *bridges_,
-          *websockets_, named_files_, response_cache_, report);
+          *websockets_, *departures_, named_files_, response_cache_, report);
     }
     if (interface == "listener") {
       return std::make_unique<listener::Handler>(std::move(callables), options_, drop_list_,
@@ -493,6 +513,11 @@ class Server {
     if (added) return true;
     log_.tell(Severity::error, "another worker thread cannot be started");
     return false;
+  }
+
+  bool add_departure_thread() const {
+    return add_departure_thread_.is_none() ||
+           wsgi::PyRef::steal(PyObject_CallNoArgs(add_departure_thread_.ptr()));
   }
 
   health::Obstacle obstacle() const {
@@ -543,6 +568,7 @@ class Server {
   OverdueRequests overdue_;
   const PythonLog log_;
   const py::object add_thread_;
+  const py::object add_departure_thread_;
   const py::object get_switch_interval_ = py::module_::import("sys").attr("getswitchinterval");
   const std::shared_ptr<LogChannel> channel_ = std::make_shared<LogChannel>();
   const std::shared_ptr<Spool> spool_;
@@ -562,6 +588,8 @@ class Server {
 
   // In the order in which they must outlive each other.
   wsgi::DropList drop_list_;
+  std::unique_ptr<wsgi::DepartureCalls> departures_ =
+      std::make_unique<wsgi::DepartureCalls>([this] { return add_departure_thread(); });
   std::unique_ptr<wsgi::Adapter> application_;
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<WorkQueue> queue_;
@@ -602,15 +630,15 @@ void bind_server(py::module_& m) {
   py::class_<Server>(m, "Server", py::is_final(), "An engine, a work queue and what it serves.")
       .def(py::init<const py::tuple&, const Listeners&, const py::dict&, py::object,
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,
-                    const Listeners&, const std::string&, const Datagrams&, py::object,
+                    const Listeners&, const std::string&, const Datagrams&, py::object, py::object,
                     const StaticMounts&, const StaticMounts&, const static_files::MediaTypes&,
                     const PrefixTimes&, py::object>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
            py::arg("redirect_port") = "", py::arg("datagrams") = Datagrams(),
-           py::arg("add_thread") = py::none(), py::arg("static_mounts") = StaticMounts(),
-           py::arg("sendfile_mounts") = StaticMounts(),
+           py::arg("add_thread") = py::none(), py::arg("add_departure_thread") = py::none(),
+           py::arg("static_mounts") = StaticMounts(), py::arg("sendfile_mounts") = StaticMounts(),
            py::arg("media_types") = static_files::MediaTypes(),
            py::arg("time_limits") = PrefixTimes(), py::arg("tell_overdue") = py::none(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
@@ -624,6 +652,8 @@ void bind_server(py::module_& m) {
       .def("work", &Server::work, "A worker thread's body: serves requests until stop().")
       .def("pump_log", &Server::pump_log,
            "One thread's body: hands log events to the callables until stop().")
+      .def("call_departures", &Server::call_departures,
+           "One thread's body: calls what is to be called when clients depart, until stop().")
       .def("announce_stop", &Server::announce_stop,
            "Probes are told from now on that it is not ready; it serves as before.")
       .def("set_ready", &Server::set_ready, py::arg("ready"),

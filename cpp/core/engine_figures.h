@@ -25,4 +25,9 @@ inline constexpr std::chrono::milliseconds drain_grace{1000};
 /// application that makes none. Most that close their side have closed the other, too.
 inline constexpr std::chrono::milliseconds half_closed_patience{1000};
 
+/// Where something can be sent to such a client that says nothing, an interim answer, it is asked
+/// after so long, and again so long after it took one: only one that is gone sends a reset back.
+inline constexpr std::chrono::milliseconds half_closed_question{300};
+inline constexpr std::chrono::seconds half_closed_again{5};
+
 }  // namespace prowingen

@@ -177,7 +177,15 @@ void Exchange::unwatch(const ExchangeWatcher& watcher) {
   const std::lock_guard lock(mutex_);
   if (watcher_.get() != &watcher) return;
   dropped.swap(watcher_);
-  watched_.store(false, std::memory_order_release);
+  watched_.store(end_listener_ != nullptr, std::memory_order_release);
+}
+
+bool Exchange::tell_of_end(std::shared_ptr<ExchangeEndListener> whom) {
+  const std::lock_guard lock(mutex_);
+  if (over() || replaced_) return false;
+  end_listener_ = std::move(whom);
+  watched_.store(true, std::memory_order_release);
+  return true;
 }
 
 void Exchange::hold(std::uint64_t bytes) {
@@ -196,11 +204,16 @@ void Exchange::tell() {
   changed_.notify_all();
   if (!watched_.load(std::memory_order_acquire)) return;
   std::shared_ptr<ExchangeWatcher> watcher;
+  std::shared_ptr<ExchangeEndListener> ended;
+  bool early;
   {
     const std::lock_guard lock(mutex_);
     watcher = watcher_;
+    if (over() || replaced_) ended.swap(end_listener_);
+    early = departure_ != Departure::none;
   }
   if (watcher) watcher->on_change();
+  if (ended) ended->on_end(early);
 }
 
 bool Exchange::wants_input() const {
@@ -352,7 +365,7 @@ Exchange::Push Exchange::wait_writable(std::optional<SteadyTime> until) {
 
 bool Exchange::wait_over(std::optional<SteadyTime> until) {
   std::unique_lock lock(mutex_);
-  return await(lock, until, [this] { return over(); });
+  return await(lock, until, [this] { return over() || replaced_; });
 }
 
 void Exchange::abort() {
@@ -545,6 +558,7 @@ void Exchange::recycle() {
   head_pending_ = signalled_ = false;
   watched_ = false;
   watcher_.reset();
+  end_listener_.reset();
 }
 
 }  // namespace prowingen

@@ -135,6 +135,15 @@ class ExchangeWatcher {
   }
 };
 
+/// Told once that an exchange is over, beside its watcher. By the thread that ended it, which must
+/// not be kept.
+class ExchangeEndListener {
+ public:
+  virtual ~ExchangeEndListener() = default;
+  /// `departed`: early, by its client's doing, a time limit or the server's stop.
+  virtual void on_end(bool departed) = 0;
+};
+
 /// Of a WebSocket, for the access log.
 struct MessageCounts {
   std::atomic<std::int64_t> received = 0;
@@ -294,6 +303,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void watch(std::shared_ptr<ExchangeWatcher> watcher);
   /// Tells it no more, if nobody else has taken its place.
   void unwatch(const ExchangeWatcher& watcher);
+  /// Tells it of the end, which is nobody else's to be told of. False: it has been by then.
+  bool tell_of_end(std::shared_ptr<ExchangeEndListener> whom);
   /// What somebody keeps of it elsewhere, that its client has sent or does not read.
   void hold(std::uint64_t bytes);
   /// What a worker keeps of it elsewhere, which its client's departure does not free by itself.
@@ -401,9 +412,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::unique_ptr<Replaced> replaced_;  // the worker's answer, by this; null: it is not
 
   // ---- what few do
-  std::condition_variable changed_;  // body arrived, output taken, over
-  std::atomic<bool> watched_{false};
+  std::condition_variable changed_;   // body arrived, output taken, over
+  std::atomic<bool> watched_{false};  // by either of these
   std::shared_ptr<ExchangeWatcher> watcher_;
+  std::shared_ptr<ExchangeEndListener> end_listener_;
   std::uint64_t held_ = 0;  // by somebody else
   std::uint64_t kept_for_answer_ = 0;
   // request body: what came before submit(), and what comes after it

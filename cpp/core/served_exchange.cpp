@@ -19,15 +19,26 @@ void ServedExchange::renew() {
   stream_id = -1;
   silent_since_ = SteadyTime();
   silent_at_ = 0;
+  was_asked_ = false;
 }
 
-bool ServedExchange::client_is_gone(int socket, SteadyTime now) {
+ServedExchange::Client ServedExchange::look_at_client(int socket, SteadyTime now,
+                                                      bool can_be_asked) {
   const auto state = peer_state(socket);
-  if (state != PeerState::finished) return state == PeerState::gone;
+  if (state != PeerState::finished) {
+    return state == PeerState::gone ? Client::gone : Client::there;
+  }
   // One that is gone answers what is sent to it with a reset.
   const bool was_sent_something = bytes_out != silent_at_ || unacknowledged_bytes(socket) != 0;
   if (silent_since_ == SteadyTime() || was_sent_something) client_finished(now);
-  return now - silent_since_ >= half_closed_patience;
+  const auto silence = now - silent_since_;
+  if (!can_be_asked) return silence >= half_closed_patience ? Client::gone : Client::there;
+  if (was_asked_ ? silence < half_closed_again : silence < half_closed_question) {
+    return Client::there;
+  }
+  was_asked_ = true;
+  client_finished(now);
+  return Client::asked_for;
 }
 
 std::string file_too_short(const Exchange& exchange) {

@@ -53,9 +53,13 @@ class ServedExchange : public Exchange {
     silent_since_ = now;
     silent_at_ = bytes_out;
   }
-  /// Whether the client, at the other end of `socket`, is gone or must be thought so, while there
-  /// is nothing to send to it.
-  bool client_is_gone(int socket, SteadyTime now);
+  /// What can be known of the client, at the other end of `socket`, while there is nothing to send
+  /// to it. `asked_for`: it has closed its side, and is to be sent something that says nothing.
+  enum class Client : std::uint8_t { there, gone, asked_for };
+  /// `can_be_asked`: there is something of that kind, else it is thought gone after a while.
+  Client look_at_client(int socket, SteadyTime now, bool can_be_asked);
+  /// On HTTP/1: an interim answer, before the head of the other.
+  bool may_be_sent_interim() const { return request.version == HttpVersion{1, 1} && !head_written; }
 
  protected:
   void renew();
@@ -63,6 +67,7 @@ class ServedExchange : public Exchange {
  private:
   SteadyTime silent_since_;      // the client has closed its side, and gets nothing since
   std::uint64_t silent_at_ = 0;  // bytes_out then
+  bool was_asked_ = false;
   bool length_declared_ = false;
 };
 

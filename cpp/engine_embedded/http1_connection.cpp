@@ -2,13 +2,20 @@
 
 #include "core/engine_figures.h"
 #include "engine_embedded/io_thread.h"
+#include "http1/response_writer.h"
 
 namespace prowingen::embedded {
 
 void Http1Connection::look_for_client(ConnectionExchange& exchange) {
   // What is being sent will tell, and those ahead of it may have something to send.
   if (!all_sent() || pipeline_.empty() || pipeline_.front().get() != &exchange) return;
-  if (exchange.client_is_gone(channel_.socket(), io_.now())) close(Departure::client_closed);
+  using Client = ConnectionExchange::Client;
+  const bool can_be_asked = exchange.may_be_sent_interim();
+  const auto client = exchange.look_at_client(channel_.socket(), io_.now(), can_be_asked);
+  if (client == Client::gone) return close(Departure::client_closed);
+  if (client != Client::asked_for) return;
+  out_.text().append(http1::continue_response);
+  flush();
 }
 
 // ---------------------------------------------------------------------------- endings

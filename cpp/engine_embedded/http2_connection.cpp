@@ -68,7 +68,8 @@ void Http2Connection::on_end_of_stream() {
 
 void Http2Connection::look_for_client(ConnectionExchange& exchange) {
   if (!all_sent()) return;  // what is being sent will tell
-  if (exchange.client_is_gone(channel_.socket(), io_.now())) close(Departure::client_closed);
+  const auto client = exchange.look_at_client(channel_.socket(), io_.now(), false);
+  if (client == ConnectionExchange::Client::gone) close(Departure::client_closed);
 }
 
 // ---------------------------------------------------------------------------- time

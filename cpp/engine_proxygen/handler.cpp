@@ -231,7 +231,10 @@ void Handler::client_doubted() {
   if (transport == nullptr) return;  // QUIC's departures are told
   const auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
   const auto now = std::chrono::steady_clock::now();
-  if (!exchange_->client_is_gone(socket->getNetworkSocket().toFd(), now)) return;
+  const auto client =
+      exchange_->look_at_client(socket->getNetworkSocket().toFd(), now, may_send_interim());
+  if (client == HandledExchange::Client::asked_for) return send_continue();
+  if (client == HandledExchange::Client::there) return;
   exchange_->depart(Departure::client_closed);
   log(exchange_->head_written ? exchange_->sent_head().status : 0, false);
   reset();

@@ -82,6 +82,8 @@ class Handler : public px::RequestHandler {
   virtual px::HTTPMessage& begin_answer(Exchange::Output& output) = 0;
   /// Sends the interim answer 100.
   virtual void send_continue() = 0;
+  /// Whether one may be sent to learn whether the client is there.
+  virtual bool may_send_interim() const { return false; }
   /// Sends another one.
   virtual void send_interim(const ResponseHead& head) = 0;
   /// Sends what follows the content, whose end is sent next.

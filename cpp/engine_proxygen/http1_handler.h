@@ -24,6 +24,7 @@ class Http1Handler final : public Handler, private LoopTimer {
  private:
   px::HTTPMessage& begin_answer(Exchange::Output& output) override;
   void send_continue() override;
+  bool may_send_interim() const override { return exchange().may_be_sent_interim(); }
   void send_interim(const ResponseHead& head) override;
   void send_trailers(const FieldSection& trailers) override;
   void send_refusal_page(const Refusal& refusal, bool head_only) override;

@@ -37,7 +37,7 @@ bool exact_items(PyObject* result, Items& items) {
 
 Application::Application(std::vector<PyRef> callables, const Options& options, bool multiprocess,
                          PyRef errors, DropList& drop_list, sockets::BridgeThread& bridges,
-                         websocket::Sessions& websockets,
+                         websocket::Sessions& websockets, DepartureCalls& departures,
                          std::shared_ptr<static_files::NamedFiles> files,
                          std::shared_ptr<response_cache::ResponseCache> cache, ReportError report)
     : callables_(std::move(callables)),
@@ -45,23 +45,31 @@ Application::Application(std::vector<PyRef> callables, const Options& options, b
       bridges_(bridges),
       websockets_(websockets),
       rules_(options, std::move(files), std::move(cache)),
-      report_(std::move(report)) {
+      report_(std::move(report)),
+      departures_{departures, drop_list_, report_} {
   const auto& software = options.server_header;
   if (!environ_.init(options.threads > 1, multiprocess, software.empty() ? "prowingen" : software,
-                     std::move(errors))) {
+                     std::move(errors), options.request_start_header)) {
     throw std::runtime_error("cannot build the environ template");
   }
 }
 
 struct Application::Lent {
+  Lent(const ClientDisconnected::Server& departures, PyObject* server)
+      : client_disconnected(departures, server) {}
+
   StartResponse start_response;
   AnswerCalls calls;
+  ClientDisconnected client_disconnected;
 };
 
 class Application::Caller final : public Adapter::Runner {
  public:
   Caller(Application& application, WorkQueue& requests, PyObject* whose)
-      : queue(requests), server(whose), application_(application) {}
+      : queue(requests),
+        server(whose),
+        lent(application.departures_, whose),
+        application_(application) {}
 
   void run(const std::shared_ptr<Exchange>& exchange) override {
     application_.run(exchange, *this);
@@ -135,9 +143,11 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
   const PyRef trailers = make_trailers(*exchange, trailers_to_come);
   const PyRef input =
       trailers ? make_input(exchange, trailers_to_come ? trailers.get() : nullptr) : PyRef();
-  PyRef environ = input && lent.calls.lend(responder)
-                      ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls})
-                      : PyRef();
+  const bool all_lent =
+      input && lent.calls.lend(responder) && lent.client_disconnected.lend(*exchange);
+  PyRef environ = all_lent ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls,
+                                                        lent.client_disconnected.get()})
+                           : PyRef();
   std::optional<Upgrade> upgrade;
   if (environ && exchange->may_upgrade) {
     upgrade.emplace(Upgradable{responder, exchange, caller.queue, rules_.high_water, drop_list_,
@@ -168,6 +178,7 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
   if (upgrade) conclude(*upgrade, answered, environ.get());
   environ = PyRef();
   lent.calls.take_back();
+  lent.client_disconnected.take_back();
   if (input) detach_input(input.get());
 }
 

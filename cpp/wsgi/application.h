@@ -11,6 +11,8 @@
 #include "sockets/bridge_thread.h"
 #include "websocket/sessions.h"
 #include "wsgi/adapter.h"
+#include "wsgi/client_disconnected.h"
+#include "wsgi/departure_calls.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/environ.h"
 #include "wsgi/left_out_fields.h"
@@ -26,10 +28,10 @@ class Application final : public Adapter {
   /// `multiprocess`: other processes run the same application (PEP 3333).
   /// `errors`: wsgi.errors; null: what sys.stderr is at each request.
   /// `bridges`: makes the sockets that requests are given which may be upgraded; `websockets`: what
-  /// these may become.
+  /// these may become. `departures`: calls what is to be called when clients depart.
   Application(std::vector<PyRef> callables, const Options& options, bool multiprocess, PyRef errors,
               DropList& drop_list, sockets::BridgeThread& bridges, websocket::Sessions& websockets,
-              std::shared_ptr<static_files::NamedFiles> files,
+              DepartureCalls& departures, std::shared_ptr<static_files::NamedFiles> files,
               std::shared_ptr<response_cache::ResponseCache> cache, ReportError report);
 
   std::unique_ptr<Runner> make_runner(WorkQueue& queue, PyObject* server) override;
@@ -55,6 +57,7 @@ class Application final : public Adapter {
   EnvironBuilder environ_;
   const AnswerRules rules_;
   const ReportError report_;
+  const ClientDisconnected::Server departures_;
   LeftOutFields left_out_{report_};
 };
 

@@ -1,5 +1,7 @@
 #include "wsgi/environ.h"
 
+#include <chrono>
+
 #include "http/request_target.h"
 #include "wsgi/runtime.h"
 
@@ -56,9 +58,10 @@ PyObject* FieldNames::key(std::string_view name) {
 }
 
 bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view software,
-                          PyRef errors) {
+                          PyRef errors, bool tells_wait) {
   const Runtime& r = runtime();
   errors_ = std::move(errors);
+  tells_wait_ = tells_wait;
   template_ = PyRef::steal(PyDict_New());
   if (!template_) return false;
   PyObject* dict = template_.get();
@@ -68,7 +71,7 @@ bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view 
   for (PyObject* key :
        {r.request_method, r.path_info, r.query_string, r.request_uri, r.raw_uri, r.server_name,
         r.server_port, r.server_protocol, r.remote_addr, r.remote_port, r.wsgi_input, r.wsgi_errors,
-        r.wsgi_trailers, r.wsgi_early_hints, r.send_trailers}) {
+        r.wsgi_trailers, r.wsgi_early_hints, r.send_trailers, r.client_departure}) {
     if (PyDict_SetItem(dict, key, Py_None) < 0) return false;
   }
   return put("wsgi.version", Py_BuildValue("(ii)", 1, 0)) &&
@@ -113,9 +116,11 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       PyDict_SetItem(dict, r.wsgi_trailers, parts.trailers) == 0 &&
       PyDict_SetItem(dict, r.wsgi_early_hints, parts.calls.early_hints()) == 0 &&
       PyDict_SetItem(dict, r.send_trailers, parts.calls.send_trailers()) == 0 &&
+      PyDict_SetItem(dict, r.client_departure, parts.client_departure) == 0 &&
       PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
       set_fields(dict, exchange, target.authority) &&
       (exchange.deadline == SteadyTime() || set_deadline(dict, exchange.deadline)) &&
+      (!tells_wait_ || set_wait(dict, exchange)) &&
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&
       (exchange.peer->forwarded == nullptr || set_forwarded(dict, *exchange.peer->forwarded));
   return done ? std::move(environ) : PyRef();
@@ -163,6 +168,11 @@ bool EnvironBuilder::set_local_end(PyObject* environ, const ConnectionInfo& peer
 bool EnvironBuilder::set_deadline(PyObject* environ, SteadyTime deadline) {
   const std::chrono::duration<double> seconds = deadline.time_since_epoch();
   return set(environ, runtime().deadline, PyRef::steal(PyFloat_FromDouble(seconds.count())));
+}
+
+bool EnvironBuilder::set_wait(PyObject* environ, const Exchange& exchange) {
+  const std::chrono::duration<double> wait = exchange.taken_at - exchange.queued_at;
+  return set(environ, runtime().queue_time, PyRef::steal(PyFloat_FromDouble(wait.count())));
 }
 
 // The names are mod_ssl's, which applications know.

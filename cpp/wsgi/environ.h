@@ -36,14 +36,16 @@ class FieldNames {
 class EnvironBuilder {
  public:
   /// `software`: SERVER_SOFTWARE. `errors`: wsgi.errors; null: what sys.stderr is at each request.
-  /// False with a Python error set.
-  bool init(bool multithread, bool multiprocess, std::string_view software, PyRef errors);
+  /// `tells_wait`: how long a request has waited for its worker. False with a Python error set.
+  bool init(bool multithread, bool multiprocess, std::string_view software, PyRef errors,
+            bool tells_wait);
 
   /// What else a request's environ has.
   struct Parts {
     PyObject* input;
     PyObject* trailers;
     const AnswerCalls& calls;
+    PyObject* client_departure;
   };
   /// A new dict; null with a Python error set.
   PyRef build(const Exchange& exchange, const Parts& parts);
@@ -59,11 +61,13 @@ class EnvironBuilder {
   bool set_fields(PyObject* environ, const Exchange& exchange, std::string_view authority);
   static bool set_deadline(PyObject* environ, SteadyTime deadline);
   bool set_local_end(PyObject* environ, const ConnectionInfo& peer);
+  static bool set_wait(PyObject* environ, const Exchange& exchange);
   static bool set_tls(PyObject* environ, const TlsFacts& tls);
   bool set_forwarded(PyObject* environ, const ForwardedTarget& forwarded);
 
   PyRef template_;  // with a place for each key that every request sets: its copies do not grow
   PyRef errors_;
+  bool tells_wait_ = false;
   FieldNames names_;
   LocalEnd local_;
   std::string decoded_path_;

@@ -9,6 +9,7 @@
 #include "http/response_policy.h"
 #include "static_files/answer.h"
 #include "static_files/named_files.h"
+#include "tracing/marks.h"
 
 #include "compression/rules.h"
 #include "wsgi/coded_body.h"
@@ -55,7 +56,8 @@ AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::N
           to_duration(options.long_lived_after))),
       named_files(std::move(files)),
       cache(std::move(answers)),
-      compression(options.compress ? std::make_shared<compression::Rules>(options) : nullptr) {}
+      compression(options.compress ? std::make_shared<compression::Rules>(options) : nullptr),
+      names_requests(options.request_id) {}
 
 Responder::~Responder() { send_uncoded(); }
 
@@ -385,6 +387,7 @@ bool Responder::push(Chunk chunk, bool last) {
     more_soon = queue_.more_queued();
   }
   if (rules_.cache) record(chunk, begins);
+  if (begins && rules_.names_requests) name_answer();
   const auto outcome = exchange_->push(std::move(chunk), high_water_, last, more_soon);
   // The tick sees to answers that wait for more; this order of looking cannot miss its sleep.
   if (more_soon && queue_.tick_sleeps()) exchange_->flush();
@@ -398,6 +401,16 @@ bool Responder::push(Chunk chunk, bool last) {
   }
   raise_departed(*exchange);
   return false;
+}
+
+// Not of what is written down to be given again: each answer has its own request's.
+void Responder::name_answer() {
+  const auto is_named = [&](const FieldLine& field) {
+    return equals_ignoring_case(head_->view(field.name), tracing::request_id_field);
+  };
+  if (std::ranges::any_of(head_->fields(), is_named)) return;
+  const auto name = exchange_->request.first(tracing::request_id_field);
+  if (!name.empty()) head_->add_field(tracing::request_id_field, name);
 }
 
 // What leaves is written down as it does, and kept before the client has the end of it: its next

@@ -47,6 +47,7 @@ struct AnswerRules {
   /// Where answers are kept that may be; null: nowhere.
   std::shared_ptr<response_cache::ResponseCache> cache;
   std::shared_ptr<const compression::Rules> compression;  // null: nothing is compressed
+  bool names_requests;  // an answer has its request's X-Request-ID
 };
 
 class Responder {
@@ -166,6 +167,7 @@ class Responder {
 
   bool push(Chunk chunk, bool last);
   void record(const Chunk& chunk, bool begins);
+  void name_answer();
   bool claim_answer();
   bool take_name(std::string_view field, std::string_view value);
 

@@ -5,6 +5,7 @@
 
 #include "wsgi/answer_calls.h"
 #include "wsgi/binary_stream.h"
+#include "wsgi/client_disconnected.h"
 #include "wsgi/file_wrapper.h"
 #include "wsgi/input.h"
 #include "wsgi/opaque_stream.h"
@@ -50,6 +51,8 @@ bool init_runtime(PyObject* module) {
       {&r.wsgi_early_hints, "wsgi.early_hints"},
       {&r.send_trailers, "prowingen.send_trailers"},
       {&r.deadline, "prowingen.deadline"},
+      {&r.client_departure, "prowingen.client_disconnected"},
+      {&r.queue_time, "prowingen.queue_time"},
       {&r.opaque_upgrade, "opaque.upgrade"},
       {&r.wsgi_url_scheme, "wsgi.url_scheme"},
       {&r.empty, ""},
@@ -125,9 +128,10 @@ bool init_runtime(PyObject* module) {
   r.answer_call_type = make_answer_call_type();
   r.file_wrapper_type = make_file_wrapper_type();
   return init_opaque_types(module) && init_upgrade_type(module) && init_websocket_accept(module) &&
-         r.input_type != nullptr && register_binary_stream(r.input_type) &&
-         PyModule_AddType(module, r.input_type) == 0 && r.start_response_type != nullptr &&
-         r.write_type != nullptr && r.answer_call_type != nullptr && r.file_wrapper_type != nullptr;
+         init_client_disconnected(module) && r.input_type != nullptr &&
+         register_binary_stream(r.input_type) && PyModule_AddType(module, r.input_type) == 0 &&
+         r.start_response_type != nullptr && r.write_type != nullptr &&
+         r.answer_call_type != nullptr && r.file_wrapper_type != nullptr;
 }
 
 void raise_departed(const Exchange& exchange) {

@@ -48,6 +48,8 @@ struct Runtime {
   PyObject* wsgi_early_hints;
   PyObject* send_trailers;
   PyObject* deadline;
+  PyObject* client_departure;
+  PyObject* queue_time;
   PyObject* opaque_upgrade;
   PyObject* wsgi_url_scheme;
   PyObject* empty;

@@ -77,6 +77,10 @@ def _proxy(default: Any, kind: Kind, meaning: str) -> Any:
     return option_field(default, kind, meaning, group="Behind a proxy")
 
 
+def _tracing(meaning: str) -> Any:
+    return option_field(False, Switch(), meaning, group="Tracing")
+
+
 def _timeout(default: float, minimum: float, meaning: str, native: bool = True) -> Any:
     return option_field(default, Seconds(minimum, DAY), meaning, group="Timeouts", native=native)
 
@@ -255,6 +259,18 @@ class Config:
         ("for", "proto"),
         Many(parse_forwarded_field, metavar="NAME", minimum=0),
         "which of them the proxies set, and no client can: for, proto, host, port, prefix",
+    )
+
+    request_start_header: bool = _tracing(
+        "tell the application by X-Request-Start when the request came, as agents read it, unless "
+        "a proxy of forwarded_allow_ips does",
+    )
+    trace_context: bool = _tracing(
+        "see that each request has a well-formed traceparent (W3C Trace Context)",
+    )
+    request_id: bool = _tracing(
+        "name each request by X-Request-ID, unless a proxy of forwarded_allow_ips does, and its "
+        "answer too",
     )
 
     static: tuple[str, ...] = option_field(

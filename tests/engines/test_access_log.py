@@ -12,6 +12,7 @@ import pytest
 from harness.apps import PLAIN, Environ, Routes, StartResponse, answering, hello
 from harness.certificates import server_files
 from harness.h2wire import H2Wire
+from harness.logwatch import Lines
 from harness.process import run_server
 from harness.site import ServeFixture, Site, start_site
 from harness.wire import Truncated
@@ -24,25 +25,6 @@ if TYPE_CHECKING:
 
 OF_LINES = pytest.mark.no_http2("no line is malformed where there are none")
 COMMON = re.compile(r'^(\S+) (\S+) (\S+) \[([^\]]+)\] "([^"]*)" (\d{3}) (\d+|-)$')
-
-
-class Lines:
-    """Takes the lines, and lets a test wait for as many as it expects."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._changed = threading.Condition()
-
-    def __call__(self, line: str) -> None:
-        with self._changed:
-            self._lines.append(line)
-            self._changed.notify_all()
-
-    def wait(self, count: int) -> list[str]:
-        with self._changed:
-            enough = self._changed.wait_for(lambda: len(self._lines) >= count, 10)
-            assert enough, f"{len(self._lines)} lines instead of {count}: {self._lines}"
-            return [line.rstrip("\n") for line in self._lines]
 
 
 def test_callable_gets_one_line_for_each_request(serve: ServeFixture) -> None:

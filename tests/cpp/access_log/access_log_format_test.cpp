@@ -259,7 +259,8 @@ TEST_F(AccessLogFormatTest, JsonHasAFixedSetOfKeys) {
             R"("referer":"http://example.org/start","user_agent":"curl/8.0","pid":)" +
                 pid +
                 R"(,"stream_id":null,"tls_protocol":null,"tls_cipher":null,)"
-                R"("tls_server_name":null,"messages_received":null,"messages_sent":null})");
+                R"("tls_server_name":null,"messages_received":null,"messages_sent":null,)"
+                R"("request_id":null})");
   const auto received = record.received;
   record = AccessRecord{};
   record.received = received;
@@ -273,7 +274,8 @@ TEST_F(AccessLogFormatTest, JsonHasAFixedSetOfKeys) {
             R"("connection_requests":1,"referer":null,"user_agent":null,"pid":)" +
                 pid +
                 R"(,"stream_id":null,"tls_protocol":null,"tls_cipher":null,)"
-                R"("tls_server_name":null,"messages_received":null,"messages_sent":null})");
+                R"("tls_server_name":null,"messages_received":null,"messages_sent":null,)"
+                R"("request_id":null})");
 }
 
 TEST_F(AccessLogFormatTest, TellsOfTheMessagesOfAWebSocket) {
@@ -282,7 +284,7 @@ TEST_F(AccessLogFormatTest, TellsOfTheMessagesOfAWebSocket) {
   record.messages_received = 0;
   record.messages_sent = 12;
   EXPECT_EQ(line(format), "0 12");
-  EXPECT_NE(line("json").find(R"("messages_received":0,"messages_sent":12})"), std::string::npos);
+  EXPECT_NE(line("json").find(R"("messages_received":0,"messages_sent":12,)"), std::string::npos);
 }
 
 TEST_F(AccessLogFormatTest, TellsOfTlsAndOfTheStream) {

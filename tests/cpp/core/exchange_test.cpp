@@ -193,6 +193,45 @@ TEST_F(ExchangeTest, FirstDepartureIsTheReason) {
   EXPECT_EQ(exchange->departure(), Departure::body_timeout);
 }
 
+struct EndNote final : ExchangeEndListener {
+  void on_end(bool departed) override { ends.push_back(departed); }
+  std::vector<bool> ends;
+};
+
+TEST_F(ExchangeTest, EndIsToldOnce) {
+  const std::vector<std::pair<Event, bool>> endings{
+      {Event::depart, true}, {Event::abort, false}, {Event::written, false}};
+  for (const auto& [ending, early] : endings) {
+    reach(ending == Event::written ? finished : running);
+    const auto note = std::make_shared<EndNote>();
+    ASSERT_TRUE(exchange->tell_of_end(note));
+    EXPECT_TRUE(note->ends.empty());
+    cause(ending);
+    exchange->depart(Departure::server_stopped);
+    EXPECT_EQ(note->ends, std::vector{early});
+    EXPECT_EQ(note.use_count(), 1) << "nobody else has it";
+    EXPECT_FALSE(exchange->tell_of_end(note));
+  }
+}
+
+TEST_F(ExchangeTest, EndIsToldBesideAWatcher) {
+  struct Watcher final : ExchangeWatcher {
+    void on_change() override { ++changes; }
+    int changes = 0;
+  };
+  reach(running);
+  const auto note = std::make_shared<EndNote>();
+  const auto watcher = std::make_shared<Watcher>();
+  exchange->tell_of_end(note);
+  exchange->watch(watcher);
+  exchange->append_body("x", high_water);
+  EXPECT_EQ(watcher->changes, 1);
+  exchange->unwatch(*watcher);
+  exchange->depart(Departure::client_closed);
+  EXPECT_EQ(watcher->changes, 1);
+  EXPECT_EQ(note->ends, std::vector{true});
+}
+
 TEST_F(ExchangeTest, DepartureComesTooLateForWhatIsOver) {
   for (const auto over : {completed, aborted}) {
     reach(over);

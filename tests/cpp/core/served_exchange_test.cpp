@@ -67,8 +67,13 @@ TEST(PeerState, IsToldWhateverWaitsToBeRead) {
 
 class ClientTest : public testing::Test {
  protected:
+  using Client = ServedExchange::Client;
+
   bool gone(std::chrono::milliseconds after) {
-    return exchange->client_is_gone(connection.server.get(), SteadyTime(1h) + after);
+    return seen(after, false) == Client::gone;
+  }
+  Client seen(std::chrono::milliseconds after, bool can_be_asked = true) {
+    return exchange->look_at_client(connection.server.get(), SteadyTime(1h) + after, can_be_asked);
   }
 
   Connection connection;
@@ -116,6 +121,33 @@ TEST_F(ClientTest, ThatHasClosedBothSidesAnswersWithAReset) {
   EXPECT_TRUE(gone(1ms));
 }
 
+TEST_F(ClientTest, ThatCanBeAskedIsNotThoughtGone) {
+  connection.client_finishes();
+  EXPECT_EQ(seen(0ms), Client::there);
+  EXPECT_EQ(seen(half_closed_question - 1ms), Client::there);
+  EXPECT_EQ(seen(half_closed_question), Client::asked_for);
+  EXPECT_EQ(seen(half_closed_question + half_closed_again - 1ms), Client::there);
+  EXPECT_EQ(seen(half_closed_question + half_closed_again), Client::asked_for);
+}
+
+TEST_F(ClientTest, ThatHasClosedBothSidesAnswersAQuestionWithAReset) {
+  connection.client.reset();
+  EXPECT_EQ(seen(0ms), Client::there);
+  EXPECT_EQ(seen(half_closed_question), Client::asked_for);
+  connection.server_sends();
+  EXPECT_EQ(seen(half_closed_question + 1ms), Client::gone);
+}
+
+TEST_F(ClientTest, IsAskedBeforeItsAnswerAndOnHttp11Alone) {
+  exchange->request.version = {1, 1};
+  EXPECT_TRUE(exchange->may_be_sent_interim());
+  exchange->head_written = true;
+  EXPECT_FALSE(exchange->may_be_sent_interim());
+  exchange->head_written = false;
+  exchange->request.version = {1, 0};
+  EXPECT_FALSE(exchange->may_be_sent_interim());
+}
+
 TEST_F(ClientTest, OfTheNextExchangeIsAnother) {
   struct Renewed final : ServedExchange {
     using ServedExchange::renew;
@@ -124,7 +156,9 @@ TEST_F(ClientTest, OfTheNextExchangeIsAnother) {
   Renewed renewed(transport);
   connection.client_finishes();
   const auto look = [&](std::chrono::milliseconds after) {
-    return renewed.client_is_gone(connection.server.get(), SteadyTime(1h) + after);
+    const auto now = SteadyTime(1h) + after;
+    return renewed.look_at_client(connection.server.get(), now, false) ==
+           ServedExchange::Client::gone;
   };
   EXPECT_FALSE(look(0ms));
   renewed.renew();

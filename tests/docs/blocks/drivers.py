@@ -211,6 +211,67 @@ def _ask(url: str, *fields: str, body: bytes = b"", method: str = "GET") -> Any:
         return wire.response(method)
 
 
+def _ask_and_leave(url: str, begun: threading.Event) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    with Wire((host, int(port))) as wire:
+        wire.get()
+        assert begun.wait(10)
+        wire.reset()
+
+
+@drives("answers", "parts_of_the_report")
+def stops_computing(run: Run) -> None:
+    parts: list[bytes] = []
+    begun, over = threading.Event(), threading.Event()
+
+    def parts_of_the_report() -> Iterator[bytes]:
+        try:
+            for _ in range(2 if not parts else 1000):
+                yield b"1\n"
+        finally:
+            over.set()
+
+    def compute(part: bytes) -> bytes:
+        parts.append(part)
+        begun.set()
+        if len(parts) > 2:
+            time.sleep(0.01)
+        return part
+
+    names = run(parts_of_the_report=parts_of_the_report, compute=compute)
+    with serving(names["application"]) as url:
+        assert get(url) == "1\n1\n"
+        begun.clear()
+        over.clear()
+        _ask_and_leave(url, begun)
+        assert over.wait(10)
+    assert len(parts) < 1000
+
+
+@drives("answers", "connection.cancel")
+def cancels_a_query(run: Run) -> None:
+    class Connection:
+        cancelled = threading.Event()
+        begun = threading.Event()
+
+        def cancel(self) -> None:
+            self.cancelled.set()
+
+        def execute(self, query: str) -> Connection:
+            assert query.startswith("SELECT ")
+            self.begun.set()
+            return self
+
+        def fetchall(self) -> list[object]:
+            self.cancelled.wait(10)
+            return []
+
+    names = run(connect=Connection)
+    with serving(names["application"]) as url:
+        _ask_and_leave(url, Connection.begun)
+        assert Connection.cancelled.wait(10)
+
+
 @drives("compression", "no-transform")
 def keeps_a_secret(run: Run) -> None:
     names = run(page_with_a_secret=lambda _environ: b"<p>" + b"secret " * 500)

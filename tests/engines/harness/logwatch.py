@@ -39,3 +39,22 @@ class LogWatch(logging.Handler):
             record = self._changed.wait_for(found, timeout)
         assert record, f"no log record holds {words}:\n{self.text}"
         return record
+
+
+class Lines:
+    """Takes the lines of an access log, and lets a test wait for as many as it expects."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, line: str) -> None:
+        with self._changed:
+            self._lines.append(line)
+            self._changed.notify_all()
+
+    def wait(self, count: int) -> list[str]:
+        with self._changed:
+            enough = self._changed.wait_for(lambda: len(self._lines) >= count, 10)
+            assert enough, f"{len(self._lines)} lines instead of {count}: {self._lines}"
+            return [line.rstrip("\n") for line in self._lines]

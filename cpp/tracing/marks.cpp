@@ -1,0 +1,83 @@
+#include "tracing/marks.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tracing/random_text.h"
+#include "tracing/trace_context.h"
+
+namespace prowingen::tracing {
+namespace {
+
+constexpr std::string_view request_start_field = "X-Request-Start";
+constexpr std::string_view queue_start_field = "X-Queue-Start";  // agents read this one, too
+constexpr std::string_view trace_parent_field = "traceparent";
+constexpr std::string_view trace_state_field = "tracestate";
+constexpr std::size_t longest_request_id = 128;
+
+std::size_t count_of(const RequestHead& head, std::string_view name) {
+  return static_cast<std::size_t>(std::ranges::count_if(head.fields(), [&](const FieldLine& field) {
+    return equals_ignoring_case(head.view(field.name), name);
+  }));
+}
+
+// Empty: there is none, or there are several, of which nobody knows the right one.
+std::string_view only(const RequestHead& head, std::string_view name) {
+  return count_of(head, name) == 1 ? head.first(name) : std::string_view();
+}
+
+void replace(RequestHead& head, std::string_view name, std::string_view value) {
+  head.remove_fields(name);
+  head.add_field(name, value);
+}
+
+void set_request_start(RequestHead& head, SteadyTime received_at, bool believed) {
+  if (believed && count_of(head, request_start_field) != 0) return;
+  using std::chrono::system_clock;
+  const auto since = std::chrono::steady_clock::now() - received_at;
+  const auto when = system_clock::now() - std::chrono::duration_cast<system_clock::duration>(since);
+  const auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch());
+  replace(head, request_start_field, "t=" + std::to_string(micros.count()));
+  if (!believed) head.remove_fields(queue_start_field);
+}
+
+void set_trace_context(RequestHead& head) {
+  if (is_trace_parent(only(head, trace_parent_field))) return;
+  replace(head, trace_parent_field, make_trace_parent());
+  head.remove_fields(trace_state_field);  // of a trace that nobody knows
+}
+
+bool is_request_id(std::string_view text) {
+  return !text.empty() && text.size() <= longest_request_id &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F; });
+}
+
+void set_request_id(RequestHead& head, bool believed) {
+  if (believed && is_request_id(only(head, request_id_field))) return;
+  replace(head, request_id_field, make_uuid());
+}
+
+}  // namespace
+
+void set_marks(const Marks& marks, Exchange& exchange) {
+  RequestHead& head = exchange.request;
+  const bool believed = exchange.peer->from_proxy;
+  if (marks.request_start) set_request_start(head, exchange.received_at, believed);
+  if (marks.trace_context) set_trace_context(head);
+  if (marks.request_id) set_request_id(head, believed);
+}
+
+Marking::Marking(const Marks& marks, RequestSink& next) : marks_(marks), next_(next) {
+  // Better now than with the first request.
+  if (marks_.trace_context || marks_.request_id) make_uuid();
+}
+
+std::size_t Marking::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
+  for (const auto& exchange : exchanges) set_marks(marks_, *exchange);
+  return next_.submit(exchanges);
+}
+
+}  // namespace prowingen::tracing
