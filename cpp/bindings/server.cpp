@@ -18,8 +18,10 @@
 #include "access_log/access_log.h"
 #include "bindings/current_requests.h"
 #include "bindings/engine_table.h"
+#include "bindings/fleet_readiness.h"
 #include "bindings/options.h"
 #include "bindings/python_log.h"
+#include "bindings/request_path.h"
 #include "bindings/supervised.h"
 #include "bindings/tls.h"
 #include "core/forks.h"
@@ -30,15 +32,13 @@
 #include "core/options.h"
 #include "core/spool_file.h"
 #include "core/work_queue.h"
-#include "health/health_answers.h"
+#include "health/readiness.h"
 #include "listener/handler.h"
 #include "processes/idle_memory.h"
 #include "processes/scoreboard.h"
 #include "proxies/proxies.h"
-#include "response_cache/cached_answers.h"
 #include "sockets/bridge_thread.h"
 #include "static_files/named_files.h"
-#include "static_files/static_files.h"
 #include "tls/context.h"
 #include "tls/renewal.h"
 #include "websocket/sessions.h"
@@ -76,37 +76,6 @@ Options for_redirects(Options options) {
   return options;
 }
 
-// Prefixes of paths, each with its folder, and whether a path that ends in a slash is index.html.
-using StaticMounts = std::vector<std::tuple<std::string, std::string, bool>>;
-
-std::vector<static_files::Mount> read_mounts(const StaticMounts& mounts) {
-  std::vector<static_files::Mount> read;
-  for (const auto& [prefix, folder, has_index] : mounts) {
-    read.push_back({prefix, static_files::Folder(folder), has_index});
-  }
-  return read;
-}
-
-static_files::StaticFiles::Rules static_rules(const StaticMounts& mounts,
-                                              const static_files::MediaTypes& types,
-                                              const Options& options) {
-  static_files::StaticFiles::Rules rules;
-  rules.mounts = read_mounts(mounts);
-  rules.types = types;
-  rules.max_age = std::chrono::seconds(static_cast<std::int64_t>(options.static_max_age));
-  rules.transport_security = options.transport_security();
-  return rules;
-}
-
-std::shared_ptr<response_cache::ResponseCache> make_response_cache(const Options& options) {
-  if (options.response_cache == 0) return nullptr;
-  response_cache::ResponseCache::Rules rules;
-  rules.memory = options.response_cache;
-  rules.longest_answer = std::min<std::uint64_t>(rules.memory, options.response_cache_max_answer);
-  rules.dates = options.date_header;
-  return std::make_shared<response_cache::ResponseCache>(rules);
-}
-
 using Listeners = std::vector<std::pair<int, std::string>>;
 using Datagrams = std::vector<std::pair<std::vector<int>, std::uint16_t>>;
 
@@ -123,26 +92,6 @@ std::vector<ListenerSpec> taken_over(const Listeners& listeners, const Datagrams
 
 std::chrono::nanoseconds nanoseconds_of(double seconds) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(to_duration(seconds));
-}
-
-// One whose figures are no more written has ended, or is about to.
-constexpr std::chrono::seconds heartbeat_lasts{2};
-
-bool another_is_ready(Scoreboard& board, const health::Patience& patience) {
-  const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
-  const auto nanoseconds = [](std::uint64_t count) {
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(count));
-  };
-  for (std::size_t at = 0; at < board.used(); ++at) {
-    const Scoreboard::Slot& slot = board.slot(at);
-    const bool serves = slot.get(Score::accepting) != 0 &&
-                        now - nanoseconds(slot.get(Score::heartbeat_ns)) < heartbeat_lasts;
-    const health::Condition its{false, false, slot.get(Score::unready) != 0,
-                                nanoseconds(slot.get(Score::stalled_ns)),
-                                nanoseconds(slot.get(Score::waiting_ns))};
-    if (serves && health::obstacle_of(its, patience) == health::Obstacle::none) return true;
-  }
-  return false;
 }
 
 class Server {
@@ -226,26 +175,13 @@ class Server {
           if (Engine* engine = running_engine_.load()) engine->flush();
         },
         queue_patience(report));
-    RequestSink* sink = queue_.get();
-    if (response_cache_) {
-      // Half of the threads stay for clients.
-      const auto most_anew = std::max<std::size_t>(rules.workers / 2, 1);
-      cached_answers_ =
-          std::make_unique<response_cache::CachedAnswers>(*response_cache_, *sink, most_anew);
-      sink = cached_answers_.get();
-    }
-    if (!static_rules_.mounts.empty()) {
-      static_files_ = std::make_unique<static_files::StaticFiles>(static_rules_, *sink, report);
-      sink = static_files_.get();
-    }
-    if (!options_.health_path.empty()) {
-      health_answers_ = std::make_unique<health::HealthAnswers>(options_.health_path, *sink,
-                                                                [this] { return obstacle(); });
-      sink = health_answers_.get();
-    }
-    engine_ = engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), *sink, memory_,
-                                               access_log_.get(), report, accept_share(), spool_},
-                                 std::move(listeners_));
+    path_ = std::make_unique<RequestPath>(
+        options_, *queue_, response_cache_.get(), static_rules_, [this] { return obstacle(); },
+        report);
+    engine_ =
+        engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), path_->begin(), memory_,
+                                         access_log_.get(), report, accept_share(), spool_},
+                           std::move(listeners_));
     if (!redirect_listeners_.empty()) {
       redirect_engine_ =
           find_engine(redirect_options_)
@@ -361,8 +297,7 @@ class Server {
       // Its threads cannot be joined here.
       static_cast<void>(engine_.release());
       static_cast<void>(redirect_engine_.release());
-      static_cast<void>(static_files_.release());
-      static_cast<void>(cached_answers_.release());
+      static_cast<void>(path_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
       if (supervised_) supervised_->abandon();
@@ -375,7 +310,7 @@ class Server {
       if (redirect_engine_) redirect_engine_->stop();
       bridges_->stop();
       websockets_->stop();
-      if (cached_answers_) cached_answers_->stop();
+      if (path_) path_->stop();
       if (queue_) queue_->stop();
       {
         const std::lock_guard lock(access_log_mutex_);
@@ -455,7 +390,7 @@ class Server {
     stats["websockets_accepted"] = websockets.accepted;
     stats["websocket_messages_received"] = websockets.messages_received;
     stats["websocket_messages_sent"] = websockets.messages_sent;
-    stats["static_files"] = static_files_ ? static_files_->answered() : 0;
+    stats["static_files"] = path_->static_files_answered();
     const auto cache =
         response_cache_ ? response_cache_->counters() : response_cache::ResponseCache::Counters();
     stats["response_cache_hits"] = cache.hits;
@@ -563,15 +498,14 @@ class Server {
   }
 
   health::Obstacle obstacle() const {
-    const Scoreboard* const board = supervised_ ? &supervised_->scoreboard() : nullptr;
+    Scoreboard* const board = supervised_ ? &supervised_->scoreboard() : nullptr;
     const bool draining = draining_ || (board != nullptr && board->draining());
     const bool withdrawn = withdrawn_ || (board != nullptr && board->withdrawn());
     const auto own = health::obstacle_of(
         {draining, withdrawn, unready_, queue_->stalled_for(), queue_->waiting_for()}, ready_patience_);
     if (own == health::Obstacle::none || draining || withdrawn || board == nullptr) return own;
     // The system gives new connections to any of them, and one that serves is enough.
-    return another_is_ready(supervised_->scoreboard(), ready_patience_) ? health::Obstacle::none
-                                                                        : own;
+    return another_is_ready(*board, ready_patience_) ? health::Obstacle::none : own;
   }
 
   AcceptShare* accept_share() const { return supervised_ ? &supervised_->accept_share() : nullptr; }
@@ -635,10 +569,8 @@ class Server {
   std::unique_ptr<wsgi::Adapter> application_;
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<WorkQueue> queue_;
-  std::unique_ptr<response_cache::CachedAnswers> cached_answers_;  // null: nothing is kept
-  std::unique_ptr<static_files::StaticFiles> static_files_;        // null: there are none
-  std::unique_ptr<health::HealthAnswers> health_answers_;          // null: nobody is to ask
-  std::unique_ptr<Engine> redirect_engine_;                        // null: nobody is sent on
+  std::unique_ptr<RequestPath> path_;
+  std::unique_ptr<Engine> redirect_engine_;  // null: nobody is sent on
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> running_engine_{nullptr};
 };

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <limits>
 #include <string_view>
 #include <utility>
 
-#include "core/exchange.h"
+#include "core/native_answer.h"
 #include "http/request_target.h"
-#include "http/response_policy.h"
 
 namespace prowingen {
 namespace {
@@ -25,17 +23,6 @@ std::string_view path_and_query(std::string_view target, const TargetParts& part
   if (parts.form != TargetForm::absolute) return {};
   return target.substr(parts.scheme.size() + std::string_view("://").size() +
                        parts.authority.size());
-}
-
-void send(Exchange& exchange, std::string_view type, std::string text) {
-  ResponseHead& head = exchange.response;
-  head.add_field("Content-Type", type);
-  ResponseBody& body = exchange.response_body;
-  body.allowed = response_has_content(exchange.request.method(), head.status);
-  body.length_known = body.add_length_field = true;
-  body.length = text.size();
-  exchange.push(body.allowed ? Chunk(std::move(text)) : Chunk(),
-                std::numeric_limits<std::size_t>::max(), true);
 }
 
 // What has no other character (RFC 8555 section 8.3) is no path either.
@@ -61,7 +48,8 @@ void answer(Exchange& exchange, std::string_view port, const std::string& challe
     exchange.response.clear();
     exchange.response.status = 200;
     exchange.response.reason = "OK";
-    return send(exchange, "application/octet-stream", std::move(text));
+    exchange.response.add_field("Content-Type", "application/octet-stream");
+    return send_text(exchange, std::move(text));
   }
   const std::string location =
       https_location(exchange.request.target(), exchange.request.first("host"), port);
@@ -72,7 +60,8 @@ void answer(Exchange& exchange, std::string_view port, const std::string& challe
   head.status = knows_where ? 308 : 400;
   head.reason = knows_where ? "Permanent Redirect" : "Bad Request";
   if (knows_where) head.add_field("Location", location);
-  send(exchange, "text/plain; charset=utf-8", std::string(text));
+  head.add_field("Content-Type", "text/plain; charset=utf-8");
+  send_text(exchange, std::string(text));
 }
 
 }  // namespace
@@ -84,9 +73,7 @@ HttpsRedirect::HttpsRedirect(const std::string& port, const std::string& folder)
 std::size_t HttpsRedirect::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   const auto now = std::chrono::steady_clock::now();
   for (const auto& exchange : exchanges) {
-    exchange->queued_at = exchange->taken_at = now;
-    exchange->submit();
-    if (exchange->take()) answer(*exchange, port_, challenges_);
+    if (take_at_once(*exchange, now)) answer(*exchange, port_, challenges_);
   }
   return exchanges.size();
 }

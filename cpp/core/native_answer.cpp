@@ -2,28 +2,50 @@
 
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "core/chunk.h"
 
 namespace prowingen {
 
+bool take_at_once(Exchange& exchange, SteadyTime now) {
+  exchange.queued_at = exchange.taken_at = now;
+  exchange.submit();
+  return exchange.take();
+}
+
+void send_content(Exchange& exchange, std::span<Chunk> content) {
+  constexpr auto no_high_water = std::numeric_limits<std::size_t>::max();
+  const bool allowed = response_has_content(exchange.request.method(), exchange.response.status);
+  exchange.response_body.allowed = allowed;
+  if (!allowed || content.empty()) {
+    exchange.push(Chunk(), no_high_water, true);
+    return;
+  }
+  for (Chunk& chunk : content) {
+    exchange.push(std::move(chunk), no_high_water, &chunk == &content.back());
+  }
+}
+
+void send_text(Exchange& exchange, std::string text) {
+  ResponseBody& body = exchange.response_body;
+  body = {};
+  body.length_known = body.add_length_field = true;
+  body.length = text.size();
+  Chunk content(std::move(text));
+  send_content(exchange, {&content, 1});
+}
+
 bool answer_natively(Exchange& exchange, const Refusal& refusal) {
   exchange.taken_at = std::chrono::steady_clock::now();
   if (!exchange.take()) return false;
-  std::string page = refusal_page(refusal);
   ResponseHead& head = exchange.response;
   head.clear();
   head.status = refusal.status;
   head.reason = refusal.title;
   head.add_field("Content-Type", "text/plain; charset=utf-8");
   if (refusal.status == 503) head.add_field("Retry-After", "1");
-  ResponseBody& body = exchange.response_body;
-  body = {};
-  body.allowed = response_has_content(exchange.request.method(), head.status);
-  body.length_known = body.add_length_field = true;
-  body.length = page.size();
-  exchange.push(body.allowed ? Chunk(std::move(page)) : Chunk(),
-                std::numeric_limits<std::size_t>::max(), true);
+  send_text(exchange, refusal_page(refusal));
   return true;
 }
 

@@ -1,10 +1,24 @@
-// Answers that no worker gives: to requests that were queued, and have waited for one in vain.
+// Answers that no worker gives: by the I/O thread that read the request, or to requests that have
+// waited for a worker in vain.
 #pragma once
+
+#include <chrono>
+#include <span>
+#include <string>
 
 #include "core/exchange.h"
 #include "http/refusal.h"
 
 namespace prowingen {
+
+/// In place of the queue and a worker. False: the client has left. The I/O thread that read it.
+bool take_at_once(Exchange& exchange, SteadyTime now = std::chrono::steady_clock::now());
+
+/// Sends the head in `exchange.response`, framed as `exchange.response_body` says, and all of its
+/// content, unless that is none of this answer: of HEAD's, say. For an exchange that was taken.
+void send_content(Exchange& exchange, std::span<Chunk> content);
+/// The same of one piece, as long as it is.
+void send_text(Exchange& exchange, std::string text);
 
 /// Any thread, for a queued exchange that nobody else will take. False: its client has left.
 bool answer_natively(Exchange& exchange, const Refusal& refusal);

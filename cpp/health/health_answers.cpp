@@ -1,9 +1,8 @@
 #include "health/health_answers.h"
 
-#include <limits>
 #include <utility>
 
-#include "core/exchange.h"
+#include "core/native_answer.h"
 #include "core/pass_on.h"
 
 namespace prowingen::health {
@@ -12,22 +11,14 @@ namespace {
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
 void send(Exchange& exchange, int status, std::string text) {
-  exchange.queued_at = exchange.taken_at = std::chrono::steady_clock::now();
   exchange.is_probe = true;
-  exchange.submit();
-  if (!exchange.take()) return;
+  if (!take_at_once(exchange)) return;
   ResponseHead& head = exchange.response;
   head.status = status;
   head.reason = reason_phrase(status);
   head.add_field("Content-Type", "text/plain; charset=utf-8");
   head.add_field("Cache-Control", "no-store");
-  ResponseBody& body = exchange.response_body;
-  body = {};
-  body.allowed = response_has_content(exchange.request.method(), status);
-  body.length_known = body.add_length_field = true;
-  body.length = text.size();
-  exchange.push(body.allowed ? Chunk(std::move(text)) : Chunk(),
-                std::numeric_limits<std::size_t>::max(), true);
+  send_text(exchange, std::move(text));
 }
 
 }  // namespace

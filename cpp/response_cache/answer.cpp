@@ -1,8 +1,8 @@
 #include "response_cache/answer.h"
 
-#include <limits>
 #include <string>
 
+#include "core/native_answer.h"
 #include "http/preconditions.h"
 #include "http/response_policy.h"
 
@@ -35,14 +35,13 @@ void answer(Exchange& exchange, const std::shared_ptr<const Entry>& entry, Stead
                  "prowingen; hit; ttl=" + std::to_string((entry->lifetime.fresh - age).count()));
   ResponseBody& body = exchange.response_body;
   body = {};
-  body.allowed = response_has_content(exchange.request.method(), head.status);
   if (!is_known) {
     body.length_known = true;
     body.length = entry->body.size();
     body.add_length_field = !entry->has_length;
   }
-  constexpr auto no_high_water = std::numeric_limits<std::size_t>::max();
-  exchange.push(body.allowed ? lend_body(entry) : Chunk(), no_high_water, true);
+  Chunk content = lend_body(entry);
+  send_content(exchange, {&content, 1});
 }
 
 }  // namespace prowingen::response_cache

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/exchange.h"
+#include "core/native_answer.h"
 #include "core/pass_on.h"
 #include "response_cache/answer.h"
 
@@ -21,9 +21,7 @@ void CachedAnswers::serve(Exchange& exchange, const ResponseCache::EntryPointer&
                           SteadyTime now) {
   // Before it is answered, when its request is another's.
   if (!entry->is_fresh(now)) revalidation_.ask(exchange, entry);
-  exchange.queued_at = exchange.taken_at = now;
-  exchange.submit();
-  if (exchange.take()) answer(exchange, entry, now);
+  if (take_at_once(exchange, now)) answer(exchange, entry, now);
 }
 
 }  // namespace prowingen::response_cache

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include "core/exchange.h"
+#include "core/native_answer.h"
 #include "core/pass_on.h"
 #include "http/request_target.h"
 #include "http/response_policy.h"
@@ -159,9 +159,7 @@ Content StaticFiles::answer_to(const Exchange& exchange, const Found& found,
 }
 
 void StaticFiles::serve(Exchange& exchange, const Found& found) {
-  exchange.queued_at = exchange.taken_at = std::chrono::steady_clock::now();
-  exchange.submit();
-  if (!exchange.take()) return;
+  if (!take_at_once(exchange)) return;
   answered_.fetch_add(1, std::memory_order_relaxed);
   ResponseHead& head = exchange.response;
   Content content = answer_to(exchange, found, head);
@@ -170,14 +168,9 @@ void StaticFiles::serve(Exchange& exchange, const Found& found) {
   }
   ResponseBody& body = exchange.response_body;
   body = {};
-  body.allowed = response_has_content(exchange.request.method(), head.status);
   body.length_known = body.add_length_field = content.length.has_value();
   body.length = content.length.value_or(0);
-  constexpr auto no_high_water = std::numeric_limits<std::size_t>::max();
-  if (content.chunks.empty()) content.chunks.emplace_back();
-  for (std::size_t i = 0; i < content.chunks.size(); ++i) {
-    exchange.push(std::move(content.chunks[i]), no_high_water, i + 1 == content.chunks.size());
-  }
+  send_content(exchange, content.chunks);
 }
 
 }  // namespace prowingen::static_files
