@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "WORKER_PREFIX",
     "Gate",
     "Latch",
     "Lock",
@@ -29,6 +30,7 @@ __all__ = [
     "green_threads",
     "import_for_hubs",
     "let_interpreter_end",
+    "names",
     "non_daemon_threads",
 ]
 
@@ -36,6 +38,8 @@ Lock = thread.allocate_lock
 RLock = thread.RLock
 current = thread.get_ident
 """The number of the thread that asks; native, also in a greenlet."""
+WORKER_PREFIX = "prowingen-worker-"
+"""What the names of those begin with that call the application."""
 
 
 class Latch:
@@ -250,6 +254,13 @@ def let_interpreter_end() -> None:
     with suppress(Exception):  # none of this is eventlet's to promise
         shut_down: Any = threading._shutdown  # type: ignore[attr-defined]
         shut_down.__globals__["_main_thread"]._ident = threading.get_ident()
+
+
+def names() -> dict[int, str]:
+    """The names of all threads that `threading` knows, by the numbers of these; without its lock,
+    which an application may keep taken."""
+    records = threading._active  # type: ignore[attr-defined]
+    return {number: each.name for number, each in list(records.items())}
 
 
 def non_daemon_threads() -> list[str]:

@@ -502,7 +502,8 @@ class Server {
     const bool draining = draining_ || (board != nullptr && board->draining());
     const bool withdrawn = withdrawn_ || (board != nullptr && board->withdrawn());
     const auto own = health::obstacle_of(
-        {draining, withdrawn, unready_, queue_->stalled_for(), queue_->waiting_for()}, ready_patience_);
+        {draining, withdrawn, unready_, queue_->stalled_for(), queue_->waiting_for()},
+        ready_patience_);
     if (own == health::Obstacle::none || draining || withdrawn || board == nullptr) return own;
     // The system gives new connections to any of them, and one that serves is enough.
     return another_is_ready(*board, ready_patience_) ? health::Obstacle::none : own;

@@ -5,13 +5,12 @@
 namespace prowingen::health {
 
 std::string_view describe(Obstacle obstacle) {
-  constexpr std::array<std::string_view, 6> clauses{
-      "ready",
-      "it is about to stop",
-      "an administrator says so",
-      "the application says so",
-      "every worker thread is stuck",
-      "requests wait for longer than queue_timeout"};
+  constexpr std::array<std::string_view, 6> clauses{"ready",
+                                                    "it is about to stop",
+                                                    "an administrator says so",
+                                                    "the application says so",
+                                                    "every worker thread is stuck",
+                                                    "requests wait for longer than queue_timeout"};
   return clauses[static_cast<std::size_t>(obstacle)];
 }
 
