@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..originals import os
 from ..output import print_error, write_output
 from . import shown
-from .client import PATIENCE, NoServerError, SilentError, ask
+from .client import PATIENCE, Answer, NoServerError, SilentError, ask
 from .protocol import COMMANDS, CONFIGURED, LEVELS, LONGEST_WAIT, OUTCOME_TIME, NotDone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DONE, FAILED, MISUSE, NO_SERVER, NOT_READY, SILENT = range(6)
 VARIABLE = "PROWINGEN_CONTROL_SOCKET"
@@ -92,8 +92,23 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs the command and returns its exit code."""
+def main(arguments: Sequence[str], say: Callable[[str], object] | None = None) -> int:
+    """Runs the command and returns its exit code.
+
+    say: is given each line in place of standard output.
+    """
+    given, asked = _understood(arguments)
+    patience = PATIENCE if given.wait else given.timeout or PATIENCE
+    answer = ask(given.socket, given.command, patience=patience, **asked)
+    try:
+        return _carry_out(answer, given.command, given.json, say or _print)
+    except BrokenPipeError:  # whoever reads it has enough
+        return DONE
+
+
+def _understood(arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """What is given, and what the command's arguments are by that. Ends the process by exit code 2
+    if it is wrong."""
     parser = make_parser()
     given = parser.parse_args(arguments)
     command: str = given.command
@@ -104,51 +119,42 @@ def main(arguments: Sequence[str]) -> int:
     for flag in ("wait", "now"):
         if getattr(given, flag) and flag not in _FLAGS.get(command, ()):
             parser.error(f"--{flag}: {command} does not take it")
-    path = given.socket or os.environ.get(VARIABLE, "")
-    if not path:
+    given.socket = given.socket or os.environ.get(VARIABLE, "")
+    if not given.socket:
         parser.error(f"which server? Give its --socket PATH, or set {VARIABLE}")
-    asked: dict[str, Any] = {}
+    asked: dict[str, Any] = {flag: getattr(given, flag) for flag in _FLAGS.get(command, ())}
+    if given.wait:
+        asked["timeout"] = given.timeout or OUTCOME_TIME
     if command == "ready":
         asked["ready"] = given.value == "on"
     elif command == "log-level":
         asked["level"] = given.value
-    for flag in _FLAGS.get(command, ()):
-        asked[flag] = getattr(given, flag)
-    patience = given.timeout or PATIENCE
-    if given.wait:
-        asked["timeout"] = given.timeout or OUTCOME_TIME
-        patience = PATIENCE
-    try:
-        return _run(path, command, patience, asked, given.json)
-    except BrokenPipeError:  # whoever reads it has enough
-        return DONE
+    return given, asked
 
 
-def _run(path: str, command: str, patience: float, asked: dict[str, Any], as_json: bool) -> int:
-    answer = ask(path, command, patience=patience, **asked)
+def _carry_out(answer: Answer, command: str, as_json: bool, say: Callable[[str], object]) -> int:
+    def give_up(code: int, name: str, error: Exception) -> int:
+        if as_json:
+            say(json.dumps({"ok": False, "error": {"code": name, "message": str(error)}}))
+        else:
+            print_error(shown.printable(str(error)))
+        return code
+
     try:
         for event in answer:
-            _print(json.dumps({"event": event}) if as_json else shown.event(event))
+            say(json.dumps({"event": event}) if as_json else shown.event(event))
     except NoServerError as error:
-        return _give_up(NO_SERVER, "no-server", str(error), as_json)
+        return give_up(NO_SERVER, "no-server", error)
     except SilentError as error:
-        return _give_up(SILENT, "silent", str(error), as_json)
-    except NotDone as refusal:
-        return _give_up(FAILED, refusal.code, str(refusal), as_json)
+        return give_up(SILENT, "silent", error)
+    except NotDone as error:
+        return give_up(FAILED, error.code, error)
     if as_json:
-        _print(json.dumps({"ok": True, "result": answer.result}))
+        say(json.dumps({"ok": True, "result": answer.result}))
     else:
-        _print(shown.result(command, answer.result))
+        say(shown.result(command, answer.result))
     return NOT_READY if command == "status" and not answer.result["ready"] else DONE
 
 
 def _print(text: str) -> None:
     write_output(f"{text}\n")
-
-
-def _give_up(code: int, name: str, message: str, as_json: bool) -> int:
-    if as_json:
-        _print(json.dumps({"ok": False, "error": {"code": name, "message": message}}))
-    else:
-        print_error(shown.printable(message))
-    return code

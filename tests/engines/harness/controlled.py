@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from prowingen_wsgi.control.command import main
 
 from harness.process import run_server
 from harness.waiting import eventually
@@ -23,16 +23,14 @@ WAYS: dict[str, tuple[str, ...]] = {
     "workers": ("--workers", "2"),
     "preload": ("--workers", "2", "--preload"),
 }
-TIME_LIMIT = 30.0
 
 
 class Said:
     """What `prowingen ctl` has said. `answer`: its last line, with --json."""
 
-    def __init__(self, run: subprocess.CompletedProcess[str]) -> None:
-        self.code = run.returncode
-        self.output = run.stdout
-        self.errors = run.stderr
+    def __init__(self, code: int, output: str) -> None:
+        self.code = code
+        self.output = output
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -53,19 +51,19 @@ class Said:
         return str(self.answer["error"]["message"])
 
     def __repr__(self) -> str:
-        return f"{self.code} {self.output}{self.errors}"
+        return f"{self.code} {self.output}"
+
+
+def ctl(path: Path, *arguments: str, json: bool = True) -> Said:
+    """As the command does it, without a process for it."""
+    lines: list[str] = []
+    flags = ["--json"] if json else []
+    code = main(["--socket", str(path), *arguments, *flags], lines.append)
+    return Said(code, "".join(f"{line}\n" for line in lines))
 
 
 def ctl_command(path: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "prowingen_wsgi", "ctl", "--socket", str(path), *arguments]
-
-
-def ctl(path: Path, *arguments: str, json: bool = True) -> Said:
-    command = ctl_command(path, *arguments, *(["--json"] if json else []))
-    run = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=TIME_LIMIT, env=os.environ
-    )
-    return Said(run)
 
 
 @contextmanager
