@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import logs
 from ..forks import keep_from_children
-from ..originals import socket
+from ..originals import signal, socket
 from ..threads import Thread
 from .link import KEEPS_MESSAGES, MESSAGE_SIZE, STACKS_SIGNAL
 from .stacks import collected
@@ -34,6 +34,8 @@ class WorkerLink:
             return
         keep_from_children(descriptor, self._socket.close)
         if KEEPS_MESSAGES:
+            # What it is again when the interpreter ends, and takes the handler back.
+            signal.signal(STACKS_SIGNAL, signal.SIG_IGN)
             faulthandler.register(STACKS_SIGNAL, file=descriptor, all_threads=True)
             self._say({"hello": True})
 
