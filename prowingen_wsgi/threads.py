@@ -92,6 +92,11 @@ class Gate:
         return self._is_open
 
 
+# Of the threads below that are alive, by their numbers: under another name, or none, where
+# `threading` is patched.
+_names: dict[int, str] = {}
+
+
 class Thread:
     """A native daemon thread: an application that never returns in it cannot keep the process.
 
@@ -143,6 +148,7 @@ class Thread:
 
     def _live(self) -> None:
         self._ident = current()
+        _names[self._ident] = self.name
         leave = None
         try:
             # It is the application's by now, and what that has made of it may fail in any way.
@@ -168,6 +174,7 @@ class Thread:
             with suppress(BaseException):
                 if leave is not None:
                     leave()
+            _names.pop(self._ident, None)
             self._ended.open()
 
     def _enter(self) -> Callable[[], object]:
@@ -257,10 +264,10 @@ def let_interpreter_end() -> None:
 
 
 def names() -> dict[int, str]:
-    """The names of all threads that `threading` knows, by the numbers of these; without its lock,
-    which an application may keep taken."""
+    """The names of the server's own threads and of all that `threading` knows, by their numbers;
+    without its lock, which an application may keep taken."""
     records = threading._active  # type: ignore[attr-defined]
-    return {number: each.name for number, each in list(records.items())}
+    return {number: each.name for number, each in list(records.items())} | _names
 
 
 def non_daemon_threads() -> list[str]:

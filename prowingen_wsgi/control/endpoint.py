@@ -47,6 +47,7 @@ WRITING_TIME = 10.0
 _ACCEPTS_A_TURN = 8
 # In seconds: after what time it is tried again when no connection can be taken.
 _SHORTAGE = 1.0
+_WARNING_INTERVAL = 60.0
 _CREDENTIALS = struct.Struct("iII")  # ucred of unix(7): pid, uid, gid
 # How often an answer that waits for its outcome is asked, in seconds.
 _LOOK = 0.1
@@ -93,6 +94,7 @@ class Endpoint:
         self._selector = selector
         self._host = host
         self._conversations: list[_Conversation] = []
+        self._warns_at = 0.0  # when a stranger is next told of
         self._resumes_at = float("inf")  # when connections are taken again, after a shortage
         selector.register(listening, selectors.EVENT_READ, self._accept)
 
@@ -159,7 +161,7 @@ class Endpoint:
         fresh = _Conversation(connection, time.monotonic() + READING_TIME)
         stranger = _stranger(connection)
         if stranger is not None:
-            error_log.warning("the control socket is not for user %d, who was refused", stranger)
+            self._warn_of(stranger)
             self._conversations.append(fresh)
             _pass_over(connection)
             denied = f"user {stranger} may not control this server: its own and root may"
@@ -174,6 +176,13 @@ class Endpoint:
             self._drop(silent[0])
         self._conversations.append(fresh)
         return self._read(fresh)
+
+    def _warn_of(self, stranger: int) -> None:
+        """Once a minute: who is refused can come again and again."""
+        now = time.monotonic()
+        if now >= self._warns_at:
+            self._warns_at = now + _WARNING_INTERVAL
+            error_log.warning("the control socket is not for user %d, who was refused", stranger)
 
     # ---- one of them
 

@@ -41,11 +41,17 @@ class StacksRound:
     """One round of asking. `results`: one for each worker, once `is_done`."""
 
     def __init__(self, workers: Sequence[tuple[Worker, Link | None]]) -> None:
+        self._began = time.monotonic()
         self._looks = [_Look(worker, link) for worker, link in workers]
 
     @property
     def is_done(self) -> bool:
         return all(each.result is not None for each in self._looks)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Another who asks now may wait for it, too; who has begun it may have hung up since."""
+        return not self.is_done and time.monotonic() - self._began < _ANSWER_TIME
 
     @property
     def results(self) -> list[dict[str, Any]]:

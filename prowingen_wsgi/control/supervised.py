@@ -197,7 +197,7 @@ class SupervisorControl(Commands):
     def _stacks(self) -> Answer:
         # Who asks meanwhile gets what the first one does.
         mine = self._round
-        if mine is None or mine.is_done:
+        if mine is None or not mine.is_under_way:
             mine = self._round = StacksRound(
                 [(worker, self._links.get(worker)) for worker in self._rules.workers]
             )

@@ -270,7 +270,10 @@ def test_a_shortage_of_descriptors_is_waited_out(
 @pytest.mark.skipif(
     os.geteuid() != 0 or not hasattr(socket, "SO_PEERCRED"), reason="another user is needed"
 )
-def test_another_user_is_refused_who_has_got_at_the_file(loop: Loop) -> None:
+def test_another_user_is_refused_who_has_got_at_the_file(
+    loop: Loop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("prowingen_wsgi"), "propagate", True)
     loop.path.chmod(0o666)  # somebody means well
     for folder in loop.path.parents:
         if len(folder.parts) > 2:  # pytest's own
@@ -281,8 +284,10 @@ def test_another_user_is_refused_who_has_got_at_the_file(loop: Loop) -> None:
         try:
             os.setuid(65534)
             with loop.connect(STATUS) as peer:
+                again = loop.connect(STATUS)
                 os.write(writer, b"asked\n")
                 os.write(writer, peer.recv(4096))
+                again.close()
         finally:
             os._exit(0)
     os.close(writer)
@@ -294,6 +299,7 @@ def test_another_user_is_refused_who_has_got_at_the_file(loop: Loop) -> None:
     assert answer["error"]["code"] == "denied"
     assert "user 65534 may not control this server" in answer["error"]["message"]
     assert loop.closed == []
+    assert caplog.text.count("is not for user 65534, who was refused") == 1, "once a minute"
 
 
 def test_a_child_has_nothing_of_it(loop: Loop) -> None:

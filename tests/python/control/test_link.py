@@ -209,6 +209,15 @@ def test_a_worker_that_answers_gets_no_signal(
     assert (sent.sent, looks.results[0]["note"]) == ([], "")
 
 
+def test_who_asks_later_gets_no_old_round(ends: Ends, signals: Callable[[bytes], Signals]) -> None:
+    signals(b"")
+    looks = StacksRound([(a_worker(), ends.link)])
+    assert looks.is_under_way
+    ends.now = 1.0  # whoever began it has hung up
+    assert not looks.is_under_way
+    assert not looks.is_done
+
+
 @needs_messages
 def test_a_worker_without_its_gil_is_sent_a_signal(
     ends: Ends, signals: Callable[[bytes], Signals]
