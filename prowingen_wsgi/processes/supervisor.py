@@ -14,7 +14,6 @@ from .. import _native
 from ..certificates import ExpiryWarnings
 from ..configuration.arguments import UsageError
 from ..configuration.config import ConfigError
-from ..control.supervised import SupervisorControl
 from ..loader import TargetError
 from ..logs import error_log, show_from
 from ..originals import os, selectors, signal, time
@@ -26,6 +25,7 @@ from .forking import InChild, fork
 from .generation import Generation, Sockets
 from .memory_kills import MemoryKills
 from .rules import MOST_WORKERS, Rules
+from .supervisor_control import SupervisorControl
 from .template import Template, TemplateLostError, ended_children
 from .worker import Exit, SpawnError, State, Worker
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from prowingen_wsgi.control import stacks_round
 from prowingen_wsgi.control.link import KEEPS_MESSAGES, Link, pair
 from prowingen_wsgi.control.stacks import MOST_FRAMES, collected, parsed
-from prowingen_wsgi.control.stacks_round import StacksRound
+from prowingen_wsgi.processes import stacks_round
+from prowingen_wsgi.processes.stacks_round import StacksRound
 from prowingen_wsgi.processes.worker import State
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..originals import time
-from ..processes.worker import State
+from .worker import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ..configuration.config import Config
-    from ..processes.worker import Worker
+    from .worker import Worker
 
 # One whose figures are no more written for so long has ended, or is stopped.
 _HEARTBEAT_LASTS = 2.0

@@ -11,16 +11,16 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..control.link import KEEPS_MESSAGES, STACKS_SIGNAL
+from ..control.stacks import parsed
 from ..originals import os, time
-from ..processes.worker import State
-from .link import KEEPS_MESSAGES, STACKS_SIGNAL
-from .stacks import parsed
+from .worker import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..processes.worker import Worker
-    from .link import Link
+    from ..control.link import Link
+    from .worker import Worker
 
 # In seconds: what a worker's thread gets to answer in, its signal handler, and how long that may be
 # silent in the middle of what it writes.

@@ -11,26 +11,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__, logs
+from ..control.commands import Commands, log_withdrawal
+from ..control.endpoint import Endpoint
+from ..control.link import Link, pair
+from ..control.protocol import CONFIGURED, NotDone
 from ..logs import error_log
 from ..originals import os, selectors, signal, time
-from ..processes.worker import State
-from .commands import Commands, log_withdrawal
-from .endpoint import Endpoint
-from .figures import summed, worker_figures
-from .link import Link, pair
-from .protocol import CONFIGURED, NotDone
 from .stacks_round import StacksRound
+from .worker import State
+from .worker_figures import summed, worker_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .. import _native
+    from ..control.protocol import Answer
+    from ..control.socket_file import ControlSocket
     from ..originals import socket
-    from ..processes.generation import Generation
-    from ..processes.rules import Rules
-    from ..processes.worker import Exit, Worker
-    from .protocol import Answer
-    from .socket_file import ControlSocket
+    from .generation import Generation
+    from .rules import Rules
+    from .worker import Exit, Worker
 
 # In seconds: for how long it is waited for workers that are told something.
 _ANSWER_TIME = 1.0
