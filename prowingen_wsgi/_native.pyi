@@ -26,6 +26,10 @@ class Scoreboard(metaclass=_Pybind11Type):
     def begin_drain(self) -> None:
         """All processes are about to stop: none is ready from now on."""
 
+    def withdraw(self, withdrawn: bool) -> None:
+        """None of all processes is ready from now on, those that start later neither; or each is
+        if it is by itself."""
+
     def clear(self, slot: int) -> None:
         """Makes a slot's figures 0, for the next process."""
 
@@ -126,6 +130,17 @@ class Server(metaclass=_Pybind11Type):
 
     def set_ready(self, ready: bool) -> None:
         """Probes are told from now on what the application says of itself."""
+
+    def withdraw(self, withdrawn: bool) -> None:
+        """Probes are told from now on what an administrator says of this process, whatever the
+        application says: that it is not ready, or what it is by itself."""
+
+    def readiness(self) -> str:
+        """Why probes are told that it is not ready; empty if it is."""
+
+    def requests(self) -> list[tuple[int, str, float]]:
+        """Threads that are in requests: the number of each, its request line, and for how many
+        seconds; -1 in a callback of a WebSocket's."""
 
     def begin_drain(self) -> None:
         """Accepts no more, closes idle connections and lets requests finish."""

@@ -58,6 +58,14 @@ def explain(error: BaseException) -> str:
     return f"{error}:\n{error.traceback}" if isinstance(error, AppFailedError) else str(error)
 
 
+def summary(error: BaseException) -> str:
+    """The same in one line, whose end is that of the traceback."""
+    if not isinstance(error, AppFailedError):
+        return str(error)
+    lines = error.traceback.strip().splitlines()
+    return f"{error}: {lines[-1].strip()}" if lines else str(error)
+
+
 @dataclass(frozen=True)
 class Call:
     arguments: tuple[object, ...] = ()

@@ -206,6 +206,38 @@ def show_on_stderr(level: str) -> None:
     show_from(level)
 
 
+# The level that the configuration says, and the one that an administrator has told this process by
+# the control socket, which goes before it; "": none.
+_configured = "info"
+_told = ""
+
+
 def show_from(level: str) -> None:
     """Shows messages of this level, an option's value, and those that are more severe."""
-    logging.getLogger("prowingen_wsgi").setLevel(level.upper())
+    global _configured
+    _configured = level
+    _show()
+
+
+def tell_level(level: str) -> None:
+    """The same by an administrator: whatever configuration is read later, until told otherwise.
+
+    level: "" for what the configuration says.
+    """
+    global _told
+    _told = level
+    _show()
+
+
+def told_level() -> str:
+    """What an administrator has told this process, or whichever it was forked from; or ""."""
+    return _told
+
+
+def shown_level() -> str:
+    """The level that is in force."""
+    return _told or _configured
+
+
+def _show() -> None:
+    logging.getLogger("prowingen_wsgi").setLevel(shown_level().upper())

@@ -36,6 +36,7 @@ from .originals import os, time
 from .signals import QUIT_SIGNAL, REOPEN_SIGNAL, STOP_SIGNALS, SignalQueue
 from .spooling import check_spool_dir
 from .threads import (
+    WORKER_PREFIX,
     Gate,
     Latch,
     Lock,
@@ -63,7 +64,6 @@ __all__ = ["Server", "serve", "set_ready"]
 _SLICE = 0.05
 # What threads get to end in once the native side has closed everything.
 _LAST_GRACE = 0.5
-_WORKER = "prowingen-worker-"
 
 
 # Those of this process that have started and not stopped.
@@ -295,7 +295,7 @@ class Server:
     def _add_worker(self) -> None:
         assert self._native is not None
         self._workers += 1
-        self._add_thread(f"{_WORKER}{self._workers}", self._native.work, traced=True)
+        self._add_thread(f"{WORKER_PREFIX}{self._workers}", self._native.work, traced=True)
 
     def _add_further_worker(self) -> None:
         """In place of one whose request lives long, or is stuck; others have ended with theirs."""
@@ -501,6 +501,21 @@ class Server:
         if self._native is not None:
             self._native.set_ready(ready)
 
+    def withdraw(self, withdrawn: bool) -> None:
+        """Tells probes what an administrator says, whatever the application does: that this process
+        should be given no requests, or that it is for itself to say."""
+        if self._native is not None:
+            self._native.withdraw(withdrawn)
+
+    def readiness(self) -> str:
+        """Why probes are told that this process is not ready; empty if it is."""
+        return "it does not serve" if self._native is None else self._native.readiness()
+
+    def requests(self) -> list[tuple[int, str, float]]:
+        """Of each thread that is in a request its number, the request's line, and for how many
+        seconds; -1 in a callback of a WebSocket's."""
+        return [] if self._native is None else self._native.requests()
+
     def stalled_for(self) -> float:
         """Seconds for which the worker threads have been stuck; 0.0 if they are not.
 
@@ -512,7 +527,7 @@ class Server:
     @property
     def worker_threads(self) -> list[Thread]:
         """Those that call the application."""
-        return [each for each in self._threads if each.name.startswith(_WORKER)]
+        return [each for each in self._threads if each.name.startswith(WORKER_PREFIX)]
 
     def stats(self) -> dict[str, int]:
         """Counters since the start; empty before it."""

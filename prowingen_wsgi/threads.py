@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "WORKER_PREFIX",
     "Gate",
     "Latch",
     "Lock",
@@ -29,6 +30,7 @@ __all__ = [
     "green_threads",
     "import_for_hubs",
     "let_interpreter_end",
+    "names",
     "non_daemon_threads",
 ]
 
@@ -36,6 +38,8 @@ Lock = thread.allocate_lock
 RLock = thread.RLock
 current = thread.get_ident
 """The number of the thread that asks; native, also in a greenlet."""
+WORKER_PREFIX = "prowingen-worker-"
+"""What the names of those begin with that call the application."""
 
 
 class Latch:
@@ -86,6 +90,11 @@ class Gate:
         """Whether it has been opened."""
         self._settled.wait()
         return self._is_open
+
+
+# Of the threads below that are alive, by their numbers: under another name, or none, where
+# `threading` is patched.
+_names: dict[int, str] = {}
 
 
 class Thread:
@@ -139,6 +148,7 @@ class Thread:
 
     def _live(self) -> None:
         self._ident = current()
+        _names[self._ident] = self.name
         leave = None
         try:
             # It is the application's by now, and what that has made of it may fail in any way.
@@ -164,6 +174,7 @@ class Thread:
             with suppress(BaseException):
                 if leave is not None:
                     leave()
+            _names.pop(self._ident, None)
             self._ended.open()
 
     def _enter(self) -> Callable[[], object]:
@@ -250,6 +261,13 @@ def let_interpreter_end() -> None:
     with suppress(Exception):  # none of this is eventlet's to promise
         shut_down: Any = threading._shutdown  # type: ignore[attr-defined]
         shut_down.__globals__["_main_thread"]._ident = threading.get_ident()
+
+
+def names() -> dict[int, str]:
+    """The names of the server's own threads and of all that `threading` knows, by their numbers;
+    without its lock, which an application may keep taken."""
+    records = threading._active  # type: ignore[attr-defined]
+    return {number: each.name for number, each in list(records.items())} | _names
 
 
 def non_daemon_threads() -> list[str]:

@@ -45,6 +45,8 @@ MODULES = (
     "importers.uwsgi.importer",
     "importers.granian.importer",
     "command.dev_cert",
+    "control.command",
+    "control.top",
 )
 """Each with a `make_parser`: the command's, and those of its subcommands."""
 

@@ -21,7 +21,7 @@ bool another_is_ready(Scoreboard& board, const health::Patience& patience) {
     const Scoreboard::Slot& slot = board.slot(at);
     const bool serves = slot.get(Score::accepting) != 0 &&
                         now - nanoseconds(slot.get(Score::heartbeat_ns)) < heartbeat_lasts;
-    const health::Condition its{false, slot.get(Score::unready) != 0,
+    const health::Condition its{false, false, slot.get(Score::unready) != 0,
                                 nanoseconds(slot.get(Score::stalled_ns)),
                                 nanoseconds(slot.get(Score::waiting_ns))};
     if (serves && health::obstacle_of(its, patience) == health::Obstacle::none) return true;

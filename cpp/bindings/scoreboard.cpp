@@ -31,6 +31,8 @@ void bind_scoreboard(py::module_& m) {
           py::arg("slot"), "The figures of a slot; all 0 before a process uses it.")
       .def("begin_drain", &Scoreboard::begin_drain,
            "All processes are about to stop: none is ready from now on.")
+      .def("withdraw", &Scoreboard::withdraw, py::arg("withdrawn"),
+           "None of all processes is ready from now on, or each is if it is by itself.")
       .def("clear", &Scoreboard::clear, py::arg("slot"),
            "Makes a slot's figures 0, for the next process.");
   m.def(

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "access_log/access_log.h"
+#include "bindings/current_requests.h"
 #include "bindings/engine_table.h"
 #include "bindings/fleet_readiness.h"
 #include "bindings/options.h"
@@ -220,6 +221,7 @@ class Server {
   void work() {
     if (!queue_) throw std::runtime_error("the server has not been started");
     wsgi::Worker worker(*queue_, [this] { return add_thread(); });
+    const CurrentRequests::Watched watched(current_requests_, worker);
     const auto runner = application_->make_runner(*queue_, py::cast(this).ptr());
     for (;;) {
       while (auto exchange = queue_->next(worker.id)) {
@@ -276,6 +278,19 @@ class Server {
   void set_ready(bool ready) {
     unready_ = !ready;
     if (supervised_) supervised_->slot().set(Score::unready, ready ? 0 : 1);
+  }
+
+  // What an administrator says, whatever the application does: of this process alone.
+  void withdraw(bool withdrawn) { withdrawn_ = withdrawn; }
+
+  std::string readiness() const {
+    if (!engine_ || is_parents()) return "it does not serve";
+    const health::Obstacle now = obstacle();
+    return now == health::Obstacle::none ? std::string() : std::string(health::describe(now));
+  }
+
+  std::vector<CurrentRequests::Request> requests() const {
+    return is_parents() ? std::vector<CurrentRequests::Request>() : current_requests_.list();
   }
 
   void begin_drain() {
@@ -523,9 +538,11 @@ class Server {
   health::Obstacle obstacle() const {
     Scoreboard* const board = supervised_ ? &supervised_->scoreboard() : nullptr;
     const bool draining = draining_ || (board != nullptr && board->draining());
+    const bool withdrawn = withdrawn_ || (board != nullptr && board->withdrawn());
     const auto own = health::obstacle_of(
-        {draining, unready_, queue_->stalled_for(), queue_->waiting_for()}, ready_patience_);
-    if (own == health::Obstacle::none || draining || board == nullptr) return own;
+        {draining, withdrawn, unready_, queue_->stalled_for(), queue_->waiting_for()},
+        ready_patience_);
+    if (own == health::Obstacle::none || draining || withdrawn || board == nullptr) return own;
     // The system gives new connections to any of them, and one that serves is enough.
     return another_is_ready(*board, ready_patience_) ? health::Obstacle::none : own;
   }
@@ -562,7 +579,9 @@ class Server {
   const health::Patience ready_patience_{nanoseconds_of(options_.health_stall),
                                          nanoseconds_of(options_.queue_timeout)};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> withdrawn_{false};
   std::atomic<bool> unready_{false};
+  CurrentRequests current_requests_;
   const std::shared_ptr<static_files::NamedFiles> named_files_;          // null: none may be named
   const std::shared_ptr<response_cache::ResponseCache> response_cache_;  // null: none is kept
   OverdueRequests overdue_;
@@ -658,6 +677,12 @@ void bind_server(py::module_& m) {
            "Probes are told from now on that it is not ready; it serves as before.")
       .def("set_ready", &Server::set_ready, py::arg("ready"),
            "Probes are told from now on what the application says of itself.")
+      .def("withdraw", &Server::withdraw, py::arg("withdrawn"),
+           "Probes are told from now on what an administrator says of this process.")
+      .def("readiness", &Server::readiness,
+           "Why probes are told that it is not ready; empty if it is.")
+      .def("requests", &Server::requests,
+           "Threads that are in requests: their numbers, request lines, and for how many seconds.")
       .def("begin_drain", &Server::begin_drain,
            "Accepts no more, closes idle connections and lets requests finish.")
       .def("wait_drained", &Server::wait_drained, py::arg("seconds"),

@@ -9,7 +9,7 @@
 namespace prowingen::health {
 
 /// In the order in which they are said.
-enum class Obstacle : std::uint8_t { none, draining, told, stuck, overdue };
+enum class Obstacle : std::uint8_t { none, draining, withdrawn, told, stuck, overdue };
 
 /// A clause for people.
 std::string_view describe(Obstacle obstacle);
@@ -17,6 +17,7 @@ std::string_view describe(Obstacle obstacle);
 /// What is known of a process, at one time.
 struct Condition {
   bool draining = false;                // it is about to stop
+  bool withdrawn = false;               // an administrator has taken it out of load balancing
   bool told = false;                    // the application says that it is not ready
   std::chrono::nanoseconds stalled{0};  // for so long its workers have been stuck
   std::chrono::nanoseconds waiting{0};  // for so long the oldest request has waited for one

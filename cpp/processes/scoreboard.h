@@ -80,6 +80,11 @@ class Scoreboard {
   /// All of them are about to stop: none is ready from now on.
   void begin_drain() { header_->draining.store(1, std::memory_order_relaxed); }
   bool draining() const { return header_->draining.load(std::memory_order_relaxed) != 0; }
+  /// An administrator takes all of them out of load balancing, those that start later too, or back.
+  void withdraw(bool withdrawn) {
+    header_->withdrawn.store(withdrawn ? 1 : 0, std::memory_order_relaxed);
+  }
+  bool withdrawn() const { return header_->withdrawn.load(std::memory_order_relaxed) != 0; }
   /// Makes a slot's figures 0, for the next process. Throws std::out_of_range.
   void clear(std::size_t index);
   /// Throws std::out_of_range.
@@ -89,6 +94,7 @@ class Scoreboard {
   struct alignas(128) Header {
     std::atomic<std::size_t> used;
     std::atomic<std::uint64_t> draining;
+    std::atomic<std::uint64_t> withdrawn;
   };
 
   std::size_t size_;

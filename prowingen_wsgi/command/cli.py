@@ -1,5 +1,5 @@
 """The command `prowingen`, also `python -m prowingen_wsgi`. Its subcommands are import-gunicorn,
-import-uwsgi, import-granian and dev-cert.
+import-uwsgi, import-granian, dev-cert, ctl and top.
 
 Exit codes: 0 after SIGTERM, `--check`, `--version` and `--help`; 1 if the application or a socket
 cannot be had; 2 for a wrong command line or variable; death by SIGINT after Ctrl-C, as shells
@@ -25,6 +25,8 @@ SUBCOMMANDS = {
     "import-uwsgi": "prowingen_wsgi.importers.uwsgi.importer",
     "import-granian": "prowingen_wsgi.importers.granian.importer",
     "dev-cert": "prowingen_wsgi.command.dev_cert",
+    "ctl": "prowingen_wsgi.control.command",
+    "top": "prowingen_wsgi.control.top",
 }
 """Modules with a `main` of their own, which nobody else needs."""
 

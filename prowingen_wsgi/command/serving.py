@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..control.alone import ControlThread
+from ..control.socket_file import ControlSocket, ControlSocketError
 from ..originals import os, signal
 from ..processes.forking import run_children
 from ..processes.generation import Generation, Sockets
@@ -52,11 +54,12 @@ def _supervise(
     program: Program, read: Callable[[], Program], notifier: Notifier, process_exit: ProcessExit
 ) -> int:
     signals = SignalPipe(SIGNALS)  # before the pid file says where to send them
-    pidfile = None
+    pidfile = control = supervisor = None
     try:
         pidfile = _write_pidfile(program.config)
+        control = _open_control(program.config)
         try:
-            supervisor = Supervisor(program, read, notifier, signals)
+            supervisor = Supervisor(program, read, notifier, signals, control)
         except OSError as error:
             raise StartError(str(error)) from error
         started, ended_by = supervisor.run()
@@ -64,20 +67,27 @@ def _supervise(
         signals.end()
         if pidfile is not None:
             pidfile.remove()  # which does nothing in a worker, who comes by here too
+        if supervisor is not None:
+            supervisor.dismiss()  # likewise
+        if control is not None:
+            control.close()  # likewise
     return _ended(ended_by, process_exit) if started else FAILURE
 
 
 def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit) -> int:
     config = program.config
     sockets = Sockets()
-    pidfile = None
+    pidfile = control = asked = None
     server = None
     watchdog = None
     ended_by = None
     try:
         pidfile = _write_pidfile(config)
+        control = _open_control(config)
         generation = Generation(1, program, sockets)
         seats = generation.take_seats()
+        if control is not None and not generation.identity.is_ours:
+            control.give_to(*generation.identity.numbers)
         generation.identity.assume()
         generation.keep_from_application()
         app = program.load()
@@ -89,7 +99,11 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
             seats=seats,
         )
         watchdog = Watchdog(notifier, server.stalled_for)
-        ended_by = server.run(on_start=lambda: notifier.ready("serving"), on_stop=notifier.stopping)
+        asked = None if control is None else ControlThread(control, server)
+        ended_by = server.run(
+            on_start=_calling(asked.start if asked else None, lambda: notifier.ready("serving")),
+            on_stop=_calling(asked.stops if asked else None, notifier.stopping),
+        )
     except KeyboardInterrupt:  # before the server took signals over
         ended_by = signal.SIGINT
     except (OSError, RuntimeError) as error:
@@ -102,6 +116,10 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
         sockets.close()
         if pidfile is not None:
             pidfile.remove()
+        if asked is not None:
+            asked.end()
+        if control is not None:
+            control.close()
     code = _ended(ended_by, process_exit)
     if server is not None and server.abandoned:
         process_exit.exit_now()
@@ -112,6 +130,24 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
 def _ended(ended_by: signal.Signals | None, process_exit: ProcessExit) -> int:
     process_exit.interrupted = ended_by == signal.SIGINT
     return INTERRUPTED if process_exit.interrupted else SUCCESS
+
+
+def _calling(*functions: Callable[[], object] | None) -> Callable[[], None]:
+    """Calls those that there are, one after the other."""
+
+    def call() -> None:
+        for function in functions:
+            if function is not None:
+                function()
+
+    return call
+
+
+def _open_control(config: Config) -> ControlSocket | None:
+    try:
+        return ControlSocket(config.control_socket) if config.control_socket else None
+    except ControlSocketError as error:
+        raise StartError(str(error)) from None
 
 
 def _write_pidfile(config: Config) -> PidFile | None:

@@ -29,6 +29,7 @@ reopens the access log. With workers, SIGHUP reloads code and configuration.
 prowingen import-gunicorn gunicorn.conf.py writes gunicorn's configuration as a prowingen.toml; so
 do import-uwsgi app.ini uWSGI's, and import-granian -- granian ... what that command says.
 prowingen dev-cert makes a certificate for localhost, by which --https serves.
+prowingen ctl asks a server that runs with --control-socket what it does, and tells it what to do.
 """
 
 

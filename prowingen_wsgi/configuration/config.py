@@ -225,6 +225,11 @@ class Config:
         -1, Octal(), "mask of the modes of files that are made; -1: as it is inherited"
     )
     pidfile: str = _process("", _PATH, "where this process writes its number")
+    control_socket: str = _process(
+        "",
+        _PATH,
+        "Unix socket that `prowingen ctl` asks this server by, its user's and root's alone",
+    )
     chdir: str = _process("", _EARLY_PATH, "folder to go to before anything else is opened")
     pythonpath: tuple[str, ...] = _process(
         (),

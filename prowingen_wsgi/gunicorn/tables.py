@@ -114,6 +114,7 @@ WITHOUT_EFFECT = {
         ("acme_domain", "acme_email", "acme_directory", "acme_challenge", "acme_folder"),
         "its workers would all ask at once: set certfile, and have another program renew it",
     ),
+    "control_socket": "gunicorn has one of its own: its setting control_socket, and gunicornc",
     "ipv6_only": "gunicorn opens the sockets, as the system's net.ipv6.bindv6only has it",
 }
 """Further options that a process manager of this server's own would see to."""

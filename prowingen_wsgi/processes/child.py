@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..configuration.config import ConfigError
+from ..control.in_worker import WorkerLink
 from ..forks import close_in_children
-from ..loader import LOAD_ERRORS, explain
+from ..loader import LOAD_ERRORS, explain, summary
 from ..machine import worker_count
 from ..originals import os, signal
 from ..output import print_error
@@ -35,6 +36,7 @@ class Post:
     status: the writing end of its status pipe.
     lifeline: the reading end of a pipe that ends with the supervisor.
     seats: its sockets of UDP, for each of its generation's ports.
+    link: its end of what the control socket asks it by; -1: there is none.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Post:
     lifeline: int
     scoreboard: _native.Scoreboard
     seats: list[Seat | None] = field(default_factory=list)
+    link: int = -1
 
 
 def serve(post: Post, generation: Generation, app: WSGIApplication | None = None) -> int:
@@ -60,6 +63,7 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
     config = generation.config
     # SIGABRT from the supervisor shows what a stuck worker is doing, whatever sys.stderr is.
     faulthandler.enable(file=2)
+    link = WorkerLink(post.link)
     try:
         # Their ends tell the supervisor of this process's, and this process of the supervisor's.
         close_in_children([post.status, post.lifeline])
@@ -78,11 +82,12 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
             seats=post.seats,
             multiprocess=worker_count(config) > 1,
         )
-        server.supervised_by(lambda native: _introduce(native, post, generation))
+        server.supervised_by(lambda native: _introduce(native, post, generation, link))
         server.run((signal.SIGTERM, signal.SIGQUIT), on_start=has_started)
     except (*LOAD_ERRORS, ConfigError, OSError, RuntimeError) as error:
         if serves:
             raise
+        link.tell_failure(summary(error))
         print_error(explain(error))
         return BOOT_FAILED
     if server.abandoned:
@@ -91,7 +96,9 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
     return 0
 
 
-def _introduce(native: _native.Server, post: Post, generation: Generation) -> None:
+def _introduce(
+    native: _native.Server, post: Post, generation: Generation, link: WorkerLink
+) -> None:
     config = generation.config
     native.supervise(
         post.scoreboard,
@@ -103,3 +110,4 @@ def _introduce(native: _native.Server, post: Post, generation: Generation) -> No
         grace=config.graceful_timeout + _ORPHAN_MARGIN,
         ticket_key=generation.ticket_key,
     )
+    link.serve(native)

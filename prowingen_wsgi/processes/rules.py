@@ -85,6 +85,11 @@ class Rules:
         return self.failed or self.ended_by is not None
 
     @property
+    def waits_for_change(self) -> bool:
+        """No worker is started until the next reload."""
+        return self._waits_for_change
+
+    @property
     def in_force(self) -> Generation:
         """The generation that is wanted once it has started; until then the one before, if any."""
         return self._previous or self.generation

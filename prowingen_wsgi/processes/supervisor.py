@@ -7,7 +7,8 @@ time to pass; tell the rules; then let them see what is missing and what is too 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from ..certificates import ExpiryWarnings
@@ -24,6 +25,7 @@ from .forking import InChild, fork
 from .generation import Generation, Sockets
 from .memory_kills import MemoryKills
 from .rules import MOST_WORKERS, Rules
+from .supervisor_control import SupervisorControl
 from .template import Template, TemplateLostError, ended_children
 from .worker import Exit, SpawnError, State, Worker
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..configuration.config import Config
+    from ..control.socket_file import ControlSocket
     from ..datagrams import DatagramPort, Seat
     from ..systemd import Notifier
     from .program import Program
@@ -70,8 +73,12 @@ class Supervisor:
         read: Callable[[], Program],
         notifier: Notifier,
         signals: SignalPipe,
+        control: ControlSocket | None = None,
     ) -> None:
-        """Opens the sockets, and starts nothing. Raises ConfigError, ListenError (an OSError)."""
+        """Opens the sockets, and starts nothing. Raises ConfigError, ListenError (an OSError).
+
+        control: what it is asked by, besides signals.
+        """
         self._notifier = notifier
         self._signals = signals
         self._read = read
@@ -90,6 +97,9 @@ class Supervisor:
         self._generations = 1  # read so far
         generation = Generation(1, program, self._sockets)
         self._rules = Rules(generation, self)
+        self._control = SupervisorControl(
+            control, self._selector, self._rules, self._scoreboard, self._obey, self._reload
+        )
 
     # ---- life
 
@@ -115,6 +125,7 @@ class Supervisor:
                 for key, _ in self._selector.select(_LOOK):
                     key.data()
                 self._look_at_workers()
+                self._control.turn()
                 self._expiry_warnings.look(self._rules.in_force.config)
                 self._notifier.keep_alive()
         except InChild:
@@ -125,6 +136,10 @@ class Supervisor:
             raise
         self._clean_up()
         return not self._rules.failed, self._rules.ended_by
+
+    def dismiss(self) -> None:
+        """After `run`, and when all else is undone: tells who waits for the end of it."""
+        self._control.end()
 
     def _watch(self, config: Config) -> None:
         try:
@@ -157,6 +172,7 @@ class Supervisor:
         nobody would notice the supervisor's, and a socket that only others serve would stay open
         after them."""
         self._forget()
+        self._control.forget()
         self._sockets.keep([generation.config for generation in serves])
         self._sockets.keep_seats(seats)
 
@@ -195,7 +211,10 @@ class Supervisor:
 
     # ---- generations
 
-    def _reload(self) -> None:
+    def _reload(self) -> str:
+        """Why nothing has been begun; empty if a reload has."""
+        if self._rules.ends:
+            return "the server is about to stop"
         error_log.info("reloading")
         self._notifier.reloading()
         try:
@@ -205,9 +224,10 @@ class Supervisor:
         except (ConfigError, TargetError, UsageError, OSError) as error:
             error_log.error("the reload failed, the workers go on as they are: %s", error)
             self.reload_failed()
-            return
+            return str(error)
         self._generations = fresh.number
         self._rules.reload(fresh)
+        return ""
 
     def _drop_old_generations(self) -> None:
         used = self._rules.generations
@@ -225,19 +245,28 @@ class Supervisor:
             seats = generation.take_seats()
         except OSError as error:
             raise SpawnError(str(error)) from error
+        ends: list[int] = []
         try:
-            reader, writer = os.pipe()
+            reader, writer = ends = list(os.pipe())
+            links = self._control.new_link()
         except OSError as error:
+            for end in ends:
+                os.close(end)
             generation.give_back(seats)
             raise SpawnError(str(error)) from error
         # What follows is not undone in a `finally`, which a child would pass too.
         worker: Worker
         number = self._free_slot()
         post = Post(number, writer, self._lifeline_reader, self._scoreboard, seats)
+        if links is not None:
+            post = replace(post, link=links[1].fileno())
 
         def forget() -> None:
             self._forget_in_child(generation, seats=seats)
             os.close(reader)
+            if links is not None:
+                links[0].close()
+                links[1].detach()
 
         try:
             os.set_blocking(reader, False)
@@ -252,12 +281,17 @@ class Supervisor:
                 self._selector.unregister(reader)
             os.close(reader)
             os.close(writer)
+            for each in links or ():
+                each.close()
             generation.give_back(seats)
             if isinstance(error, TemplateLostError) and template is not None:
                 self._release(template)
             raise SpawnError(str(error)) from error
         os.close(writer)
         worker = Worker(number, process, generation, template, reader, time.monotonic(), seats)
+        if links is not None:
+            links[1].close()
+            self._control.worker_started(worker, links[0])
         return worker
 
     def leave_new_to_others(self, worker: Worker) -> None:
@@ -340,10 +374,12 @@ class Supervisor:
         except (EOFError, OSError):
             self._release(template)  # until SIGCHLD says how it ended
 
-    def _take_in(self, generation: Generation, messages: Iterable[dict[str, int]]) -> None:
+    def _take_in(self, generation: Generation, messages: Iterable[dict[str, Any]]) -> None:
         for message in messages:
             if "ready" in message:
                 self._templates[generation].is_ready = True
+            elif "unloadable" in message:
+                self._templates[generation].failure = message["unloadable"]
             elif "exited" in message:
                 self._process_ended(message["exited"], message["status"])
 
@@ -390,19 +426,26 @@ class Supervisor:
         self._leaving.pop(process, None)
 
     def _template_ended(self, generation: Generation, status: int) -> None:
-        template = self._templates.pop(generation)
+        template = self._templates[generation]
+        if not template.is_gone:
+            self._take_in(generation, template.last_messages())
+        del self._templates[generation]
         self._release(template)
         for worker in list(self._rules.workers):
             if worker.template is template and worker.is_silent:
                 self._worker_ended(worker, None)
-        self._rules.template_ended(generation, self._exit(status), time.monotonic())
+        how = self._exit(status)
+        self._control.template_ended(generation, template.failure or how.words)
+        self._rules.template_ended(generation, how, time.monotonic())
 
     def _worker_ended(self, worker: Worker, status: int | None) -> None:
         if not worker.is_silent:
             self._selector.unregister(worker.status)
         os.close(worker.status)
         worker.generation.give_back(worker.seats)
-        self._rules.worker_ended(worker, self._exit(status), time.monotonic())
+        how = self._exit(status)
+        self._control.worker_ended(worker, how)
+        self._rules.worker_ended(worker, how, time.monotonic())
 
     def _exit(self, status: int | None) -> Exit:
         return Exit.of(status, self._memory_kills.have_grown())

@@ -17,10 +17,11 @@ from array import array
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from .. import logs
 from ..configuration.config import ConfigError
 from ..datagrams import Seat
 from ..forks import close_in_children, keep_from_children, leave_to_children
-from ..loader import LOAD_ERRORS, explain
+from ..loader import LOAD_ERRORS, explain, summary
 from ..originals import os, selectors, signal, socket
 from ..output import print_error
 from ..signals import SignalQueue
@@ -57,15 +58,17 @@ class Template:
     fileno(): readable when it has something to say, or is gone.
     is_ready: it has loaded the application.
     is_gone: it has closed its end; how it ended is not known yet.
+    failure: why the application cannot be loaded; empty if it has not said so.
     """
 
     def __init__(self, generation: Generation, post: Post, forget: Callable[[], None]) -> None:
         """Forks it; it is ready when `messages` says so. Raises OSError."""
         self._control, theirs = socket.socketpair()
         self._heard = b""
-        self._pending: list[dict[str, int]] = []
+        self._pending: list[dict[str, Any]] = []
         self.is_ready = False
         self.is_gone = False
+        self.failure = ""
 
         def main() -> int:
             try:
@@ -97,10 +100,17 @@ class Template:
         Raises SpawnError, and TemplateLostError if it can no longer be told what it answers.
         """
         firsts = [None if seat is None else [seat.first, len(seat)] for seat in post.seats]
-        request = json.dumps({"spawn": post.number, "seats": firsts}).encode() + b"\n"
+        asked = {
+            "spawn": post.number,
+            "seats": firsts,
+            "has_link": post.link >= 0,
+            "log_level": logs.told_level(),
+        }
+        request = json.dumps(asked).encode() + b"\n"
+        links = [post.link] if post.link >= 0 else []
         sockets = [number for seat in post.seats if seat is not None for number in seat.filenos()]
         try:
-            socket.send_fds(self._control, [request], [post.status, *sockets])
+            socket.send_fds(self._control, [request], [post.status, *links, *sockets])
             while True:
                 heard = self._receive()
                 answers = [each for each in heard if "spawned" in each or "failed" in each]
@@ -108,25 +118,34 @@ class Template:
                 for answer in answers:
                     if "failed" in answer:
                         raise SpawnError(os.strerror(answer["failed"]))
-                    return answer["spawned"]
+                    return int(answer["spawned"])
         except (OSError, EOFError) as error:
             raise TemplateLostError(
                 f"the process that has loaded the application is gone: {error}"
             ) from None
 
-    def messages(self) -> list[dict[str, int]]:
-        """What it says: {"ready": 1}, {"exited": pid, "status": n}; waits for it.
+    def messages(self) -> list[dict[str, Any]]:
+        """What it says: {"ready": 1}, {"exited": pid, "status": n}, {"unloadable": why}; waits
+        for it.
 
         Raises EOFError or OSError once it is gone.
         """
         return self._receive()
 
-    def take_pending(self) -> list[dict[str, int]]:
+    def last_messages(self) -> list[dict[str, Any]]:
+        """What it has said before it ended; waits for nothing."""
+        self._control.setblocking(False)
+        try:
+            return self._receive()
+        except (EOFError, OSError):
+            return []
+
+    def take_pending(self) -> list[dict[str, Any]]:
         """What it said meanwhile, while `spawn` waited for its answer."""
         pending, self._pending = self._pending, []
         return pending
 
-    def _receive(self) -> list[dict[str, int]]:
+    def _receive(self) -> list[dict[str, Any]]:
         data = self._control.recv(_MESSAGE_SIZE)
         if not data:
             raise EOFError("it has closed its end")
@@ -164,6 +183,7 @@ class _Template:
             self._generation.identity.assume()
             app = self._generation.load()
         except (*LOAD_ERRORS, ConfigError, OSError) as error:
+            self._say({"unloadable": summary(error)})
             print_error(explain(error))
             return BOOT_FAILED
         # What is there now is garbage or will be there for ever: collecting it again in each worker
@@ -196,13 +216,15 @@ class _Template:
             return False
         request = json.loads(data)
         sizes = [0 if each is None else each[1] for each in request["seats"]]
-        if len(descriptors) != 1 + sum(sizes):
+        if len(descriptors) != 1 + request["has_link"] + sum(sizes):
             # The kernel leaves out what this process has no number free for.
             for each in descriptors:
                 os.close(each)
             self._say({"failed": errno.EMFILE})
             return True
         status, *numbers = descriptors
+        link = numbers.pop(0) if request["has_link"] else -1
+        logs.tell_level(request["log_level"])
         sockets = iter([socket.socket(fileno=number) for number in numbers])
         post = Post(
             number=request["spawn"],
@@ -212,6 +234,7 @@ class _Template:
             seats=[
                 each and Seat(each[0], list(islice(sockets, each[1]))) for each in request["seats"]
             ],
+            link=link,
         )
         try:
             process = fork(lambda: serve(post, self._generation, app), self._forget)
@@ -220,6 +243,8 @@ class _Template:
         else:
             self._say({"spawned": process})
         os.close(post.status)
+        if post.link >= 0:
+            os.close(post.link)
         for seat in post.seats:
             if seat is not None:
                 seat.close()

@@ -12,6 +12,7 @@ from prowingen_wsgi.configuration.config import OPTIONS
 README = (ROOT / "README.md").read_text()
 OURS = {
     "several processes": "workers",
+    "a socket to ask and steer it by": "control_socket",
     "workers replaced that grow": "max_rss",
     "TLS": "certfile",
     "certificates by ACME": "acme_domain",
@@ -29,6 +30,7 @@ OURS = {
 """The option behind each row."""
 GUNICORNS = {
     "several processes": "workers",
+    "a socket to ask and steer it by": "control_socket",
     "TLS": "certfile",
     "HTTP/2": "http_protocols",
     "PROXY protocol": "proxy_protocol",

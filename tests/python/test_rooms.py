@@ -19,11 +19,12 @@ USES: dict[str, set[str]] = {
     "configuration": set(),
     TOP: {"configuration"},
     "factories": {TOP, "configuration"},
-    "processes": {TOP, "configuration"},
+    "control": {TOP, "configuration"},
+    "processes": {TOP, "configuration", "control"},
     "importers": {TOP, "configuration"},
     "gunicorn": {TOP, "configuration", "factories", "importers"},
     "contrib": {TOP, "configuration", "factories"},
-    "command": {TOP, "configuration", "processes", "gunicorn", "importers"},
+    "command": {TOP, "configuration", "processes", "control", "gunicorn", "importers"},
 }
 # Where a public name or a program's start leads on.
 DOORS = {"__init__.py", "__main__.py"}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from prowingen_wsgi.processes.template import Template
 
 DESCRIPTORS = Path("/proc/self/fd")
+SPAWN = b'{"spawn": 7, "seats": [], "has_link": false, "log_level": ""}'
 NOBODY = 1 << 30  # a process id that there cannot be
 
 pytestmark = pytest.mark.skipif(not DESCRIPTORS.exists(), reason="descriptors are counted in /proc")
@@ -189,7 +190,7 @@ def test_a_template_without_a_free_descriptor_says_so_and_goes_on(
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         lowest = os.dup(0)
         os.close(lowest)
-        socket.send_fds(ours, [b'{"spawn": 7, "seats": []}'], [0])
+        socket.send_fds(ours, [SPAWN], [0])
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
         try:
             assert obey(template)
@@ -209,7 +210,7 @@ def test_a_template_without_a_free_descriptor_says_so_and_goes_on(
 
         monkeypatch.setattr("prowingen_wsgi.processes.template.fork", fork)
         monkeypatch.setattr(originals.os, "set_inheritable", fail)
-        socket.send_fds(ours, [b'{"spawn": 7, "seats": []}'], [0])
+        socket.send_fds(ours, [SPAWN], [0])
         assert obey(template)
         assert json.loads(ours.recv(100)) == {"spawned": NOBODY}
         assert inheritable == [False], "from the start"

@@ -79,12 +79,13 @@ TEST_F(HealthAnswersTest, OfHeadIsTheHead) {
 TEST(Readiness, TheFirstObstacleIsSaid) {
   const Patience patience{10s, 1s};
   EXPECT_EQ(obstacle_of({}, patience), Obstacle::none);
-  EXPECT_EQ(obstacle_of({true, true, 1h, 1h}, patience), Obstacle::draining);
-  EXPECT_EQ(obstacle_of({false, true, 1h, 1h}, patience), Obstacle::told);
-  EXPECT_EQ(obstacle_of({false, false, 11s, 1h}, patience), Obstacle::stuck);
-  EXPECT_EQ(obstacle_of({false, false, 10s, 2s}, patience), Obstacle::overdue);
-  EXPECT_EQ(obstacle_of({false, false, 10s, 1s}, patience), Obstacle::none);
-  EXPECT_EQ(obstacle_of({false, false, 0s, 1h}, {10s, 0s}), Obstacle::none) << "for ever";
+  EXPECT_EQ(obstacle_of({true, true, true, 1h, 1h}, patience), Obstacle::draining);
+  EXPECT_EQ(obstacle_of({false, true, true, 1h, 1h}, patience), Obstacle::withdrawn);
+  EXPECT_EQ(obstacle_of({false, false, true, 1h, 1h}, patience), Obstacle::told);
+  EXPECT_EQ(obstacle_of({false, false, false, 11s, 1h}, patience), Obstacle::stuck);
+  EXPECT_EQ(obstacle_of({false, false, false, 10s, 2s}, patience), Obstacle::overdue);
+  EXPECT_EQ(obstacle_of({false, false, false, 10s, 1s}, patience), Obstacle::none);
+  EXPECT_EQ(obstacle_of({false, false, false, 0s, 1h}, {10s, 0s}), Obstacle::none) << "for ever";
 }
 
 }  // namespace

@@ -39,9 +39,10 @@ _WSGI_FILES = ("application", "coded_body", "responder", "start_response", "fiel
 """Where an application is told what PEP 3333 has it do."""
 _ERRORS = {
     "AcmeError", "AppFailedError", "AppNotFoundError", "BadValueError", "CannotReadError",
-    "ChallengeError", "CommandError", "ConfigError", "FactoryNotFoundError", "HostError",
-    "ListenError", "MalformedError", "PidFileError", "SpawnError", "StartError", "TargetError",
-    "TemplateLostError", "UsageError", "_StartError", "_fail",
+    "ChallengeError", "CommandError", "ConfigError", "ControlSocketError", "FactoryNotFoundError",
+    "HostError", "ListenError", "MalformedError", "NoServerError", "NotDone", "PidFileError",
+    "SilentError", "SpawnError", "StartError", "TargetError", "TemplateLostError", "UsageError",
+    "_StartError", "_fail",
 }  # fmt: skip
 _LEVELS = {"warning", "error", "critical", "exception"}
 _SMALLEST = 7

@@ -36,7 +36,7 @@ _READY = re.compile(
     r"(?P<url>(?:https?://[^\s,/]+:\d+|unix:[^\s,]+))"
 )
 _ONCE = {
-    "--check", "--version", "--help", "dev-cert", "import-gunicorn", "import-granian",
+    "--check", "--version", "--help", "ctl", "top", "dev-cert", "import-gunicorn", "import-granian",
     "import-uwsgi",
 }  # fmt: skip
 
