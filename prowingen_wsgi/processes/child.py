@@ -34,6 +34,7 @@ class Post:
     number: its slot on the scoreboard.
     status: the writing end of its status pipe.
     lifeline: the reading end of a pipe that ends with the supervisor.
+    rates: where it counts clients, with the others.
     seats: its sockets of UDP, for each of its generation's ports.
     """
 
@@ -41,6 +42,7 @@ class Post:
     status: int
     lifeline: int
     scoreboard: _native.Scoreboard
+    rates: _native.RateTable
     seats: list[Seat | None] = field(default_factory=list)
 
 
@@ -102,4 +104,5 @@ def _introduce(native: _native.Server, post: Post, generation: Generation) -> No
         max_requests=generation.draw_request_limit(),
         grace=config.graceful_timeout + _ORPHAN_MARGIN,
         ticket_key=generation.ticket_key,
+        rates=post.rates,
     )
