@@ -55,6 +55,7 @@ def test_help_loads_of_the_package_what_options_are_made_of() -> None:
     rooms = {"prowingen_wsgi.command", "prowingen_wsgi.configuration"}
     options = (
         *("addresses", "arguments", "codings", "config", "domains", "mounts", "networks"),
+        "load_limits",
         "option",
         "values",
     )
