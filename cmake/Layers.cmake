@@ -8,8 +8,8 @@
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
 set(layers http core access_log proxies processes http1 http2 tls event_loop sockets websocket
-    static_files response_cache compression health tracing engine_embedded engine_proxygen wsgi listener
-    bindings)
+    static_files response_cache compression health tracing limits engine_embedded
+    engine_proxygen wsgi listener bindings)
 set(uses_http http)
 set(uses_core http core)
 set(uses_access_log http core access_log)
@@ -26,6 +26,7 @@ set(uses_response_cache http core response_cache)
 set(uses_compression http core compression)
 set(uses_health http core health)
 set(uses_tracing http core tracing)
+set(uses_limits http core proxies limits)
 set(uses_engine_embedded http core access_log proxies processes http1 http2 tls event_loop
     engine_embedded)
 set(uses_engine_proxygen http core access_log proxies processes http1 http2 tls engine_proxygen)
@@ -33,7 +34,7 @@ set(uses_wsgi http core sockets websocket static_files response_cache compressio
     wsgi)
 set(uses_listener http core sockets websocket wsgi listener)
 set(uses_bindings core access_log proxies processes tls sockets websocket static_files
-    response_cache health tracing engine_embedded engine_proxygen wsgi listener bindings)
+    response_cache health tracing limits engine_embedded engine_proxygen wsgi listener bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1 sockets)
 set(sees_nghttp2 http2)

@@ -34,6 +34,13 @@ class Scoreboard(metaclass=_Pybind11Type):
         """Makes a slot's figures 0, for the next process."""
 
 @final
+class RateTable(metaclass=_Pybind11Type):
+    """How often each client has asked, in memory that forks share: see `rate_limit`."""
+
+    def __init__(self) -> None:
+        """Raises OSError without memory."""
+
+@final
 class Server(metaclass=_Pybind11Type):
     def __init__(
         self,
@@ -98,6 +105,7 @@ class Server(metaclass=_Pybind11Type):
         max_requests: int,
         grace: float,
         ticket_key: bytes,
+        rates: RateTable,
     ) -> None:
         """Makes this the server of a supervised process; before `start`.
 
@@ -110,6 +118,7 @@ class Server(metaclass=_Pybind11Type):
             nobody reads there any more, the process gets SIGTERM.
         ticket_key: of `new_ticket_key`; processes with the same one resume each other's TLS
             sessions. ValueError if it is none and TLS is spoken.
+        rates: where clients are counted, with those who have the same.
         """
 
     def start(self) -> None:

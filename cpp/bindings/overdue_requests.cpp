@@ -19,11 +19,11 @@ std::chrono::nanoseconds nanoseconds_of(double seconds) {
 }
 
 TimeLimits limits_of(double usual, const PrefixTimes& by_prefix) {
-  std::vector<std::pair<std::string, TimeLimits::Duration>> prefixes;
+  std::vector<TimeLimits::ByPrefix::Entry> prefixes;
   for (const auto& [prefix, seconds] : by_prefix) {
-    prefixes.emplace_back(prefix, nanoseconds_of(seconds));
+    prefixes.push_back({plain_prefix(prefix), nanoseconds_of(seconds)});
   }
-  return {nanoseconds_of(usual), prefixes};
+  return {nanoseconds_of(usual), std::move(prefixes)};
 }
 
 // "30 s", "0.25 s"

@@ -38,13 +38,20 @@ std::shared_ptr<response_cache::ResponseCache> make_response_cache(const Options
 RequestPath::RequestPath(const Options& options, WorkQueue& queue,
                          response_cache::ResponseCache* cache,
                          const static_files::StaticFiles::Rules& files,
-                         std::function<health::Obstacle()> look, const Report& report)
+                         const limits::CountedRates& rates, std::function<health::Obstacle()> look,
+                         const Report& report)
     : begin_(&queue) {
   if (cache != nullptr) {
     // Half of the threads stay for clients.
     const auto most_anew = std::max<std::size_t>(static_cast<std::size_t>(options.threads) / 2, 1);
     cached_answers_ = std::make_unique<response_cache::CachedAnswers>(*cache, *begin_, most_anew);
     begin_ = cached_answers_.get();
+  }
+  if (!rates.rates.empty()) {
+    if (rates.table == nullptr) own_rates_ = std::make_unique<limits::RateTable>();
+    rate_limits_ = std::make_unique<limits::RateLimits>(
+        rates.rates, own_rates_ ? *own_rates_ : *rates.table, *begin_, report);
+    begin_ = rate_limits_.get();
   }
   if (!files.mounts.empty()) {
     static_files_ = std::make_unique<static_files::StaticFiles>(files, *begin_, report);

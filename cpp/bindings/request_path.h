@@ -1,6 +1,7 @@
 // What stands between the engines and the workers, in the order in which a request comes by:
 //
-//   engine -> marks -> health -> static files -> response cache -> work queue -> worker
+//   engine -> marks -> health -> static files -> rate limits -> response cache -> work queue
+//     -> worker
 //
 // The first makes a request one that is found again. Each other answers what is its own, on the I/O
 // thread, and passes the rest on. What is not asked for does not stand there.
@@ -15,6 +16,7 @@
 #include "core/options.h"
 #include "core/work_queue.h"
 #include "health/health_answers.h"
+#include "limits/rate_limits.h"
 #include "response_cache/cached_answers.h"
 #include "static_files/static_files.h"
 #include "tracing/marks.h"
@@ -38,8 +40,8 @@ class RequestPath {
 
   /// All that is referred to outlives it; `cache` may be null.
   RequestPath(const Options& options, WorkQueue& queue, response_cache::ResponseCache* cache,
-              const static_files::StaticFiles::Rules& files, std::function<health::Obstacle()> look,
-              const Report& report);
+              const static_files::StaticFiles::Rules& files, const limits::CountedRates& rates,
+              std::function<health::Obstacle()> look, const Report& report);
 
   /// Where engines hand requests over.
   RequestSink& begin() { return *begin_; }
@@ -48,10 +50,15 @@ class RequestPath {
   std::uint64_t static_files_answered() const {
     return static_files_ ? static_files_->answered() : 0;
   }
+  limits::RateLimits::Counters rate_counters() const {
+    return rate_limits_ ? rate_limits_->counters() : limits::RateLimits::Counters();
+  }
 
  private:
   RequestSink* begin_;
   std::unique_ptr<response_cache::CachedAnswers> cached_answers_;
+  std::unique_ptr<limits::RateTable> own_rates_;  // null: there are none, or they are shared
+  std::unique_ptr<limits::RateLimits> rate_limits_;
   std::unique_ptr<static_files::StaticFiles> static_files_;
   std::unique_ptr<health::HealthAnswers> health_answers_;
   std::unique_ptr<tracing::Marking> marking_;

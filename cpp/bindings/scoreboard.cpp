@@ -4,9 +4,11 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "bindings/server.h"
+#include "limits/rate_table.h"
 #include "processes/datagram_steering.h"
 
 namespace prowingen::bindings {
@@ -35,6 +37,11 @@ void bind_scoreboard(py::module_& m) {
            "None of all processes is ready from now on, or each is if it is by itself.")
       .def("clear", &Scoreboard::clear, py::arg("slot"),
            "Makes a slot's figures 0, for the next process.");
+  py::class_<limits::RateTable>(
+      m, "RateTable", py::is_final(),
+      "How often each client has asked, in memory that forks share: see rate_limit.")
+      .def(py::init([] { return std::make_unique<limits::RateTable>(); }),
+           "Raises OSError without memory.");
   m.def(
       "steer_datagrams",
       [](int socket, const std::vector<std::uint16_t>& take_new) {

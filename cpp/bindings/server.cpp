@@ -34,6 +34,8 @@
 #include "core/spool_file.h"
 #include "core/work_queue.h"
 #include "health/readiness.h"
+#include "limits/lanes.h"
+#include "limits/rate_limits.h"
 #include "listener/handler.h"
 #include "processes/idle_memory.h"
 #include "processes/scoreboard.h"
@@ -146,12 +148,13 @@ class Server {
   // What a supervisor wants of one of its processes; before start().
   void supervise(Scoreboard& scoreboard, std::size_t slot, int lifeline, int status_pipe,
                  bool tells_ready, std::uint64_t max_requests, double grace,
-                 const py::bytes& ticket_key) {
+                 const py::bytes& ticket_key, limits::RateTable& rates) {
     if (engine_) throw std::runtime_error("the server has been started already");
     if (tls_) tls_->share_tickets(std::string_view(ticket_key));
     const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(to_duration(grace));
     const Supervised::Terms terms{status_pipe, tells_ready, max_requests, patience};
     supervised_ = std::make_unique<Supervised>(scoreboard, slot, UniqueFd(lifeline), terms);
+    counted_rates_.table = &rates;
   }
 
   void start() {
@@ -179,10 +182,10 @@ class Server {
         [this] {
           if (Engine* engine = running_engine_.load()) engine->flush();
         },
-        queue_patience(report), overdue_.patience());
+        queue_patience(report), queue_target(report), lanes_, overdue_.patience());
     path_ = std::make_unique<RequestPath>(
-        options_, *queue_, response_cache_.get(), static_rules_, [this] { return obstacle(); },
-        report);
+        options_, *queue_, response_cache_.get(), static_rules_, counted_rates_,
+        [this] { return obstacle(); }, report);
     engine_ =
         engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), path_->begin(), memory_,
                                          access_log_.get(), report, accept_share(), spool_},
@@ -435,6 +438,11 @@ class Server {
     stats["requests_rejected"] = queue.requests_rejected;
     stats["requests_expired"] = queue.requests_expired;
     stats["requests_overdue"] = queue.requests_overdue;
+    stats["requests_shed"] = queue.requests_shed;
+    stats["requests_held"] = queue.requests_held;
+    const auto rates = path_->rate_counters();
+    stats["requests_over_rate"] = rates.refused;
+    stats["requests_not_counted"] = rates.uncounted;
     stats["requests_taken"] = queue.requests_taken;
     stats["queue_length"] = queue.queue_length;
     stats["workers_running"] = queue.workers_running;
@@ -559,6 +567,20 @@ class Server {
     return patience;
   }
 
+  QueueTarget queue_target(LostRequests::Report report) const {
+    // As CoDel has it: a twentieth of the time in which a burst should be over.
+    constexpr int intervals = 20;
+    QueueTarget target;
+    target.target = nanoseconds_of(options_.queue_target);
+    target.interval = target.target * intervals;
+    const auto lost = std::make_shared<LostRequests>(
+        " requests waited for a worker longer than queue_target, in a queue that does not get "
+        "empty, and were answered 503",
+        std::move(report));
+    target.on_shed = [lost](std::size_t count) { lost->add(count); };
+    return target;
+  }
+
   void open_access_log(std::shared_ptr<LogSink> sink) {
     auto log = std::make_unique<AccessLog>(
         access_log_format_, std::move(sink),
@@ -578,6 +600,8 @@ class Server {
   const static_files::StaticFiles::Rules static_rules_;
   const health::Patience ready_patience_{nanoseconds_of(options_.health_stall),
                                          nanoseconds_of(options_.queue_timeout)};
+  limits::CountedRates counted_rates_{limits::parse_rate_limits(options_.rate_limit)};
+  const BulkheadRules lanes_ = limits::parse_lanes(options_.max_concurrency);
   std::atomic<bool> draining_{false};
   std::atomic<bool> withdrawn_{false};
   std::atomic<bool> unready_{false};
@@ -663,7 +687,8 @@ void bind_server(py::module_& m) {
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),
-           py::arg("max_requests"), py::arg("grace"), py::arg("ticket_key"), py::keep_alive<1, 2>(),
+           py::arg("max_requests"), py::arg("grace"), py::arg("ticket_key"), py::arg("rates"),
+           py::keep_alive<1, 2>(), py::keep_alive<1, 10>(),
            "Makes this the server of a supervised process; before start().")
       .def("start", &Server::start,
            "Starts the native threads and accepts connections. Call it after the last fork, and "

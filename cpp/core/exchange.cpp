@@ -540,6 +540,7 @@ void Exchange::recycle() {
   events.reset();
   messages.reset();
   has_body = may_have_trailers = expects_continue = may_upgrade = is_probe = false;
+  lane = 0;
   received_at = queued_at = taken_at = deadline = finished_at = SteadyTime();
   replaced_.reset();
   state_ = receiving;

@@ -184,6 +184,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool may_upgrade = false;
   /// It asks how the server is, as others do every second: nobody wants to read of it.
   bool is_probe = false;
+  /// Of those that only so many workers take of at a time; 0: none. See bulkheads.h.
+  std::size_t lane = 0;
 
   // ---- set by the worker before its first push, constant afterwards
   ResponseHead response;

@@ -36,20 +36,26 @@ void send_text(Exchange& exchange, std::string text) {
   send_content(exchange, {&content, 1});
 }
 
-ResponseHead refusal_head(const Refusal& refusal) {
+ResponseHead refusal_head(const Refusal& refusal, std::chrono::seconds retry_after) {
   ResponseHead head;
   head.status = refusal.status;
   head.reason = refusal.title;
   head.add_field("Content-Type", "text/plain; charset=utf-8");
-  if (refusal.status == 503) head.add_field("Retry-After", "1");
+  if (refusal.status == 503 || refusal.status == 429) {
+    head.add_field("Retry-After", std::to_string(retry_after.count()));
+  }
   return head;
+}
+
+void send_refusal(Exchange& exchange, const Refusal& refusal, std::chrono::seconds retry_after) {
+  exchange.response = refusal_head(refusal, retry_after);
+  send_text(exchange, refusal_page(refusal));
 }
 
 bool answer_natively(Exchange& exchange, const Refusal& refusal) {
   exchange.taken_at = std::chrono::steady_clock::now();
   if (!exchange.take()) return false;
-  exchange.response = refusal_head(refusal);
-  send_text(exchange, refusal_page(refusal));
+  send_refusal(exchange, refusal);
   return true;
 }
 

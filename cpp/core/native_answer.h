@@ -20,8 +20,14 @@ void send_content(Exchange& exchange, std::span<Chunk> content);
 /// The same of one piece, as long as it is.
 void send_text(Exchange& exchange, std::string text);
 
-/// The head of an answer that says why a request is not served.
-ResponseHead refusal_head(const Refusal& refusal);
+/// The head of an answer that says why a request is not served. `retry_after`: when its client may
+/// ask again, where the status is one that says so.
+ResponseHead refusal_head(const Refusal& refusal,
+                          std::chrono::seconds retry_after = std::chrono::seconds(1));
+/// Refuses one that was taken.
+void send_refusal(Exchange& exchange, const Refusal& refusal,
+                  std::chrono::seconds retry_after = std::chrono::seconds(1));
+
 /// Any thread, for a queued exchange that nobody else will take. False: its client has left.
 bool answer_natively(Exchange& exchange, const Refusal& refusal);
 

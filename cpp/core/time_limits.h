@@ -2,42 +2,45 @@
 // it, in whole segments, and else of all.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-namespace prowingen {
+#include "core/path_prefixes.h"
 
-class Exchange;
+namespace prowingen {
 
 class TimeLimits {
  public:
   using Duration = std::chrono::nanoseconds;
+  using ByPrefix = Prefixes<Duration>;
 
   TimeLimits() = default;
-  /// `usual`: of whatever no prefix is of. Prefixes are of decoded paths; a slash at the end of one
-  /// means nothing. 0: for as long as it takes.
-  TimeLimits(Duration usual, const std::vector<std::pair<std::string, Duration>>& by_prefix);
+  /// `usual`: of whatever no prefix is of. 0: for as long as it takes.
+  TimeLimits(Duration usual, std::vector<ByPrefix::Entry> by_prefix)
+      : usual_(usual), by_prefix_(std::move(by_prefix)), shortest_(usual) {
+    for (const auto& [prefix, limit] : by_prefix_.entries()) {
+      if (limit.count() == 0) continue;
+      shortest_ = shortest_.count() == 0 ? limit : std::min(shortest_, limit);
+    }
+  }
 
   /// 0: for as long as it takes.
-  Duration of(const Exchange& exchange) const;
-  Duration of_path(std::string_view path) const;
+  Duration of(const Exchange& exchange) const { return value(by_prefix_.find(exchange)); }
+  Duration of_path(std::string_view path) const { return value(by_prefix_.find(path)); }
   /// The shortest there is; 0: there is none.
   Duration shortest() const { return shortest_; }
 
  private:
-  struct Prefix {
-    std::string path;  // without a slash at its end
-    Duration limit;
-  };
-
-  void consider(Duration limit);
+  Duration value(const ByPrefix::Entry* entry) const {
+    return entry == nullptr ? usual_ : entry->value;
+  }
 
   Duration usual_{0};
+  ByPrefix by_prefix_;
   Duration shortest_{0};
-  std::vector<Prefix> prefixes_;  // the longest first
 };
 
 }  // namespace prowingen

@@ -18,29 +18,38 @@ void abandon_events(Exchange& exchange) { std::exchange(exchange.events, nullptr
 }  // namespace
 
 WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick,
-                     QueuePatience patience, RunPatience run_patience)
+                     QueuePatience patience, QueueTarget target, BulkheadRules lanes,
+                     RunPatience run_patience)
     : scheduler_(rules),
       capacity_(capacity),
       most_away_(rules.most_away),
       tick_interval_(rules.fresh),
       on_tick_(std::move(on_tick)),
       patience_(std::move(patience)),
+      target_(std::move(target)),
       run_patience_(std::move(run_patience)),
+      bulkheads_(std::move(lanes)),
       ticker_([this] { tick(); }) {}
 
 WorkQueue::~WorkQueue() { stop(); }
 
 std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {
   const auto now = steady_clock::now();
+  if (bulkheads_.are_there()) {
+    for (const auto& exchange : exchanges) exchange->lane = bulkheads_.lane_of(*exchange);
+  }
   Lock lock(mutex_);
-  const std::size_t requests = queue_.size() - events_;
-  const std::size_t room = stopped_ ? 0 : capacity_ - std::min(capacity_, requests);
+  const std::size_t room = stopped_ ? 0 : capacity_ - std::min(capacity_, waiting());
   const auto accepted = exchanges.first(std::min(room, exchanges.size()));
-  if (queue_.empty() && !scheduler_.everybody_busy()) last_progress_ = now;
+  if (queue_.empty()) begin_queue(now);
   for (const auto& exchange : accepted) {
     exchange->queued_at = now;
     exchange->submit();
-    queue_.push_back({exchange, false});
+    if (bulkheads_.enter(exchange)) {
+      queue_.push_back({exchange, false, now});
+    } else {
+      ++counters_.requests_held;
+    }
   }
   length_.store(queue_.size(), std::memory_order_relaxed);
   submitted_ = true;
@@ -59,8 +68,8 @@ void WorkQueue::submit_again(std::shared_ptr<Exchange> exchange) {
     lock.unlock();
     return abandon_events(*exchange);
   }
-  if (queue_.empty() && !scheduler_.everybody_busy()) last_progress_ = now;
-  queue_.push_back({std::move(exchange), true});
+  if (queue_.empty()) begin_queue(now);
+  queue_.push_back({std::move(exchange), true, now});
   ++events_;
   length_.store(queue_.size(), std::memory_order_relaxed);
   submitted_ = true;
@@ -69,16 +78,48 @@ void WorkQueue::submit_again(std::shared_ptr<Exchange> exchange) {
   if ((!woken || several) && tick_sleeps_.load(std::memory_order_relaxed)) start_ticking();
 }
 
+void WorkQueue::begin_queue(Scheduler::Time now) {
+  last_empty_ = now;
+  if (!scheduler_.everybody_busy()) last_progress_ = now;
+}
+
+void WorkQueue::leave_lane(std::size_t lane, Scheduler::Time now) {
+  auto next = bulkheads_.leave(lane);
+  if (!next) return;
+  if (queue_.empty()) begin_queue(now);
+  // Its age says where it stands among the others: it has waited as they have.
+  const auto younger = std::ranges::find_if(queue_, [&](const Entry& entry) {
+    return !entry.is_event && entry.exchange->queued_at > next->queued_at;
+  });
+  queue_.insert(younger, {std::move(next), false, now});
+  length_.store(queue_.size(), std::memory_order_relaxed);
+}
+
+bool WorkQueue::is_overdue(const Exchange& exchange, Scheduler::Time now) const {
+  return patience_.limit.count() != 0 && now - exchange.queued_at >= patience_.limit;
+}
+
+bool WorkQueue::is_shed(const Entry& entry, Scheduler::Time now) const {
+  return target_.target.count() != 0 && now - last_empty_ > target_.interval &&
+         now - entry.since >= target_.target;
+}
+
 // Requests are in the order in which they came; events, which wait for as long as it takes, are
 // among them.
 std::vector<std::shared_ptr<Exchange>> WorkQueue::take_expired(Scheduler::Time now) {
   std::vector<std::shared_ptr<Exchange>> expired;
-  if (patience_.limit.count() == 0) return expired;
+  if (!anybody_expires()) return expired;
+  if (patience_.limit.count() != 0) {
+    bulkheads_.take_older(now - patience_.limit, [&](std::shared_ptr<Exchange> exchange) {
+      expired.push_back(std::move(exchange));
+    });
+  }
+  const std::size_t held = expired.size();
   auto at = queue_.begin();
   while (at != queue_.end()) {
     if (at->is_event) {
       ++at;
-    } else if (now - at->exchange->queued_at >= patience_.limit) {
+    } else if (is_overdue(*at->exchange, now) || is_shed(*at, now)) {
       expired.push_back(std::move(at->exchange));
       at = queue_.erase(at);
     } else {
@@ -86,23 +127,44 @@ std::vector<std::shared_ptr<Exchange>> WorkQueue::take_expired(Scheduler::Time n
     }
   }
   length_.store(queue_.size(), std::memory_order_relaxed);
+  for (std::size_t i = held; i < expired.size(); ++i) leave_lane(expired[i]->lane, now);
   return expired;
 }
 
-void WorkQueue::refuse(std::span<const std::shared_ptr<Exchange>> expired) {
-  std::size_t told = 0;
-  for (const auto& exchange : expired) told += answer_natively(*exchange, waited_in_vain) ? 1 : 0;
-  if (told == 0) return;
+void WorkQueue::refuse(std::span<const std::shared_ptr<Exchange>> refused) {
+  if (refused.empty()) return;
+  const auto now = steady_clock::now();
+  std::size_t expired = 0;
+  std::size_t shed = 0;
+  for (const auto& exchange : refused) {
+    const bool overdue = is_overdue(*exchange, now);
+    if (answer_natively(*exchange, waited_in_vain)) ++(overdue ? expired : shed);
+  }
   {
     const std::lock_guard lock(mutex_);
-    counters_.requests_expired += told;
+    counters_.requests_expired += expired;
+    counters_.requests_shed += shed;
   }
-  if (patience_.on_expired) patience_.on_expired(told);
+  if (expired != 0 && patience_.on_expired) patience_.on_expired(expired);
+  if (shed != 0 && target_.on_shed) target_.on_shed(shed);
 }
 
 Scheduler::Time WorkQueue::first_expiry(Scheduler::Time now) const {
   const auto first = std::ranges::find(queue_, false, &Entry::is_event);
-  return (first == queue_.end() ? now : first->exchange->queued_at) + patience_.limit;
+  const bool is_empty = first == queue_.end();
+  auto expiry = Scheduler::Time::max();
+  if (patience_.limit.count() != 0) {
+    const auto oldest = std::min(is_empty ? now : first->exchange->queued_at,
+                                 bulkheads_.oldest().value_or(Scheduler::Time::max()));
+    expiry = oldest + patience_.limit;
+  }
+  if (target_.target.count() != 0) {
+    const auto stands = (is_empty ? now : last_empty_) + target_.interval;
+    const auto tarries = (is_empty ? now : first->since) + target_.target;
+    // It has to have been for longer.
+    expiry = std::min(expiry, std::max(stands + std::chrono::nanoseconds(1), tarries));
+  }
+  return expiry;
 }
 
 std::chrono::nanoseconds WorkQueue::backlog() const {
@@ -185,8 +247,16 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   if (self.running) {
     self.running = false;
     former = std::move(self.exchange);
+    leave_lane(std::exchange(self.lane, 0), now);
     if (scheduler_.is_out(worker)) {
-      if (scheduler_.returns(worker) != Scheduler::State::ready) return nullptr;
+      if (scheduler_.returns(worker) != Scheduler::State::ready) {
+        // What its end has let on is another's to take.
+        if (bulkheads_.are_there()) {
+          wake_one(std::move(lock), now);
+          start_ticking();
+        }
+        return nullptr;
+      }
     } else {
       last_progress_ = now;
       measure_pace(self, now);
@@ -199,7 +269,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
     lock.lock();
   }
   if (stopped_ || queue_.empty() || !scheduler_.may_take(worker, now)) return nullptr;
-  auto [exchange, is_event] = std::move(queue_.front());
+  auto [exchange, is_event, since] = std::move(queue_.front());
   queue_.pop_front();
   length_.store(queue_.size(), std::memory_order_relaxed);
   last_progress_ = now;
@@ -220,6 +290,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   }
   scheduler_.started(worker, now);
   self.running = true;
+  self.lane = is_event ? 0 : exchange->lane;
   ++self.turns;
   self.started = now;
   // In an application that blocks, one worker is due for each request, also for those that came
@@ -256,6 +327,7 @@ std::vector<WorkQueue::Overdue> WorkQueue::take_overdue(Scheduler::Time now) {
     const bool spare = scheduler_.has_spare();
     const bool replaced = scheduler_.stuck() < run_patience_.most_stuck && !stopped_;
     scheduler_.gets_stuck(worker, spare, replaced);
+    leave_lane(std::exchange(self.lane, 0), now);
     ++counters_.requests_overdue;
     last_progress_ = now;
     overdue.push_back({std::move(self.exchange), worker, self.turns, self.thread, limit, false,
@@ -335,13 +407,16 @@ void WorkQueue::stop() {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     dropped.swap(queue_);
+    bulkheads_.take_older(Scheduler::Time::max(), [&](std::shared_ptr<Exchange> exchange) {
+      dropped.push_back({std::move(exchange), false, {}});
+    });
     events_ = 0;
     length_.store(0, std::memory_order_relaxed);
     for (auto& sleeper : sleepers_) sleeper.wake.notify_all();
     tick_needed_.notify_all();
   }
   if (ticker_.joinable()) ticker_.join();
-  for (const auto& [exchange, is_event] : dropped) {
+  for (const auto& [exchange, is_event, since] : dropped) {
     exchange->depart(Departure::server_stopped);
     if (is_event) abandon_events(*exchange);
   }
@@ -350,7 +425,7 @@ void WorkQueue::stop() {
 WorkQueue::Counters WorkQueue::counters() const {
   const std::lock_guard lock(mutex_);
   Counters counters = counters_;
-  counters.queue_length = queue_.size();
+  counters.queue_length = queue_.size() + bulkheads_.held();
   counters.workers_running = scheduler_.running();
   counters.workers_away = scheduler_.away();
   counters.workers_stuck = scheduler_.stuck();
@@ -376,7 +451,7 @@ std::chrono::nanoseconds WorkQueue::waiting_for() const {
 // Without a tick nobody but a worker looks at the queue, and all of them may be stuck.
 void WorkQueue::sleep_until_needed(Lock& lock) {
   const auto needed = [this] { return stopped_ || !tick_sleeps_; };
-  if (patience_.limit.count() == 0) return tick_needed_.wait(lock, needed);
+  if (!anybody_expires()) return tick_needed_.wait(lock, needed);
   while (!tick_needed_.wait_until(lock, first_expiry(steady_clock::now()), needed)) {
     const auto expired = take_expired(steady_clock::now());
     lock.unlock();

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/bulkheads.h"
 #include "core/engine.h"
 #include "core/exchange.h"
 #include "core/scheduler.h"
@@ -23,6 +24,17 @@ struct QueuePatience {
   std::chrono::nanoseconds limit{0};  // 0: for as long as it takes
   /// So many have waited for longer, and were answered 503. Any thread, which must not be kept.
   std::function<void(std::size_t)> on_expired;
+};
+
+/// When the queue is too long for what the workers can do: a queue that has not been empty for
+/// `interval` is no burst any more, and from then on a request may wait for `target` alone, until
+/// it has been empty. That is the rule by which CoDel tells a standing queue from a good one, as B.
+/// Maurer gives it for requests ("Fail at Scale", ACM Queue 13-8, 2015).
+struct QueueTarget {
+  std::chrono::nanoseconds target{0};  // 0: none
+  std::chrono::nanoseconds interval{0};
+  /// As of QueuePatience.
+  std::function<void(std::size_t)> on_shed;
 };
 
 /// For how long a request may be with a worker.
@@ -40,6 +52,8 @@ class WorkQueue final : public RequestSink {
     std::uint64_t requests_queued = 0;
     std::uint64_t requests_rejected = 0;  // the queue was full
     std::uint64_t requests_expired = 0;   // waited for longer than they may
+    std::uint64_t requests_shed = 0;      // likewise, while the queue did not get empty
+    std::uint64_t requests_held = 0;      // waited for others of their lane
     std::uint64_t requests_taken = 0;     // by a worker
     std::uint64_t events_taken = 0;       // likewise: exchanges that were given again
     std::size_t queue_length = 0;
@@ -66,7 +80,8 @@ class WorkQueue final : public RequestSink {
   /// `capacity`: requests that may wait for a worker. `on_tick` is called by the tick's thread
   /// while requests wait: every `Rules::fresh`, or less often while new requests come in.
   WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick,
-            QueuePatience patience = {}, RunPatience run_patience = {});
+            QueuePatience patience = {}, QueueTarget target = {}, BulkheadRules lanes = {},
+            RunPatience run_patience = {});
   ~WorkQueue() override;
 
   // ---- I/O threads
@@ -125,19 +140,27 @@ class WorkQueue final : public RequestSink {
   /// worker is in one. Zero while anybody could take a request, and while a worker waits for a
   /// client: that is the client's fault, and has a time limit of its own.
   std::chrono::nanoseconds stalled_for() const;
-  /// How long the request that has waited for longest has waited.
+  /// How long the request that has waited for longest has waited, of those that wait for a worker
+  /// alone.
   std::chrono::nanoseconds waiting_for() const;
 
  private:
   struct Sleeper {
     std::condition_variable wake;
     bool running = false;     // between next() and the following next()
+    std::size_t lane = 0;     // of its request
     std::uint64_t turns = 0;  // so many times it was given something
     Scheduler::Time started;
     std::uint64_t thread = 0;
     // Of a request that has a deadline.
     std::shared_ptr<Exchange> exchange;
     bool warned = false;
+  };
+
+  struct Entry {
+    std::shared_ptr<Exchange> exchange;
+    bool is_event;  // it was submitted again
+    Scheduler::Time since;
   };
 
   using Lock = std::unique_lock<std::mutex>;
@@ -148,10 +171,21 @@ class WorkQueue final : public RequestSink {
   /// Wakes a worker if the rules want one, and lets go of the lock first: the woken thread would
   /// only run into it. True if somebody was woken.
   bool wake_one(Lock lock, Scheduler::Time now);
+  /// Those that wait: in the queue, and for others of their lane. With the lock.
+  std::size_t waiting() const { return queue_.size() - events_ + bulkheads_.held(); }
+  /// A request of that lane is over. With the lock.
+  void leave_lane(std::size_t lane, Scheduler::Time now);
+  /// What is queued next is the first. With the lock.
+  void begin_queue(Scheduler::Time now);
+  bool is_overdue(const Exchange& exchange, Scheduler::Time now) const;
+  bool is_shed(const Entry& entry, Scheduler::Time now) const;
+  bool anybody_expires() const {
+    return patience_.limit.count() != 0 || target_.target.count() != 0;
+  }
   /// Takes those out of the queue that have waited for too long. With the lock.
   std::vector<std::shared_ptr<Exchange>> take_expired(Scheduler::Time now);
   /// Answers them. Without it.
-  void refuse(std::span<const std::shared_ptr<Exchange>> expired);
+  void refuse(std::span<const std::shared_ptr<Exchange>> refused);
   /// Before this none can have waited for too long.
   Scheduler::Time first_expiry(Scheduler::Time now) const;
   /// When there is something to be done about the request that it is in, if ever.
@@ -168,17 +202,16 @@ class WorkQueue final : public RequestSink {
   const std::chrono::nanoseconds tick_interval_;
   const std::function<void()> on_tick_;
   const QueuePatience patience_;
+  const QueueTarget target_;
   const RunPatience run_patience_;
-  struct Entry {
-    std::shared_ptr<Exchange> exchange;
-    bool is_event;  // it was submitted again
-  };
   std::deque<Entry> queue_;
   std::deque<Sleeper> sleepers_;        // a deque: elements never move
   std::size_t events_ = 0;              // in queue_: what was submitted again
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
   // Average time between two requests being done, over all workers; readable without the lock.
   std::atomic<std::chrono::nanoseconds::rep> pace_{0};
+  Bulkheads bulkheads_;
+  Scheduler::Time last_empty_{};     // until then the queue was
   Scheduler::Time last_progress_{};  // a request was taken or ended, or the first one queued
   bool stopped_ = false;
   bool submitted_ = false;  // since the last tick

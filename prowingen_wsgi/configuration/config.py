@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .addresses import anchored_address, parse_address, with_ipv4
 from .codings import COMPRESSIBLE_TYPES, parse_coding, parse_media_type
 from .domains import parse_domain
+from .load_limits import parse_max_concurrency, parse_rate_limit
 from .mounts import anchored_mount, parse_mount, parse_named_mount
 from .networks import parse_forwarded_field, parse_network
 from .option import ConfigError, Option, option_field
@@ -59,6 +60,10 @@ def _limit(default: Any, kind: Kind, meaning: str) -> Any:
 _EARLY_PATH = Text(metavar="PATH", ascii_only=False)
 _PATH = FilePath()
 _PATHS = Many(path_text, metavar="PATH", minimum=0, anchor_one=anchored_path, may_hold_commas=True)
+
+
+def _load(default: Any, kind: Kind, meaning: str) -> Any:
+    return option_field(default, kind, meaning, group="Load")
 
 
 def _process(default: Any, kind: Kind, meaning: str) -> Any:
@@ -592,6 +597,26 @@ class Config:
     min_rate_window: float = _timeout(10.0, 0.05, "time over which min_rate is measured")
     graceful_timeout: float = _timeout(
         30.0, 0.0, "time for what runs to finish when the server stops", native=False
+    )
+
+    rate_limit: tuple[str, ...] = _load(
+        (),
+        Many(parse_rate_limit, metavar="[PREFIX=]RATE", minimum=0),
+        "requests that each client may send, such as 100/s, 600/m or 100/s burst 200, or beneath a "
+        "path prefix /login=5/m; the longest prefix counts; those beyond are answered 429; may be "
+        "given several times",
+    )
+    max_concurrency: tuple[str, ...] = _load(
+        (),
+        Many(parse_max_concurrency, metavar="PREFIX=N", minimum=0),
+        "path prefix, and how many worker threads of a process may be in requests beneath it at a "
+        "time; further ones wait, and hold up no others; may be given several times",
+    )
+    queue_target: float = _load(
+        0.0,
+        Seconds(0.0, DAY),
+        "while requests have been waiting without a break for longer than twenty of it, those that "
+        "wait for longer than this are answered 503; 0: never",
     )
 
     health_path: str = option_field(

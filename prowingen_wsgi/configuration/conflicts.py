@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .config import OPTIONS, ConfigError
+from .load_limits import plain_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,7 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
     if config.keyfile and not config.certfile:
         yield "keyfile", "it needs certfile"
     yield from acme_conflicts(config)
+    yield from _repeated_prefixes(config)
     if config.http3 and config.workers and not SHARES_UDP_PORTS:
         yield "http3", "with workers it needs Linux, where they can share a UDP port"
     if config.http3 and config.cert_reqs != "none":
@@ -86,6 +88,19 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "preload", "it does not go with reload"
     if config.reload_paths and not config.reload:
         yield "reload_paths", "it needs reload"
+
+
+def _repeated_prefixes(config: Config) -> Iterator[tuple[str, str]]:
+    for name in ("rate_limit", "max_concurrency", "request_timeout_of"):
+        seen: dict[str, str] = {}
+        for text in getattr(config, name):
+            prefix = plain_prefix(text)
+            if prefix in seen:
+                yield (
+                    name,
+                    f'"{seen[prefix]}" and "{text}" are about the same paths: one limit for each',
+                )
+            seen[prefix] = text
 
 
 def acme_conflicts(config: Config) -> Iterator[tuple[str, str]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
-
+from .load_limits import check_prefix
 from .values import BadValueError, Seconds
 
 __all__ = ["parse_time_limit", "split_time_limit"]
@@ -12,15 +11,16 @@ _DURATION = Seconds(0.0, 86400.0)
 
 
 def split_time_limit(text: str) -> tuple[str, float]:
-    """The prefix, decoded, and seconds; 0: requests may take as long as they take.
+    """The prefix, as it is written, and seconds; 0: requests may take as long as they take.
 
     Raises ValueError with what is allowed.
     """
     prefix, equals, duration = text.rpartition("=")
-    if not equals or not prefix.startswith("/") or set("?#") & set(prefix):
+    if not equals:
         raise ValueError("must be a path prefix and a duration, such as /reports=5m")
+    check_prefix(prefix)
     try:
-        return unquote(prefix), _DURATION.parse(duration)
+        return prefix, _DURATION.parse(duration)
     except BadValueError:
         raise ValueError(f"its duration must be {_DURATION.allowed}, such as /reports=5m") from None
 

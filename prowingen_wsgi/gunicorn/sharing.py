@@ -1,5 +1,5 @@
-"""What the workers of one arbiter share: figures in memory, a pipe that ends with the arbiter, and
-the key of TLS sessions' tickets.
+"""What the workers of one arbiter share: figures in memory, how often each client has asked, a pipe
+that ends with the arbiter, and the key of TLS sessions' tickets.
 
 The arbiter makes them before its first fork and the workers inherit them. By the figures, workers
 take even shares of the connections. By the pipe, a worker whose application holds the GIL for ever,
@@ -27,6 +27,7 @@ class Place:
     """A worker's place among the others: its slot on the scoreboard and its end of the pipe."""
 
     scoreboard: _native.Scoreboard
+    rates: _native.RateTable
     slot: int
     lifeline: int
     arbiters_end: int
@@ -43,6 +44,7 @@ class Company:
     def __init__(self) -> None:
         self.process = os.getpid()
         self._scoreboard = _native.Scoreboard(_SLOTS)
+        self._rates = _native.RateTable()
         self._reader, self._writer = os.pipe()
         self._ticket_key = _native.new_ticket_key()
         self._taken: set[int] = set()
@@ -58,7 +60,9 @@ class Company:
         self._scoreboard.clear(slot)
         self._taken.add(slot)
         weakref.finalize(worker, self._taken.discard, slot).atexit = False
-        return Place(self._scoreboard, slot, self._reader, self._writer, self._ticket_key)
+        return Place(
+            self._scoreboard, self._rates, slot, self._reader, self._writer, self._ticket_key
+        )
 
     def _free(self) -> Iterator[int]:
         return (slot for slot in range(_SLOTS) if slot not in self._taken)

@@ -157,6 +157,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             max_requests=self.max_requests if self.cfg.max_requests else 0,
             grace=self.config.graceful_timeout + _ORPHAN_MARGIN,
             ticket_key=self._place.ticket_key,
+            rates=self._place.rates,
         )
 
     def _mind(self, server: Server) -> None:

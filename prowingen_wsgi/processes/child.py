@@ -35,6 +35,7 @@ class Post:
     number: its slot on the scoreboard.
     status: the writing end of its status pipe.
     lifeline: the reading end of a pipe that ends with the supervisor.
+    rates: where it counts clients, with the others.
     seats: its sockets of UDP, for each of its generation's ports.
     link: its end of what the control socket asks it by; -1: there is none.
     """
@@ -43,6 +44,7 @@ class Post:
     status: int
     lifeline: int
     scoreboard: _native.Scoreboard
+    rates: _native.RateTable
     seats: list[Seat | None] = field(default_factory=list)
     link: int = -1
 
@@ -109,5 +111,6 @@ def _introduce(
         max_requests=generation.draw_request_limit(),
         grace=config.graceful_timeout + _ORPHAN_MARGIN,
         ticket_key=generation.ticket_key,
+        rates=post.rates,
     )
     link.serve(native)

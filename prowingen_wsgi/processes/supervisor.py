@@ -84,6 +84,7 @@ class Supervisor:
         self._read = read
         self._sockets = Sockets()
         self._scoreboard = _native.Scoreboard(_SLOTS)
+        self._rates = _native.RateTable()
         self._selector = selectors.DefaultSelector()
         self._lifeline_reader, self._lifeline_writer = os.pipe()
         self._templates: dict[Generation, Template] = {}
@@ -257,7 +258,7 @@ class Supervisor:
         # What follows is not undone in a `finally`, which a child would pass too.
         worker: Worker
         number = self._free_slot()
-        post = Post(number, writer, self._lifeline_reader, self._scoreboard, seats)
+        post = Post(number, writer, self._lifeline_reader, self._scoreboard, self._rates, seats)
         if links is not None:
             post = replace(post, link=links[1].fileno())
 
@@ -353,7 +354,7 @@ class Supervisor:
         Raises OSError if there can be none."""
         template = self._templates.get(generation)
         if template is None:
-            post = Post(0, -1, self._lifeline_reader, self._scoreboard)
+            post = Post(0, -1, self._lifeline_reader, self._scoreboard, self._rates)
             template = Template(generation, post, lambda: self._forget_in_child(generation))
             try:
                 self._selector.register(

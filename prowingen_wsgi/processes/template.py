@@ -231,6 +231,7 @@ class _Template:
             status=status,
             lifeline=self._post.lifeline,
             scoreboard=self._post.scoreboard,
+            rates=self._post.rates,
             seats=[
                 each and Seat(each[0], list(islice(sockets, each[1]))) for each in request["seats"]
             ],

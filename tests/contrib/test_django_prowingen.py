@@ -193,6 +193,8 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         "compress_codings": ["gzip:9", "br"],
         "compress_types": ["text/*", "*+json"],
         "request_timeout_of": ["/a=b=5m", "/c=0"],
+        "rate_limit": ["100/s burst 200", "/login=5/m"],
+        "max_concurrency": ["/reports=2", "/=9"],
     }
     changed: dict[str, object] = {}
     least: dict[str, object] = {}

@@ -280,7 +280,7 @@ def test_long_lived_answers_have_none(serve: ServeFixture) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"request_timeout_of": ("reports=5m",)}, "must be a path prefix and a duration"),
+        ({"request_timeout_of": ("reports=5m",)}, 'its prefix must begin with "/"'),
         ({"request_timeout_of": ("/reports",)}, "must be a path prefix and a duration"),
         ({"request_timeout_of": ("/reports=soon",)}, "its duration must be"),
     ],

@@ -26,7 +26,7 @@ from prowingen_wsgi.systemd import Notifier
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from prowingen_wsgi._native import Scoreboard
+    from prowingen_wsgi._native import RateTable, Scoreboard
     from prowingen_wsgi.processes.generation import Generation
     from prowingen_wsgi.processes.signal_pipe import SignalPipe
     from prowingen_wsgi.processes.template import Template
@@ -167,7 +167,7 @@ def template_process() -> Iterator[tuple[_Template, socket.socket]]:
     before = open_descriptors()
     ours, theirs = originals.socket.socketpair()
     status, lifeline = os.pipe()
-    post = Post(0, -1, lifeline, cast("Scoreboard", None))
+    post = Post(0, -1, lifeline, cast("Scoreboard", None), cast("RateTable", None))
     template = _Template(cast("Generation", None), post, theirs)
     try:
         yield template, ours

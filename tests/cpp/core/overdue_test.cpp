@@ -61,7 +61,7 @@ struct Busy {
 };
 
 TEST(TimeLimits, TheLongestPrefixInWholeSegmentsCounts) {
-  const TimeLimits limits(1s, {{"/a", 2s}, {"/a/b/", 3s}, {"/never", 0s}});
+  const TimeLimits limits(1s, {{"/a", 2s}, {"/a/b", 3s}, {"/never", 0s}});
   EXPECT_EQ(limits.of_path("/"), 1s);
   EXPECT_EQ(limits.of_path("/a"), 2s);
   EXPECT_EQ(limits.of_path("/ab"), 1s);
@@ -71,13 +71,13 @@ TEST(TimeLimits, TheLongestPrefixInWholeSegmentsCounts) {
   EXPECT_EQ(limits.of_path("/never/x"), 0s);
   EXPECT_EQ(limits.shortest(), 1s);
   EXPECT_EQ(TimeLimits().shortest(), 0s);
-  EXPECT_EQ(TimeLimits(0s, {{"/", 5s}}).of_path("/x"), 5s);
+  EXPECT_EQ(TimeLimits(0s, {{"", 5s}}).of_path("/x"), 5s);
   EXPECT_EQ(limits.of(*request("/%61/b?/never")), 3s) << "decoded, and without the query";
 }
 
 TEST(Overdue, OneIsTakenOnceAndItsWorkerIsNotOfThePoolAnyMore) {
   WorkQueue queue(
-      rules(), 10, [] {}, {}, patience(1s));
+      rules(), 10, [] {}, {}, {}, {}, patience(1s));
   const Busy busy(queue);
   const auto taken_at = busy.exchange->taken_at;
   EXPECT_EQ(busy.exchange->deadline, taken_at + 1s);
@@ -108,7 +108,7 @@ TEST(Overdue, OneIsTakenOnceAndItsWorkerIsNotOfThePoolAnyMore) {
 
 TEST(Overdue, WhoComesBackToAPoolThatIsShortOfOneServesOn) {
   WorkQueue queue(
-      rules(), 10, [] {}, {}, patience(1s, 0s, 0));
+      rules(), 10, [] {}, {}, {}, {}, patience(1s, 0s, 0));
   const Busy busy(queue);
   const auto overdue = queue.take_overdue(steady_clock::now() + 1h);
   ASSERT_EQ(overdue.size(), 1U);
@@ -121,7 +121,7 @@ TEST(Overdue, WhoComesBackToAPoolThatIsShortOfOneServesOn) {
 
 TEST(Overdue, AThreadThatCannotBeBegunIsNotCountedOn) {
   WorkQueue queue(
-      rules(), 10, [] {}, {}, patience(1s));
+      rules(), 10, [] {}, {}, {}, {}, patience(1s));
   const Busy busy(queue);
   ASSERT_EQ(queue.take_overdue(steady_clock::now() + 1h).size(), 1U);
   queue.will_not_come();
@@ -132,7 +132,7 @@ TEST(Overdue, AThreadThatCannotBeBegunIsNotCountedOn) {
 
 TEST(Overdue, WorkersAreWarnedBefore) {
   WorkQueue queue(
-      rules(), 10, [] {}, {}, patience(10s, 2s));
+      rules(), 10, [] {}, {}, {}, {}, patience(10s, 2s));
   const Busy busy(queue);
   const auto taken_at = busy.exchange->taken_at;
   EXPECT_EQ(queue.next_overdue(), taken_at + 8s);
@@ -149,7 +149,7 @@ TEST(Overdue, WorkersAreWarnedBefore) {
 
 TEST(Overdue, WhatHasNoLimitOrLivesLongIsNot) {
   WorkQueue queue(
-      rules(3), 10, [] {}, {}, patience(1s));
+      rules(3), 10, [] {}, {}, {}, {}, patience(1s));
   const Busy ever(queue, "/ever/x");
   EXPECT_EQ(ever.exchange->deadline, SteadyTime());
   const Busy streams(queue);
@@ -167,7 +167,7 @@ TEST(Overdue, WhatHasNoLimitOrLivesLongIsNot) {
 
 TEST(Overdue, ARequestThatEndedInTimeIsNobodys) {
   WorkQueue queue(
-      rules(), 10, [] {}, {}, patience(1s));
+      rules(), 10, [] {}, {}, {}, {}, patience(1s));
   Busy busy(queue);
   EXPECT_EQ(queue.next(busy.worker), nullptr);
   EXPECT_EQ(busy.exchange.use_count(), 1) << "nothing of it is kept";
@@ -179,7 +179,7 @@ TEST(Overdue, TheWatchAnswersInTimeThoughNobodyElseLooks) {
   std::condition_variable changed;
   std::vector<OverdueWatch::Event> events;
   WorkQueue queue(
-      rules(2), 10, [] {}, {}, patience(30ms));
+      rules(2), 10, [] {}, {}, {}, {}, patience(30ms));
   OverdueWatch watch(queue, 30ms, [&](OverdueWatch::Event event) {
     const std::lock_guard lock(mutex);
     events.push_back(std::move(event));
