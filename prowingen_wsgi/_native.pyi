@@ -26,6 +26,12 @@ class Scoreboard(metaclass=_Pybind11Type):
     def begin_drain(self) -> None:
         """All processes are about to stop: none is ready from now on."""
 
+    def set_wanted(self, count: int) -> None:
+        """So many processes are to serve, for metrics."""
+
+    def count_end(self, cause: str) -> None:
+        """Counts a process that has ended, for metrics. Raises ValueError for an unknown cause."""
+
     def clear(self, slot: int) -> None:
         """Makes a slot's figures 0, for the next process."""
 
@@ -49,6 +55,7 @@ class Server(metaclass=_Pybind11Type):
         static_mounts: list[tuple[str, str, bool]] = ...,
         sendfile_mounts: list[tuple[str, str, bool]] = ...,
         media_types: dict[str, str] = ...,
+        admins: list[tuple[int, str]] = ...,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -70,6 +77,9 @@ class Server(metaclass=_Pybind11Type):
             their paths, X-Sendfile; none: these are fields like any other.
 
         media_types: types of these files by the suffixes of their names, such as ".css".
+
+        admins: further listening sockets, where administrators are answered; with them what is done
+            is counted.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

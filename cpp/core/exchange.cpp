@@ -480,6 +480,7 @@ void Exchange::recycle() {
   messages.reset();
   has_body = may_have_trailers = expects_continue = may_upgrade = is_probe = false;
   received_at = queued_at = taken_at = finished_at = SteadyTime();
+  route = Route::native;
   state_ = receiving;
   departure_ = Departure::none;
   taken_ = false;

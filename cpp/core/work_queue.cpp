@@ -38,6 +38,7 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
   if (queue_.empty() && !scheduler_.everybody_busy()) last_progress_ = now;
   for (const auto& exchange : accepted) {
     exchange->queued_at = now;
+    exchange->route = Route::queued;
     exchange->submit();
     queue_.push_back({exchange, false});
   }
@@ -204,6 +205,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
     ++counters_.events_taken;
   } else {
     exchange->taken_at = now;
+    exchange->route = Route::worker;
     ++counters_.requests_taken;
   }
   scheduler_.started(worker, now);
@@ -285,6 +287,9 @@ WorkQueue::Counters WorkQueue::counters() const {
   counters.queue_length = queue_.size();
   counters.workers_running = scheduler_.running();
   counters.workers_away = scheduler_.away();
+  counters.workers = scheduler_.members();
+  counters.workers_waiting = scheduler_.waiting();
+  counters.workers_standing_by = scheduler_.standing_by();
   counters.application_blocks = scheduler_.application_blocks();
   return counters;
 }

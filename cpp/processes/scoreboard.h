@@ -2,7 +2,7 @@
 // without Python, read by its supervisor, or by whoever has the memory, without asking it.
 //
 // The memory is anonymous and inherited by fork(2): it goes with the last process, however that
-// ends.
+// ends. Here are figures as they are now; what is counted for good is in the tally.
 #pragma once
 
 #include <array>
@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "processes/tally.h"
 
 namespace prowingen {
 
@@ -28,12 +30,22 @@ enum class Score : std::uint8_t {
   workers_running,
   connections_accepted,
   connections_open,
-  accepting,   // 1 while it takes connections
-  waiting_ns,  // for so long the oldest request has waited for a worker
-  unready      // 1 while its application says that it is not ready
+  accepting,            // 1 while it takes connections
+  waiting_ns,           // for so long the oldest request has waited for a worker
+  unready,              // 1 while its application says that it is not ready
+  workers,              // threads of the pool
+  workers_waiting,      // for a client, in a request
+  workers_standing_by,  // for the GIL, before one
+  workers_away,         // in requests that live long
+  memory_budget,
+  memory_used,
+  spooled_bytes,
+  websockets_open,
+  cache_bytes,
+  cache_entries
 };
 
-inline constexpr std::array<std::string_view, 15> score_names{
+inline constexpr std::array<std::string_view, 25> score_names{
     "pid",
     "heartbeat_ns",
     "stalled_ns",
@@ -49,6 +61,16 @@ inline constexpr std::array<std::string_view, 15> score_names{
     "accepting",
     "waiting_ns",
     "unready",
+    "workers",
+    "workers_waiting",
+    "workers_standing_by",
+    "workers_away",
+    "memory_budget",
+    "memory_used",
+    "spooled_bytes",
+    "websockets_open",
+    "cache_bytes",
+    "cache_entries",
 };
 
 class Scoreboard {
@@ -80,6 +102,11 @@ class Scoreboard {
   /// All of them are about to stop: none is ready from now on.
   void begin_drain() { header_->draining.store(1, std::memory_order_relaxed); }
   bool draining() const { return header_->draining.load(std::memory_order_relaxed) != 0; }
+  /// So many processes are to serve.
+  void set_wanted(std::uint64_t count) { header_->wanted.store(count, std::memory_order_relaxed); }
+  std::uint64_t wanted() const { return header_->wanted.load(std::memory_order_relaxed); }
+  /// What they have counted, which clear() leaves as it is.
+  Tally& tally() { return tally_; }
   /// Makes a slot's figures 0, for the next process. Throws std::out_of_range.
   void clear(std::size_t index);
   /// Throws std::out_of_range.
@@ -89,8 +116,10 @@ class Scoreboard {
   struct alignas(128) Header {
     std::atomic<std::size_t> used;
     std::atomic<std::uint64_t> draining;
+    std::atomic<std::uint64_t> wanted;
   };
 
+  Tally tally_;
   std::size_t size_;
   Header* header_;
   Slot* slots_;

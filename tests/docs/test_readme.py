@@ -22,6 +22,7 @@ OURS = {
     "a minimal rate for slow clients": "min_rate",
     "answers in gzip, brotli and zstd": "compress",
     "static files, natively": "static",
+    "metrics for Prometheus": "admin_bind",
 }
 """The option behind each row."""
 GUNICORNS = {

@@ -45,8 +45,10 @@ class Server:
         redirect_port: str = "",
         datagrams: Sequence[tuple[list[int], int]] = (),
         add_thread: object = None,
+        admins: Sequence[tuple[int, str]] = (),
     ) -> None:
         assert not redirects
+        assert not admins
         assert callable(add_thread)
         assert not datagrams
         del redirect_port  # of none
