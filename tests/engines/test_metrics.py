@@ -400,7 +400,7 @@ def test_websockets_are_counted_and_are_no_slow_requests(serve: ServeFixture) ->
     assert now("request_duration_seconds_count") == 0
 
 
-@pytest.mark.no_http2("the redirect is spoken to by HTTP/1")
+@pytest.mark.no_http2("chunks are of HTTP/1")
 @pytest.mark.timeout(60)
 def test_large_bodies_are_seen_where_they_are(serve: ServeFixture) -> None:
     site = serve(App(), body_buffer="64KiB", **ADMIN)

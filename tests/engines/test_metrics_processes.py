@@ -39,7 +39,7 @@ def app(environ, start_response):
     if path == "/stuck":
         threading.Event().wait()
     if path == "/hold":
-        HELD.sleep(4)
+        HELD.sleep(2)
     answer = str(os.getpid()).encode()
     start_response("200 OK", [("Content-Length", str(len(answer)))])
     return [answer]
@@ -197,14 +197,14 @@ def test_figures_are_told_whatever_the_application_does(
             assert eventually(lambda: scrape(admin)("threads", state="running") == 1)
             behind.get("/")
             times: list[float] = []
-            while len(times) < 20:
+            while len(times) < 10:
                 begun = time.monotonic()
                 assert scrape(admin)("requests_in_flight") >= 1
                 times.append(time.monotonic() - begun)
-            assert sum(times) < 3, "the GIL was held all that time"
+            assert sum(times) < 1.5, "the GIL was held all that time"
             assert scrape(admin)("responses_total") == 0
             assert held.response().status == behind.response().status == 200
-        assert eventually(lambda: scrape(admin)("gil_wait_seconds_sum") > 1), "nobody stood by"
+        assert eventually(lambda: scrape(admin)("gil_wait_seconds_sum") > 0.5), "nobody stood by"
         with ExitStack() as stuck:
             for _ in range(3):
                 stuck.enter_context(server.connect()).get("/stuck")
