@@ -29,6 +29,11 @@ class Scoreboard(metaclass=_Pybind11Type):
     def withdraw(self, withdrawn: bool) -> None:
         """None of all processes is ready from now on, those that start later neither; or each is
         if it is by itself."""
+    def set_wanted(self, count: int) -> None:
+        """So many processes are to serve, for metrics."""
+
+    def count_end(self, cause: str) -> None:
+        """Counts a process that has ended, for metrics. Raises ValueError for an unknown cause."""
 
     def clear(self, slot: int) -> None:
         """Makes a slot's figures 0, for the next process."""
@@ -63,6 +68,7 @@ class Server(metaclass=_Pybind11Type):
         media_types: dict[str, str] = ...,
         time_limits: list[tuple[str, float]] = ...,
         tell_overdue: Callable[[str, int], object] | None = None,
+        admins: list[tuple[int, str]] = ...,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -90,6 +96,8 @@ class Server(metaclass=_Pybind11Type):
             of request_timeout; 0: as long as they take.
         tell_overdue: told of a request that took longer, and of the thread that is in it still; 0:
             none is.
+        admins: further listening sockets, where administrators are answered; with them what is done
+            is counted.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

@@ -91,6 +91,7 @@ class Server:
     listeners: open sockets to serve on instead of opening `config.bind`; they are taken over.
     apps: for each of `listeners`, what is called in place of `app` for what comes in by it.
     redirects: the same in place of `config.redirect_http`.
+    admins: the same in place of `config.admin_bind`.
     seats: with HTTP/3, this process's UDP sockets for each of `listeners`, which are taken over;
         opened without them, for a process that is the only one on its ports.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
@@ -112,6 +113,7 @@ class Server:
         listeners: Sequence[Listener] | None = None,
         apps: Sequence[Callable[..., Any]] | None = None,
         redirects: Sequence[Listener] | None = None,
+        admins: Sequence[Listener] | None = None,
         seats: Sequence[Seat | None] | None = None,
         multiprocess: bool = False,
         errors: ErrorStream | None = None,
@@ -133,8 +135,8 @@ class Server:
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._multiprocess = multiprocess
         self._errors = errors
-        self._listeners, self._redirects, self._seats = _opened(
-            self.config, listeners, redirects, seats
+        self._listeners, self._redirects, self._admins, self._seats = _opened(
+            self.config, listeners, redirects, admins, seats
         )
         self._apps = tuple(apps or (app for _ in self._listeners))
         self._static_files = _static_files(self.config, self._apps)
@@ -167,6 +169,15 @@ class Server:
     def redirects(self) -> list[str]:
         """The URLs whose clients are sent on to HTTPS."""
         return [each.description for each in self._redirects]
+
+    @property
+    def admins(self) -> list[str]:
+        """The URLs where administrators are answered."""
+        return [each.description for each in self._admins]
+
+    @property
+    def _all_listeners(self) -> tuple[Listener, ...]:
+        return (*self._listeners, *self._redirects, *self._admins)
 
     @property
     def _is_parents(self) -> bool:
@@ -225,6 +236,8 @@ class Server:
         if self._supervision is None:
             if self._redirects:
                 error_log.info("redirecting %s to HTTPS", ", ".join(self.redirects))
+            if self._admins:
+                error_log.info("telling administrators on %s", ", ".join(self.admins))
             for level, text in self._certificates:
                 error_log.log(level, "%s", text)
 
@@ -253,14 +266,15 @@ class Server:
                 time_limits=[split_time_limit(text) for text in self.config.request_timeout_of],
                 tell_overdue=tell_overdue,
                 add_departure_thread=_calling(self._add_departure_thread),
+                admins=[(each.fileno(), each.description) for each in self._admins],
                 **self._static_files,
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        for listener in (*self._listeners, *self._redirects):
+        for listener in self._all_listeners:
             with suppress(OSError):  # an inherited one may have been closed: it was copied
                 listener.keep_from_application()
-        descriptors = [each.hand_over() for each in (*self._listeners, *self._redirects)]
+        descriptors = [each.hand_over() for each in self._all_listeners]
         for seat in filter(None, self._seats):
             descriptors += seat.hand_over()
         self._native = native
@@ -352,7 +366,7 @@ class Server:
         atexit.unregister(self._at_exit)
         if self._acme is not None:
             self._acme.end()
-        for listener in (*self._listeners, *self._redirects):
+        for listener in self._all_listeners:
             listener.close()
         for seat in filter(None, self._seats):
             seat.close()
@@ -637,10 +651,11 @@ def _opened(
     config: Config,
     listeners: Sequence[Listener] | None,
     redirects: Sequence[Listener] | None,
+    admins: Sequence[Listener] | None,
     seats: Sequence[Seat | None] | None,
-) -> tuple[list[Listener], list[Listener], list[Seat | None]]:
-    """What is served, what sends its clients on to HTTPS, and what HTTP/3 is spoken on, as far as
-    they are not open yet.
+) -> tuple[list[Listener], list[Listener], list[Listener], list[Seat | None]]:
+    """What is served, what sends its clients on to HTTPS, where administrators are answered, and
+    what HTTP/3 is spoken on, as far as they are not open yet.
 
     Raises ListenError."""
     with ExitStack() as undo:
@@ -654,10 +669,14 @@ def _opened(
             )
             for listener in redirects:
                 undo.callback(listener.close)
+        if admins is None:
+            admins = open_listeners(config.admin_places, config.backlog, written=config.admin_bind)
+            for listener in admins:
+                undo.callback(listener.close)
         if seats is None:
             seats = open_seats(listeners, config.io_threads) if config.http3 else []
         undo.pop_all()
-        return list(listeners), list(redirects), list(seats)
+        return list(listeners), list(redirects), list(admins), list(seats)
 
 
 def choose_engine(config: Config) -> str:

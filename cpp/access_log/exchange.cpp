@@ -3,12 +3,20 @@
 #include <chrono>
 
 #include "access_log/access_log.h"
+#include "core/engine.h"
+#include "metrics/count_exchange.h"
 
 namespace prowingen {
 
-void log_exchange(AccessLog* access_log, const ServedExchange& exchange, int status, bool complete,
-                  std::uint64_t connection_requests) {
-  if (access_log == nullptr || exchange.is_probe) return;
+void log_exchange(const EngineContext& context, const ServedExchange& exchange, int status,
+                  bool complete, std::uint64_t connection_requests) {
+  AccessLog* const access_log = context.access_log;
+  if ((access_log == nullptr && context.tally == nullptr) || exchange.is_probe) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (context.tally != nullptr) {
+    metrics::count_exchange(*context.tally, exchange, status, complete, now);
+  }
+  if (access_log == nullptr) return;
   AccessRecord record;
   record.request = exchange.request.method().empty() ? nullptr : &exchange.request;
   record.remote_address = exchange.peer->remote_address;
@@ -18,7 +26,7 @@ void log_exchange(AccessLog* access_log, const ServedExchange& exchange, int sta
   record.body_bytes_sent = exchange.body_bytes_out;
   record.bytes_sent = exchange.bytes_out;
   record.bytes_received = exchange.bytes_in;
-  record.total_time = std::chrono::steady_clock::now() - exchange.received_at;
+  record.total_time = now - exchange.received_at;
   record.received =
       std::chrono::system_clock::now() -
       std::chrono::duration_cast<std::chrono::system_clock::duration>(record.total_time);

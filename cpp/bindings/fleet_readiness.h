@@ -6,6 +6,8 @@
 
 namespace prowingen::bindings {
 
+/// Its process is there, and writes its figures.
+bool is_alive(const Scoreboard::Slot& slot);
 bool another_is_ready(Scoreboard& board, const health::Patience& patience);
 
 }  // namespace prowingen::bindings

@@ -3,8 +3,10 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "bindings/server.h"
@@ -35,6 +37,17 @@ void bind_scoreboard(py::module_& m) {
            "All processes are about to stop: none is ready from now on.")
       .def("withdraw", &Scoreboard::withdraw, py::arg("withdrawn"),
            "None of all processes is ready from now on, or each is if it is by itself.")
+      .def("set_wanted", &Scoreboard::set_wanted, py::arg("count"),
+           "So many processes are to serve, for metrics.")
+      .def(
+          "count_end",
+          [](Scoreboard& scoreboard, const std::string& cause) {
+            const auto known = std::ranges::find(worker_ends, cause);
+            if (known == worker_ends.end()) throw py::value_error("no such cause: " + cause);
+            scoreboard.tally().of_workers().add(
+                cells::ends_at + static_cast<std::size_t>(known - worker_ends.begin()));
+          },
+          py::arg("cause"), "Counts a process that has ended, for metrics.")
       .def("clear", &Scoreboard::clear, py::arg("slot"),
            "Makes a slot's figures 0, for the next process.");
   py::class_<limits::RateTable>(

@@ -16,8 +16,10 @@
 #include <vector>
 
 #include "access_log/access_log.h"
+#include "bindings/admin.h"
 #include "bindings/current_requests.h"
 #include "bindings/engine_table.h"
+#include "bindings/figures.h"
 #include "bindings/fleet_readiness.h"
 #include "bindings/options.h"
 #include "bindings/overdue_requests.h"
@@ -37,8 +39,10 @@
 #include "limits/lanes.h"
 #include "limits/rate_limits.h"
 #include "listener/handler.h"
+#include "metrics/thread_times.h"
 #include "processes/idle_memory.h"
 #include "processes/scoreboard.h"
+#include "processes/tally.h"
 #include "proxies/proxies.h"
 #include "sockets/bridge_thread.h"
 #include "static_files/named_files.h"
@@ -106,7 +110,7 @@ class Server {
          const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread,
          py::object add_departure_thread, const StaticMounts& static_mounts,
          const StaticMounts& sendfile_mounts, const static_files::MediaTypes& media_types,
-         const PrefixTimes& time_limits, py::object tell_overdue)
+         const PrefixTimes& time_limits, py::object tell_overdue, const Listeners& admins)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -137,6 +141,7 @@ class Server {
     }
     listeners_ = taken_over(listeners, datagrams);
     redirect_listeners_ = taken_over(redirects);
+    admin_listeners_ = taken_over(admins);
   }
 
   ~Server() {
@@ -155,6 +160,7 @@ class Server {
     const Supervised::Terms terms{status_pipe, tells_ready, max_requests, patience};
     supervised_ = std::make_unique<Supervised>(scoreboard, slot, UniqueFd(lifeline), terms);
     counted_rates_.table = &rates;
+    scoreboard.tally().set_process(slot);
   }
 
   void start() {
@@ -186,16 +192,29 @@ class Server {
     path_ = std::make_unique<RequestPath>(
         options_, *queue_, response_cache_.get(), static_rules_, counted_rates_,
         [this] { return obstacle(); }, report);
+    figures_ = make_figures();
+    Tally* tally = nullptr;
+    if (!admin_listeners_.empty()) {
+      tally = supervised_ ? &figures_->count(&supervised_->scoreboard(), &supervised_->slot())
+                          : &figures_->count(nullptr, nullptr);
+    }
     engine_ =
         engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), path_->begin(), memory_,
-                                         access_log_.get(), report, accept_share(), spool_},
+                                         access_log_.get(), report, accept_share(), spool_, tally},
                            std::move(listeners_));
     if (!redirect_listeners_.empty()) {
       redirect_engine_ =
           find_engine(redirect_options_)
               .make(EngineContext{redirect_options_, proxies_, nullptr, redirect_, memory_,
-                                  access_log_.get(), report, nullptr, spool_},
+                                  access_log_.get(), report, nullptr, spool_, tally},
                     std::move(redirect_listeners_));
+    }
+    if (!admin_listeners_.empty()) {
+      admin_ = std::make_unique<Admin>(
+          options_, std::move(admin_listeners_),
+          Admin::Tells{[this] { return obstacle(); },
+                       [this](metrics::Form form) { return figures_->page(form); }},
+          report, spool_);
     }
     if (spool_->directory().empty() && spools_whole()) {
       report(Severity::warning,
@@ -211,8 +230,13 @@ class Server {
     started_in_.emplace();
     engine_->start();
     if (redirect_engine_) redirect_engine_->start();
+    if (admin_) admin_->start();
     if (!supervised_) return;
-    supervised_->begin([this](Scoreboard::Slot& slot) { publish(slot); });
+    // Without the GIL, which the application may hold for ever.
+    supervised_->begin([this](Scoreboard::Slot& slot) {
+      figures_->publish(slot);
+      figures_->carry();
+    });
     // After all that can fail, as the supervisor then lets others go. And before the application is
     // called, for which the GIL is needed, that is kept since the engine's start: whatever becomes
     // of the first request, this process could start.
@@ -223,7 +247,10 @@ class Server {
 
   void work() {
     if (!queue_) throw std::runtime_error("the server has not been started");
-    wsgi::Worker worker(*queue_, [this] { return add_thread(); });
+    std::optional<metrics::ThreadTimes::Member> timed;
+    if (figures_->counts()) timed.emplace(figures_->thread_times());
+    wsgi::Worker worker(
+        *queue_, [this] { return add_thread(); }, figures_->gil_waits());
     const CurrentRequests::Watched watched(current_requests_, worker);
     const auto runner = application_->make_runner(*queue_, py::cast(this).ptr());
     for (;;) {
@@ -247,7 +274,9 @@ class Server {
         return Woken{go_on, std::chrono::steady_clock::now()};
       });
       if (!woken.go_on) return;
-      queue_->got_gil(worker.id, std::chrono::steady_clock::now() - woken.at, switch_interval());
+      const auto waited = std::chrono::steady_clock::now() - woken.at;
+      worker.waited_for_gil(waited);
+      queue_->got_gil(worker.id, waited, switch_interval());
     }
   }
 
@@ -300,10 +329,13 @@ class Server {
     announce_stop();
     if (!engine_ || is_parents()) return;
     if (supervised_) supervised_->begin_drain();
+    figures_->begin_drain();
     without_gil([&] {
       websockets_->close_all({websocket::close_code::going_away, "the server stops"});
       engine_->drain();
       if (redirect_engine_) redirect_engine_->drain();
+      // While the others go on, they tell all that is asked; else it is told to the end.
+      if (admin_ && supervised_ && !supervised_->scoreboard().draining()) admin_->drain();
       return true;
     });
   }
@@ -312,7 +344,8 @@ class Server {
     if (!engine_ || is_parents()) return true;
     return without_gil([&] {
       const auto deadline = std::chrono::steady_clock::now() + to_duration(seconds);
-      while (!engine_->drained() || (redirect_engine_ && !redirect_engine_->drained())) {
+      while (!engine_->drained() || (redirect_engine_ && !redirect_engine_->drained()) ||
+             (admin_ && !admin_->drained())) {
         if (std::chrono::steady_clock::now() >= deadline) return false;
         std::this_thread::sleep_for(drain_poll);
       }
@@ -328,6 +361,7 @@ class Server {
       static_cast<void>(engine_.release());
       static_cast<void>(redirect_engine_.release());
       overdue_.abandon();
+      static_cast<void>(admin_.release());
       static_cast<void>(path_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
@@ -346,6 +380,8 @@ class Server {
       if (path_) path_->stop();
       if (queue_) queue_->stop();
       departures_->close();
+      if (admin_) admin_->stop();
+      if (engine_ && figures_) figures_->carry();
       {
         const std::lock_guard lock(access_log_mutex_);
         access_log_.reset();
@@ -353,6 +389,7 @@ class Server {
       channel_->close();
       listeners_.clear();
       redirect_listeners_.clear();
+      admin_listeners_.clear();
       return true;
     });
     drop_list_.drop_all();
@@ -389,22 +426,6 @@ class Server {
                                    : 0;
   }
 
-  // Without the GIL, which the application may hold for ever.
-  void publish(Scoreboard::Slot& slot) const {
-    const auto engine = engine_counters();
-    const auto queue = queue_->counters();
-    slot.set(Score::stalled_ns, static_cast<std::uint64_t>(queue_->stalled_for().count()));
-    slot.set(Score::waiting_ns, static_cast<std::uint64_t>(queue_->waiting_for().count()));
-    slot.set(Score::requests_taken, queue.requests_taken);
-    slot.set(Score::requests_rejected, queue.requests_rejected);
-    slot.set(Score::requests_refused, engine.requests_refused);
-    slot.set(Score::protocol_errors, engine.protocol_errors);
-    slot.set(Score::queue_length, queue.queue_length);
-    slot.set(Score::workers_running, queue.workers_running);
-    slot.set(Score::connections_accepted, engine.connections_accepted);
-    slot.set(Score::connections_open, engine.connections_open);
-  }
-
   py::dict stats() const {
     py::dict stats;
     if (!engine_ || is_parents()) return stats;
@@ -425,8 +446,7 @@ class Server {
     stats["websocket_messages_received"] = websockets.messages_received;
     stats["websocket_messages_sent"] = websockets.messages_sent;
     stats["static_files"] = path_->static_files_answered();
-    const auto cache =
-        response_cache_ ? response_cache_->counters() : response_cache::ResponseCache::Counters();
+    const auto cache = cache_counters();
     stats["response_cache_hits"] = cache.hits;
     stats["response_cache_stale_hits"] = cache.stale_hits;
     stats["response_cache_misses"] = cache.misses;
@@ -469,6 +489,24 @@ class Server {
       counters.protocol_errors += others.protocol_errors;
     }
     return counters;
+  }
+
+  response_cache::ResponseCache::Counters cache_counters() const {
+    return response_cache_ ? response_cache_->counters()
+                           : response_cache::ResponseCache::Counters();
+  }
+
+  std::unique_ptr<Figures> make_figures() {
+    return std::make_unique<Figures>(Figures::Sources{
+        engine_entry_.name, [this] { return engine_counters(); }, *queue_, *memory_, *spool_,
+        *websockets_, response_cache_.get(), [this] { return path_->static_files_answered(); },
+        [this] { return path_->rate_counters().refused; },
+        [this]() -> std::optional<std::uint64_t> {
+          // Whoever has the log reopened may wait for a slow reader meanwhile.
+          const std::unique_lock lock(access_log_mutex_, std::try_to_lock);
+          if (!lock || !access_log_) return std::nullopt;
+          return access_log_->lines_lost();
+        }});
   }
 
   /// This is the copy in a child that was forked while the server ran. The threads are in the
@@ -620,6 +658,7 @@ class Server {
   std::unique_ptr<websocket::Sessions> websockets_ = std::make_unique<websocket::Sessions>();
   std::vector<ListenerSpec> listeners_;
   std::vector<ListenerSpec> redirect_listeners_;
+  std::vector<ListenerSpec> admin_listeners_;
   std::unique_ptr<Supervised> supervised_;  // null: nobody does
   IdleMemory idle_memory_;                  // of the log's thread
   std::unique_ptr<tls::Renewal> renewal_;   // likewise; null: no TLS
@@ -637,8 +676,10 @@ class Server {
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<WorkQueue> queue_;
   std::unique_ptr<RequestPath> path_;
+  std::unique_ptr<Figures> figures_;
   std::unique_ptr<Engine> redirect_engine_;  // null: nobody is sent on
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Admin> admin_;  // null: no administrator has an address
   std::atomic<Engine*> running_engine_{nullptr};
 };
 
@@ -675,7 +716,7 @@ void bind_server(py::module_& m) {
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,
                     const Listeners&, const std::string&, const Datagrams&, py::object, py::object,
                     const StaticMounts&, const StaticMounts&, const static_files::MediaTypes&,
-                    const PrefixTimes&, py::object>(),
+                    const PrefixTimes&, py::object, const Listeners&>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
@@ -684,6 +725,7 @@ void bind_server(py::module_& m) {
            py::arg("static_mounts") = StaticMounts(), py::arg("sendfile_mounts") = StaticMounts(),
            py::arg("media_types") = static_files::MediaTypes(),
            py::arg("time_limits") = PrefixTimes(), py::arg("tell_overdue") = py::none(),
+           py::arg("admins") = Listeners(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

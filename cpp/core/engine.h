@@ -30,6 +30,7 @@ class Exchange;
 class MemoryBudget;
 class Proxies;
 class Spool;
+class Tally;
 struct Options;
 
 /// Where an engine hands over requests that are ready for a worker. Any I/O thread.
@@ -91,6 +92,7 @@ struct EngineContext {
   std::function<void(Severity, std::string)> report;
   AcceptShare* accept_share = nullptr;  // null: no other process has the sockets
   std::shared_ptr<Spool> spool;         // where bodies that wait for their end are kept
+  Tally* tally = nullptr;               // null: nobody wants to know what was done
 };
 
 struct EngineCounters {

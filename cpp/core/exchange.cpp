@@ -543,6 +543,7 @@ void Exchange::recycle() {
   lane = 0;
   received_at = queued_at = taken_at = deadline = finished_at = SteadyTime();
   replaced_.reset();
+  route = Route::native;
   state_ = receiving;
   departure_ = Departure::none;
   taken_ = false;

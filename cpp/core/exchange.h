@@ -160,6 +160,9 @@ class ExchangeEvents {
   virtual void abandon() = 0;
 };
 
+/// How far a request has come on its way to the application: what answers it on the way is native.
+enum class Route : std::uint8_t { native, queued, worker };
+
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   explicit Exchange(Transport& transport);
@@ -208,6 +211,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// When the last piece was pushed or the answer aborted; not set if the exchange departed first.
   /// Constant once the I/O thread has taken the end of the output or called depart().
   SteadyTime finished_at;
+  /// As constant as taken_at.
+  Route route = Route::native;
 
   // ---- request body, I/O thread
   enum class Intake : std::uint8_t { read_on, pause, refuse };

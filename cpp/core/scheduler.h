@@ -159,6 +159,10 @@ class Scheduler {
   std::size_t running() const { return running_count_; }
   /// Workers that gave the GIL up to wait for a client.
   std::size_t waiting() const { return waiting_count_; }
+  /// Workers that were woken and have no GIL yet.
+  std::size_t standing_by() const { return standby_count_; }
+  /// Workers of the pool.
+  std::size_t members() const { return members_; }
   /// Every worker is in a request.
   bool everybody_busy() const { return running_count_ + waiting_count_ == members_; }
   /// It is in a request that the pool does not count on any more.

@@ -44,6 +44,7 @@ std::size_t WorkQueue::submit(std::span<const std::shared_ptr<Exchange>> exchang
   if (queue_.empty()) begin_queue(now);
   for (const auto& exchange : accepted) {
     exchange->queued_at = now;
+    exchange->route = Route::queued;
     exchange->submit();
     if (bulkheads_.enter(exchange)) {
       queue_.push_back({exchange, false, now});
@@ -278,6 +279,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
     ++counters_.events_taken;
   } else {
     exchange->taken_at = now;
+    exchange->route = Route::worker;
     ++counters_.requests_taken;
     if (run_patience_.limits.shortest().count() != 0) {
       const auto limit = run_patience_.limits.of(*exchange);
@@ -429,6 +431,9 @@ WorkQueue::Counters WorkQueue::counters() const {
   counters.workers_running = scheduler_.running();
   counters.workers_away = scheduler_.away();
   counters.workers_stuck = scheduler_.stuck();
+  counters.workers = scheduler_.members();
+  counters.workers_waiting = scheduler_.waiting();
+  counters.workers_standing_by = scheduler_.standing_by();
   counters.application_blocks = scheduler_.application_blocks();
   return counters;
 }

@@ -58,9 +58,12 @@ class WorkQueue final : public RequestSink {
     std::uint64_t events_taken = 0;       // likewise: exchanges that were given again
     std::size_t queue_length = 0;
     std::size_t workers_running = 0;
-    std::size_t workers_away = 0;        // in requests that live long
-    std::uint64_t requests_overdue = 0;  // were with a worker for longer than they may
-    std::size_t workers_stuck = 0;       // in these
+    std::size_t workers_away = 0;         // in requests that live long
+    std::uint64_t requests_overdue = 0;   // were with a worker for longer than they may
+    std::size_t workers_stuck = 0;        // in these
+    std::size_t workers = 0;              // of the pool
+    std::size_t workers_waiting = 0;      // for a client, in a request
+    std::size_t workers_standing_by = 0;  // for the GIL, before one
     std::uint64_t wakes = 0;
     bool application_blocks = false;
   };

@@ -364,7 +364,7 @@ Channel Connection::give_away() {
 }
 
 void Connection::log(const ConnectionExchange& exchange, int status, bool complete) {
-  log_exchange(io_.context().access_log, exchange, status, complete, requests_);
+  log_exchange(io_.context(), exchange, status, complete, requests_);
 }
 
 }  // namespace prowingen::embedded

@@ -477,7 +477,7 @@ void Handler::onError(px::ProxygenError error) noexcept {
 }
 
 void Handler::log(int status, bool complete) {
-  log_exchange(thread_.context().access_log, *exchange_,
+  log_exchange(thread_.context(), *exchange_,
                exchange_->head_written ? exchange_->sent_status(status) : status, complete,
                transaction().getSequenceNumber() + 1);
 }

@@ -320,7 +320,7 @@ void Http2Codec::refuse_malformed(std::int32_t stream) {
   incoming_->peer = ends();
   incoming_->listener = thread_.listener_of(*session_);
   constexpr int status = 400;  // had it been HTTP/1
-  log_exchange(thread_.context().access_log, *incoming_, status, false, ++requests_);
+  log_exchange(thread_.context(), *incoming_, status, false, ++requests_);
   thread_.recycle(std::move(incoming_));
 }
 

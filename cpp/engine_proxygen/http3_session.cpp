@@ -360,7 +360,7 @@ void Http3Session::log_refused(const px::HTTPTransaction& stream, const Refusal&
     exchange->request.set_request_line(message->getMethodString(), message->getURL(), http_3);
   }
   if (complete) exchange->body_bytes_out = exchange->bytes_out = refusal_page(refusal).size();
-  log_exchange(thread_.context().access_log, *exchange, refusal.status, complete,
+  log_exchange(thread_.context(), *exchange, refusal.status, complete,
                stream.getSequenceNumber() + 1);
   thread_.recycle(std::move(exchange));
 }

@@ -18,6 +18,13 @@ constexpr int orphan_exit_code = 1;
 
 }  // namespace
 
+void tell_alive(Scoreboard::Slot& slot) {
+  slot.set(Score::pid, static_cast<std::uint64_t>(::getpid()));
+  slot.set(Score::rss_bytes, resident_bytes());
+  const std::chrono::nanoseconds now = steady_clock::now().time_since_epoch();
+  slot.set(Score::heartbeat_ns, static_cast<std::uint64_t>(now.count()));
+}
+
 Reporter::Reporter(Scoreboard::Slot& slot, UniqueFd lifeline, std::chrono::milliseconds grace,
                    Collect collect)
     : slot_(slot),
@@ -55,10 +62,7 @@ void Reporter::run() {
 
 void Reporter::publish() {
   collect_(slot_);
-  slot_.set(Score::pid, static_cast<std::uint64_t>(::getpid()));
-  slot_.set(Score::rss_bytes, resident_bytes());
-  const std::chrono::nanoseconds now = steady_clock::now().time_since_epoch();
-  slot_.set(Score::heartbeat_ns, static_cast<std::uint64_t>(now.count()));
+  tell_alive(slot_);
 }
 
 bool Reporter::supervisor_is_gone() const {

@@ -17,6 +17,9 @@
 
 namespace prowingen {
 
+/// Writes what this process is, and that it is there now, into its slot.
+void tell_alive(Scoreboard::Slot& slot);
+
 class Reporter {
  public:
   /// Fills in what it knows of the process; called without any lock.

@@ -2,7 +2,7 @@
 // without Python, read by its supervisor, or by whoever has the memory, without asking it.
 //
 // The memory is anonymous and inherited by fork(2): it goes with the last process, however that
-// ends.
+// ends. Here are figures as they are now; what is counted for good is in the tally.
 #pragma once
 
 #include <array>
@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "processes/tally.h"
 
 namespace prowingen {
 
@@ -28,12 +30,23 @@ enum class Score : std::uint8_t {
   workers_running,
   connections_accepted,
   connections_open,
-  accepting,   // 1 while it takes connections
-  waiting_ns,  // for so long the oldest request has waited for a worker
-  unready      // 1 while its application says that it is not ready
+  accepting,            // 1 while it takes connections
+  waiting_ns,           // for so long the oldest request has waited for a worker
+  unready,              // 1 while its application says that it is not ready
+  workers,              // threads of the pool
+  workers_waiting,      // for a client, in a request
+  workers_standing_by,  // for the GIL, before one
+  workers_away,         // in requests that live long
+  workers_stuck,        // in requests that were answered without them
+  memory_budget,
+  memory_used,
+  spooled_bytes,
+  websockets_open,
+  cache_bytes,
+  cache_entries
 };
 
-inline constexpr std::array<std::string_view, 15> score_names{
+inline constexpr std::array<std::string_view, 26> score_names{
     "pid",
     "heartbeat_ns",
     "stalled_ns",
@@ -49,6 +62,17 @@ inline constexpr std::array<std::string_view, 15> score_names{
     "accepting",
     "waiting_ns",
     "unready",
+    "workers",
+    "workers_waiting",
+    "workers_standing_by",
+    "workers_away",
+    "workers_stuck",
+    "memory_budget",
+    "memory_used",
+    "spooled_bytes",
+    "websockets_open",
+    "cache_bytes",
+    "cache_entries",
 };
 
 class Scoreboard {
@@ -85,6 +109,11 @@ class Scoreboard {
     header_->withdrawn.store(withdrawn ? 1 : 0, std::memory_order_relaxed);
   }
   bool withdrawn() const { return header_->withdrawn.load(std::memory_order_relaxed) != 0; }
+  /// So many processes are to serve.
+  void set_wanted(std::uint64_t count) { header_->wanted.store(count, std::memory_order_relaxed); }
+  std::uint64_t wanted() const { return header_->wanted.load(std::memory_order_relaxed); }
+  /// What they have counted, which clear() leaves as it is.
+  Tally& tally() { return tally_; }
   /// Makes a slot's figures 0, for the next process. Throws std::out_of_range.
   void clear(std::size_t index);
   /// Throws std::out_of_range.
@@ -95,8 +124,10 @@ class Scoreboard {
     std::atomic<std::size_t> used;
     std::atomic<std::uint64_t> draining;
     std::atomic<std::uint64_t> withdrawn;
+    std::atomic<std::uint64_t> wanted;
   };
 
+  Tally tally_;
   std::size_t size_;
   Header* header_;
   Slot* slots_;

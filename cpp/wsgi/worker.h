@@ -3,6 +3,7 @@
 
 #include <Python.h>
 
+#include <chrono>
 #include <functional>
 #include <utility>
 
@@ -14,9 +15,13 @@ namespace prowingen::wsgi {
 class Worker {
  public:
   /// `more`: begins a further thread that becomes a worker; false, with no Python error set, if it
-  /// cannot.
-  Worker(WorkQueue& requests, std::function<bool()> more)
-      : queue(requests), id(requests.enrol(PyThread_get_thread_ident())), more_(std::move(more)) {
+  /// cannot. `gil_waits`: told of each wait for the GIL; none: nobody wants to know.
+  Worker(WorkQueue& requests, std::function<bool()> more,
+         std::function<void(std::chrono::nanoseconds)> gil_waits)
+      : queue(requests),
+        id(requests.enrol(PyThread_get_thread_ident())),
+        more_(std::move(more)),
+        gil_waits_(std::move(gil_waits)) {
     current_ = this;
   }
   ~Worker() { current_ = nullptr; }
@@ -36,6 +41,10 @@ class Worker {
   bool leave_pool(const Exchange& exchange) {
     return request != &exchange || !queue.lets_leave() || queue.leave(id, more_);
   }
+  bool times_gil() const { return static_cast<bool>(gil_waits_); }
+  void waited_for_gil(std::chrono::nanoseconds waited) const {
+    if (gil_waits_) gil_waits_(waited);
+  }
 
   WorkQueue& queue;
   const WorkQueue::Worker id;
@@ -43,6 +52,7 @@ class Worker {
 
  private:
   const std::function<bool()> more_;
+  const std::function<void(std::chrono::nanoseconds)> gil_waits_;
   static inline thread_local Worker* current_ = nullptr;
 };
 
@@ -69,17 +79,30 @@ auto release_gil(Wait wait) {
 /// one's place meanwhile.
 template <class Wait>
 auto without_gil(Wait wait) {
+  using Time = std::chrono::steady_clock::time_point;
   struct ToldQueue {
     Worker* const worker = Worker::current();
+    const bool timed = worker != nullptr && worker->times_gil();
+    Time waits_for_gil_since;
     ToldQueue() {
       if (worker != nullptr) worker->queue.wait_begins(worker->id);
     }
     ~ToldQueue() {
       if (worker != nullptr) worker->queue.wait_ends(worker->id);
+      if (timed) worker->waited_for_gil(std::chrono::steady_clock::now() - waits_for_gil_since);
     }
   };
-  const ToldQueue told;
-  return release_gil(std::move(wait));
+  struct GilWait {
+    ToldQueue& told;
+    ~GilWait() {
+      if (told.timed) told.waits_for_gil_since = std::chrono::steady_clock::now();
+    }
+  };
+  ToldQueue told;
+  return release_gil([&] {
+    const GilWait begins_after{told};
+    return wait();
+  });
 }
 
 }  // namespace prowingen::wsgi

@@ -96,6 +96,7 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
             generation.config,
             listeners=generation.listeners,
             redirects=generation.redirects,
+            admins=generation.admins,
             seats=seats,
         )
         watchdog = Watchdog(notifier, server.stalled_for)

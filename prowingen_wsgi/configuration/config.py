@@ -633,6 +633,20 @@ class Config:
         "the server is not ready",
         group="Health",
     )
+    admin_bind: tuple[str, ...] = option_field(
+        (),
+        Many(
+            parse_address,
+            metavar="ADDRESS",
+            minimum=0,
+            anchor_one=anchored_address,
+            may_hold_commas=True,
+        ),
+        "where to answer administrators natively, as in bind, by HTTP without TLS: /-/live, "
+        "/-/ready and /-/metrics; not for strangers",
+        group="Health",
+        native=False,
+    )
     drain_delay: float = option_field(
         0.0,
         Seconds(0.0, DAY),
@@ -716,6 +730,11 @@ class Config:
     def redirect_places(self) -> tuple[str, ...]:
         """The same for each address of `redirect_http`."""
         return self.redirect_http if self.ipv6_only else with_ipv4(self.redirect_http)
+
+    @property
+    def admin_places(self) -> tuple[str, ...]:
+        """The same for each address of `admin_bind`."""
+        return self.admin_bind if self.ipv6_only else with_ipv4(self.admin_bind)
 
     def native_options(self) -> dict[str, object]:
         """What the native side is given: every option of its own, by name."""

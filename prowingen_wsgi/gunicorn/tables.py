@@ -110,6 +110,7 @@ WITHOUT_EFFECT = {
     "max_rss": "set max_requests instead",
     "env_file": "set raw_env instead",
     "redirect_http": "gunicorn opens the sockets: have what stands before it redirect",
+    "admin_bind": "gunicorn opens the sockets; health_path answers probes among the others",
     **dict.fromkeys(
         ("acme_domain", "acme_email", "acme_directory", "acme_challenge", "acme_folder"),
         "its workers would all ask at once: set certfile, and have another program renew it",

@@ -81,6 +81,7 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
             config,
             listeners=generation.listeners,
             redirects=generation.redirects,
+            admins=generation.admins,
             seats=post.seats,
             multiprocess=worker_count(config) > 1,
         )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # What a place is for, and the place: port 0 is another one each time.
 _Key = tuple[str, str]
-_SERVED, _REDIRECTED = "served", "redirected"
+_SERVED, _REDIRECTED, _ADMIN = "served", "redirected", "admin"
 
 
 class Generation:
@@ -57,9 +57,10 @@ class Generation:
         self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)
         self.redirects = sockets.redirects(config)
+        self.admins = sockets.admins(config)
         self.ports = sockets.ports(self.listeners) if config.http3 else []
         self.give_back(self.take_seats())  # so that errors come here
-        self.identity.own([*self.listeners, *self.redirects])
+        self.identity.own([*self.listeners, *self.redirects, *self.admins])
         self.wanted = worker_count(config)
         self.proven = False
 
@@ -70,7 +71,7 @@ class Generation:
 
     def keep_from_application(self) -> None:
         """Before the application is loaded: no process that it starts gets the sockets."""
-        for listener in (*self.listeners, *self.redirects):
+        for listener in (*self.listeners, *self.redirects, *self.admins):
             listener.keep_from_application()
 
     def take_seats(self) -> list[Seat | None]:
@@ -141,6 +142,17 @@ class Sockets:
                 raise ConfigError(f"redirect_http: {each.description} is one of bind's, too")
         return redirects
 
+    def admins(self, config: Config) -> list[Listener]:
+        """Those where administrators are answered.
+
+        Raises ConfigError for one that is served, too."""
+        served = [*self._at(_SERVED, config.places), *self.redirects(config)]
+        admins = self._at(_ADMIN, config.admin_places)
+        for each in admins:
+            if each in served:
+                raise ConfigError(f"admin_bind: {each.description} is one of the others, too")
+        return admins
+
     def ports(self, listeners: Iterable[Listener]) -> list[DatagramPort | None]:
         """The ports of UDP of listeners that are open; they open sockets as these are needed."""
         return [
@@ -181,6 +193,7 @@ def _written(config: Config) -> dict[_Key, str]:
     uses = (
         (_SERVED, config.places, config.bind),
         (_REDIRECTED, config.redirect_places, config.redirect_http),
+        (_ADMIN, config.admin_places, config.admin_bind),
     )
     return {
         (use, place): written

@@ -222,9 +222,10 @@ class Rules:
     def heard(self, worker: Worker, data: bytes, now: float) -> None:
         """What a worker has said."""
         if LIMIT in data and not worker.expires:
-            worker.expires = f"it has taken {worker.generation.config.max_requests} requests"
+            limit = worker.generation.config.max_requests
+            worker.expire("max_requests", f"it has taken {limit} requests")
         if STUCK in data and not worker.expires:
-            worker.expires = "more of its threads are stuck than max_stuck"
+            worker.expire("max_stuck", "more of its threads are stuck than max_stuck")
         if READY not in data:
             return
         worker.has_handlers = True

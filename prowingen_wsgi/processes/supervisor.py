@@ -122,6 +122,7 @@ class Supervisor:
                 for generation, template in list(self._templates.items()):
                     self._take_in(generation, template.take_pending())
                 self._drop_old_generations()
+                self._scoreboard.set_wanted(self._rules.wanted)
                 self._steer()
                 for key, _ in self._selector.select(_LOOK):
                     key.data()
@@ -332,6 +333,9 @@ class Supervisor:
         if generation.redirects:
             redirects = ", ".join(each.description for each in generation.redirects)
             error_log.info("redirecting %s to HTTPS", redirects)
+        if generation.admins:
+            admins = ", ".join(each.description for each in generation.admins)
+            error_log.info("telling administrators on %s", admins)
         for level, text in generation.certificates:
             error_log.log(level, "%s", text)
         self._expiry_warnings.told()
@@ -446,6 +450,8 @@ class Supervisor:
         worker.generation.give_back(worker.seats)
         how = self._exit(status)
         self._control.worker_ended(worker, how)
+        if not self._rules.ends:
+            self._scoreboard.count_end(worker.ends_by(how))
         self._rules.worker_ended(worker, how, time.monotonic())
 
     def _exit(self, status: int | None) -> Exit:
@@ -468,7 +474,7 @@ class Supervisor:
         if not scores["heartbeat_ns"]:
             return
         if config.max_rss and scores["rss_bytes"] > config.max_rss and not worker.expires:
-            worker.expires = f"it uses {scores['rss_bytes'] >> 20} MiB of memory"
+            worker.expire("max_rss", f"it uses {scores['rss_bytes'] >> 20} MiB of memory")
         silent = time.monotonic_ns() - scores["heartbeat_ns"]
         stuck = max(scores["stalled_ns"], silent) / 1e9
         if config.worker_timeout and stuck >= config.worker_timeout:

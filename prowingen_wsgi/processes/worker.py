@@ -93,6 +93,8 @@ class Worker:
         self.seats = seats
         self.state = State.starting
         self.expires = ""
+        self._expires_by = ""
+        self._killed_by: signal.Signals | None = None
         self.has_handlers = False
         self.reopens = False
         self.is_silent = False
@@ -108,6 +110,18 @@ class Worker:
     def became_ready(self, now: float) -> None:
         self.advance(Event.ready)
         self._ready_at = now
+
+    def expire(self, cause: str, why: str) -> None:
+        """It is to be replaced. cause: as metrics name it."""
+        self._expires_by, self.expires = cause, why
+
+    def ends_by(self, how: Exit) -> str:
+        """Of one that has ended while the server goes on: what metrics name as the cause."""
+        if self.state is State.killed:
+            return "stuck" if self._killed_by == signal.SIGABRT else "overdue"
+        if self.state is State.retiring:
+            return self._expires_by or "replaced"
+        return "crash" if how.could_start else "failed_to_start"
 
     def reopen_logs(self) -> None:
         self.reopens = not self.has_handlers
@@ -128,6 +142,7 @@ class Worker:
     def kill(self, number: signal.Signals, deadline: float = float("inf")) -> None:
         """Ends it at once, by a signal that it might still survive until the deadline."""
         self.advance(Event.kill)
+        self._killed_by = self._killed_by or number
         self.deadline = deadline
         self.send(number)
 

@@ -186,6 +186,7 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
     several = {
         "bind": addresses,
         "redirect_http": addresses,
+        "admin_bind": addresses,
         "forwarded_fields": ["host", "for"],
         "acme_domain": ["a.example", "b.example"],
         "static": ["/static=a folder", "auto"],

@@ -26,6 +26,7 @@ OURS = {
     "health checks that wait behind nothing": "health_path",
     "answers in gzip, brotli and zstd": "compress",
     "static files, natively": "static",
+    "metrics for Prometheus": "admin_bind",
 }
 """The option behind each row."""
 GUNICORNS = {

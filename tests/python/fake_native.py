@@ -47,10 +47,14 @@ class Server:
         add_thread: object = None,
         time_limits: Sequence[tuple[str, float]] = (),
         tell_overdue: object = None,
+        add_departure_thread: object = None,
+        admins: Sequence[tuple[int, str]] = (),
     ) -> None:
         assert not redirects
         assert not time_limits
         assert callable(tell_overdue)
+        assert callable(add_departure_thread)
+        assert not admins
         assert callable(add_thread)
         assert not datagrams
         del redirect_port  # of none

@@ -122,7 +122,7 @@ BECOMES: Mapping[str, Becomes] = {
 }
 """Settings that become an option."""
 
-_METRICS = "there is no exporter of metrics: read the access log, which json makes easy"
+_METRICS = "set admin_bind, such as 127.0.0.1:9090: see docs/metrics.md"
 _EVENT_LOOP = "there is no event loop of Python's: native threads speak HTTP"
 _HTTP2_LIMITS = (
     "limits of HTTP/2 are fixed, but for max_streams and stream_window: see docs/http2.md"

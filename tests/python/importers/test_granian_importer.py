@@ -203,7 +203,7 @@ def test_values_mean_what_they_mean_to_granian(words: list[str], written: Any) -
             ["--static-path-mount", "/a", "--static-path-dir-to-file", "main.html"],
             "--static-path-dir-to-file: main.html: the page of a folder is its index.html",
         ),
-        (["--metrics"], "--metrics: there is no exporter of metrics"),
+        (["--metrics"], "--metrics: set admin_bind"),
         (["--workers-lifetime", "1h"], "--workers-lifetime: workers are not replaced by age"),
         (["--runtime-mode", "mt"], "--runtime-mode: there is no event loop"),
         (["--process-name", "a"], "--process-name: processes are not renamed"),

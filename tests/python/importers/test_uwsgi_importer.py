@@ -246,7 +246,7 @@ def test_values_mean_what_they_mean_to_uwsgi(text: str, written: dict[str, Any])
         ("spooler = q", "app.ini:2: spooler: background work needs a queue"),
         ("touch-reload = x", "app.ini:2: touch-reload: no file is watched in production"),
         ("max-worker-lifetime = 60", "app.ini:2: max-worker-lifetime: workers are not replaced"),
-        ("stats = :1717", "app.ini:2: stats: there is no server of statistics"),
+        ("stats = :1717", "app.ini:2: stats: figures are for Prometheus"),
         ("post-buffering = 1", "app.ini:2: post-buffering: a body up to body_buffer"),
         ("ssl-option = 1", "app.ini:2: ssl-option: TLS is set up by"),
         (

@@ -1,0 +1,48 @@
+// An administrator's address: an engine of its own with one I/O thread, so that nothing that
+// clients do to the other one, and nothing that becomes of the application, keeps its answers
+// waiting.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/memory_budget.h"
+#include "core/options.h"
+#include "health/health_answers.h"
+#include "metrics/admin_answers.h"
+#include "proxies/proxies.h"
+
+namespace prowingen::bindings {
+
+class Admin {
+ public:
+  struct Tells {
+    std::function<health::Obstacle()> obstacle;
+    std::function<std::string(metrics::Form)> figures;
+  };
+
+  /// `options`: of the server that it is about. Takes over `listeners`, and starts nothing.
+  Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells,
+        std::function<void(Severity, std::string)> report, std::shared_ptr<Spool> spool);
+
+  void start() { engine_->start(); }
+  /// Others go on in its place.
+  void drain();
+  /// There is nothing to wait for, unless it was drained.
+  bool drained() const { return !draining_ || engine_->drained(); }
+  void stop() { engine_->stop(); }
+
+ private:
+  const Options options_;
+  const Proxies proxies_;
+  const std::shared_ptr<MemoryBudget> memory_;
+  metrics::AdminAnswers answers_;
+  health::HealthAnswers health_;
+  bool draining_ = false;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace prowingen::bindings
