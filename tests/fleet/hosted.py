@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-HOST, VERSION = os.environ["FLEET_HOST"], os.environ["FLEET_VERSION"]
+HOST, VERSION = (os.environ.get(f"FLEET_{name}", "") for name in ("HOST", "VERSION"))
 SLOW = 0.7  # seconds
 PIECES, GAP = 4, 0.15  # seconds
 
@@ -26,8 +26,7 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         return []
     if path == "/slow":
         time.sleep(SLOW)
-    elif environ["REQUEST_METHOD"] == "POST":
-        environ["wsgi.input"].read()
+    body = environ["wsgi.input"].read()
     start_response(
         "200 OK",
         [("Content-Type", "text/plain"), ("X-Host", HOST), ("X-Version", VERSION)],
@@ -37,7 +36,7 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     if path == "/environ":
         names = ("REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST", "REQUEST_METHOD")
         return [json.dumps({name: environ.get(name) for name in names}).encode()]
-    return [b"done"]
+    return [str(len(body)).encode()]
 
 
 def stream() -> Iterator[bytes]:

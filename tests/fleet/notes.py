@@ -28,6 +28,11 @@ class Note:
     def failed(self) -> bool:
         return self.status != 200
 
+    @property
+    def is_a_page(self) -> bool:
+        """Whether it may be asked for again: nothing of the answer comes before all of it."""
+        return self.method == "GET" and self.path != "/stream"
+
     def __str__(self) -> str:
         what = self.error or f"{self.status} by {self.host or 'the proxy'}"
         return f"{self.method} {self.path} {self.number}, after {self.took:.2f} s: {what}"

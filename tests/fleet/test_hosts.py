@@ -111,7 +111,7 @@ def test_a_host_whose_link_is_cut_takes_along_what_is_on_its_way_to_it(three: Fl
     lost = lose(three, "host1", "cut", lambda: net.cut("host1"), lambda: net.mend("host1"))
     assert lost.known - lost.at < 5
     # A page is asked for elsewhere, but for those that were being connected at that very moment.
-    failed = [note for note in lost.failed if is_a_page(note)]
+    failed = [note for note in lost.failed if note.is_a_page]
     assert [str(note) for note in failed if note.took > CONNECT_TIMEOUT + MARGIN] == []
 
 
@@ -121,7 +121,7 @@ def test_a_host_that_is_killed_takes_along_what_it_is_answering(three: Fleet) ->
     assert lost.known - lost.at < 5
     # Its kernel tells at once: what begins later is given to another, whatever it is.
     assert [str(note) for note in lost.failed if note.begun > lost.at] == []
-    assert [str(note) for note in lost.failed if is_a_page(note)] == []
+    assert [str(note) for note in lost.failed if note.is_a_page] == []
 
 
 def test_a_host_that_hangs_takes_along_what_must_not_be_asked_twice(three: Fleet) -> None:
@@ -132,9 +132,4 @@ def test_a_host_that_hangs_takes_along_what_must_not_be_asked_twice(three: Fleet
         lambda: host.signal_all(signal.SIGCONT),
     )
     assert lost.known - lost.at < 5
-    assert [str(note) for note in lost.failed if is_a_page(note)] == []
-
-
-def is_a_page(note: Note) -> bool:
-    """What may be asked for again: nothing of the answer has come before all of it has."""
-    return note.method == "GET" and note.path != "/stream"
+    assert [str(note) for note in lost.failed if note.is_a_page] == []
