@@ -1,0 +1,22 @@
+"""For HEALTHCHECK: ends with 0 if the server in this container is alive, and with 1 if not.
+
+It asks where PROWINGEN_BIND and PROWINGEN_HEALTH_PATH say that the server is: by the first address,
+if there are several.
+"""
+
+import http.client
+import os
+import sys
+
+where = os.environ.get("PROWINGEN_BIND", "127.0.0.1:8000").split(",")[0]
+path = os.environ.get("PROWINGEN_HEALTH_PATH", "")
+if not path:
+    sys.exit("healthcheck: PROWINGEN_HEALTH_PATH is not set, so nobody answers probes")
+try:
+    connection = http.client.HTTPConnection("127.0.0.1", int(where.rpartition(":")[2]), timeout=2)
+    connection.request("GET", f"{path}/live")
+    status = connection.getresponse().status
+except (OSError, ValueError, http.client.HTTPException) as error:
+    sys.exit(f"healthcheck: {where}: {error!r}")
+if status != http.client.OK:
+    sys.exit(f"healthcheck: {where}{path}/live answers {status}")
