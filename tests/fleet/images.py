@@ -144,7 +144,8 @@ class Workshop:
         """What runs it: `unshare`, whose child is process 1, with a root that it cannot write."""
         prepare = (
             'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0"'
-            ' && mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" && mount -t tmpfs -o mode=1777 tmpfs "$0/tmp"'
+            ' && mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev"'
+            ' && mount -t tmpfs -o mode=1777 tmpfs "$0/tmp"'
             ' && exec chroot --userspec="$1" --groups= "$0" "${@:2}"'
         )
         alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
