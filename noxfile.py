@@ -106,7 +106,7 @@ def http3(session: nox.Session) -> None:
 
 @nox.session
 def fleet(session: nox.Session) -> None:
-    """Three hosts behind HAProxy that come and go, and what is in deploy/; as root, 2 minutes."""
+    """Three hosts behind HAProxy that come and go, and what is in deploy/; as root."""
     set_up(session)
     project = nox.project.load_toml("pyproject.toml")["project"]
     needed = project["optional-dependencies"]["fleet"]

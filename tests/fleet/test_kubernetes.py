@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/kubernetes"
 SIZES = {"Mi": 1 << 20, "Gi": 1 << 30}
 OLDEST = (1, 28)
-"""Kubernetes: every schema from it on is asked."""
+"""Of Kubernetes: the schemas of every version from it on are asked."""
 
 Document = dict[str, Any]
 
@@ -58,6 +58,7 @@ def size(text: str) -> int:
 # ---- schemas
 
 
+@pytest.mark.fleet
 @pytest.mark.parametrize("kind", documents())
 def test_it_is_what_kubernetes_takes(kind: str) -> None:
     schemas = pytest.importorskip("kubernetes_validate", reason="pip install kubernetes-validate")
@@ -76,6 +77,8 @@ def test_it_is_what_kubernetes_takes(kind: str) -> None:
         schemas.validate(wrong, versions[-1], strict=True)
 
 
+@pytest.mark.fleet
+@pytest.mark.timeout(120)
 def test_the_monitor_is_what_the_prometheus_operator_takes() -> None:
     models = pytest.importorskip(
         "cloudcoil.models.prometheus_operator.v1",
@@ -161,7 +164,7 @@ def test_what_is_spooled_has_a_place_and_fits() -> None:
     arguments = dict(each[2:].split("=", 1) for each in container()["args"] if "=" in each)
     assert arguments["spool-dir"] == mounts["spool"]
     # Beyond the volume's size the Pod is evicted; a worker's replacement spools beside it.
-    most = size(arguments["max-spool"].removesuffix("B").replace("i", "i"))
+    most = size(arguments["max-spool"].removesuffix("B"))
     processes = int(arguments["workers"]) + 1
     assert most * processes < size(volumes["spool"]["sizeLimit"])
 

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 APP = """
-import subprocess, time
+import os, subprocess, time
+
+GATES = os.path.dirname(__file__)
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/orphan":
-        # The shell ends at once, and its child is nobody's.
-        subprocess.run(["sh", "-c", "sleep 0.5 >&- 2>&- &"], check=True)
+        # The shell ends at once, and its child is nobody's, until somebody closes the gate.
+        subprocess.run(["sh", "-c", "cat gate >/dev/null 2>&1 &"], check=True, cwd=GATES)
     start_response("200 OK", [("Content-Type", "text/plain")])
     if path == "/slow":
         yield b"begun "
@@ -61,12 +63,12 @@ def children(process: int) -> list[int]:
     ]
 
 
-def names(processes: list[int]) -> list[str]:
-    """Of those that are still there, zombies included."""
-    found = []
+def readers(path: Path, processes: list[int]) -> int:
+    """How many of them have it open."""
+    found = 0
     for process in processes:
-        with suppress(OSError):
-            found.append(Path(f"/proc/{process}/comm").read_text().strip())
+        with suppress(OSError):  # it has ended
+            found += any(each.resolve() == path for each in Path(f"/proc/{process}/fd").iterdir())
     return found
 
 
@@ -85,13 +87,21 @@ def test_sigterm_lets_requests_finish_and_ends_it(
 
 
 def test_a_supervisor_waits_for_orphans(engine: str, tmp_path: Path) -> None:
-    with as_process_1(engine, tmp_path, "--workers", "1") as server:
+    gate = tmp_path.resolve() / "gate"
+    os.mkfifo(gate)
+    with (
+        gate.open("r+b", buffering=0) as held,
+        as_process_1(engine, tmp_path, "--workers", "1") as server,
+    ):
         (first,) = children(server.pid)
+        own = children(first)
         for _ in range(3):
             with server.connect() as wire:
                 assert wire.ask("/orphan").text == "done"
-        assert names(children(first)).count("sleep") == 3, "they are process 1's now"
-        assert eventually(lambda: "sleep" not in names(children(first))), "they stay as zombies"
+        adopted = eventually(lambda: readers(gate, children(first)) == 3)
+        assert adopted, "they are process 1's now"
+        held.close()
+        assert eventually(lambda: children(first) == own), "they stay as zombies"
         with server.connect() as wire:
             assert wire.ask().text == "done"
         os.kill(first, signal.SIGTERM)

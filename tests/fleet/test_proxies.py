@@ -122,6 +122,7 @@ def test_a_host_that_is_killed_is_left_out_and_comes_back(proxy: Front) -> None:
 
 
 @pytest.mark.fleet
+@pytest.mark.parametrize("kind", ["nginx", "envoy"])  # HAProxy: test_hosts.py
 def test_new_code_on_one_host_after_the_other_fails_no_request(proxy: Front) -> None:
     with steady_load(("127.0.0.1", proxy.port), proxy.hosts) as notes:
         for host in proxy.hosts.values():
