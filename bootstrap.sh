@@ -141,7 +141,7 @@ is_present() {
     python-headers) [ -n "$python" ] && "$python" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ;;
     python-venv) [ -n "$python" ] && "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
-    haproxy | nginx) server_path "$1" >/dev/null ;;
+    haproxy | ip | nginx) server_path "$1" >/dev/null ;;
     redis) server_path redis-server >/dev/null ;;
     nginx-stream) has_nginx_stream ;;
     *) have "$1" ;;

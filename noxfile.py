@@ -105,6 +105,16 @@ def http3(session: nox.Session) -> None:
 
 
 @nox.session
+def fleet(session: nox.Session) -> None:
+    """Three hosts behind HAProxy that come and go, and what is in deploy/; as root."""
+    set_up(session)
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    needed = project["optional-dependencies"]["fleet"]
+    session.run(PYTHON, "-m", "pip", "install", "--quiet", *needed, external=True)
+    session.run(PYTHON, "-m", "pytest", "--fleet", "tests/fleet", *session.posargs, external=True)
+
+
+@nox.session
 def debs(session: nox.Session) -> None:
     """Builds the Debian packages into dist/debs; on Debian."""
     session.run("scripts/debs.sh", *session.posargs, external=True)

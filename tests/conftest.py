@@ -18,7 +18,7 @@ import pytest
 
 HERE = Path(__file__).parent
 # Explicit, so that the suite runs under any pytest import mode and against an installed package.
-for folder in (HERE, HERE / "engines", HERE / "docs", HERE.parent / "tools"):
+for folder in (HERE, HERE / "engines", HERE / "docs", HERE / "fleet", HERE.parent / "tools"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--http3", action="store_true", help="those that are marked so, on HTTP/3")
     parser.addoption("--wheels", metavar="FOLDER", help="tests/wheels, on those that are there")
+    parser.addoption("--fleet", action="store_true", help="tests/fleet, its slow part too")
     parser.addoption("--docs-blocks", action="store_true", help="slow blocks of the docs too")
 
 
@@ -50,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "no_http2(why): cannot be meant on HTTP/2")
     config.addinivalue_line("markers", "http3: can be run on HTTP/3, by the option")
     config.addinivalue_line("markers", "real: other people's applications, and clients of theirs")
+    config.addinivalue_line("markers", "fleet: takes a part of a minute; by the option")
     config.addinivalue_line("markers", "engines(*names): the test is about these engines alone")
     # A shell starts a job in the background with SIGINT ignored, which the programs that tests
     # start would inherit.
@@ -79,6 +81,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if HERE / "real" in item.path.parents:
             item.add_marker(pytest.mark.real)
+        if item.get_closest_marker("fleet") and not config.getoption("fleet"):
+            item.add_marker(pytest.mark.skip(reason="it takes long: by --fleet, or `nox -s fleet`"))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT))
 

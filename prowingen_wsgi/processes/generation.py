@@ -74,6 +74,10 @@ class Generation:
         for listener in (*self.listeners, *self.redirects, *self.admins):
             listener.keep_from_application()
 
+    def stop_listening(self) -> None:
+        """In this process alone."""
+        _close((*self.listeners, *self.redirects))
+
     def take_seats(self) -> list[Seat | None]:
         """For a process that is to serve: one on each port. Raises ListenError."""
         size = self.config.io_threads
@@ -180,6 +184,11 @@ class Sockets:
         for each in self._ports.keys() & without:
             self._ports.pop(each).close()
         _close(gone)
+
+    def stop_listening(self) -> None:
+        """In this process. Who connects is refused once no worker listens either, and is not kept
+        waiting in a queue that nobody takes anything from."""
+        _close(self._listeners())
 
     def close(self) -> None:
         self.keep([])

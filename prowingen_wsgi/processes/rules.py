@@ -60,6 +60,9 @@ class Hands(Protocol):
     def stopping(self) -> None:
         """The server ends; told once for each signal that says so."""
 
+    def finishing(self) -> None:
+        """Workers have been told to take nothing new. May be told again."""
+
 
 class Rules:
     """The rules, and what they are about.
@@ -188,6 +191,7 @@ class Rules:
             error_log.info("%s: closing everything at once", number.name)
             for worker in self._alive():
                 worker.hurry(now + _KILL_MARGIN)
+            self._hands.finishing()
         elif delay := self.generation.config.drain_delay:
             error_log.info("%s: serving on for %g s, and not ready any more", number.name, delay)
             self._retires_at = now + delay
@@ -203,6 +207,7 @@ class Rules:
             self.generation.config.graceful_timeout,
         )
         self._retire_all(now)
+        self._hands.finishing()
 
     def _retire_all(self, now: float) -> None:
         for worker in self._alive(State.starting, State.ready):

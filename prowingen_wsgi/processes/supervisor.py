@@ -350,6 +350,11 @@ class Supervisor:
         self._acme.end()
         self._notifier.stopping()
 
+    def finishing(self) -> None:
+        self._sockets.stop_listening()
+        for template in self._templates.values():
+            template.stop_listening()
+
     # ---- templates
 
     def _template_of(self, generation: Generation) -> Template | None:

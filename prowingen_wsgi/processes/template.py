@@ -5,6 +5,7 @@ application, so that a reload finds new code, and nothing of the application's c
 
     supervisor --forks--> template --forks--> worker
          ^ '--- {"spawn": slot} + a pipe ---^ |
+         |      {"stop_listening": 1}         |
          '--- {"spawned": pid}, {"exited": pid, "status": n}
 """
 
@@ -14,6 +15,7 @@ import errno
 import gc
 import json
 from array import array
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +126,12 @@ class Template:
                 f"the process that has loaded the application is gone: {error}"
             ) from None
 
+    def stop_listening(self) -> None:
+        """Has it close the sockets, after which it is asked for no worker."""
+        if not self.is_gone:
+            with suppress(OSError):  # it has gone, which the next reading shows
+                self._control.sendall(json.dumps({"stop_listening": 1}).encode() + b"\n")
+
     def messages(self) -> list[dict[str, Any]]:
         """What it says: {"ready": 1}, {"exited": pid, "status": n}, {"unloadable": why}; waits
         for it.
@@ -215,6 +223,9 @@ class _Template:
         if not data:
             return False
         request = json.loads(data)
+        if "stop_listening" in request:
+            self._generation.stop_listening()
+            return True
         sizes = [0 if each is None else each[1] for each in request["seats"]]
         if len(descriptors) != 1 + request["has_link"] + sum(sizes):
             # The kernel leaves out what this process has no number free for.

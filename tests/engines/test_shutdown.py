@@ -84,13 +84,20 @@ def test_connection_that_waits_to_be_accepted_is_answered(engine: str) -> None:
         server.wait()
 
 
-def test_new_connections_are_refused_while_the_last_request_runs(engine: str) -> None:
-    with run_server(APP, engine) as server, server.connect() as wire:
+@pytest.mark.parametrize(
+    "arguments", [[], ["--workers", "2"], ["--workers", "2", "--preload"]], ids=" ".join
+)
+def test_new_connections_are_refused_while_the_last_request_runs(
+    engine: str, arguments: list[str]
+) -> None:
+    """At once, so that a proxy asks elsewhere; and by none of the processes are they kept."""
+    with run_server(APP, engine, *arguments) as server, server.connect() as wire:
         wire.get("/slow?1000")
         reply = wire.reply()
         reply.exactly(6)
         server.signal()
         until_refused(server.connect)
+        assert wire.is_silent(0.05), "it runs"
         assert reply.rest().body == b"begun done"
 
 

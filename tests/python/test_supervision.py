@@ -165,6 +165,10 @@ class World(RuleBasedStateMachine):
     def stopping(self) -> None:
         assert self.workforce.ends
 
+    def finishing(self) -> None:
+        assert self.workforce.ends
+        assert not [each for each in self.workforce.workers if each.state is State.ready]
+
     # ---- an administrator
 
     def plan(self, workers: int, *, broken: bool) -> Generation:

@@ -188,7 +188,7 @@ def _take_options(given: _Given, conversion: Conversion, found: addresses.Socket
     _spread_restarts(conversion)
 
 
-def _differences(name: str, value: str, given: _Given) -> Iterator[str]:
+def _differences(name: str, value: str) -> Iterator[str]:
     """What its user should know of an option that is taken over."""
     if name == "chmod-socket":
         yield f"{value}: umask has the same effect, and is for all files that are made"
