@@ -22,15 +22,14 @@ class Event {
  public:
   using Server = ClientDisconnected::Server;
 
-  void lend(Exchange& exchange, const Server& server, PyObject* object) {
-    exchange_ = &exchange;
-    server_ = &server;
-    object_ = object;
-    doubted_at_ = SteadyTime();
-  }
+  Event(const Server& server, PyObject* object) : server_(server), object_(object) {}
+
+  void lend(Exchange& exchange) { exchange_ = &exchange; }
   /// Nobody else has it: as before it was lent.
   void take_back() {
     exchange_ = nullptr;
+    doubted_at_ = SteadyTime();
+    if (!notice_) return;
     notice_.reset();
     kept_server_ = PyRef();
   }
@@ -41,7 +40,7 @@ class Event {
   }
   ~Event() {
     // Of the parent's: its threads may have waited at the fork, for which its end would wait here.
-    if (in_child()) new std::shared_ptr<DepartureNotice>(std::move(notice_));
+    if (in_child()) new (std::nothrow) std::shared_ptr<DepartureNotice>(std::move(notice_));
   }
 
   bool is_set() {
@@ -70,12 +69,12 @@ class Event {
     if (const auto exchange = notice->exchange()) {
       DepartureNotice::Call call{
           request_line(*exchange),
-          std::make_unique<Keep>(server_->drop_list, PyRef::borrow(callable))};
-      if (notice->add(call)) return server_->calls.watch(notice);
+          std::make_unique<Keep>(server_.drop_list, PyRef::borrow(callable))};
+      if (notice->add(call)) return server_.calls.watch(notice);
     }
     if (!notice->departed()) return true;  // it never will
     if (PyRef::steal(PyObject_CallNoArgs(callable))) return true;
-    server_->report(Severity::error, "a callback of prowingen.client_disconnected failed");
+    server_.report(Severity::error, "a callback of prowingen.client_disconnected failed");
     return true;
   }
 
@@ -88,7 +87,7 @@ class Event {
  private:
   const std::shared_ptr<DepartureNotice>& notice() {
     if (!notice_) {
-      notice_ = DepartureNotice::make(*exchange_, server_->calls);
+      notice_ = DepartureNotice::make(*exchange_, server_.calls);
       kept_server_ = PyRef::borrow(object_);
     }
     return notice_;
@@ -104,9 +103,9 @@ class Event {
 
   Exchange* exchange_ = nullptr;             // while its call runs
   std::shared_ptr<DepartureNotice> notice_;  // null: no more was asked for than is_set()
-  const Server* server_ = nullptr;
-  PyObject* object_ = nullptr;  // borrowed, and
-  PyRef kept_server_;           // kept, as long as there is a notice
+  const Server& server_;
+  PyObject* const object_;  // borrowed, and
+  PyRef kept_server_;       // kept, as long as there is a notice
   SteadyTime doubted_at_;
 };
 
@@ -200,9 +199,9 @@ bool ClientDisconnected::lend(Exchange& exchange) {
   if (!event_) {
     event_ = PyRef::steal(reinterpret_cast<PyObject*>(PyObject_New(EventObject, event_type)));
     if (!event_) return false;
-    new (&event_of(event_.get())) Event();
+    new (&event_of(event_.get())) Event(server_, object_);
   }
-  event_of(event_.get()).lend(exchange, server_, object_);
+  event_of(event_.get()).lend(exchange);
   return true;
 }
 
