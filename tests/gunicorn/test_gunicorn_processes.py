@@ -278,3 +278,12 @@ def _is_refused(address: tuple[str, int]) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+def test_workers_count_a_client_together(start: Start) -> None:
+    arbiter = start("-w", "4", variables={"PROWINGEN_RATE_LIMIT": "30/h"})
+    arbiter.booted(4)
+    assert [arbiter.ask()[0] for _ in range(40)] == [200] * 30 + [429] * 10
+    arbiter.send(signal.SIGHUP)
+    arbiter.booted(8)
+    assert arbiter.ask()[0] == 429
