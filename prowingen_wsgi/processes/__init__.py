@@ -10,4 +10,8 @@ forking      fork(2) with everything that a child must forget
 child        what a worker does in its own process
 program      what is served: a configuration, and how the application is loaded
 process_exit how a process of the command ends
+
+supervisor_control  what the supervisor is asked and told by the control socket
+worker_figures      what the scoreboard says of a worker, for that
+stacks_round        the stacks of all workers, for that
 """

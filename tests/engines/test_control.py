@@ -376,13 +376,24 @@ def test_while_c_code_keeps_the_gil_all_is_answered(served: tuple[ServerProcess,
     assert "Traceback" not in server.log
 
 
+def stop(process: int) -> None:
+    """By SIGSTOP; returns when none of its threads runs any more."""
+    os.kill(process, signal.SIGSTOP)
+    threads = list(Path(f"/proc/{process}/task").iterdir())
+
+    def stopped(thread: Path) -> bool:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    assert eventually(lambda: all(map(stopped, threads)))
+
+
 @needs_proc
 def test_a_worker_that_is_stopped_is_told_of_and_not_waited_for(
     workers: tuple[ServerProcess, Path],
 ) -> None:
     _, path = workers
     pid = ctl(path, "workers").result["workers"][0]["pid"]
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     try:
         said = ctl(path, "stacks")
         stopped, other = said.result["workers"]
@@ -403,9 +414,10 @@ def test_a_worker_that_is_stopped_is_told_of_and_not_waited_for(
         os.kill(pid, signal.SIGCONT)
 
 
+@needs_proc
 def test_alone_and_stopped_it_is_not_waited_for_for_ever(engine: str, folder: Path) -> None:
     with controlled("asked:app", engine, folder) as (server, path):
-        server.signal(signal.SIGSTOP)
+        stop(server.pid)
         try:
             said = ctl(path, "status", "--timeout", "0.5")
         finally:

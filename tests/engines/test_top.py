@@ -130,7 +130,7 @@ def test_a_server_that_goes_away_is_waited_for(engine: str, tmp_path: Path) -> N
         terminal.wait_for("serving, ready")
         assert ctl(path, "stop", "--wait").code == 0
         server.wait()
-        terminal.wait_for("no server listens there")
+        terminal.wait_for("waiting for it")
         with controlled("apps.plain:app", engine, tmp_path) as (again, _):
             terminal.wait_for(f"{again.pid}")
             terminal.process.send_signal(signal.SIGINT)

@@ -154,6 +154,12 @@ def test_variables_count_where_gunicorn_has_no_setting() -> None:
     assert "PROWINGEN_MAX_BODY" not in warnings
 
 
+def test_prowingen_ctl_has_no_socket_there_and_a_warning_says_so() -> None:
+    (warning,) = ignored_variables({"PROWINGEN_CONTROL_SOCKET": "/run/s"})
+    assert "is without effect under gunicorn: gunicorn has one of its own" in warning
+    assert configure(_config(), {"PROWINGEN_CONTROL_SOCKET": "/run/s"}).control_socket == ""
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
