@@ -44,9 +44,10 @@ std::size_t cause_of(Departure departure) {
     case Departure::malformed_body: return 6;
     case Departure::body_too_large: return 7;
     case Departure::server_stopped: return 8;
+    case Departure::overruled: return 9;
     case Departure::none: break;
   }
-  return 9;
+  return 10;
 }
 
 void count_exchange(Tally& tally, const ServedExchange& exchange, int status, bool complete,
@@ -61,8 +62,10 @@ void count_exchange(Tally& tally, const ServedExchange& exchange, int status, bo
   stripe.add(cells::bytes_received, exchange.bytes_in);
   stripe.add(cells::bytes_sent, exchange.bytes_out);
   if (!complete) {
-    const bool is_aborted = exchange.state() == ExchangeState::aborted;
-    stripe.add(cells::causes_at + (is_aborted ? aborted : cause_of(exchange.departure())));
+    const auto departure = exchange.departure();
+    const bool by_application =
+        departure == Departure::none && exchange.state() == ExchangeState::aborted;
+    stripe.add(cells::causes_at + (by_application ? aborted : cause_of(departure)));
   }
   // What became another protocol lasts for as long as that is spoken.
   const bool switched = exchange.head_written && exchange.framing == ResponseFraming::opaque;

@@ -36,9 +36,10 @@ inline constexpr std::array<std::string_view, 6> counted_statuses{"none", "1xx",
                                                                   "3xx",  "4xx", "5xx"};
 
 /// Why an answer was not whole, or there was none.
-inline constexpr std::array<std::string_view, 10> counted_causes{
-    "aborted",         "client_closed", "body_timeout",   "write_timeout",  "too_slow",
-    "memory_shortage", "malformed",     "body_too_large", "server_stopped", "other"};
+inline constexpr std::array<std::string_view, 11> counted_causes{
+    "aborted",        "client_closed",   "body_timeout", "write_timeout",
+    "too_slow",       "memory_shortage", "malformed",    "body_too_large",
+    "server_stopped", "request_timeout", "other"};
 
 /// Why a supervisor's worker has ended; the last: how else it should have gone on.
 inline constexpr std::array<std::string_view, 8> worker_ends{

@@ -175,7 +175,7 @@ def _take_options(given: _Given, conversion: Conversion, found: addresses.Socket
         by[becomes.option] = name
         conversion.take(label, becomes, values)
         if becomes.option in conversion.options:
-            for text in _differences(name, values[-1], given):
+            for text in _differences(name, values[-1]):
                 conversion.remark(label, text)
             path = str(conversion.options[becomes.option])
             if name in _BEFORE_CHDIR and "chdir" in given and not path.startswith(("/", "-")):
