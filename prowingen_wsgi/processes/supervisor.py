@@ -52,8 +52,8 @@ _SLOTS = 2 * MOST_WORKERS + 1  # slot 0 is nobody's
 # How often the scoreboard is looked at.
 _LOOK = 0.25
 # In seconds: after so long without a look, or half of worker_timeout if that is longer, this
-# process was stopped, and workers most likely with it, as by `docker pause` or the host of a virtual
-# machine: they are not stuck for that.
+# process was stopped, and workers most likely with it, as by `docker pause` or a virtual machine's
+# host: they are not stuck for that.
 _PAUSE = 1.0
 # In seconds: after what time a watcher that could not be started is tried again.
 _WATCH_RETRY = 5.0
