@@ -54,6 +54,10 @@ SIGNALS = (
 _SLOTS = 2 * MOST_WORKERS + 1  # slot 0 is nobody's
 # How often the scoreboard is looked at.
 _LOOK = 0.25
+# In seconds: after so long without a look, or half of worker_timeout if that is longer, this
+# process was stopped, and workers most likely with it, as by `docker pause` or a virtual machine's
+# host: they are not stuck for that.
+_PAUSE = 1.0
 # In seconds: after what time a watcher that could not be started is tried again.
 _WATCH_RETRY = 5.0
 # In seconds: what a template that is let go gets.
@@ -94,6 +98,7 @@ class Supervisor:
         self._acme = AcmeProcess(lambda main: fork(main, self._forget_in_child))
         self._watcher = 0
         self._watch_at = float("inf")  # when the watcher is started, of the monotonic clock
+        self._looked_at = self._awake_since = time.monotonic()
         _check(program.config)
         self._generations = 1  # read so far
         generation = Generation(1, program, self._sockets)
@@ -463,6 +468,11 @@ class Supervisor:
         return Exit.of(status, self._memory_kills.have_grown())
 
     def _look_at_workers(self) -> None:
+        now = time.monotonic()
+        timeout = self._rules.in_force.config.worker_timeout
+        if now - self._looked_at >= max(_PAUSE, timeout / 2):
+            self._awake_since = now
+        self._looked_at = now
         for worker in list(self._rules.workers):
             if worker.state is State.ready:
                 self._look_at(worker)
@@ -482,6 +492,7 @@ class Supervisor:
             worker.expire("max_rss", f"it uses {scores['rss_bytes'] >> 20} MiB of memory")
         silent = time.monotonic_ns() - scores["heartbeat_ns"]
         stuck = max(scores["stalled_ns"], silent) / 1e9
+        stuck = min(stuck, time.monotonic() - self._awake_since)
         if config.worker_timeout and stuck >= config.worker_timeout:
             self._rules.stuck(worker, stuck, time.monotonic())
 

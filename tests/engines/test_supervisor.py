@@ -381,6 +381,20 @@ def test_a_frozen_worker_is_replaced(engine: str) -> None:
         assert int(ask(server)) != frozen
 
 
+def test_a_server_that_was_stopped_as_a_whole_is_not_stuck(engine: str) -> None:
+    """As `docker pause` does; its supervisor may come to run again before a worker does."""
+    with supervised(engine, "--worker-timeout", "1", workers=1) as server:
+        worker = int(ask(server))
+        os.kill(worker, signal.SIGSTOP)
+        server.signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        server.signal(signal.SIGCONT)
+        time.sleep(0.5)  # which is time for a look or two, and less than the worker has
+        os.kill(worker, signal.SIGCONT)
+        assert int(ask(server)) == worker
+        assert "has been stuck" not in server.log
+
+
 # ---- signals
 
 

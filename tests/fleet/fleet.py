@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness.process import ServerProcess
 from harness.proxies import program
 from harness.waiting import eventually
-from hosts import PROBED, Host
+from hosts import PROBED, STUCK, Host
 from loading import certificate_of_the_name, steady_load
 from network import Network, network
 
@@ -36,7 +37,7 @@ class Fleet:
         self.net = net
         self.hosts = {
             name: Host(
-                *(name, f"{address}:8000", engine, "--forwarded-allow-ips", PROXY, *PROBED),
+                *(name, f"{address}:8000", engine, "--forwarded-allow-ips", PROXY, *PROBED, *STUCK),
                 inside=net.command(name),
             )
             for name, address in ADDRESSES.items()
@@ -66,6 +67,20 @@ class Fleet:
     def has_said(self, pattern: str, since: int) -> bool:
         """Behind so many characters of what it has logged, now or soon."""
         return eventually(lambda: re.search(pattern, self.said[since:]))
+
+    def stick(self, name: str, requests: int) -> ServerProcess:
+        """Asks a host for so many answers that never come: nobody but its own worker_timeout ends
+        them. The process of who asks."""
+        asks = (
+            "import socket, sys; wires = []\n"
+            f"for _ in range({requests}):\n"
+            f"    wires.append(socket.create_connection(({ADDRESSES[name]!r}, 8000)))\n"
+            "    wires[-1].sendall(b'GET /stuck HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n')\n"
+            "print('asked', flush=True); sys.stdin.read(); [wire.recv(1) for wire in wires]"
+        )
+        return ServerProcess(
+            self.net.command("client", sys.executable, "-c", asks), dict(os.environ)
+        )
 
     def load(self) -> AbstractContextManager[Notes]:
         return steady_load((PROXY, 443), self.hosts, self.net.command("client"))

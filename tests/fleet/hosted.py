@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         return []
     if path == "/slow":
         time.sleep(SLOW)
+    elif path == "/stuck":
+        threading.Event().wait()
     body = environ["wsgi.input"].read()
     start_response(
         "200 OK",

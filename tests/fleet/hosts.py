@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 DRAIN_DELAY = 3.0  # seconds
 PROBED = ("--health-path", "/-/health", "--drain-delay", f"{DRAIN_DELAY:g}s")
+STUCK = ("--health-stall", "1s", "--worker-timeout", "3s")
+THREADS = 8
+"""Of all workers of a host."""
 
 
 class Host:

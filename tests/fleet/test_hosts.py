@@ -1,5 +1,5 @@
-"""What clients notice when hosts are replaced, are cut off, are killed, and hang: HAProxy, set up
-as deploy/haproxy has it, in front of three machines. `nox -s fleet`; some 40 s for each engine.
+"""What clients notice when hosts are replaced, cut off, killed, stuck, and hang: HAProxy, set up
+as deploy/haproxy has it, in front of three machines. `nox -s fleet`; a minute for each engine.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fleet import Fleet, fleet
 from harness.waiting import eventually
-from hosts import DRAIN_DELAY
+from hosts import DRAIN_DELAY, THREADS
 from steady_load import CLIENTS
 
 if TYPE_CHECKING:
@@ -122,6 +122,26 @@ def test_a_host_that_is_killed_takes_along_what_it_is_answering(three: Fleet) ->
     # Its kernel tells at once: what begins later is given to another, whatever it is.
     assert [str(note) for note in lost.failed if note.begun > lost.at] == []
     assert [str(note) for note in lost.failed if note.is_a_page] == []
+
+
+def test_a_host_whose_threads_are_all_stuck_says_so_and_helps_itself(three: Fleet) -> None:
+    with three.load() as notes:
+        said = len(three.said)
+        asking = three.stick("host3", 2 * THREADS)
+        try:
+            assert three.has_said("Server prowingen/host3 is stopping", said), three.said[said:]
+            known = time.time()
+            assert three.has_said("Server prowingen/host3 is UP", said), three.hosts["host3"].log
+            mended = time.time()
+            assert eventually(lambda: notes.answered_by("host3", since=mended))
+        finally:
+            asking.end()
+    tell("stuck", notes)
+    assert "has been stuck for" in three.hosts["host3"].log
+    # What it had is lost with the worker that is killed, but for pages, which are asked elsewhere.
+    lost = [note for note in notes.failed if note.begun > known or note.is_a_page]
+    assert [str(note) for note in lost] == []
+    assert len(notes.failed) <= CLIENTS
 
 
 def test_a_host_that_hangs_takes_along_what_must_not_be_asked_twice(three: Fleet) -> None:
