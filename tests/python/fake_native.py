@@ -45,9 +45,11 @@ class Server:
         redirect_port: str = "",
         datagrams: Sequence[tuple[list[int], int]] = (),
         add_thread: object = None,
+        add_departure_thread: object = None,
     ) -> None:
         assert not redirects
         assert callable(add_thread)
+        assert callable(add_departure_thread)
         assert not datagrams
         del redirect_port  # of none
         assert (interface, multiprocess, errors) == ("wsgi", False, None)
