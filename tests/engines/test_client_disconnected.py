@@ -331,7 +331,7 @@ def test_a_slow_reader_that_leaves_is_told_of_after_the_call(serve: ServeFixture
         events.append(environ["prowingen.client_disconnected"])
         events[-1].add_callback(called.set)
         start_response("200 OK", PLAIN)
-        return [b"x" * 50_000_000]
+        return [b"x" * 50_000] * 1000
 
     with serve(app, write_high_water=100_000_000).connect(receive_buffer=4096) as wire:
         wire.get("/large")

@@ -69,9 +69,7 @@ class ClientTest : public testing::Test {
  protected:
   using Client = ServedExchange::Client;
 
-  bool gone(std::chrono::milliseconds after) {
-    return seen(after, false) == Client::gone;
-  }
+  bool gone(std::chrono::milliseconds after) { return seen(after, false) == Client::gone; }
   Client seen(std::chrono::milliseconds after, bool can_be_asked = true) {
     return exchange->look_at_client(connection.server.get(), SteadyTime(1h) + after, can_be_asked);
   }
