@@ -46,7 +46,10 @@ RateTable::Entry* RateTable::find(Place& place, std::uint64_t name, Nanoseconds 
     if (free == std::end(place.entries)) return nullptr;
     std::uint64_t last = free->name.load();
     // Whoever was quicker may have been this client's.
-    if (free->full_at.load() <= now && free->name.compare_exchange_strong(last, name)) return free;
+    if (free->full_at.load() > now || !free->name.compare_exchange_strong(last, name)) continue;
+    // Its last client may have come back just before that: this one does not pay for it.
+    if (free->full_at.load() > now) free->full_at.store(now);
+    return free;
   }
 }
 

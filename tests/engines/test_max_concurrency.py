@@ -114,7 +114,7 @@ def test_one_whose_client_left_while_it_waited_takes_nobodys_place(
 def test_queue_timeout_counts_for_those_that_wait_for_their_prefix(
     serve: ServeFixture, app: Reports
 ) -> None:
-    site = serve(app, threads=4, max_concurrency="/reports=1", queue_timeout=0.3)
+    site = serve(app, threads=4, max_concurrency="/reports=1", queue_timeout=1)
     with site.connect() as first:
         first.get("/reports/first")
         assert eventually(lambda: app.running == ["/reports/first"])

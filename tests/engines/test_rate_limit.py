@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.apps import Gate, hello
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,14 +26,14 @@ def statuses(site: Site, path: str, count: int, *fields: str) -> list[int]:
 def test_whoever_asks_too_often_is_told_when_to_come_back(
     serve: ServeFixture, error_log: LogWatch
 ) -> None:
-    site = serve(hello, rate_limit="6/m burst 3")
+    site = serve(hello, rate_limit="6/h burst 3")
     assert statuses(site, "/", 3) == [200, 200, 200]
     refused = site.ask("/")
     assert refused.status == 429
     assert refused.body == (
         b"429 Too Many Requests\nrequests come faster than this client may send them (RFC 6585 4)\n"
     )
-    assert 9 <= int(refused.get("retry-after") or "") <= 10
+    assert 500 <= int(refused.get("retry-after") or "") <= 600
     head = site.ask("/", method="HEAD")
     assert head.status == 429
     assert head.body == b""
@@ -47,7 +48,7 @@ def test_the_connection_serves_on(serve: ServeFixture) -> None:
     site = serve(hello, rate_limit="5/s burst 1")
     with site.connect() as wire:
         assert wire.ask("/").status == 200
-        assert wire.ask("/").status == 429
+        assert eventually(lambda: wire.ask("/").status == 429)
         time.sleep(0.25)  # what is tested is that time passes
         assert wire.ask("/").status == 200
 
