@@ -62,12 +62,13 @@ def _limit(option: str) -> Becomes:
 
 
 def header_section(options: Mapping[str, Any]) -> int:
-    """What the limits of field lines add up to, which is gunicorn's limit for a header section; at
-    most what `max_header_bytes` can be."""
-    largest: int = OPTIONS["max_header_bytes"].kind.maximum  # type: ignore[attr-defined]
+    """What the limits of field lines add up to, which is gunicorn's limit for a header section, or
+    what `max_header_bytes` can be that is the nearest to it."""
+    kind: Any = OPTIONS["max_header_bytes"].kind
     line_end = len("\r\n")
     lines: int = options["max_header_fields"] * (options["max_field_line"] + line_end)
-    return min(lines + 2 * line_end, largest)
+    nearest: int = min(max(lines + 2 * line_end, kind.minimum), kind.maximum)
+    return nearest
 
 
 def _cert_reqs(value: Any) -> str:

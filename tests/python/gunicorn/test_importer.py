@@ -138,6 +138,7 @@ def test_values_mean_what_they_mean_to_gunicorn(setting: str, value: Any, writte
     [
         ({"limit_request_field_size": 16000}, (100, 16000, 100 * 16002 + 4)),
         ({"limit_request_fields": 300}, (300, 8190, 300 * 8192 + 4)),
+        ({"limit_request_fields": 1, "limit_request_field_size": 3}, (1, 3, 256)),
         ({"limit_request_fields": 4, "limit_request_field_size": 100}, (4, 100, 4 * 102 + 4)),
         ({"limit_request_field_size": 0}, (100, 2**24, 2**24)),
         ({"limit_request_fields": 0, "limit_request_field_size": 0}, (65536, 2**24, 2**24)),
