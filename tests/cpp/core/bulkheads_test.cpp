@@ -10,18 +10,12 @@
 #include <vector>
 
 #include "core/work_queue.h"
+#include "no_transport.h"
 
 namespace prowingen {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 NoTransport no_transport;
 

@@ -9,18 +9,12 @@
 #include <vector>
 
 #include "core/exchange.h"
+#include "no_transport.h"
 
 namespace prowingen::limits {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 /// In the workers' place.
 struct Others final : RequestSink {

@@ -5,18 +5,12 @@
 #include <memory>
 
 #include "core/engine.h"
+#include "no_transport.h"
 
 namespace prowingen::metrics {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct NoTransport final : Transport {
-  void output_ready(std::shared_ptr<Exchange>, bool) override {}
-  void body_wanted(std::shared_ptr<Exchange>) override {}
-  void client_doubted(std::shared_ptr<Exchange>) override {}
-  void flush() override {}
-};
 
 class CountExchange : public testing::Test {
  protected:
