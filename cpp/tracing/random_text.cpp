@@ -3,8 +3,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
 #include <string_view>
 #include <system_error>
 
@@ -23,16 +25,17 @@ struct Bytes {
   std::size_t left = 0;
   unsigned drawn_in = 0;
 
-  unsigned char next() {
+  std::span<const unsigned char> take(std::size_t count) {
     const auto generation = fork_generation.load(std::memory_order_relaxed);
-    if (left == 0 || drawn_in != generation) {
+    if (left < count || drawn_in != generation) {
       if (::getentropy(bytes.data(), bytes.size()) != 0) {
         throw std::system_error(errno, std::generic_category(), "cannot make random names");
       }
       left = bytes.size();
       drawn_in = generation;
     }
-    return bytes[--left];
+    left -= count;
+    return std::span(bytes).subspan(left, count);
   }
 };
 
@@ -41,26 +44,35 @@ Bytes& of_this_thread() {
   return bytes;
 }
 
+// Returns where it has ended.
+char* write_hex(std::span<const unsigned char> bytes, char* out) {
+  for (const unsigned byte : bytes) {
+    *out++ = digits[byte >> 4];
+    *out++ = digits[byte & 0xF];
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string random_hex(std::size_t bytes) {
-  Bytes& random = of_this_thread();
-  std::string text;
-  text.reserve(2 * bytes);
-  for (std::size_t i = 0; i < bytes; ++i) {
-    const unsigned byte = random.next();
-    text.push_back(digits[byte >> 4]);
-    text.push_back(digits[byte & 0xF]);
-  }
+  std::string text(2 * bytes, '0');
+  write_hex(of_this_thread().take(bytes), text.data());
   return text;
 }
 
 std::string make_uuid() {
-  std::string text = random_hex(16);
-  text[12] = '4';  // the version
-  constexpr std::string_view variants = "89ab";
-  text[16] = variants[digits.find(text[16]) & 3U];
-  for (const std::size_t at : {20U, 16U, 12U, 8U}) text.insert(at, 1, '-');
+  std::array<unsigned char, 16> bytes{};
+  std::ranges::copy(of_this_thread().take(bytes.size()), bytes.begin());
+  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0FU) | 0x40U);  // the version
+  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3FU) | 0x80U);  // the variant
+  std::string text(36, '-');
+  char* out = text.data();
+  std::size_t from = 0;
+  for (const std::size_t until : {4U, 6U, 8U, 10U, 16U}) {
+    out = write_hex(std::span(bytes).subspan(from, until - from), out) + 1;
+    from = until;
+  }
   return text;
 }
 

@@ -7,8 +7,7 @@
 
 namespace prowingen::tracing {
 
-/// Of so many random bytes, 128 at most, twice as many hexadecimal digits. Throws
-/// So many random bytes, in hexadecimal digits. Throws std::system_error.
+/// So many random bytes, 128 at most, in hexadecimal digits. Throws std::system_error.
 std::string random_hex(std::size_t bytes);
 /// A UUID of version 4 (RFC 9562 section 5.4). Throws likewise.
 std::string make_uuid();
