@@ -18,7 +18,8 @@
 
 namespace prowingen::bindings {
 
-/// Prefixes of paths as they are written in an option, each with the seconds that a request beneath it may take.
+/// Prefixes of paths as they are written in an option, each with the seconds that a request beneath
+/// it may take.
 using PrefixTimes = std::vector<std::pair<std::string, double>>;
 
 class OverdueRequests {

@@ -90,9 +90,8 @@ inline constexpr Refusal waited_in_vain{503, "Service Unavailable", "no worker w
 inline constexpr Refusal took_too_long{504, "Gateway Timeout",
                                        "the application has not answered in time", ""};
 /// A whole request of a client that has asked too often. Its connection goes on.
-inline constexpr Refusal over_rate_limit{429, "Too Many Requests",
-                                         "requests come faster than this client may send them",
-                                         "RFC 6585 4"};
+inline constexpr Refusal over_rate_limit{
+    429, "Too Many Requests", "requests come faster than this client may send them", "RFC 6585 4"};
 /// A whole request that there is no memory to keep.
 inline constexpr Refusal short_of_memory{503, "Service Unavailable",
                                          "the server is short of memory", ""};
