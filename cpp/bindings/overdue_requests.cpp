@@ -78,7 +78,7 @@ std::string OverdueRequests::message_of(const OverdueWatch::Event& event) const 
     case cut:
       message += ": its answer was broken off after " + limit + ", its request_timeout";
       break;
-    case none: message += ": answered, but its thread is still in it after " + limit; break;
+    case none: message += ": over, but its thread is still in it after " + limit; break;
   }
   if (event.request.stuck > most_stuck_) {
     message += "; more threads are stuck than max_stuck, and no other takes this one's place";

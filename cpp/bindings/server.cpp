@@ -345,7 +345,7 @@ class Server {
     return without_gil([&] {
       const auto deadline = std::chrono::steady_clock::now() + to_duration(seconds);
       while (!engine_->drained() || (redirect_engine_ && !redirect_engine_->drained()) ||
-             (admin_ && !admin_->drained())) {
+             (admin_ && !admin_->drained()) || queue_->has_events()) {
         if (std::chrono::steady_clock::now() >= deadline) return false;
         std::this_thread::sleep_for(drain_poll);
       }

@@ -247,6 +247,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   Sleeper& self = sleepers_[worker];
   if (self.running) {
     self.running = false;
+    if (std::exchange(self.runs_event, false)) --events_running_;
     former = std::move(self.exchange);
     leave_lane(std::exchange(self.lane, 0), now);
     if (scheduler_.is_out(worker)) {
@@ -276,6 +277,8 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   last_progress_ = now;
   if (is_event) {
     --events_;
+    ++events_running_;
+    self.runs_event = true;
     ++counters_.events_taken;
   } else {
     exchange->taken_at = now;
@@ -436,6 +439,11 @@ WorkQueue::Counters WorkQueue::counters() const {
   counters.workers_standing_by = scheduler_.standing_by();
   counters.application_blocks = scheduler_.application_blocks();
   return counters;
+}
+
+bool WorkQueue::has_events() const {
+  const std::lock_guard lock(mutex_);
+  return events_ != 0 || events_running_ != 0;
 }
 
 std::chrono::nanoseconds WorkQueue::stalled_for() const {

@@ -139,6 +139,9 @@ class WorkQueue final : public RequestSink {
   /// refused by then). `on_tick` is not called any more once it returns. One thread; idempotent.
   void stop();
   Counters counters() const;
+  /// Whether exchanges that were given again wait, or are being run: what they have to tell would
+  /// be lost by a stop.
+  bool has_events() const;
   /// How long the workers have been stuck: no request was taken or ended, though some wait or every
   /// worker is in one. Zero while anybody could take a request, and while a worker waits for a
   /// client: that is the client's fault, and has a time limit of its own.
@@ -151,6 +154,7 @@ class WorkQueue final : public RequestSink {
   struct Sleeper {
     std::condition_variable wake;
     bool running = false;     // between next() and the following next()
+    bool runs_event = false;  // what it runs was submitted again
     std::size_t lane = 0;     // of its request
     std::uint64_t turns = 0;  // so many times it was given something
     Scheduler::Time started;
@@ -210,6 +214,7 @@ class WorkQueue final : public RequestSink {
   std::deque<Entry> queue_;
   std::deque<Sleeper> sleepers_;        // a deque: elements never move
   std::size_t events_ = 0;              // in queue_: what was submitted again
+  std::size_t events_running_ = 0;      // likewise, with workers
   std::atomic<std::size_t> length_{0};  // of queue_, readable without the lock
   // Average time between two requests being done, over all workers; readable without the lock.
   std::atomic<std::chrono::nanoseconds::rep> pace_{0};

@@ -1,7 +1,6 @@
 // The queue between I/O threads and workers: order, capacity, counters, stopping, the tick.
 // Many threads at once are in work_queue_stress_test.cpp.
 #include "core/work_queue.h"
-#include "no_transport.h"
 
 #include <gtest/gtest.h>
 
@@ -10,6 +9,8 @@
 #include <memory>
 #include <thread>
 #include <vector>
+
+#include "no_transport.h"
 
 namespace prowingen {
 namespace {
@@ -52,6 +53,26 @@ TEST(WorkQueue, GivesRequestsInTheOrderTheyCame) {
   }
   EXPECT_FALSE(queue.more_queued());
   EXPECT_EQ(queue.next(worker), nullptr);
+}
+
+struct NoEvents final : ExchangeEvents {
+  void run() override {}
+  void abandon() override {}
+};
+
+TEST(WorkQueue, HasEventsUntilTheLastOneHasBeenRun) {
+  WorkQueue queue(without_ticks(), 10, nothing);
+  const auto exchanges = make_exchanges(2);
+  exchanges[0]->events = std::make_shared<NoEvents>();
+  const auto worker = queue.enrol();
+  EXPECT_FALSE(queue.has_events());
+  queue.submit_again(exchanges[0]);
+  queue.submit({exchanges.data() + 1, 1});
+  EXPECT_TRUE(queue.has_events()) << "it waits";
+  EXPECT_EQ(queue.next(worker), exchanges[0]);
+  EXPECT_TRUE(queue.has_events()) << "it is being run";
+  EXPECT_EQ(queue.next(worker), exchanges[1]);
+  EXPECT_FALSE(queue.has_events()) << "a request is none";
 }
 
 TEST(WorkQueue, TakesWhatFitsAndLeavesTheRestToTheCaller) {
