@@ -17,6 +17,27 @@ constexpr std::chrono::milliseconds doubt_interval{50};
 
 PyTypeObject* event_type = nullptr;
 
+// The Python error that is set, which is cleared. An event that outlives its call may outlive its
+// server, by which errors are logged otherwise.
+void log_failure() {
+  PyObject* type;
+  PyObject* value;
+  PyObject* traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (traceback != nullptr) PyException_SetTraceback(value, traceback);
+  const PyRef kind = PyRef::steal(type);
+  const PyRef error = PyRef::steal(value);
+  const PyRef stack = PyRef::steal(traceback);
+  const PyRef logs = PyRef::steal(PyImport_ImportModule("prowingen_wsgi.logs"));
+  const PyRef logged =
+      logs ? PyRef::steal(PyObject_CallMethod(
+                 logs.get(), "log_native_event", "isO", static_cast<int>(Severity::error),
+                 "a callback of prowingen.client_disconnected failed", error.get()))
+           : PyRef();
+  if (!logged) PyErr_WriteUnraisable(nullptr);  // a logging handler that raises
+}
+
 // How what it is asked becomes what its notice knows. With the GIL.
 class Event {
  public:
@@ -31,7 +52,6 @@ class Event {
     doubted_at_ = SteadyTime();
     if (!notice_) return;
     notice_.reset();
-    kept_server_ = PyRef();
   }
   /// The call is over, and somebody may still look.
   void leave() {
@@ -67,14 +87,15 @@ class Event {
   bool add_callback(PyObject* callable) {
     const auto notice = this->notice();
     if (const auto exchange = notice->exchange()) {
+      // Its server has not stopped, and does not go while this is done.
+      const PyRef server = PyRef::borrow(object_);
       DepartureNotice::Call call{
           request_line(*exchange),
           std::make_unique<Keep>(server_.drop_list, PyRef::borrow(callable))};
       if (notice->add(call)) return server_.calls.watch(notice);
     }
     if (!notice->departed()) return true;  // it never will
-    if (PyRef::steal(PyObject_CallNoArgs(callable))) return true;
-    server_.report(Severity::error, "a callback of prowingen.client_disconnected failed");
+    if (!PyRef::steal(PyObject_CallNoArgs(callable))) log_failure();
     return true;
   }
 
@@ -86,10 +107,7 @@ class Event {
 
  private:
   const std::shared_ptr<DepartureNotice>& notice() {
-    if (!notice_) {
-      notice_ = DepartureNotice::make(*exchange_, server_.calls);
-      kept_server_ = PyRef::borrow(object_);
-    }
+    if (!notice_) notice_ = DepartureNotice::make(*exchange_, server_.calls);
     return notice_;
   }
 
@@ -103,9 +121,10 @@ class Event {
 
   Exchange* exchange_ = nullptr;             // while its call runs
   std::shared_ptr<DepartureNotice> notice_;  // null: no more was asked for than is_set()
+  // Not kept: an application that keeps its environs would keep its server for ever. There while
+  // the exchange is not over, as a server that stops ends those it has.
   const Server& server_;
-  PyObject* const object_;  // borrowed, and
-  PyRef kept_server_;       // kept, as long as there is a notice
+  PyObject* const object_;
   SteadyTime doubted_at_;
 };
 

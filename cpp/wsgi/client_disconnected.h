@@ -31,7 +31,7 @@ class ClientDisconnected {
     const ReportError& report;
   };
 
-  /// `object`: the server, which an event that outlives its request keeps.
+  /// `object`: the server, which no event keeps.
   ClientDisconnected(const Server& server, PyObject* object) : server_(server), object_(object) {}
 
   /// It tells of `exchange`. False with a Python error set.

@@ -3,9 +3,11 @@ client has departed, by looking, by waiting, or by being called."""
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+import weakref
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from prowingen_wsgi import ClientDisconnected
 
 from harness.apps import PLAIN, Environ, Gate, Routes, StartResponse, hello
 from harness.h2wire import H2Wire
+from harness.site import start_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -532,3 +535,23 @@ def test_a_child_process_learns_of_none(serve: ServeFixture) -> None:
     app = Watching(ask_in_child)
     assert serve(app).ask().body == b"done"
     assert app.result() == ("False; wait() in a child process; add_callback() in a child process")
+
+
+def test_an_application_that_keeps_its_environs_does_not_keep_its_server(engine: str) -> None:
+    kept: list[Environ] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        kept.append(environ)
+        return hello(environ, start_response)
+
+    with start_site(app, engine) as site:
+        assert site.ask("/").body == b"hello"
+        native = weakref.ref(site.server._native)
+    del site
+    gc.collect()
+    assert native() is None
+    event = kept[0]["prowingen.client_disconnected"]
+    assert not event.is_set()
+    assert event.wait() is False
+    event.add_callback(kept.clear)
+    assert kept, "it never is called"
