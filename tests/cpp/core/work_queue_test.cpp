@@ -22,6 +22,7 @@ NoTransport no_transport;
 
 std::vector<std::shared_ptr<Exchange>> make_exchanges(std::size_t count) {
   std::vector<std::shared_ptr<Exchange>> exchanges;
+  exchanges.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     exchanges.push_back(std::make_shared<Exchange>(no_transport));
   }
