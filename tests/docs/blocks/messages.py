@@ -73,7 +73,7 @@ def refusals() -> Iterator[tuple[Path, str]]:
         yield path, f"{status}: {_joined(detail)}"
     header = ROOT / "cpp/http/refusal.h"
     for status, detail in re.findall(
-        r"Refusal \w+\{(\d+), \"[^\"]*\",\s*\"([^\"]*)\"", header.read_text()
+        r"Refusal \w+\{\s*(\d+), \"[^\"]*\",\s*\"([^\"]*)\"", header.read_text()
     ):
         yield header, f"{status}: {detail}"
 
