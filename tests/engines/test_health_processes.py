@@ -90,8 +90,10 @@ def test_a_second_signal_ends_the_delay(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("workers", [2], indirect=True)
 def test_of_several_workers_one_that_is_ready_is_enough(server: ServerProcess) -> None:
-    assert eventually(lambda: ask(server)[0] == 200)
+    assert eventually(lambda: server.log.count(" is ready") == 2), "both serve"
     first = ask(server, "/unready")[1]
+    # What one knows of the other is a tenth of a second old.
+    assert eventually(lambda: ask(server)[0] == 200)
     assert all(ask(server)[0] == 200 for _ in range(20))
     # The other one says so too: then nobody is.
     assert eventually(lambda: ask(server, "/")[1] != first and ask(server, "/unready")[1] != first)
