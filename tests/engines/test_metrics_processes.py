@@ -121,7 +121,7 @@ def test_no_request_is_lost_with_its_process(engine: str, folder: Path) -> None:
         assert eventually(lambda: scrape(admin)("workers") == 4)
         assert scrape(admin)("workers_wanted") == 4
         assert len(load.failures) <= 8, "the killed one's connections alone"
-    assert watch.scrapes > 20
+    assert watch.scrapes > 5, "all the while"
     # A scrape may have been with the one that was killed.
     assert len(watch.faults) <= 1, watch.faults
     assert not [fault for fault in watch.faults if " went from " in fault]
