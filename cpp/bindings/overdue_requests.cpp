@@ -49,12 +49,13 @@ RunPatience OverdueRequests::patience() const { return {limits_, warned_before_,
 void OverdueRequests::begin(Means means) {
   if (limits_.shortest().count() == 0) return;
   means_.emplace(std::move(means));
-  // A limit that is shorter than the warning's time is all warning.
+  // Where the warning comes nearly as soon as the request, it may be a little late: no deadline is.
   const auto interval = limits_.shortest() - std::min(limits_.shortest(), warned_before_);
-  constexpr std::chrono::milliseconds least{1};
-  watch_ = std::make_unique<OverdueWatch>(
-      means_->queue, std::max<std::chrono::nanoseconds>(interval, least),
-      [this](const OverdueWatch::Event& event) { handle(event); });
+  const auto least =
+      std::min<std::chrono::nanoseconds>(limits_.shortest(), std::chrono::milliseconds(50));
+  watch_ =
+      std::make_unique<OverdueWatch>(means_->queue, std::max(interval, least),
+                                     [this](const OverdueWatch::Event& event) { handle(event); });
 }
 
 void OverdueRequests::handle(const OverdueWatch::Event& event) {
