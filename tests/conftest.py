@@ -87,6 +87,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """What is said of a failure is not cut short by the test's time limit: that would end the run,
+    and nobody would hear which test it was."""
+    if call.excinfo is not None:
+        item.config.hook.pytest_timeout_cancel_timer(item=item)
+
+
 def _goes_over(option: str, fixtures: set[str], item: pytest.Item) -> bool:
     used: list[str] = getattr(item, "fixturenames", [])
     return not fixtures.isdisjoint(used) and item.get_closest_marker(f"no_{option}") is None

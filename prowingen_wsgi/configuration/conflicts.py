@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .config import OPTIONS, ConfigError
 from .load_limits import plain_prefix
+from .time_limits import split_time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,12 +83,22 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
     for name in ("request_timeout_raise", "max_stuck"):
         if getattr(config, name) != OPTIONS[name].default and not limited:
             yield name, "it needs request_timeout, or request_timeout_of"
+    yield from _warned_at_once(config)
     if config.max_requests_jitter and not config.max_requests:
         yield "max_requests_jitter", "it needs max_requests"
     if config.reload and config.preload:
         yield "preload", "it does not go with reload"
     if config.reload_paths and not config.reload:
         yield "reload_paths", "it needs reload"
+
+
+def _warned_at_once(config: Config) -> Iterator[tuple[str, str]]:
+    """Requests that RequestTimeout would be raised in as soon as they began."""
+    limits = {"request_timeout": config.request_timeout}
+    limits |= {text: split_time_limit(text)[1] for text in config.request_timeout_of}
+    for name, seconds in limits.items():
+        if 0 < seconds <= config.request_timeout_raise:
+            yield "request_timeout_raise", f"it must be shorter than {name}, which is {seconds:g} s"
 
 
 def _repeated_prefixes(config: Config) -> Iterator[tuple[str, str]]:

@@ -103,6 +103,14 @@ def test_a_file_that_is_passed_over_is_mentioned(tmp_path: Path) -> None:
         ({"response_cache": "64"}, "--response-cache: less than 64KiB holds no answers"),
         ({"response_cache_max_answer": "1KiB"}, "it needs response_cache, such as 64MiB"),
         ({"max_stuck": "5"}, "--max-stuck: it needs request_timeout"),
+        (
+            {"request_timeout": "2s", "request_timeout_raise": "2s"},
+            "--request-timeout-raise: it must be shorter than request_timeout, which is 2 s",
+        ),
+        (
+            {"request_timeout": "9s", "request_timeout_raise": "2s", "request_timeout_of": "/a=1s"},
+            "it must be shorter than /a=1s, which is 1 s",
+        ),
         ({"workers": "1", "reload": "on", "preload": "on"}, "it does not go with reload"),
         ({"reload_paths": "x"}, "it needs reload"),
         ({"http3": "on"}, "--http3: it needs certfile"),
