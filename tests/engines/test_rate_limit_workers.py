@@ -6,11 +6,13 @@ import signal
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.process import run_server
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +46,13 @@ def test_a_client_has_one_bucket_with_all_workers(engine: str, folder: Path, pre
     with run_server(
         "counted:app", engine, *options, environment={"PYTHONPATH": str(folder)}
     ) as server:
-        answers = [ask(server) for _ in range(60)]
-        served = [text for status, text in answers if status == 200]
-        assert [status for status, _ in answers] == [200] * 40 + [429] * 20
+        assert eventually(lambda: server.log.count(" is ready") == 4), "all serve"
+        with ExitStack() as stack:
+            # Held open, so that no worker gets all of them.
+            wires = [stack.enter_context(server.connect()) for _ in range(12)]
+            answers = [wire.ask("/") for wire in wires * 5]
+        served = [answer.text for answer in answers if answer.status == 200]
+        assert [answer.status for answer in answers] == [200] * 40 + [429] * 20
         assert len(set(served)) > 1, "more than one worker has served"
         # A reload starts new workers, and nobody anew.
         server.signal(signal.SIGHUP)
