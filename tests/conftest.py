@@ -6,6 +6,7 @@ test has a time limit and must leave no thread behind.
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import signal
 import sys
@@ -121,6 +122,8 @@ def no_thread_left_behind() -> Iterator[None]:
     yield
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=5)
+        if thread.is_alive():
+            faulthandler.dump_traceback(2)
         assert not thread.is_alive(), f"{thread!r} outlived its test"
 
 
