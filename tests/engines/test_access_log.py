@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -265,28 +267,55 @@ def test_failing_callable_is_reported_and_called_again(
     error_log.wait_for("log is full")
 
 
-def test_a_tracer_that_raises_costs_no_line_and_does_not_hold_up_the_stop(
-    serve: ServeFixture, error_log: LogWatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    late = threading.Event()
+# In a process of its own: a tracer is told of whatever Python runs in the threads that it is for,
+# in that of the tests also of what other tests have left behind.
+TRACED = """
+import http.client, logging, queue, sys, threading
+import prowingen_wsgi
 
-    def trace(*_event: object) -> None:
-        if late.is_set():
-            raise TimeoutError("a tracer's own")
+late = threading.Event()
 
-    monkeypatch.setattr(threading, "_trace_hook", trace)
-    lines = Lines()
-    site = serve(hello, access_log=lines, threads=1)
-    with site.connect() as wire:
-        assert wire.ask("/first").status == 200
-        lines.wait(1)
-        late.set()
-        assert wire.ask("/traced").status == 500
-        assert wire.ask("/last").status == 200  # it has raised, and so it traces no more
-        assert "/last" in lines.wait(3)[2]
-    error_log.wait_for("a tracer's own")
-    site.server.stop()
-    assert site.server.abandoned == []
+def trace(*event):
+    if late.is_set():
+        raise TimeoutError("a tracer's own")
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "5")])
+    return [b"hello"]
+
+logging.basicConfig(stream=sys.stdout)
+threading.settrace(trace)
+lines = queue.SimpleQueue()
+options = dict(bind="127.0.0.1:0", threads=1, access_log=lines.put)
+with prowingen_wsgi.serve(app, engine=sys.argv[1], **options) as server:
+    client = http.client.HTTPConnection(server.addresses[0].removeprefix("http://"), timeout=10)
+
+    def ask(path):
+        client.request("GET", path)
+        answer = client.getresponse()
+        answer.read()
+        return answer.status
+
+    print("first", ask("/first"), "/first" in lines.get(timeout=10))
+    late.set()
+    print("traced", ask("/traced"), "/traced" in lines.get(timeout=10))
+    print("last", ask("/last"), "/last" in lines.get(timeout=10))  # having raised it traces no more
+    server.stop()
+    print("abandoned", server.abandoned)
+"""
+
+
+def test_a_tracer_that_raises_costs_no_line_and_does_not_hold_up_the_stop(engine: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", TRACED, engine],
+        capture_output=True,
+        text=True,
+        timeout=25,
+    )
+    said = ran.stdout.splitlines()
+    for line in ("first 200 True", "traced 500 True", "last 200 True", "abandoned []"):
+        assert line in said, ran.stdout + ran.stderr
+    assert "a tracer's own" in ran.stdout
 
 
 def test_lines_of_many_clients_stay_whole(serve: ServeFixture) -> None:
