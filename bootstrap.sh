@@ -367,7 +367,6 @@ run_tests() {
     "scripts/$step.sh" || failed="$failed $step"
   done
   # Most tests wait for something most of the time: two at once take hardly more than half of it.
-  # Those that are run once only, of processes and browsers, have the machine for themselves.
   local two_at_once=(--numprocesses 2)
 
   say "pytest over HTTPS"
@@ -375,7 +374,9 @@ run_tests() {
   say "pytest on HTTP/2"
   "$venv/bin/python" -m pytest "${two_at_once[@]}" --http2 tests/engines || failed="$failed pytest-http2"
   say "pytest"
-  "$venv/bin/python" -m pytest || failed="$failed pytest"
+  "$venv/bin/python" -m pytest "${two_at_once[@]}" --only together || failed="$failed pytest"
+  say "pytest, one at a time"
+  "$venv/bin/python" -m pytest --only alone || failed="$failed pytest-alone"
   say_engines
   [ -z "$failed" ] || die "failed:$failed"
 }

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,13 @@ from harness.logwatch import LogWatch  # noqa: E402
 from harness.site import ListenFixture, ServeFixture, Site, start_site  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from harness.site import Handler
 
 DEFAULT_TIMEOUT = 30
+TOGETHER = ("engines", "gunicorn", "contrib", "python")
+"""Folders of tests that wait most of the time, and can share the machine with another one."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--http2", action="store_true", help="those that use `serve` or `listen`, on HTTP/2"
     )
     parser.addoption("--http3", action="store_true", help="those that are marked so, on HTTP/3")
+    parser.addoption(
+        "--only", choices=("together", "alone"), help="those that can share the machine, or cannot"
+    )
     parser.addoption("--wheels", metavar="FOLDER", help="tests/wheels, on those that are there")
     parser.addoption("--fleet", action="store_true", help="tests/fleet, its slow part too")
     parser.addoption("--docs-blocks", action="store_true", help="slow blocks of the docs too")
@@ -48,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: moves much data or waits for long timeouts")
+    config.addinivalue_line("markers", "alone(why): another test beside it would tell")
     config.addinivalue_line("markers", "no_tls(why): cannot be run over TLS")
     config.addinivalue_line("markers", "no_http2(why): cannot be meant on HTTP/2")
     config.addinivalue_line("markers", "http3: can be run on HTTP/3, by the option")
@@ -72,13 +79,11 @@ def pytest_report_header() -> list[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for option, fixtures in (("tls", {"serve"}), ("http2", {"serve", "listen"})):
         if config.getoption(option):
-            left_out = [item for item in items if not _goes_over(option, fixtures, item)]
-            config.hook.pytest_deselected(items=left_out)
-            items[:] = [item for item in items if item not in left_out]
+            _keep(config, items, partial(_goes_over, option, fixtures))
     if config.getoption("http3"):
-        left_out = [item for item in items if not _goes_over_http3(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        _keep(config, items, _goes_over_http3)
+    if only := config.getoption("only"):
+        _keep(config, items, lambda item: _goes_together(item) == (only == "together"))
     for item in items:
         if HERE / "real" in item.path.parents:
             item.add_marker(pytest.mark.real)
@@ -94,6 +99,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     and nobody would hear which test it was."""
     if call.excinfo is not None:
         item.config.hook.pytest_timeout_cancel_timer(item=item)
+
+
+def _keep(
+    config: pytest.Config, items: list[pytest.Item], kept: Callable[[pytest.Item], bool]
+) -> None:
+    config.hook.pytest_deselected(items=[item for item in items if not kept(item)])
+    items[:] = [item for item in items if kept(item)]
+
+
+def _goes_together(item: pytest.Item) -> bool:
+    folder = item.path.relative_to(HERE).parts[0]
+    return folder in TOGETHER and item.get_closest_marker("alone") is None
 
 
 def _goes_over(option: str, fixtures: set[str], item: pytest.Item) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from harness.process import ServerProcess
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.alone("a browser gives up what takes long"), pytest.mark.timeout(180)]
 
 COMMAND, GUNICORN = "command", "gunicorn"
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.logwatch import LogWatch
 
 pytestmark = [
+    pytest.mark.alone("its clients take what there is"),
     pytest.mark.no_tls("its clients speak HTTP alone"),
     pytest.mark.no_http2("its clients speak HTTP/1.1 alone"),
 ]

@@ -51,6 +51,7 @@ def run(engine: str, program: str) -> tuple[Any, str]:
     return json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.alone("it counts what the machine has")
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_thousand_starts_and_stops_leave_nothing_behind(engine: str) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from harness.process import ServerProcess
 
+pytestmark = pytest.mark.alone("its clients take what there is, and time is measured")
+
 APP = "apps.strangers:app"
 MIB = 1024
 

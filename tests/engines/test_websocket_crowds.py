@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.process import ServerProcess
 
 pytestmark = [
+    pytest.mark.alone("ten thousand clients take what there is"),
     pytest.mark.no_http2("its streams have no handshake that could stop"),
     pytest.mark.no_tls("its server is a process of its own"),
     pytest.mark.timeout(120),

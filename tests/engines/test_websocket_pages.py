@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.site import ServeFixture, Site
 
 pytestmark = [
+    pytest.mark.alone("a browser gives up what takes long"),
     pytest.mark.no_http2("a browser speaks it over TLS alone"),
     pytest.mark.timeout(90),
 ]
