@@ -66,6 +66,7 @@ class Plan:
     engine: str
     few: int
     many: int
+    rounds: int
     profile: Path | None
 
 
@@ -162,6 +163,11 @@ def count(plan: Plan, options: list[str], requests: int, profile: Path | None) -
 
 
 def each_request(plan: Plan, name: str) -> float:
+    """The least of some counts: threads that a busy machine keeps waiting wake up more often."""
+    return min(counted_once(plan, name) for _ in range(plan.rounds))
+
+
+def counted_once(plan: Plan, name: str) -> float:
     options = options_of(name)
     nowhere = Path("/dev/null")
     few = count(plan, options, plan.few, nowhere if plan.profile else None)
@@ -187,6 +193,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--engine", default="embedded")
     parser.add_argument("--python", default=sys.executable, help="that has prowingen_wsgi")
     parser.add_argument("--requests", type=requests_number, default=3200)
+    parser.add_argument("--rounds", type=int, default=3, help="of which the least counts")
     parser.add_argument(
         "--at-most", type=float, metavar="RATIO", help="1 is returned if any costs more than that"
     )
@@ -202,7 +209,9 @@ def main() -> int:
     if shutil.which("valgrind") is None:
         raise CountError("valgrind is not installed")
     few = 320
-    plan = Plan(chosen.python, chosen.engine, few, few + chosen.requests, chosen.profile)
+    many = few + chosen.requests
+    rounds = max(chosen.rounds, 1)
+    plan = Plan(chosen.python, chosen.engine, few, many, rounds, chosen.profile)
     names = chosen.names or [BASE, *SWITCHES, ALL]
     for name in names:
         options_of(name)
