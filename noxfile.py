@@ -142,6 +142,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def instructions(session: nox.Session) -> None:
+    """What operations' features cost a request, in instructions; needs valgrind, some minutes."""
+    set_up(session)
+    session.run(PYTHON, "tools/instructions.py", *session.posargs, external=True)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Writes the pages that are made from the code."""
     set_up(session)

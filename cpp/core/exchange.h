@@ -102,6 +102,24 @@ struct TlsFacts {
   std::string client_issuer;
 };
 
+/// What somebody who is asked about a thing again and again has made of it. A copy of the thing,
+/// which may be changed, begins without. Any thread.
+class Memo {
+ public:
+  Memo() = default;
+  Memo(const Memo& other) : Memo() { static_cast<void>(other); }
+  Memo& operator=(const Memo& other) {
+    if (this != &other) set(0);
+    return *this;
+  }
+  /// 0: nothing yet.
+  std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+  void set(std::uint64_t value) const { value_.store(value, std::memory_order_relaxed); }
+
+ private:
+  mutable std::atomic<std::uint64_t> value_ = 0;
+};
+
 /// Addresses of a connection's two ends, as WSGI wants them: text. Shared by its exchanges. Of an
 /// exchange that came through proxies, the client's end and scheme as they tell: see proxies.h.
 struct ConnectionInfo {
@@ -114,6 +132,7 @@ struct ConnectionInfo {
   /// The remote end is a proxy whose forwarded fields are believed.
   bool from_proxy = false;
   std::shared_ptr<const ForwardedTarget> forwarded;  // null: nothing is said
+  Memo client_name;                                  // of the remote address, by RateLimits
 };
 
 class Exchange;

@@ -43,8 +43,11 @@ class Prefixes {
   /// that the application is given.
   const Entry* find(const Exchange& exchange) const {
     if (!reads_paths_) return entries_.empty() ? nullptr : &entries_.front();
+    const auto written = exchange.request.target();
+    const bool plain = written.starts_with('/') && written.find('%') == std::string_view::npos;
+    if (plain && !exchange.peer->forwarded) return find(written.substr(0, written.find('?')));
     std::string buffer;
-    const auto target = split_target(exchange.request.target());
+    const auto target = split_target(written);
     return find(application_path(exchange, percent_decode(target.path, buffer)));
   }
 

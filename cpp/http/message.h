@@ -13,6 +13,14 @@
 
 namespace prowingen {
 
+/// Of two that are as long: whether they are equal but for the case of ASCII letters.
+bool differ_in_case_alone(std::string_view a, std::string_view b);
+/// ASCII case-insensitive equality, as field names and most tokens want it (RFC 9110 5.1). Most
+/// that are compared are not as long as the other, and most that are equal have the same case.
+inline bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && (a == b || differ_in_case_alone(a, b));
+}
+
 struct Slice {
   std::uint32_t offset = 0;
   std::uint32_t size = 0;
@@ -92,7 +100,7 @@ class FieldSection {
 
   void add_field(std::string_view name, std::string_view value) {
     const auto at = static_cast<std::uint32_t>(arena_.size());
-    arena_.append(name).append(": ").append(value).append("\r\n");
+    arena_.append(name).append(": ", 2).append(value).append("\r\n", 2);
     const auto name_size = static_cast<std::uint32_t>(name.size());
     fields_.push_back(
         {{at, name_size}, {at + name_size + 2, static_cast<std::uint32_t>(value.size())}});
@@ -131,8 +139,5 @@ class ResponseHead : public FieldSection {
   /// The application wants the connection closed after this answer.
   bool closes = false;
 };
-
-/// ASCII case-insensitive equality, as field names and most tokens want it (RFC 9110 5.1).
-bool equals_ignoring_case(std::string_view a, std::string_view b);
 
 }  // namespace prowingen

@@ -1,7 +1,6 @@
 #include "limits/rate_limits.h"
 
 #include <algorithm>
-#include <array>
 #include <stdexcept>
 
 #include "core/native_answer.h"
@@ -73,19 +72,23 @@ std::size_t RateLimits::submit(std::span<const std::shared_ptr<Exchange>> exchan
   return pass_on_rest(exchanges, next_, [&](Exchange& exchange) { return refuses(exchange, now); });
 }
 
+std::uint64_t RateLimits::client_name(const ConnectionInfo& peer) const {
+  if (const auto known = peer.client_name.get(); known != 0) return known;
+  const auto address = address_of(peer.remote_address);
+  const auto client = client_of(address);
+  if (client.empty()) return 0;
+  const auto name = table_.name_of(client);
+  peer.client_name.set(name);
+  return name;
+}
+
 bool RateLimits::refuses(Exchange& exchange, Nanoseconds now) {
   const auto* const rule = rules_.find(exchange);
   if (rule == nullptr || !rule->value.rate.is_limit()) return false;
-  const auto address = address_of(exchange.peer->remote_address);
-  const auto client = client_of(address);
-  if (client.empty()) return false;
-  std::array<std::uint8_t, sizeof(std::uint64_t) + octets_of_site> octets{};
-  const auto salt = std::as_bytes(std::span(&rule->value.salt, 1));
-  auto end = std::ranges::transform(salt, octets.begin(), [](std::byte byte) {
-               return std::to_integer<std::uint8_t>(byte);
-             }).out;
-  end = std::ranges::copy(client, end).out;
-  const auto name = table_.name_of({octets.begin(), end});
+  const auto client = client_name(*exchange.peer);
+  if (client == 0) return false;
+  // Both are keyed hashes, so that their sum is as hard to choose as either.
+  const auto name = RateTable::name_of(client + rule->value.salt);
   const auto answer = table_.ask(name, rule->value.rate, now);
   if (answer.outcome == RateTable::Outcome::admitted) return false;
   if (answer.outcome == RateTable::Outcome::no_room) {

@@ -57,6 +57,8 @@ class RateLimits final : public RequestSink {
   Counters counters() const { return {refused_.load(), uncounted_.load()}; }
 
  private:
+  /// Of the client alone, whatever it asks for; 0: it is nobody. Made once a connection.
+  std::uint64_t client_name(const ConnectionInfo& peer) const;
   /// Whether it has answered.
   bool refuses(Exchange& exchange, Nanoseconds now);
 

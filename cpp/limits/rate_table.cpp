@@ -33,8 +33,10 @@ RateTable::RateTable(std::size_t places) : key_(random_key()), places_(places) {
 RateTable::~RateTable() { ::munmap(table_, places_ * sizeof(Place)); }
 
 std::uint64_t RateTable::name_of(std::span<const std::uint8_t> octets) const {
-  return std::max<std::uint64_t>(keyed_hash(key_, octets), nobody + 1);
+  return name_of(keyed_hash(key_, octets));
 }
+
+std::uint64_t RateTable::name_of(std::uint64_t hash) { return std::max(hash, nobody + 1); }
 
 RateTable::Entry* RateTable::find(Place& place, std::uint64_t name, Nanoseconds now) {
   for (;;) {

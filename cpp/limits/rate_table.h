@@ -34,6 +34,8 @@ class RateTable {
 
   /// What a client is called here, as its octets are.
   std::uint64_t name_of(std::span<const std::uint8_t> octets) const;
+  /// The same of what is a hash already.
+  static std::uint64_t name_of(std::uint64_t hash);
 
   enum class Outcome : std::uint8_t { admitted, refused, no_room };
   struct Answer {

@@ -17,36 +17,45 @@ constexpr std::string_view trace_parent_field = "traceparent";
 constexpr std::string_view trace_state_field = "tracestate";
 constexpr std::size_t longest_request_id = 128;
 
-std::size_t count_of(const RequestHead& head, std::string_view name) {
-  return static_cast<std::size_t>(std::ranges::count_if(head.fields(), [&](const FieldLine& field) {
-    return equals_ignoring_case(head.view(field.name), name);
-  }));
+// The fields of one name.
+struct Found {
+  std::size_t count = 0;
+  std::string_view first;
+
+  // Empty: there is none, or there are several, of which nobody knows the right one.
+  std::string_view only() const { return count == 1 ? first : std::string_view(); }
+};
+
+Found find(const RequestHead& head, std::string_view name) {
+  Found found;
+  for (const FieldLine& field : head.fields()) {
+    if (!equals_ignoring_case(head.view(field.name), name)) continue;
+    if (found.count++ == 0) found.first = head.view(field.value);
+  }
+  return found;
 }
 
-// Empty: there is none, or there are several, of which nobody knows the right one.
-std::string_view only(const RequestHead& head, std::string_view name) {
-  return count_of(head, name) == 1 ? head.first(name) : std::string_view();
-}
-
-void replace(RequestHead& head, std::string_view name, std::string_view value) {
-  head.remove_fields(name);
+void replace(RequestHead& head, const Found& found, std::string_view name, std::string_view value) {
+  if (found.count != 0) head.remove_fields(name);
   head.add_field(name, value);
 }
 
 void set_request_start(RequestHead& head, SteadyTime received_at, bool believed) {
-  if (believed && count_of(head, request_start_field) != 0) return;
+  const auto told = find(head, request_start_field);
+  if (believed && told.count != 0) return;
   using std::chrono::system_clock;
   const auto since = std::chrono::steady_clock::now() - received_at;
   const auto when = system_clock::now() - std::chrono::duration_cast<system_clock::duration>(since);
   const auto micros =
       std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch());
-  replace(head, request_start_field, "t=" + std::to_string(micros.count()));
+  replace(head, told, request_start_field, "t=" + std::to_string(micros.count()));
   if (!believed) head.remove_fields(queue_start_field);
 }
 
 void set_trace_context(RequestHead& head) {
-  if (is_trace_parent(only(head, trace_parent_field))) return;
-  replace(head, trace_parent_field, make_trace_parent());
+  const auto told = find(head, trace_parent_field);
+  if (is_trace_parent(told.only())) return;
+  replace(head, told, trace_parent_field, view_of(make_trace_parent()));
   head.remove_fields(trace_state_field);  // of a trace that nobody knows
 }
 
@@ -56,8 +65,9 @@ bool is_request_id(std::string_view text) {
 }
 
 void set_request_id(RequestHead& head, bool believed) {
-  if (believed && is_request_id(only(head, request_id_field))) return;
-  replace(head, request_id_field, make_uuid());
+  const auto told = find(head, request_id_field);
+  if (believed && is_request_id(told.only())) return;
+  replace(head, told, request_id_field, view_of(make_uuid()));
 }
 
 }  // namespace
@@ -72,7 +82,7 @@ void set_marks(const Marks& marks, Exchange& exchange) {
 
 Marking::Marking(const Marks& marks, RequestSink& next) : marks_(marks), next_(next) {
   // Better now than with the first request.
-  if (marks_.trace_context || marks_.request_id) make_uuid();
+  if (marks_.trace_context || marks_.request_id) static_cast<void>(make_uuid());
 }
 
 std::size_t Marking::submit(std::span<const std::shared_ptr<Exchange>> exchanges) {

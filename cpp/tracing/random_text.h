@@ -1,15 +1,27 @@
-// Names that nobody else has, by the system's own generator. Any thread. What it gives is kept for
-// the thread's next ones, so that most of them cost no system call.
+// Names that nobody else has, by OpenSSL's generator, which the system seeds. Any thread. It is
+// asked for thousands of bytes at once, which the thread's next hundred names are made of.
 #pragma once
 
+#include <array>
 #include <cstddef>
-#include <string>
+#include <cstdint>
+#include <string_view>
 
 namespace prowingen::tracing {
 
-/// So many random bytes, 128 at most, in hexadecimal digits. Throws std::system_error.
-std::string random_hex(std::size_t bytes);
+/// 64 random bits of this thread's. Throws std::system_error if there are none.
+std::uint64_t random_word();
+
+/// Writes a word as sixteen hexadecimal digits, each for four of its bits, the lowest first: what
+/// is random has no order. Returns where it has ended.
+char* write_hex(std::uint64_t word, char* out);
+
 /// A UUID of version 4 (RFC 9562 section 5.4). Throws likewise.
-std::string make_uuid();
+std::array<char, 36> make_uuid();
+
+template <std::size_t size>
+std::string_view view_of(const std::array<char, size>& text) {
+  return {text.data(), text.size()};
+}
 
 }  // namespace prowingen::tracing

@@ -1,11 +1,14 @@
 #include "tracing/trace_context.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "tracing/random_text.h"
 
 namespace prowingen::tracing {
 namespace {
+
+using namespace std::literals;
 
 constexpr std::size_t version_digits = 2;
 constexpr std::size_t trace_digits = 32;
@@ -33,11 +36,11 @@ bool is_id(std::string_view digits) {
   return digits.find_first_not_of('0') != std::string_view::npos;
 }
 
-std::string make_id(std::size_t digits) {
-  std::string id;
-  do id = random_hex(digits / 2);
-  while (!is_id(id));
-  return id;
+// An id of nothing but zeros is none.
+std::uint64_t word_of_id() {
+  for (;;) {
+    if (const auto word = random_word(); word != 0) return word;
+  }
 }
 
 }  // namespace
@@ -51,8 +54,14 @@ bool is_trace_parent(std::string_view text) {
   return text.empty() || (version != "00" && take_dash(text));
 }
 
-std::string make_trace_parent() {
-  return "00-" + make_id(trace_digits) + "-" + make_id(parent_digits) + "-01";
+std::array<char, 55> make_trace_parent() {
+  std::array<char, 55> text;
+  char* out = std::ranges::copy("00-"sv, text.data()).out;
+  out = write_hex(random_word(), write_hex(word_of_id(), out));
+  *out++ = '-';
+  out = write_hex(word_of_id(), out);
+  std::ranges::copy("-01"sv, out);
+  return text;
 }
 
 }  // namespace prowingen::tracing

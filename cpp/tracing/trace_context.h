@@ -5,13 +5,13 @@
 // in lower case. A later version may have more behind another "-".
 #pragma once
 
-#include <string>
+#include <array>
 #include <string_view>
 
 namespace prowingen::tracing {
 
 bool is_trace_parent(std::string_view text);
 /// Of a new trace, to be recorded. Throws std::system_error.
-std::string make_trace_parent();
+std::array<char, 55> make_trace_parent();
 
 }  // namespace prowingen::tracing

@@ -33,6 +33,15 @@ bool join(PyObject* environ, PyObject* key, PyObject* value) {
 
 }  // namespace
 
+PyObject* FieldNames::key_at(std::size_t place, std::string_view name) {
+  if (place >= seen_.size()) return key(name);
+  Seen& seen = seen_[place];
+  if (seen.name == name) return seen.key;
+  PyObject* const found = key(name);
+  if (const auto kept = keys_.find(name); kept != keys_.end()) seen = {kept->first, found};
+  return found;
+}
+
 PyObject* FieldNames::key(std::string_view name) {
   if (const auto found = keys_.find(name); found != keys_.end()) return found->second.get();
   PyRef key;
@@ -62,6 +71,9 @@ bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view 
   const Runtime& r = runtime();
   errors_ = std::move(errors);
   tells_wait_ = tells_wait;
+  PyObject* const sys = PyImport_AddModule("sys");
+  if (sys == nullptr) return false;
+  sys_ = PyRef::borrow(PyModule_GetDict(sys));
   template_ = PyRef::steal(PyDict_New());
   if (!template_) return false;
   PyObject* dict = template_.get();
@@ -97,7 +109,9 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       PyDict_SetItem(dict, r.raw_uri, raw.get()) < 0) {
     return {};
   }
-  PyObject* errors = errors_ ? errors_.get() : PySys_GetObject("stderr");
+  PyObject* errors =
+      errors_ ? errors_.get() : PyDict_GetItemWithError(sys_.get(), r.standard_error);
+  if (errors == nullptr && PyErr_Occurred()) return {};
   const bool done =
       set(dict, r.request_method, method_text(head.method())) &&
       set(dict, r.path_info,
@@ -129,13 +143,17 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
 bool EnvironBuilder::set_fields(PyObject* environ, const Exchange& exchange,
                                 std::string_view authority) {
   const RequestHead& head = exchange.request;
+  std::size_t place = 0;
   for (const FieldLine& field : head.fields()) {
-    PyObject* key = names_.key(head.view(field.name));
+    const std::size_t here = place++;
+    PyObject* key = names_.key_at(here, head.view(field.name));
     if (key == nullptr) {
       if (PyErr_Occurred()) return false;
       continue;
     }
-    const PyRef value = PyRef::steal(latin1(head.view(field.value)));
+    const auto text = head.view(field.value);
+    const PyRef value =
+        here < values_.size() ? values_[here].make(text) : PyRef::steal(latin1(text));
     if (!value) return false;
     const Py_ssize_t size = PyDict_GET_SIZE(environ);
     if (PyDict_SetDefault(environ, key, value.get()) == nullptr) return false;

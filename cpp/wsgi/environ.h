@@ -3,6 +3,8 @@
 
 #include <Python.h>
 
+#include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -11,8 +13,12 @@
 #include "core/exchange.h"
 #include "wsgi/answer_calls.h"
 #include "wsgi/py_ref.h"
+#include "wsgi/recent_text.h"
 
 namespace prowingen::wsgi {
+
+/// So many of a request's first fields are compared with those of the last one.
+inline constexpr std::size_t places_looked_at = 16;
 
 /// CGI names of request fields: "Accept-Language" → "HTTP_ACCEPT_LANGUAGE". Most requests use the
 /// same few dozen, so they are made once.
@@ -21,6 +27,9 @@ class FieldNames {
   /// The key for a field, or null if the field is dropped: a name with an underscore would be
   /// taken for the one with a hyphen, which a proxy in front may have checked.
   PyObject* key(std::string_view name);
+  /// The same for one that stands there in its request: what stood there in the last one is known
+  /// by a look.
+  PyObject* key_at(std::size_t place, std::string_view name);
 
  private:
   struct Hash {
@@ -30,6 +39,11 @@ class FieldNames {
     }
   };
   std::unordered_map<std::string, PyRef, Hash, std::equal_to<>> keys_;
+  struct Seen {
+    std::string_view name;  // the table's own; empty: none
+    PyObject* key = nullptr;
+  };
+  std::array<Seen, places_looked_at> seen_;
   PyRef last_;  // keeps the newest key alive once the table is full
 };
 
@@ -67,8 +81,10 @@ class EnvironBuilder {
 
   PyRef template_;  // with a place for each key that every request sets: its copies do not grow
   PyRef errors_;
+  PyRef sys_;  // its dict, where stderr is
   bool tells_wait_ = false;
   FieldNames names_;
+  std::array<RecentText, places_looked_at> values_;
   LocalEnd local_;
   std::string decoded_path_;
 };

@@ -74,6 +74,7 @@ bool init_runtime(PyObject* module) {
       {&r.flush, "flush"},
       {&r.instance_dict, "__dict__"},
       {&r.underscores, "__"},
+      {&r.standard_error, "stderr"},
   };
   for (const auto& [place, text] : names) {
     *place = PyUnicode_InternFromString(text);

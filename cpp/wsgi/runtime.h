@@ -71,6 +71,7 @@ struct Runtime {
   PyObject* flush;
   PyObject* instance_dict;
   PyObject* underscores;
+  PyObject* standard_error;
 };
 
 /// Makes the types and names, once, with the GIL. Throws pybind-free: false with an error set.

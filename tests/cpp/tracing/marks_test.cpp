@@ -9,10 +9,7 @@
 #include <regex>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
-
-#include "tracing/random_text.h"
 
 namespace prowingen::tracing {
 namespace {
@@ -155,21 +152,6 @@ TEST_F(MarksTest, RequestsGoOnMarked) {
   EXPECT_EQ(marking.backlog(), 7ns);
   EXPECT_EQ(std::set(next.seen.begin(), next.seen.end()).size(), 3U);
   EXPECT_TRUE(std::ranges::all_of(next.seen, [](const auto& each) { return each.size() == 36; }));
-}
-
-TEST(RandomText, IsNobodyElses) {
-  std::vector<std::vector<std::string>> made(4);
-  std::vector<std::thread> threads;
-  threads.reserve(made.size());
-  for (auto& own : made) {
-    threads.emplace_back([&own] {
-      for (int i = 0; i < 500; ++i) own.push_back(make_uuid());
-    });
-  }
-  for (auto& each : threads) each.join();
-  std::set<std::string> all;
-  for (const auto& own : made) all.insert(own.begin(), own.end());
-  EXPECT_EQ(all.size(), 2000U);
 }
 
 }  // namespace

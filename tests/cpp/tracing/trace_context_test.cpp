@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "tracing/random_text.h"
+
 namespace prowingen::tracing {
 namespace {
 
@@ -56,7 +58,7 @@ TEST(TraceParent, IsNothingElse) {
 TEST(TraceParent, OfANewTraceIsOneEachTime) {
   std::set<std::string> made;
   for (int i = 0; i < 1000; ++i) {
-    made.insert(make_trace_parent());
+    made.emplace(view_of(make_trace_parent()));
     EXPECT_TRUE(is_trace_parent(*made.rbegin())) << *made.rbegin();
     EXPECT_TRUE(made.rbegin()->ends_with("-01"));
   }
