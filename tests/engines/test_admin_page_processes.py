@@ -88,9 +88,12 @@ def test_requests_of_another_process_are_seen(engine: str, folder: Path) -> None
 def test_one_that_holds_the_gil_is_seen(
     engine: str, folder: Path, arguments: tuple[str, ...]
 ) -> None:
-    with run_server(
-        "watched:app", engine, *ADMIN, *arguments, environment={"PYTHONPATH": str(folder)}
-    ) as server, ExitStack() as stack:
+    with (
+        run_server(
+            "watched:app", engine, *ADMIN, *arguments, environment={"PYTHONPATH": str(folder)}
+        ) as server,
+        ExitStack() as stack,
+    ):
         if arguments:
             wait_until(lambda: ready(server) == 2, server.log)
         watches = [stack.enter_context(Watch(admin_of(server))) for _ in range(4)]
@@ -152,22 +155,25 @@ def test_watchers_go_on_through_reloads_and_crashes(engine: str, folder: Path) -
 
 def test_a_worker_that_is_replaced_waits_for_no_watcher(engine: str, folder: Path) -> None:
     """Nor for one that reads nothing; and requests are answered meanwhile."""
-    with supervised(engine, *ADMIN, app="watched:app", path=folder) as server:
-        with ExitStack() as stack:
-            for _ in range(4):
-                _deaf(stack, admin_of(server))
-                stack.enter_context(Watch(admin_of(server)))
-            before = set(children(server.pid))
-            begun = time.monotonic()
-            server.signal(signal.SIGHUP)
-            wait_until(lambda: set(children(server.pid)).isdisjoint(before), "the old ones stay")
-            assert time.monotonic() - begun < 15
-            begun = time.monotonic()
-            server.signal(signal.SIGTERM)
-            server.wait()
-            assert time.monotonic() - begun < 8
+    with (
+        supervised(engine, *ADMIN, app="watched:app", path=folder) as server,
+        ExitStack() as stack,
+    ):
+        for _ in range(4):
+            stack.enter_context(_deaf(admin_of(server)))
+            stack.enter_context(Watch(admin_of(server)))
+        before = set(children(server.pid))
+        begun = time.monotonic()
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: set(children(server.pid)).isdisjoint(before), "the old ones stay")
+        assert time.monotonic() - begun < 15
+        begun = time.monotonic()
+        server.signal(signal.SIGTERM)
+        server.wait()
+        assert time.monotonic() - begun < 8
 
 
-def _deaf(stack: ExitStack, admin: Address) -> None:
-    wire = stack.enter_context(Wire(admin, receive_buffer=4096))
+def _deaf(admin: Address) -> Wire:
+    wire = Wire(admin, receive_buffer=4096)
     wire.get(PATH)
+    return wire

@@ -95,7 +95,9 @@ class Watch:
 
 def doing(figures: dict[str, Any]) -> list[dict[str, Any]]:
     """What the threads of all workers are in."""
-    return [{**row, "worker": each["worker"]} for each in figures["workers"] for row in each["doing"]]
+    return [
+        {**row, "worker": each["worker"]} for each in figures["workers"] for row in each["doing"]
+    ]
 
 
 def in_request(figures: dict[str, Any], line: str) -> dict[str, Any]:
