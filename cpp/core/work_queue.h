@@ -230,7 +230,6 @@ class WorkQueue final : public RequestSink {
   const QueuePatience patience_;
   const QueueTarget target_;
   const RunPatience run_patience_;
-  bool keeps_busy_ = false;
   std::deque<Entry> queue_;
   std::deque<Sleeper> sleepers_;        // a deque: elements never move
   std::size_t events_ = 0;              // in queue_: what was submitted again
@@ -247,6 +246,7 @@ class WorkQueue final : public RequestSink {
   // The tick's thread sleeps on this until requests wait that nobody was woken for.
   std::condition_variable tick_needed_;
   std::atomic<bool> tick_sleeps_{true};
+  bool keeps_busy_ = false;
   std::thread ticker_;
 };
 

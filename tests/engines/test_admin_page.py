@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from harness.site import ServeFixture, Site
 
 ADMIN = {"admin_bind": "127.0.0.1:0"}
+PAGE = Path(__file__).resolve().parents[2] / "docs/admin_page.md"
 
 
 class App:
@@ -123,6 +125,26 @@ def test_a_watcher_is_told_what_the_server_is_and_does(serve: ServeFixture, engi
     assert scrape(admin_of(site))("requests_total") == 4, "who watches is in no figure"
 
 
+def test_the_docs_name_all_members(serve: ServeFixture) -> None:
+    """Its tables, in their order: the three events, and within figures, a worker and its rows."""
+    rows = [
+        re.findall(r"`(\w+)`", row) for row in re.findall(r"^\| (`.*?) \|", PAGE.read_text(), re.M)
+    ]
+    named = [name for row in rows for name in row]
+    app = App()
+    site = serve(app, **ADMIN)
+    site.ask("/")
+    with Watch(admin_of(site)) as watch, site.connect() as wire:
+        wire.get("/stuck")
+        figures = watch.wait_for(doing)
+        slowest = watch.wait_for(lambda told: told["requests"], "slowest")
+        app.gate.opened.set()
+        assert wire.response().status == 200
+    worker = figures["workers"][0]
+    told = [watch.latest["server"], figures, worker, worker["doing"][0], slowest["requests"][0]]
+    assert sorted(named) == sorted(name for each in told for name in each)
+
+
 def test_events_come_ten_times_a_second(serve: ServeFixture) -> None:
     with Watch(admin_of(serve(hello, **ADMIN))) as watch:
         watch.wait_for_more(1)
@@ -178,15 +200,18 @@ def test_requests_that_run_are_told_of(serve: ServeFixture) -> None:
 
 
 def test_one_that_waits_for_its_client_is_told_of(serve: ServeFixture) -> None:
-    site = serve(App(), **ADMIN)
+    site = serve(App(), body_buffer=1000, **ADMIN)
     with Watch(admin_of(site)) as watch, site.connect() as wire:
-        wire.get("/read", "Content-Length: 5", method="POST")
+        wire.get("/read", "Content-Length: 5000", method="POST")
+        wire.send(b"x" * 3000)
         asked = line(site, "/read", "POST")
         figures = watch.wait_for(lambda figures: in_request(figures, asked))
         row = in_request(figures, asked)
         assert row["state"] == "waiting_for_client"
         assert row["deadline"] is None
         assert figures["workers"][0]["threads"]["waiting_for_client"] == 1
+        wire.send(b"x" * 2000)
+        assert wire.response("POST").status == 200
 
 
 def test_one_that_was_answered_in_its_place_is_told_of(serve: ServeFixture) -> None:

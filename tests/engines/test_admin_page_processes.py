@@ -67,7 +67,7 @@ def ask_another(server: ServerProcess, stack: ExitStack, than: int, path: str) -
 
 def test_requests_of_another_process_are_seen(engine: str, folder: Path) -> None:
     """Of each of the two watchers one at least is told by the other process."""
-    arguments = (*ADMIN, "--request-timeout", "50s")
+    arguments = (*ADMIN, "--request-timeout", "50s", "--graceful-timeout", "1s")
     with supervised(engine, *arguments, app="watched:app", path=folder) as server:
         first, second = children(server.pid)
         with ExitStack() as stack:
