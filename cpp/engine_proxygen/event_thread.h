@@ -252,9 +252,6 @@ class EventThread final : public Transport,
   }
 
   std::atomic<std::size_t> open_{0};
-  std::array<std::atomic<std::size_t>, 3> spoken_{};  // by major version
-  std::atomic<std::uint64_t> tls_handshakes_{0};
-  std::atomic<std::uint64_t> tls_failures_{0};
   std::atomic<std::uint64_t> accepted_{0};
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> protocol_errors_{0};
@@ -262,6 +259,10 @@ class EventThread final : public Transport,
   std::vector<Mail> mailbox_;
   bool wake_posted_ = false;
   bool closed_ = false;
+
+  std::array<std::atomic<std::size_t>, 3> spoken_{};  // by major version
+  std::atomic<std::uint64_t> tls_handshakes_{0};
+  std::atomic<std::uint64_t> tls_failures_{0};
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from harness.wire import Truncated, Wire
@@ -39,8 +41,13 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._wire.reset()
+        self.leave()
+
+    def leave(self) -> None:
+        with suppress(OSError):  # the server may have left first
+            self._wire.socket.shutdown(socket.SHUT_RDWR)  # which wakes the thread
         self._thread.join(10)
+        self._wire.close()
 
     def _read(self) -> None:
         text = b""
