@@ -352,8 +352,9 @@ def test_there_is_room_for_32(serve: ServeFixture) -> None:
         refused = ask_admin(admin, PATH)
         assert refused.status == 503
         assert refused.get("retry-after") == "1"
+        all_of_them[0].wait_for_more(2)
         for watch in all_of_them:
-            watch.wait_for_more(2)
+            assert watch.wait_for(lambda figures: figures["wanted"] == 1)
         assert ask_admin(admin, "/-/live").status == 200
         all_of_them[0].leave()
 
