@@ -217,6 +217,9 @@ class EventThread final : public Transport,
   void post_mail(Mail mail, bool may_wait);
   void wake();
   void deliver_mail();
+  std::atomic<std::size_t>& count_of(const Session& session) {
+    return spoken_[static_cast<std::size_t>(session.speaks() - 1)];
+  }
 
   const EngineContext& context_;
   const ListenerAddresses& listeners_;
@@ -247,10 +250,6 @@ class EventThread final : public Transport,
   MemoryWaiters<HandledExchange> awaiting_memory_;
   bool cut_posted_ = false;
 
-  std::atomic<std::size_t>& count_of(const Session& session) {
-    return spoken_[static_cast<std::size_t>(session.speaks() - 1)];
-  }
-
   std::atomic<std::size_t> open_{0};
   std::atomic<std::uint64_t> accepted_{0};
   std::atomic<std::uint64_t> refused_{0};
@@ -260,7 +259,8 @@ class EventThread final : public Transport,
   bool wake_posted_ = false;
   bool closed_ = false;
 
-  std::array<std::atomic<std::size_t>, 3> spoken_{};  // by major version
+  // Needs no lock.
+  std::array<std::atomic<std::size_t>, 3> spoken_{};  // sessions, by major version of HTTP
   std::atomic<std::uint64_t> tls_handshakes_{0};
   std::atomic<std::uint64_t> tls_failures_{0};
 };
