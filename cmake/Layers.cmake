@@ -1,6 +1,7 @@
 # Dependencies point one way:
 #   bindings -> listener, wsgi -> sockets, websocket, static_files, response_cache, compression
 #     -> core, event_loop
+#   bindings -> admin -> access_log, metrics
 #   bindings -> engines -> http1, http2, tls, proxies, access_log -> metrics -> processes
 #     -> core -> http
 #
@@ -9,7 +10,7 @@
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
 set(layers http core access_log proxies processes metrics http1 http2 tls event_loop sockets
-    websocket static_files response_cache compression health tracing limits engine_embedded
+    websocket static_files response_cache compression health tracing limits admin engine_embedded
     engine_proxygen wsgi listener bindings)
 set(uses_http http)
 set(uses_core http core)
@@ -28,6 +29,7 @@ set(uses_response_cache http core response_cache)
 set(uses_compression http core compression)
 set(uses_health http core health)
 set(uses_tracing http core tracing)
+set(uses_admin http core access_log processes metrics admin)
 set(uses_limits http core proxies limits)
 set(uses_engine_embedded http core access_log proxies processes http1 http2 tls event_loop
     engine_embedded)
@@ -36,7 +38,8 @@ set(uses_wsgi http core sockets websocket static_files response_cache compressio
     wsgi)
 set(uses_listener http core sockets websocket wsgi listener)
 set(uses_bindings core access_log proxies processes metrics tls sockets websocket static_files
-    response_cache health tracing limits engine_embedded engine_proxygen wsgi listener bindings)
+    response_cache health tracing limits admin engine_embedded engine_proxygen wsgi listener
+    bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1 sockets)
 set(sees_nghttp2 http2)

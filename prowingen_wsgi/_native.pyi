@@ -69,6 +69,8 @@ class Server(metaclass=_Pybind11Type):
         time_limits: list[tuple[str, float]] = ...,
         tell_overdue: Callable[[str, int], object] | None = None,
         admins: list[tuple[int, str]] = ...,
+        admin_page: bytes = ...,
+        admin_policy: str = "",
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -98,6 +100,8 @@ class Server(metaclass=_Pybind11Type):
             none is.
         admins: further listening sockets, where administrators are answered; with them what is done
             is counted.
+        admin_page: the document that they are shown; none without it.
+        admin_policy: its Content-Security-Policy.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

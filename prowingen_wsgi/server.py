@@ -267,6 +267,7 @@ class Server:
                 tell_overdue=tell_overdue,
                 add_departure_thread=_calling(self._add_departure_thread),
                 admins=[(each.fileno(), each.description) for each in self._admins],
+                **_admin_page(self._admins),
                 **self._static_files,
             )
         except ValueError as error:
@@ -577,6 +578,16 @@ def _static_files(config: Config, apps: Sequence[Callable[..., Any]]) -> dict[st
         "sendfile_mounts": sendfile_mounts(config),
         "media_types": media_types(),
     }
+
+
+def _admin_page(admins: Sequence[Listener]) -> dict[str, Any]:
+    """What the native side shows administrators; nothing without them."""
+    if not admins:
+        return {}
+    from .admin_page import admin_page  # what few need
+
+    document, policy = admin_page()
+    return {"admin_page": document, "admin_policy": policy}
 
 
 def _calling(method: Callable[[], None]) -> Callable[[], None]:

@@ -15,6 +15,9 @@ void log_exchange(const EngineContext& context, const ServedExchange& exchange, 
   const auto now = std::chrono::steady_clock::now();
   if (context.tally != nullptr) {
     metrics::count_exchange(*context.tally, exchange, status, complete, now);
+    if (context.activity != nullptr) {
+      metrics::note_slow_exchange(*context.activity, exchange, status, complete, now);
+    }
   }
   if (access_log == nullptr) return;
   AccessRecord record;

@@ -11,6 +11,8 @@ namespace {
 // Whoever asks has little to say, and comes once in a few seconds.
 constexpr std::uint64_t memory = std::uint64_t{16} * 1024 * 1024;
 constexpr std::size_t most_connections = 256;
+// What an answer that is on its way gets in a drain.
+constexpr std::chrono::seconds drain_time{2};
 
 Options for_administrators(Options options) {
   options.engine = "embedded";
@@ -30,20 +32,29 @@ Options for_administrators(Options options) {
 }  // namespace
 
 Admin::Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells,
-             std::function<void(Severity, std::string)> report, std::shared_ptr<Spool> spool)
+             admin::PageAnswers::Page page, std::function<void(Severity, std::string)> report,
+             std::shared_ptr<Spool> spool)
     : options_(for_administrators(options)),
       proxies_(options_),
       memory_(std::make_shared<MemoryBudget>(memory)),
       answers_(std::move(tells.figures)),
-      health_(std::string(metrics::admin_prefix), answers_, std::move(tells.obstacle)),
+      watchers_(std::move(tells.events)),
+      page_(std::move(page), watchers_, answers_),
+      health_(std::string(metrics::admin_prefix), page_, std::move(tells.obstacle)),
       engine_(find_engine(options_).make(
           EngineContext{options_, proxies_, nullptr, health_, memory_, nullptr, std::move(report),
                         nullptr, std::move(spool), nullptr},
           std::move(listeners))) {}
 
 void Admin::drain() {
-  draining_ = true;
+  draining_since_ = std::chrono::steady_clock::now();
+  watchers_.end();
   engine_->drain();
+}
+
+bool Admin::drained() const {
+  if (!draining_since_ || engine_->drained()) return true;
+  return std::chrono::steady_clock::now() - *draining_since_ >= drain_time;
 }
 
 }  // namespace prowingen::bindings

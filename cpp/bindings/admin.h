@@ -1,13 +1,19 @@
 // An administrator's address: an engine of its own with one I/O thread, so that nothing that
 // clients do to the other one, and nothing that becomes of the application, keeps its answers
 // waiting.
+//
+//   engine --> /-/live, /-/ready --> /-/, /-/events --> /-/metrics, or what there is
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "admin/page_answers.h"
+#include "admin/watchers.h"
 #include "core/engine.h"
 #include "core/memory_budget.h"
 #include "core/options.h"
@@ -22,26 +28,33 @@ class Admin {
   struct Tells {
     std::function<health::Obstacle()> obstacle;
     std::function<std::string(metrics::Form)> figures;
+    admin::Watchers::Tells events;
   };
 
   /// `options`: of the server that it is about. Takes over `listeners`, and starts nothing.
   Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells,
-        std::function<void(Severity, std::string)> report, std::shared_ptr<Spool> spool);
+        admin::PageAnswers::Page page, std::function<void(Severity, std::string)> report,
+        std::shared_ptr<Spool> spool);
 
   void start() { engine_->start(); }
   /// Others go on in its place.
   void drain();
-  /// There is nothing to wait for, unless it was drained.
-  bool drained() const { return !draining_ || engine_->drained(); }
-  void stop() { engine_->stop(); }
+  /// There is nothing to wait for, unless it was drained; nor for long then, for who reads nothing.
+  bool drained() const;
+  void stop() {
+    watchers_.stop();
+    engine_->stop();
+  }
 
  private:
   const Options options_;
   const Proxies proxies_;
   const std::shared_ptr<MemoryBudget> memory_;
   metrics::AdminAnswers answers_;
+  admin::Watchers watchers_;
+  admin::PageAnswers page_;
   health::HealthAnswers health_;
-  bool draining_ = false;
+  std::optional<std::chrono::steady_clock::time_point> draining_since_;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -1,7 +1,11 @@
 #include "bindings/figures.h"
 
+#include <vector>
+
+#include "admin/event_text.h"
 #include "bindings/fleet_readiness.h"
 #include "metrics/families.h"
+#include "metrics/sample.h"
 #include "processes/reporter.h"
 
 namespace prowingen::bindings {
@@ -26,6 +30,9 @@ void Figures::publish(Scoreboard::Slot& slot) const {
   slot.set(Score::workers_running, queue.workers_running);
   slot.set(Score::connections_accepted, engine.connections_accepted);
   slot.set(Score::connections_open, engine.connections_open);
+  slot.set(Score::connections_http1, engine.connections_http1);
+  slot.set(Score::connections_http2, engine.connections_http2);
+  slot.set(Score::connections_http3, engine.connections_http3);
   slot.set(Score::workers, queue.workers);
   slot.set(Score::workers_waiting, queue.workers_waiting);
   slot.set(Score::workers_standing_by, queue.workers_standing_by);
@@ -44,7 +51,7 @@ response_cache::ResponseCache::Counters Figures::cache() const {
                                    : response_cache::ResponseCache::Counters();
 }
 
-Tally& Figures::count(Scoreboard* shared, Scoreboard::Slot* slot) {
+Scoreboard& Figures::count(Scoreboard* shared, Scoreboard::Slot* slot) {
   if (shared == nullptr) {
     own_ = std::make_unique<Scoreboard>(1);
     own_->clear(0);
@@ -56,7 +63,7 @@ Tally& Figures::count(Scoreboard* shared, Scoreboard::Slot* slot) {
   board_ = shared;
   slot_ = slot;
   carrier_ = std::make_unique<Carrier>(board_->tally());
-  return board_->tally();
+  return *board_;
 }
 
 void Figures::carry() {
@@ -82,6 +89,8 @@ Carrier::Figures Figures::counted_elsewhere() {
   const auto engine = sources_.engine();
   set(Carried::connections_accepted, engine.connections_accepted);
   set(Carried::protocol_errors, engine.protocol_errors);
+  set(Carried::tls_handshakes, engine.tls_handshakes);
+  set(Carried::tls_failures, engine.tls_failures);
   const auto queue = sources_.queue.counters();
   set(Carried::requests_rejected, queue.requests_rejected);
   set(Carried::requests_expired, queue.requests_expired);
@@ -111,7 +120,12 @@ Carrier::Figures Figures::counted_elsewhere() {
   return figures;
 }
 
-std::string Figures::page(metrics::Form form) {
+void Figures::sample() {
+  if (!counts()) return;
+  metrics::sample(board_->activity(), sources_.queue, std::chrono::steady_clock::now());
+}
+
+metrics::Picture Figures::look() {
   // Its own as they are now; the others' are a tenth of a second old.
   publish(*slot_);
   tell_alive(*slot_);
@@ -122,9 +136,27 @@ std::string Figures::page(metrics::Form form) {
   picture.sum = board_->tally().sum();
   for (std::size_t at = 0; at < board_->used(); ++at) {
     const Scoreboard::Slot& slot = board_->slot(at);
-    if (slot.get(Score::pid) != 0 && is_alive(slot)) picture.workers.push_back(&slot);
+    if (slot.get(Score::pid) != 0 && is_alive(slot)) picture.workers.push_back({at, &slot});
   }
-  return metrics::render(form, picture);
+  return picture;
+}
+
+std::string Figures::page(metrics::Form form) { return metrics::render(form, look()); }
+
+std::string Figures::event(std::string_view ready) {
+  const auto now = std::chrono::steady_clock::now();
+  board_->activity().watch(now);
+  sample();
+  auto picture = look();
+  for (const auto& worker : picture.workers) {
+    picture.doing.push_back(board_->activity().rows(worker.place, now));
+  }
+  return admin::figures_event(picture, now, ready);
+}
+
+std::string Figures::slowest_event() {
+  const auto now = std::chrono::steady_clock::now();
+  return admin::slowest_event(board_->activity().slowest(board_->used(), now), now);
 }
 
 }  // namespace prowingen::bindings

@@ -15,6 +15,7 @@
 #include "core/memory_budget.h"
 #include "core/spool_file.h"
 #include "core/work_queue.h"
+#include "metrics/families.h"
 #include "metrics/text.h"
 #include "metrics/thread_times.h"
 #include "processes/scoreboard.h"
@@ -47,13 +48,19 @@ class Figures {
 
   // ---- once somebody wants to know them
   /// From now on what is done is counted, together with other processes, if there are any: null,
-  /// null for one that is alone. Before any thread is begun. What an engine counts on.
-  Tally& count(Scoreboard* shared, Scoreboard::Slot* slot);
+  /// null for one that is alone. Before any thread is begun. What it is counted on.
+  Scoreboard& count(Scoreboard* shared, Scoreboard::Slot* slot);
   bool counts() const { return board_ != nullptr; }
   /// Adds to the tally what has been counted elsewhere.
   void carry();
   /// Of all processes.
   std::string page(metrics::Form form);
+  // ---- for those who watch: admin/watchers.h
+  /// What the workers are in is written where all processes see it, if anybody watches.
+  void sample();
+  /// The events that watchers are told: see admin/event_text.h.
+  std::string event(std::string_view ready);
+  std::string slowest_event();
   /// It goes on, and takes no more connections.
   void begin_drain();
   /// What a worker thread tells of its waits; empty: nobody wants to know.
@@ -62,6 +69,7 @@ class Figures {
 
  private:
   Carrier::Figures counted_elsewhere();
+  metrics::Picture look();
   response_cache::ResponseCache::Counters cache() const;
 
   const Sources sources_;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "access_log/access_log.h"
+#include "admin/event_text.h"
 #include "bindings/admin.h"
 #include "bindings/current_requests.h"
 #include "bindings/engine_table.h"
@@ -110,7 +111,8 @@ class Server {
          const std::string& redirect_port, const Datagrams& datagrams, py::object add_thread,
          py::object add_departure_thread, const StaticMounts& static_mounts,
          const StaticMounts& sendfile_mounts, const static_files::MediaTypes& media_types,
-         const PrefixTimes& time_limits, py::object tell_overdue, const Listeners& admins)
+         const PrefixTimes& time_limits, py::object tell_overdue, const Listeners& admins,
+         const py::bytes& admin_page, const std::string& admin_policy)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -126,6 +128,7 @@ class Server {
                                                    read_mounts(sendfile_mounts), media_types)),
         response_cache_(make_response_cache(options_)),
         overdue_(options_, time_limits, std::move(tell_overdue)),
+        admin_page_{std::string(admin_page), admin_policy},
         log_(std::move(log), access_log.value_or(py::none())),
         add_thread_(std::move(add_thread)),
         add_departure_thread_(std::move(add_departure_thread)),
@@ -161,6 +164,7 @@ class Server {
     supervised_ = std::make_unique<Supervised>(scoreboard, slot, UniqueFd(lifeline), terms);
     counted_rates_.table = &rates;
     scoreboard.tally().set_process(slot);
+    scoreboard.activity().set_process(slot);
   }
 
   void start() {
@@ -194,27 +198,32 @@ class Server {
         [this] { return obstacle(); }, report);
     figures_ = make_figures();
     Tally* tally = nullptr;
+    Activity* activity = nullptr;
     if (!admin_listeners_.empty()) {
-      tally = supervised_ ? &figures_->count(&supervised_->scoreboard(), &supervised_->slot())
-                          : &figures_->count(nullptr, nullptr);
+      Scoreboard& board = supervised_
+                              ? figures_->count(&supervised_->scoreboard(), &supervised_->slot())
+                              : figures_->count(nullptr, nullptr);
+      tally = &board.tally();
+      activity = &board.activity();
+      queue_->keep_busy();
     }
-    engine_ =
-        engine_entry_.make(EngineContext{options_, proxies_, tls_.get(), path_->begin(), memory_,
-                                         access_log_.get(), report, accept_share(), spool_, tally},
-                           std::move(listeners_));
+    engine_ = engine_entry_.make(
+        EngineContext{options_, proxies_, tls_.get(), path_->begin(), memory_, access_log_.get(),
+                      report, accept_share(), spool_, tally, activity},
+        std::move(listeners_));
     if (!redirect_listeners_.empty()) {
       redirect_engine_ =
           find_engine(redirect_options_)
               .make(EngineContext{redirect_options_, proxies_, nullptr, redirect_, memory_,
-                                  access_log_.get(), report, nullptr, spool_, tally},
+                                  access_log_.get(), report, nullptr, spool_, tally, activity},
                     std::move(redirect_listeners_));
     }
     if (!admin_listeners_.empty()) {
       admin_ = std::make_unique<Admin>(
           options_, std::move(admin_listeners_),
           Admin::Tells{[this] { return obstacle(); },
-                       [this](metrics::Form form) { return figures_->page(form); }},
-          report, spool_);
+                       [this](metrics::Form form) { return figures_->page(form); }, events()},
+          std::move(admin_page_), report, spool_);
     }
     if (spool_->directory().empty() && spools_whole()) {
       report(Severity::warning,
@@ -236,6 +245,7 @@ class Server {
     supervised_->begin([this](Scoreboard::Slot& slot) {
       figures_->publish(slot);
       figures_->carry();
+      figures_->sample();
     });
     // After all that can fail, as the supervisor then lets others go. And before the application is
     // called, for which the GIL is needed, that is kept since the engine's start: whatever becomes
@@ -317,8 +327,7 @@ class Server {
 
   std::string readiness() const {
     if (!engine_ || is_parents()) return "it does not serve";
-    const health::Obstacle now = obstacle();
-    return now == health::Obstacle::none ? std::string() : std::string(health::describe(now));
+    return std::string(unready_because());
   }
 
   std::vector<CurrentRequests::Request> requests() const {
@@ -481,13 +490,7 @@ class Server {
 
   EngineCounters engine_counters() const {
     EngineCounters counters = engine_->counters();
-    if (redirect_engine_) {
-      const EngineCounters others = redirect_engine_->counters();
-      counters.connections_accepted += others.connections_accepted;
-      counters.connections_open += others.connections_open;
-      counters.requests_refused += others.requests_refused;
-      counters.protocol_errors += others.protocol_errors;
-    }
+    if (redirect_engine_) counters += redirect_engine_->counters();
     return counters;
   }
 
@@ -593,6 +596,22 @@ class Server {
     return another_is_ready(*board, ready_patience_) ? health::Obstacle::none : own;
   }
 
+  /// Empty if it is ready.
+  std::string_view unready_because() const {
+    const health::Obstacle now = obstacle();
+    return now == health::Obstacle::none ? std::string_view() : health::describe(now);
+  }
+
+  // What those who watch on the administrators' address are told; without the GIL.
+  admin::Watchers::Tells events() {
+    return {[this] {
+              return admin::server_event(
+                  {engine_entry_.name, static_cast<std::uint64_t>(options_.threads), false});
+            },
+            [this] { return figures_->event(unready_because()); },
+            [this] { return figures_->slowest_event(); }};
+  }
+
   AcceptShare* accept_share() const { return supervised_ ? &supervised_->accept_share() : nullptr; }
 
   QueuePatience queue_patience(LostRequests::Report report) const {
@@ -647,6 +666,7 @@ class Server {
   const std::shared_ptr<static_files::NamedFiles> named_files_;          // null: none may be named
   const std::shared_ptr<response_cache::ResponseCache> response_cache_;  // null: none is kept
   OverdueRequests overdue_;
+  admin::PageAnswers::Page admin_page_;
   const PythonLog log_;
   const py::object add_thread_;
   const py::object add_departure_thread_;
@@ -716,7 +736,8 @@ void bind_server(py::module_& m) {
                     const std::optional<py::object>&, const std::string&, bool, const py::object&,
                     const Listeners&, const std::string&, const Datagrams&, py::object, py::object,
                     const StaticMounts&, const StaticMounts&, const static_files::MediaTypes&,
-                    const PrefixTimes&, py::object, const Listeners&>(),
+                    const PrefixTimes&, py::object, const Listeners&, const py::bytes&,
+                    const std::string&>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
@@ -725,7 +746,8 @@ void bind_server(py::module_& m) {
            py::arg("static_mounts") = StaticMounts(), py::arg("sendfile_mounts") = StaticMounts(),
            py::arg("media_types") = static_files::MediaTypes(),
            py::arg("time_limits") = PrefixTimes(), py::arg("tell_overdue") = py::none(),
-           py::arg("admins") = Listeners(),
+           py::arg("admins") = Listeners(), py::arg("admin_page") = py::bytes(),
+           py::arg("admin_policy") = "",
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

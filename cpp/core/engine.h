@@ -25,6 +25,7 @@ class Context;
 }
 
 class AcceptShare;
+class Activity;
 class AccessLog;
 class Exchange;
 class MemoryBudget;
@@ -93,15 +94,36 @@ struct EngineContext {
   AcceptShare* accept_share = nullptr;  // null: no other process has the sockets
   std::shared_ptr<Spool> spool;         // where bodies that wait for their end are kept
   Tally* tally = nullptr;               // null: nobody wants to know what was done
+  Activity* activity = nullptr;         // nor what was slow
 };
 
 struct EngineCounters {
   std::uint64_t connections_accepted = 0;
   std::uint64_t connections_open = 0;
+  // Of these, by what is spoken, once that is known.
+  std::uint64_t connections_http1 = 0;
+  std::uint64_t connections_http2 = 0;
+  std::uint64_t connections_http3 = 0;
+  std::uint64_t tls_handshakes = 0;  // that were completed
+  std::uint64_t tls_failures = 0;    // that were not
   std::uint64_t exchanges_open = 0;
   std::uint64_t requests_refused = 0;  // answered by the engine itself with a 4xx or 5xx
   std::uint64_t protocol_errors = 0;   // connections of HTTP/2 and 3 that broke it, or flooded us
 };
+
+inline EngineCounters& operator+=(EngineCounters& sum, const EngineCounters& other) {
+  sum.connections_accepted += other.connections_accepted;
+  sum.connections_open += other.connections_open;
+  sum.connections_http1 += other.connections_http1;
+  sum.connections_http2 += other.connections_http2;
+  sum.connections_http3 += other.connections_http3;
+  sum.tls_handshakes += other.tls_handshakes;
+  sum.tls_failures += other.tls_failures;
+  sum.exchanges_open += other.exchanges_open;
+  sum.requests_refused += other.requests_refused;
+  sum.protocol_errors += other.protocol_errors;
+  return sum;
+}
 
 class Engine {
  public:

@@ -15,6 +15,16 @@ namespace {
 // They know the exchange, as it knows them.
 void abandon_events(Exchange& exchange) { std::exchange(exchange.events, nullptr)->abandon(); }
 
+// Of a worker that has a request.
+WorkerState state_of(Scheduler::State state) {
+  switch (state) {
+    case Scheduler::State::waiting: return WorkerState::waiting_for_client;
+    case Scheduler::State::away: return WorkerState::long_lived;
+    case Scheduler::State::stuck: return WorkerState::stuck;
+    default: return WorkerState::running;
+  }
+}
+
 }  // namespace
 
 WorkQueue::WorkQueue(Scheduler::Rules rules, std::size_t capacity, std::function<void()> on_tick,
@@ -246,7 +256,7 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
   Lock lock(mutex_);
   Sleeper& self = sleepers_[worker];
   if (self.running) {
-    self.running = false;
+    self.running = self.timed = false;
     if (std::exchange(self.runs_event, false)) --events_running_;
     former = std::move(self.exchange);
     leave_lane(std::exchange(self.lane, 0), now);
@@ -289,10 +299,12 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
       if (limit.count() != 0) {
         exchange->deadline = now + limit;
         self.exchange = exchange;
+        self.timed = true;
         self.warned = run_patience_.warned_before.count() == 0;
       }
     }
   }
+  if (keeps_busy_ && !self.timed) self.exchange = exchange;
   scheduler_.started(worker, now);
   self.running = true;
   self.lane = is_event ? 0 : exchange->lane;
@@ -305,9 +317,30 @@ std::shared_ptr<Exchange> WorkQueue::next(Worker worker) {
 }
 
 Scheduler::Time WorkQueue::attention_due(const Sleeper& worker) const {
-  if (!worker.running || !worker.exchange) return Scheduler::Time::max();
+  if (!worker.running || !worker.timed) return Scheduler::Time::max();
   const auto deadline = worker.exchange->deadline;
   return worker.warned ? deadline : deadline - run_patience_.warned_before;
+}
+
+std::shared_ptr<Exchange> WorkQueue::end_timing(Sleeper& worker) const {
+  worker.timed = false;
+  return keeps_busy_ ? worker.exchange : std::move(worker.exchange);
+}
+
+std::vector<WorkQueue::Busy> WorkQueue::busy() const {
+  std::vector<Busy> busy;
+  {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t at = 0; at < sleepers_.size(); ++at) {
+      const Sleeper& self = sleepers_[at];
+      if (!self.running || !self.exchange) continue;
+      const auto deadline = self.timed ? self.exchange->deadline : Scheduler::Time();
+      busy.push_back({self.exchange, state_of(scheduler_.state(static_cast<Worker>(at))),
+                      self.thread, self.started, deadline});
+    }
+  }
+  std::ranges::sort(busy, {}, &Busy::since);
+  return busy;
 }
 
 std::vector<WorkQueue::Overdue> WorkQueue::take_overdue(Scheduler::Time now) {
@@ -320,7 +353,7 @@ std::vector<WorkQueue::Overdue> WorkQueue::take_overdue(Scheduler::Time now) {
     if (attention_due(self) > now) continue;
     // What lives long has left the pool, and a switched protocol is no answer that could be late.
     if (scheduler_.is_out(worker) || self.exchange->switched()) {
-      dropped.push_back(std::move(self.exchange));
+      dropped.push_back(end_timing(self));
       continue;
     }
     const auto limit = self.exchange->deadline - self.exchange->taken_at;
@@ -335,7 +368,7 @@ std::vector<WorkQueue::Overdue> WorkQueue::take_overdue(Scheduler::Time now) {
     leave_lane(std::exchange(self.lane, 0), now);
     ++counters_.requests_overdue;
     last_progress_ = now;
-    overdue.push_back({std::move(self.exchange), worker, self.turns, self.thread, limit, false,
+    overdue.push_back({end_timing(self), worker, self.turns, self.thread, limit, false,
                        !spare && replaced, scheduler_.stuck()});
   }
   if (overdue.empty()) return overdue;

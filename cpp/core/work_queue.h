@@ -16,6 +16,7 @@
 #include "core/exchange.h"
 #include "core/scheduler.h"
 #include "core/time_limits.h"
+#include "core/worker_state.h"
 
 namespace prowingen {
 
@@ -68,6 +69,15 @@ class WorkQueue final : public RequestSink {
     bool application_blocks = false;
   };
 
+  /// What a worker is in.
+  struct Busy {
+    std::shared_ptr<Exchange> exchange;
+    WorkerState state;
+    std::uint64_t thread;  // as enrol() was told
+    Scheduler::Time since;
+    Scheduler::Time deadline;  // not set: it may take as long as it takes
+  };
+
   /// A request that has been with a worker for longer than it may, or will soon have been.
   struct Overdue {
     std::shared_ptr<Exchange> exchange;
@@ -86,6 +96,9 @@ class WorkQueue final : public RequestSink {
             QueuePatience patience = {}, QueueTarget target = {}, BulkheadRules lanes = {},
             RunPatience run_patience = {});
   ~WorkQueue() override;
+
+  /// What the workers are in is kept for busy(), from now on. Before the first request.
+  void keep_busy() { keeps_busy_ = true; }
 
   // ---- I/O threads
   std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) override;
@@ -118,6 +131,10 @@ class WorkQueue final : public RequestSink {
   /// Whether `on_tick` will not be called soon. It is called once after this became true, so that
   /// whoever leaves work for the tick and then sees false here is sure that it will be done.
   bool tick_sleeps() const { return tick_sleeps_.load(); }
+
+  // ---- any thread: what the workers are in
+  /// Those that are in something; nothing unless it is kept. Longest first.
+  std::vector<Busy> busy() const;
 
   // ---- any thread: requests that take too long
   /// Those that have become overdue, once each. Their workers are not of the pool from now on, and
@@ -159,8 +176,8 @@ class WorkQueue final : public RequestSink {
     std::uint64_t turns = 0;  // so many times it was given something
     Scheduler::Time started;
     std::uint64_t thread = 0;
-    // Of a request that has a deadline.
-    std::shared_ptr<Exchange> exchange;
+    std::shared_ptr<Exchange> exchange;  // that it is in, if anybody wants to know
+    bool timed = false;                  // there is a deadline to be seen to
     bool warned = false;
   };
 
@@ -195,6 +212,8 @@ class WorkQueue final : public RequestSink {
   void refuse(std::span<const std::shared_ptr<Exchange>> refused);
   /// Before this none can have waited for too long.
   Scheduler::Time first_expiry(Scheduler::Time now) const;
+  /// Its deadline is seen to: what it was in, unless that is kept for others.
+  std::shared_ptr<Exchange> end_timing(Sleeper& worker) const;
   /// When there is something to be done about the request that it is in, if ever.
   Scheduler::Time attention_due(const Sleeper& worker) const;
   void sleep_until_needed(Lock& lock);
@@ -227,6 +246,7 @@ class WorkQueue final : public RequestSink {
   // The tick's thread sleeps on this until requests wait that nobody was woken for.
   std::condition_variable tick_needed_;
   std::atomic<bool> tick_sleeps_{true};
+  bool keeps_busy_ = false;
   std::thread ticker_;
 };
 

@@ -36,6 +36,7 @@ class Arrivals::Arrival final : private ReadyHandler {
   Awaited awaited = Awaited::header;
   std::uint64_t discard_left = 0;
   std::unique_ptr<TlsStream> tls;  // once the handshake has begun
+  bool shaking = false;            // and is not over; a probe of the port begins none
   List::iterator place;
 
  private:
@@ -98,6 +99,7 @@ void Arrivals::await_handshake(Arrival& arrival) {
 void Arrivals::shake_hands(Arrival& arrival) {
   if (!arrival.tls) {
     if (tls::begins_as_http(arrival.socket.get())) return answer_plain_http(arrival);
+    arrival.shaking = has_unread_input(arrival.socket.get());
     arrival.tls =
         std::make_unique<TlsStream>(*io_.context().tls, arrival.socket.get(), *tls_buffers_);
   }
@@ -105,6 +107,8 @@ void Arrivals::shake_hands(Arrival& arrival) {
     case TlsStream::Handshake::wants_read: return wait(arrival, Interest::read);
     case TlsStream::Handshake::wants_write: return wait(arrival, Interest::write);
     case TlsStream::Handshake::done:
+      arrival.shaking = false;
+      io_.count_handshake(true);
       if (arrival.tls->was_answered()) return end_validation(arrival);
       arrival.info->scheme = "https";
       arrival.info->tls = arrival.tls->facts();
@@ -147,6 +151,7 @@ void Arrivals::hand_over(Arrival& arrival) {
 }
 
 void Arrivals::close(Arrival& arrival, std::string_view why, std::string_view fault) {
+  if (arrival.shaking) io_.count_handshake(false);
   if (!why.empty()) io_.complaints().add(*arrival.info, why, fault, io_.now());
   list_.erase(arrival.place);
   io_.count_closed();

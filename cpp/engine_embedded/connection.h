@@ -62,6 +62,8 @@ class Connection : public std::enable_shared_from_this<Connection>, private Read
 
   // Place in the I/O thread's list of connections.
   std::size_t index = 0;
+  // The major version of HTTP that it is listed for.
+  int spoken = 1;
   // Whether it is among those that wait for memory.
   bool in_memory_queue = false;
 

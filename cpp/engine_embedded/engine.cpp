@@ -62,6 +62,10 @@ class EmbeddedEngine final : public Engine {
     for (const auto& thread : threads_) {
       counters.requests_refused += thread->refused();
       counters.protocol_errors += thread->protocol_errors();
+      counters.connections_http1 += thread->speaking(1);
+      counters.connections_http2 += thread->speaking(2);
+      counters.tls_handshakes += thread->tls_handshakes();
+      counters.tls_failures += thread->tls_failures();
     }
     counters.connections_open = open_connections();
     return counters;

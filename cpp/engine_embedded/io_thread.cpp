@@ -119,9 +119,9 @@ void IoThread::open(Channel channel, unsigned listener,
                     std::shared_ptr<const ConnectionInfo> info) {
   const bool http2 = options().http == "2" || channel.protocol() == "h2";
   if (http2) {
-    add(std::make_shared<Http2Connection>(*this, std::move(channel), listener, std::move(info)));
+    add(std::make_shared<Http2Connection>(*this, std::move(channel), listener, std::move(info)), 2);
   } else {
-    add(std::make_shared<Http1Connection>(*this, std::move(channel), listener, std::move(info)));
+    add(std::make_shared<Http1Connection>(*this, std::move(channel), listener, std::move(info)), 1);
   }
 }
 
@@ -131,11 +131,13 @@ void IoThread::open_http2(Connection& before, Channel channel, unsigned listener
       std::make_shared<Http2Connection>(*this, std::move(channel), listener, std::move(info));
   open_.fetch_add(1, std::memory_order_relaxed);
   forget(before);
-  add(connection);
+  add(connection, 2);
   connection->begin_with(input);
 }
 
-void IoThread::add(const std::shared_ptr<Connection>& connection) {
+void IoThread::add(const std::shared_ptr<Connection>& connection, int spoken) {
+  connection->spoken = spoken;
+  count_of(*connection).fetch_add(1, std::memory_order_relaxed);
   connection->index = connections_.size();
   connections_.push_back(connection);
   connection->start();
@@ -143,6 +145,7 @@ void IoThread::add(const std::shared_ptr<Connection>& connection) {
 }
 
 void IoThread::forget(Connection& connection) {
+  count_of(connection).fetch_sub(1, std::memory_order_relaxed);
   const std::size_t index = connection.index;
   std::swap(connections_[index], connections_.back());
   connections_[index]->index = index;

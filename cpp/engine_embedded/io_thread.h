@@ -45,6 +45,12 @@ class IoThread final : public Transport {
   void flush() override;
   std::shared_ptr<MemoryBudget> memory() override { return context_.memory; }
   std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
+  /// Of these, those that speak that major version of HTTP.
+  std::size_t speaking(int version) const {
+    return (version == 2 ? http2_ : http1_).load(std::memory_order_relaxed);
+  }
+  std::uint64_t tls_handshakes() const { return tls_handshakes_.load(std::memory_order_relaxed); }
+  std::uint64_t tls_failures() const { return tls_failures_.load(std::memory_order_relaxed); }
 
   // ---- this thread
   EventLoop& loop() { return loop_; }
@@ -83,6 +89,9 @@ class IoThread final : public Transport {
   void await_memory(std::shared_ptr<Connection> connection);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }  // any thread
+  void count_handshake(bool completed) {
+    (completed ? tls_handshakes_ : tls_failures_).fetch_add(1, std::memory_order_relaxed);
+  }
   void count_protocol_error() { protocol_errors_.fetch_add(1, std::memory_order_relaxed); }
   std::uint64_t protocol_errors() const {  // any thread
     return protocol_errors_.load(std::memory_order_relaxed);
@@ -99,7 +108,10 @@ class IoThread final : public Transport {
   void run_tasks();
   void begin(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   void close_all();
-  void add(const std::shared_ptr<Connection>& connection);
+  void add(const std::shared_ptr<Connection>& connection, int spoken);
+  std::atomic<std::size_t>& count_of(const Connection& connection) {
+    return connection.spoken == 2 ? http2_ : http1_;
+  }
   void post_mail(Mail mail, bool may_wait);
   void deliver_mail();
   void submit_gathered();
@@ -136,6 +148,10 @@ class IoThread final : public Transport {
 
   std::atomic<std::thread::id> id_;  // of the running loop
   std::atomic<std::size_t> open_{0};
+  std::atomic<std::size_t> http1_{0};
+  std::atomic<std::size_t> http2_{0};
+  std::atomic<std::uint64_t> tls_handshakes_{0};
+  std::atomic<std::uint64_t> tls_failures_{0};
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> protocol_errors_{0};
   std::mutex inbox_mutex_;  // guards mailbox_ and tasks_

@@ -117,6 +117,7 @@ void Acceptor::hand_over(Arrival& arrival) {
 
 void Acceptor::hand_over_transport(Arrival& arrival) {
   auto transport = arrival.take_transport();
+  thread_.count_handshake(true);
   const auto peer = arrival.peer();
   wangle::TransportInfo info;
   info.secure = true;
@@ -146,6 +147,7 @@ void Acceptor::close(Arrival& arrival, std::string_view why, std::string_view de
   if (!why.empty() && !thread_.draining()) {
     complaints_.add(peer_end(arrival.peer()), why, detail, std::chrono::steady_clock::now());
   }
+  if (arrival.is_shaking()) thread_.count_handshake(false);
   arrivals_.erase(arrival.place);
   one_less();
 }

@@ -112,6 +112,7 @@ void Arrival::read_header() {
 
 void Arrival::begin_handshake() {
   if (tls::begins_as_http(socket_.get())) return acceptor_.refuse_plain_http(*this, socket_.get());
+  shaking_ = has_unread_input(socket_.get());
   unregisterHandler();
   transport_.reset(new folly::AsyncSSLSocket(acceptor_.tls().current(), acceptor_.getEventBase(),
                                              folly::NetworkSocket::fromFd(socket_.release()), true,

@@ -53,6 +53,8 @@ class Arrival final : private folly::EventHandler,
   /// Stops waiting and gives the socket away.
   ConnectionSocket take_socket();
   folly::AsyncSSLSocket::UniquePtr take_transport() { return std::move(transport_); }
+  /// A handshake has begun, and is not over.
+  bool is_shaking() const { return shaking_ && transport_; }
   int socket() const { return socket_.get(); }
   const folly::SocketAddress& peer() const { return peer_; }
   const AcceptInfo& accept_info() const { return accept_info_; }
@@ -81,6 +83,7 @@ class Arrival final : private folly::EventHandler,
   std::size_t preface_read_ = 0;
   std::uint64_t discard_left_ = 0;
   bool late_ = false;
+  bool shaking_ = false;                        // a probe of the port, which says nothing, is not
   bool over_ = false;                           // closing the transport calls back
   folly::AsyncSSLSocket::UniquePtr transport_;  // once the handshake has begun
 };

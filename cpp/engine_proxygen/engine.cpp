@@ -266,6 +266,11 @@ class ProxygenEngine final : public Engine {
       counters.requests_refused += thread.refused();
       counters.protocol_errors += thread.protocol_errors();
       counters.connections_open += thread.open_sessions();
+      counters.connections_http1 += thread.speaking(1);
+      counters.connections_http2 += thread.speaking(2);
+      counters.connections_http3 += thread.speaking(3);
+      counters.tls_handshakes += thread.tls_handshakes();
+      counters.tls_failures += thread.tls_failures();
     });
     return counters;
   }

@@ -127,6 +127,7 @@ void EventThread::session_opened(px::HTTPSessionBase& session) {
     }
   }
   opened.listener = listeners_.listener_at(local);
+  count_of(opened).fetch_add(1, std::memory_order_relaxed);
   sessions_.emplace(&session, std::move(opened));
   if (session.getTransport() == nullptr) {
     count_accepted();
@@ -147,6 +148,7 @@ void EventThread::session_closed(px::HTTPSessionBase& session) {
   const auto found = sessions_.find(&session);
   if (found == sessions_.end()) return;
   if (found->second.guarded != nullptr) --guarded_sessions_;
+  count_of(found->second).fetch_sub(1, std::memory_order_relaxed);
   sessions_.erase(found);
   open_.fetch_sub(1, std::memory_order_relaxed);
   if (sessions_.empty()) cancelTimeout();  // the memory's tick ends by itself

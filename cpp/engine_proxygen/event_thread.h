@@ -2,6 +2,7 @@
 // workers reach its exchanges. What is not marked otherwise is for that thread only.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -55,6 +56,12 @@ class EventThread final : public Transport,
   /// The loop is about to end: it is not woken any more.
   void close();
   std::size_t open_sessions() const { return open_.load(std::memory_order_relaxed); }
+  /// Of these, those that speak that major version of HTTP.
+  std::size_t speaking(int version) const {
+    return spoken_[static_cast<std::size_t>(version - 1)].load(std::memory_order_relaxed);
+  }
+  std::uint64_t tls_handshakes() const { return tls_handshakes_.load(std::memory_order_relaxed); }
+  std::uint64_t tls_failures() const { return tls_failures_.load(std::memory_order_relaxed); }
   std::uint64_t accepted() const { return accepted_.load(std::memory_order_relaxed); }
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   std::uint64_t protocol_errors() const { return protocol_errors_.load(std::memory_order_relaxed); }
@@ -81,6 +88,9 @@ class EventThread final : public Transport,
   /// Queues an exchange for the workers, together with those of the other sockets that are ready.
   void submit(std::shared_ptr<HandledExchange> exchange);
   void count_refusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
+  void count_handshake(bool completed) {
+    (completed ? tls_handshakes_ : tls_failures_).fetch_add(1, std::memory_order_relaxed);
+  }
   void session_opened(px::HTTPSessionBase& session);
   void session_closed(px::HTTPSessionBase& session);
   /// The session reads no more. If its client is gone it ends: of an error of TLS proxygen leaves
@@ -175,6 +185,8 @@ class EventThread final : public Transport,
     SteadyTime since = {};
     SteadyTime idle_since = {};  // of HTTP/2 and 3, once it was used
 
+    /// The major version of HTTP.
+    int speaks() const { return http1 != nullptr ? 1 : http2 != nullptr ? 2 : 3; }
     bool unused() const;
     bool long_idle() const;
     /// Of a head that is not whole, and of HTTP/2 of frames that are not sent.
@@ -205,6 +217,9 @@ class EventThread final : public Transport,
   void post_mail(Mail mail, bool may_wait);
   void wake();
   void deliver_mail();
+  std::atomic<std::size_t>& count_of(const Session& session) {
+    return spoken_[static_cast<std::size_t>(session.speaks() - 1)];
+  }
 
   const EngineContext& context_;
   const ListenerAddresses& listeners_;
@@ -243,6 +258,11 @@ class EventThread final : public Transport,
   std::vector<Mail> mailbox_;
   bool wake_posted_ = false;
   bool closed_ = false;
+
+  // Needs no lock.
+  std::array<std::atomic<std::size_t>, 3> spoken_{};  // sessions, by major version of HTTP
+  std::atomic<std::uint64_t> tls_handshakes_{0};
+  std::atomic<std::uint64_t> tls_failures_{0};
 };
 
 }  // namespace prowingen::proxygen_engine

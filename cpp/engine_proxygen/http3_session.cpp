@@ -106,11 +106,16 @@ Http3Session::Http3Session(EventThread& thread, const std::function<bool()>& has
 }
 
 // The base class says goodbye when this class is gone.
-Http3Session::~Http3Session() { setInfoCallback(&events_.others()); }
+Http3Session::~Http3Session() {
+  if (!shaken_) thread_.count_handshake(false);
+  setInfoCallback(&events_.others());
+}
 
 // ---------------------------------------------------------------------------- what is told
 
 void Http3Session::Events::onFullHandshakeCompletion(const px::HTTPSessionBase& session) {
+  session_.shaken_ = true;
+  session_.thread_.count_handshake(true);
   // Others may have come meanwhile.
   if (!session_.has_room_()) return session_.turn_away();
   others_.onFullHandshakeCompletion(session);

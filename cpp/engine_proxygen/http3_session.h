@@ -124,6 +124,7 @@ class Http3Session final : public px::HQDownstreamSession, public GuardedSession
   const std::function<bool()> has_room_;
   Events events_;
   std::shared_ptr<void> until_connected_;
+  bool shaken_ = false;  // the handshake is complete
   http2::FloodGuard guard_;
   std::unordered_map<quic::StreamId, FrameWalk> walks_;  // of streams that go on
   std::uint64_t parts_ = 0;                              // of frames, of all of them

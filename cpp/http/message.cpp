@@ -24,4 +24,13 @@ std::string_view RequestHead::first(std::string_view name) const {
   return found == fields_.end() ? std::string_view() : view(found->value);
 }
 
+std::string request_line_of(const RequestHead& request) {
+  std::string line(request.method());
+  line.append(" ").append(request.target()).append(" HTTP/");
+  line.push_back(static_cast<char>('0' + request.version.major));
+  line.push_back('.');
+  line.push_back(static_cast<char>('0' + request.version.minor));
+  return line;
+}
+
 }  // namespace prowingen

@@ -88,6 +88,9 @@ class RequestHead {
   Slice target_;
 };
 
+/// "GET /path HTTP/1.1"
+std::string request_line_of(const RequestHead& request);
+
 /// Field lines of a header or a trailer section. Its arena is the HTTP/1.1 wire form,
 /// `Name: value CRLF` for each field, so that an HTTP/1.1 engine copies it whole and an engine
 /// that wants structured fields walks the slices.

@@ -10,6 +10,8 @@ namespace {
 constexpr std::string_view metrics_path = "/-/metrics";
 constexpr std::string_view plain_text = "text/plain; charset=utf-8";
 constexpr std::string_view what_there_is =
+    "/-/         a page that shows what the server does\n"
+    "/-/events   what it shows, as server-sent events\n"
     "/-/live     whether the server answers\n"
     "/-/ready    whether it should be given requests\n"
     "/-/metrics  its figures, for Prometheus\n";

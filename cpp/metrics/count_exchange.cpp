@@ -1,5 +1,7 @@
 #include "metrics/count_exchange.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace prowingen::metrics {
@@ -7,12 +9,23 @@ namespace {
 
 constexpr std::size_t aborted = 0;
 
+// What was refused before it was a request has taken no time.
+bool is_request(const ServedExchange& exchange) { return exchange.received_at != SteadyTime(); }
+
+// What became another protocol lasts for as long as that is spoken.
+bool has_switched(const ServedExchange& exchange) {
+  return exchange.head_written && exchange.framing == ResponseFraming::opaque;
+}
+
+// Otherwise a worker may be about to set when it took it.
+bool has_waited(const ServedExchange& exchange) {
+  return exchange.head_written && exchange.route != Route::native;
+}
+
 void count_times(Tally::Stripe& stripe, const ServedExchange& exchange, SteadyTime now) {
-  // What was refused before it was a request has taken no time.
-  const bool is_request = exchange.received_at != SteadyTime();
-  stripe.add(cells::duration, is_request ? now - exchange.received_at : SteadyTime::duration(0));
-  // Otherwise a worker may be about to set them yet.
-  if (!exchange.head_written || exchange.route == Route::native) return;
+  stripe.add(cells::duration,
+             is_request(exchange) ? now - exchange.received_at : SteadyTime::duration(0));
+  if (!has_waited(exchange)) return;
   stripe.add(cells::queue_wait, exchange.taken_at - exchange.queued_at);
   if (exchange.route != Route::worker || exchange.finished_at == SteadyTime()) return;
   stripe.add(cells::application, exchange.finished_at - exchange.taken_at);
@@ -67,9 +80,23 @@ void count_exchange(Tally& tally, const ServedExchange& exchange, int status, bo
         departure == Departure::none && exchange.state() == ExchangeState::aborted;
     stripe.add(cells::causes_at + (by_application ? aborted : cause_of(departure)));
   }
-  // What became another protocol lasts for as long as that is spoken.
-  const bool switched = exchange.head_written && exchange.framing == ResponseFraming::opaque;
-  if (!switched) count_times(stripe, exchange, now);
+  if (!has_switched(exchange)) count_times(stripe, exchange, now);
+}
+
+void note_slow_exchange(Activity& activity, const ServedExchange& exchange, int status,
+                        bool complete, SteadyTime now) {
+  const auto took = now - exchange.received_at;
+  if (!activity.is_slow(took, now)) return;
+  if (!is_request(exchange) || has_switched(exchange)) return;
+  Activity::Slow slow;
+  slow.ended = now;
+  slow.worker = static_cast<std::uint64_t>(::getpid());
+  slow.took = took;
+  if (has_waited(exchange)) slow.queued = exchange.taken_at - exchange.queued_at;
+  slow.status = status;
+  slow.complete = complete;
+  slow.request = request_line_of(exchange.request);
+  activity.note_slow(slow);
 }
 
 }  // namespace prowingen::metrics

@@ -71,7 +71,7 @@ class Page {
   void gauge(std::string_view name, std::string_view help, Value value,
              std::string_view unit = "") {
     begin(name, Kind::gauge, help, unit);
-    for (const auto* slot : picture_.workers) {
+    for (const auto& [place, slot] : picture_.workers) {
       text_.sample({{"worker", std::to_string(slot->get(Score::pid))}}, value(*slot));
     }
   }
@@ -103,8 +103,8 @@ class Page {
     text_.sample({{"version", PROWINGEN_VERSION}, {"engine", picture_.engine}}, std::uint64_t{1});
     begin("prowingen_workers", Kind::gauge, "Processes that take connections.");
     text_.sample({}, static_cast<std::uint64_t>(
-                         std::ranges::count_if(picture_.workers, [](const Scoreboard::Slot* slot) {
-                           return slot->get(Score::accepting) != 0;
+                         std::ranges::count_if(picture_.workers, [](const Picture::Worker& worker) {
+                           return worker.slot->get(Score::accepting) != 0;
                          })));
     begin("prowingen_workers_wanted", Kind::gauge, "Processes that there should be.");
     text_.sample({}, picture_.wanted);
@@ -197,7 +197,7 @@ class Page {
 
   void threads() {
     begin("prowingen_threads", Kind::gauge, "Worker threads, by what they do.");
-    for (const auto* slot : picture_.workers) {
+    for (const auto& [place, slot] : picture_.workers) {
       const std::string worker = std::to_string(slot->get(Score::pid));
       const auto busy = slot->get(Score::workers_running) + slot->get(Score::workers_waiting) +
                         slot->get(Score::workers_standing_by);
@@ -218,7 +218,25 @@ class Page {
   void connections() {
     counter("prowingen_connections_accepted_total", "Connections that were accepted.",
             carried(Carried::connections_accepted));
-    gauge_of("prowingen_connections_open", "Connections that are open.", Score::connections_open);
+    begin("prowingen_connections_open", Kind::gauge,
+          "Connections that are open, by version of HTTP.");
+    for (const auto& [place, slot] : picture_.workers) {
+      const std::string worker = std::to_string(slot->get(Score::pid));
+      const auto known = slot->get(Score::connections_http1) + slot->get(Score::connections_http2) +
+                         slot->get(Score::connections_http3);
+      const auto sample = [&](std::string_view protocol, std::uint64_t count) {
+        text_.sample({{"worker", worker}, {"protocol", protocol}}, count);
+      };
+      sample("HTTP/1", slot->get(Score::connections_http1));
+      sample("HTTP/2", slot->get(Score::connections_http2));
+      sample("HTTP/3", slot->get(Score::connections_http3));
+      // A reader may see one figure newer than the next.
+      const auto open = slot->get(Score::connections_open);
+      sample("unknown", open - std::min(open, known));
+    }
+    carried_by("prowingen_tls_handshakes_total", "TLS handshakes that are over, by result.",
+               "result",
+               {{"completed", Carried::tls_handshakes}, {"failed", Carried::tls_failures}});
     counter("prowingen_protocol_errors_total",
             "Connections of HTTP/2 and 3 that broke the protocol, or flooded the server.",
             carried(Carried::protocol_errors));

@@ -16,9 +16,15 @@ namespace prowingen::metrics {
 /// A server at one time.
 struct Picture {
   std::string_view engine;
-  std::uint64_t wanted = 1;                      // processes
-  Tally::Sum sum{};                              // what all have counted
-  std::vector<const Scoreboard::Slot*> workers;  // the processes that there are
+  std::uint64_t wanted = 1;  // processes
+  Tally::Sum sum{};          // what all have counted
+  struct Worker {
+    std::size_t place;  // of its slot
+    const Scoreboard::Slot* slot;
+  };
+  std::vector<Worker> workers;  // the processes that there are
+  std::vector<std::vector<Activity::Row>>
+      doing{};  // what each of them does, for who asked for that
 };
 
 std::string render(Form form, const Picture& picture);

@@ -9,7 +9,7 @@
 
 namespace prowingen {
 
-Scoreboard::Scoreboard(std::size_t slots) : size_(slots) {
+Scoreboard::Scoreboard(std::size_t slots) : activity_(slots), size_(slots) {
   // Pages of zeros, which are what atomics of zero look like; those never used cost nothing.
   void* memory = ::mmap(nullptr, sizeof(Header) + size_ * sizeof(Slot), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -30,6 +30,7 @@ Scoreboard::Slot& Scoreboard::slot(std::size_t index) {
 void Scoreboard::clear(std::size_t index) {
   Slot& cleared = slot(index);
   for (std::size_t i = 0; i < score_names.size(); ++i) cleared.set(static_cast<Score>(i), 0);
+  activity_.clear(index);
   // The supervisor alone calls this.
   header_->used.store(std::max(used(), index + 1), std::memory_order_relaxed);
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "processes/activity.h"
 #include "processes/tally.h"
 
 namespace prowingen {
@@ -30,6 +31,9 @@ enum class Score : std::uint8_t {
   workers_running,
   connections_accepted,
   connections_open,
+  connections_http1,  // of these, by what is spoken
+  connections_http2,
+  connections_http3,
   accepting,            // 1 while it takes connections
   waiting_ns,           // for so long the oldest request has waited for a worker
   unready,              // 1 while its application says that it is not ready
@@ -46,7 +50,7 @@ enum class Score : std::uint8_t {
   cache_entries
 };
 
-inline constexpr std::array<std::string_view, 26> score_names{
+inline constexpr std::array<std::string_view, 29> score_names{
     "pid",
     "heartbeat_ns",
     "stalled_ns",
@@ -59,6 +63,9 @@ inline constexpr std::array<std::string_view, 26> score_names{
     "workers_running",
     "connections_accepted",
     "connections_open",
+    "connections_http1",
+    "connections_http2",
+    "connections_http3",
     "accepting",
     "waiting_ns",
     "unready",
@@ -114,6 +121,8 @@ class Scoreboard {
   std::uint64_t wanted() const { return header_->wanted.load(std::memory_order_relaxed); }
   /// What they have counted, which clear() leaves as it is.
   Tally& tally() { return tally_; }
+  /// What they are doing.
+  Activity& activity() { return activity_; }
   /// Makes a slot's figures 0, for the next process. Throws std::out_of_range.
   void clear(std::size_t index);
   /// Throws std::out_of_range.
@@ -128,6 +137,7 @@ class Scoreboard {
   };
 
   Tally tally_;
+  Activity activity_;
   std::size_t size_;
   Header* header_;
   Slot* slots_;

@@ -70,9 +70,11 @@ enum class Carried : std::uint8_t {
   log_lines_lost,
   application_cpu_ns,
   user_cpu_ns,
-  system_cpu_ns
+  system_cpu_ns,
+  tls_handshakes,
+  tls_failures
 };
-inline constexpr std::size_t carried_figures = 23;
+inline constexpr std::size_t carried_figures = 25;
 
 /// Where in a stripe which figure is.
 namespace cells {

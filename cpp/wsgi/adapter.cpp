@@ -12,15 +12,7 @@ constexpr std::string_view websocket_page = "There is a WebSocket here, and noth
 
 }  // namespace
 
-std::string request_line(const Exchange& exchange) {
-  const RequestHead& head = exchange.request;
-  std::string line(head.method());
-  line.append(" ").append(head.target()).append(" HTTP/");
-  line.push_back(static_cast<char>('0' + head.version.major));
-  line.push_back('.');
-  line.push_back(static_cast<char>('0' + head.version.minor));
-  return line;
-}
+std::string request_line(const Exchange& exchange) { return request_line_of(exchange.request); }
 
 void handle_failure(Responder& responder, const ReportError& report) {
   Exchange& exchange = responder.exchange();

@@ -642,8 +642,8 @@ class Config:
             anchor_one=anchored_address,
             may_hold_commas=True,
         ),
-        "where to answer administrators natively, as in bind, by HTTP without TLS: /-/live, "
-        "/-/ready and /-/metrics; not for strangers",
+        "where to answer administrators natively, as in bind, by HTTP without TLS: a page at /-/, "
+        "/-/live, /-/ready and /-/metrics; not for strangers",
         group="Health",
         native=False,
     )

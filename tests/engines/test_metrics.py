@@ -79,7 +79,7 @@ def test_what_there_is(serve: ServeFixture, tmp_path: Path) -> None:
     admin = admin_of(site)
     assert ask_admin(admin, "/-/live").body == b"alive\n"
     assert ask_admin(admin, "/-/ready").body == b"ready\n"
-    for path in ("/", "/-/", "/-/metrics/", "/metrics"):
+    for path in ("/", "/-/x", "/-/metrics/", "/metrics"):
         other = ask_admin(admin, path)
         assert other.status == 404
         assert "/-/live" in other.text

@@ -91,6 +91,25 @@ TEST_F(CountExchange, ADepartureIsTheCause) {
   EXPECT_EQ(counted_causes[cause_of(Departure::body_timeout)], "body_timeout");
 }
 
+TEST_F(CountExchange, ASlowOneIsKeptWithWhatItWas) {
+  Activity activity(1);
+  const auto later = now_ + 10ms;
+  note_slow_exchange(activity, *exchange_, 200, true, later);
+  const auto kept = activity.slowest(1, later);
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(kept[0].request, "GET / HTTP/1.1");
+  EXPECT_EQ(kept[0].took, 10ms);
+  EXPECT_EQ(kept[0].queued, 2ms);
+  EXPECT_EQ(kept[0].status, 200);
+  EXPECT_TRUE(kept[0].complete);
+  exchange_->framing = ResponseFraming::opaque;
+  note_slow_exchange(activity, *exchange_, 101, true, later);
+  exchange_->framing = ResponseFraming::none;
+  exchange_->received_at = SteadyTime();
+  note_slow_exchange(activity, *exchange_, 400, true, later);
+  EXPECT_EQ(activity.slowest(1, later).size(), 1U) << "another protocol, and no request, are not";
+}
+
 TEST(Names, AreThoseThatAreKnown) {
   EXPECT_EQ(counted_methods[method_of("GET")], "GET");
   EXPECT_EQ(counted_methods[method_of("TRACE")], "TRACE");
