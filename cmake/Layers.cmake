@@ -8,7 +8,7 @@
 # engine. This check reads the #include lines of every source on each build and refuses what a
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
-set(layers http core access_log proxies processes metrics http1 http2 tls event_loop sockets
+set(layers http core access_log proxies processes metrics admin http1 http2 tls event_loop sockets
     websocket static_files response_cache compression health tracing limits engine_embedded
     engine_proxygen wsgi listener bindings)
 set(uses_http http)
@@ -17,6 +17,7 @@ set(uses_access_log http core metrics access_log)
 set(uses_proxies http core proxies)
 set(uses_processes core processes)
 set(uses_metrics http core processes metrics)
+set(uses_admin http core event_loop admin)
 set(uses_http1 http core http1)
 set(uses_http2 http http2)
 set(uses_tls core tls)
@@ -35,7 +36,7 @@ set(uses_engine_proxygen http core access_log proxies processes http1 http2 tls 
 set(uses_wsgi http core sockets websocket static_files response_cache compression tracing
     wsgi)
 set(uses_listener http core sockets websocket wsgi listener)
-set(uses_bindings core access_log proxies processes metrics tls sockets websocket static_files
+set(uses_bindings core access_log proxies processes metrics admin tls sockets websocket static_files
     response_cache health tracing limits engine_embedded engine_proxygen wsgi listener bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1 sockets)

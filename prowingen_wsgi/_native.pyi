@@ -69,6 +69,8 @@ class Server(metaclass=_Pybind11Type):
         time_limits: list[tuple[str, float]] = ...,
         tell_overdue: Callable[[str, int], object] | None = None,
         admins: list[tuple[int, str]] = ...,
+        admin_door: int = -1,
+        admin_token: str = "",
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -98,6 +100,9 @@ class Server(metaclass=_Pybind11Type):
             none is.
         admins: further listening sockets, where administrators are answered; with them what is done
             is counted.
+        admin_door: what is asked there of whoever has the control socket goes through it; it is
+            copied. -1: nobody has one.
+        admin_token: who asks with it may control the server there; empty: nobody may.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

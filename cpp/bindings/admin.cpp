@@ -30,12 +30,14 @@ Options for_administrators(Options options) {
 }  // namespace
 
 Admin::Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells,
-             std::function<void(Severity, std::string)> report, std::shared_ptr<Spool> spool)
+             Control control, std::function<void(Severity, std::string)> report,
+             std::shared_ptr<Spool> spool)
     : options_(for_administrators(options)),
       proxies_(options_),
       memory_(std::make_shared<MemoryBudget>(memory)),
       answers_(std::move(tells.figures)),
-      health_(std::string(metrics::admin_prefix), answers_, std::move(tells.obstacle)),
+      control_(answers_, std::move(control.door), std::move(control.token), report),
+      health_(std::string(metrics::admin_prefix), control_, std::move(tells.obstacle)),
       engine_(find_engine(options_).make(
           EngineContext{options_, proxies_, nullptr, health_, memory_, nullptr, std::move(report),
                         nullptr, std::move(spool), nullptr},

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "admin/control_answers.h"
 #include "core/engine.h"
 #include "core/memory_budget.h"
 #include "core/options.h"
@@ -24,8 +25,14 @@ class Admin {
     std::function<std::string(metrics::Form)> figures;
   };
 
+  /// What is asked of whoever has the control socket. See admin/control_answers.h.
+  struct Control {
+    UniqueFd door;
+    std::string token;
+  };
+
   /// `options`: of the server that it is about. Takes over `listeners`, and starts nothing.
-  Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells,
+  Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells, Control control,
         std::function<void(Severity, std::string)> report, std::shared_ptr<Spool> spool);
 
   void start() { engine_->start(); }
@@ -33,13 +40,17 @@ class Admin {
   void drain();
   /// There is nothing to wait for, unless it was drained.
   bool drained() const { return !draining_ || engine_->drained(); }
-  void stop() { engine_->stop(); }
+  void stop() {
+    control_.stop();
+    engine_->stop();
+  }
 
  private:
   const Options options_;
   const Proxies proxies_;
   const std::shared_ptr<MemoryBudget> memory_;
   metrics::AdminAnswers answers_;
+  admin::ControlAnswers control_;
   health::HealthAnswers health_;
   bool draining_ = false;
   std::unique_ptr<Engine> engine_;

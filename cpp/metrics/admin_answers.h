@@ -2,6 +2,7 @@
 // thread waits for nothing that a client, a worker or the GIL could hold.
 //
 //   /-/live, /-/ready   see health/health_answers.h, which stands before this
+//   /-/stacks, /-/control   likewise, see admin/control_answers.h
 //   /-/metrics          the figures
 //   all else            404, with a list of these
 #pragma once
