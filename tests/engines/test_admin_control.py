@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -236,6 +237,7 @@ def test_stacks_are_shown_without_a_token(served: tuple[ServerProcess, Address],
         assert len(stacks_of(admin)) == (1 if way == "alone" else 2)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="stacks without the GIL are Linux's")
 def test_neither_way_needs_a_workers_gil(engine: str, folder: Path) -> None:
     with (
         running(engine, folder, "--workers", "1") as (server, admin),
@@ -243,7 +245,7 @@ def test_neither_way_needs_a_workers_gil(engine: str, folder: Path) -> None:
     ):
         keeping.get("/gil")
         assert eventually(
-            lambda: any("without the GIL" in each["note"] for each in stacks_of(admin)), 3.5
+            lambda: any("C code keeps it" in each["note"] for each in stacks_of(admin)), 4
         ), "it answers meanwhile"
         assert workers_of(admin)[0]["state"] == "ready"
         assert keeping.response().status == 200
@@ -577,7 +579,7 @@ def test_a_client_that_leaves_ends_its_conversation(engine: str, folder: Path) -
         (folder / "asked.py").write_text(SLOW)
         with Meanwhile(admin, "reload", wait=True, timeout=3600) as reload:
             assert reload.line()["event"]["is"] == "begun"
-            assert eventually(lambda: "sleep" in ask_admin(admin, "/-/stacks").text)
+            assert eventually(lambda: "asked.py" in ask_admin(admin, "/-/stacks").text)
             held = sockets_of(server.pid)
             assert sockets_of(worker) > before, "the client's, and the way to who answers"
         assert eventually(lambda: sockets_of(worker) <= before)
@@ -660,7 +662,7 @@ def test_children_of_the_applications_have_none_of_it(engine: str, folder: Path,
         with server.connect() as wire:
             child = int(wire.ask("/", "Connection: close").text)
         try:
-            assert sockets_of(child) == 0
+            assert eventually(lambda: sockets_of(child) == 0), "once it has run at all"
         finally:
             os.kill(child, signal.SIGKILL)
 
@@ -671,7 +673,8 @@ def test_with_another_user_the_token_is_roots_alone(engine: str, way: str) -> No
     with TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        (folder / "asked.py").write_text(APP)
+        # Not every module need be that user's to read.
+        (folder / "asked.py").write_text("from apps.plain import app\n")
         (folder / "token").write_text(TOKEN)
         (folder / "token").chmod(0o600)
         with running(engine, folder, *WAYS[way], "--user", "nobody") as (server, admin):
