@@ -64,13 +64,17 @@ needs_proc = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "asked.py").write_text(APP)
-    path = tmp_path / "token"
+def prepared(folder: Path) -> Path:
+    (folder / "asked.py").write_text(APP)
+    path = folder / "token"
     path.write_text(f"{TOKEN}\n")
     path.chmod(0o600)
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return prepared(tmp_path)
 
 
 @contextmanager
@@ -107,9 +111,12 @@ def workers(engine: str, folder: Path) -> Iterator[tuple[ServerProcess, Address]
         yield found
 
 
-@pytest.fixture
-def alone(engine: str, folder: Path) -> Iterator[tuple[ServerProcess, Address]]:
-    with running(engine, folder) as found:
+@pytest.fixture(scope="module")
+def alone(
+    engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ServerProcess, Address]]:
+    """One server for all that it refuses, or answers and goes on."""
+    with running(engine, prepared(tmp_path_factory.mktemp("alone"))) as found:
         yield found
 
 
@@ -686,26 +693,13 @@ def test_with_another_user_the_token_is_roots_alone(engine: str, way: str) -> No
             assert server.wait() == 0
 
 
-@pytest.mark.parametrize(
-    ("content", "mode", "why"),
-    [
-        ("", 0o600, "it is empty"),
-        (TOKEN, 0o644, "chmod o-rw"),
-        ("short", 0o600, "16 characters at least"),
-    ],
-)
-def test_a_token_that_is_none_is_an_error_at_the_start(
-    engine: str, folder: Path, way: str, content: str, mode: int, why: str
-) -> None:
-    path = folder / "token"
-    path.write_text(content)
-    path.chmod(mode)
+def test_a_token_that_is_none_is_an_error_at_the_start(engine: str, folder: Path, way: str) -> None:
+    (folder / "token").chmod(0o644)
     with (
-        pytest.raises(AssertionError, match="admin_token_file") as raised,
+        pytest.raises(AssertionError, match=r"admin_token_file: .*chmod o-rw"),
         running(engine, folder, *WAYS[way]),
     ):
         pass
-    assert why in str(raised.value)
 
 
 def test_a_token_needs_an_address(engine: str, folder: Path) -> None:
