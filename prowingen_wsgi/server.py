@@ -56,8 +56,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import ErrorStream, WSGIApplication
 
     from .acme_renewal import AcmeThread
-    from .control.alone import ControlThread
-    from .control.door import Door
     from .datagrams import Seat
 
 __all__ = ["Server", "serve", "set_ready"]
@@ -96,8 +94,7 @@ class Server:
     admins: the same in place of `config.admin_bind`.
     seats: with HTTP/3, this process's UDP sockets for each of `listeners`, which are taken over;
         opened without them, for a process that is the only one on its ports.
-    door: whoever answers the control socket takes there what is asked on `admins`; -1: a thread of
-        this server's does, and shows the stacks.
+    door: whoever answers the control socket takes there what is asked on `admins`; -1: nobody does.
     admin_token: with it more may be asked there than to see the stacks; empty: nothing more.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
@@ -141,8 +138,6 @@ class Server:
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
         self._door = door
-        self._own_door: Door | None = None
-        self._control: ControlThread | None = None
         self._admin_token = admin_token
         self._multiprocess = multiprocess
         self._errors = errors
@@ -253,8 +248,6 @@ class Server:
                 error_log.log(level, "%s", text)
 
     def _start(self) -> None:
-        if self._admins and self._door < 0 and self._supervision is None:
-            self._open_door()
         try:
             native = _native.Server(
                 self._apps,
@@ -280,7 +273,7 @@ class Server:
                 tell_overdue=tell_overdue,
                 add_departure_thread=_calling(self._add_departure_thread),
                 admins=[(each.fileno(), each.description) for each in self._admins],
-                admin_door=self._door if self._own_door is None else self._own_door.outside,
+                admin_door=self._door,
                 admin_token=self._admin_token,
                 **self._static_files,
             )
@@ -320,16 +313,6 @@ class Server:
         self._gate.open()
         if self._acme is not None:
             self._acme.start()
-        if self._control is not None:
-            self._control.start()
-
-    def _open_door(self) -> None:
-        # What few need takes its time.
-        from .control.alone import ControlThread
-        from .control.door import Door
-
-        self._own_door = Door(lambda: False)
-        self._control = ControlThread(None, self, self._own_door)
 
     def _add_worker(self) -> None:
         assert self._native is not None
@@ -395,10 +378,6 @@ class Server:
             listener.close()
         for seat in filter(None, self._seats):
             seat.close()
-        if self._control is not None:
-            self._control.end()
-        if self._own_door is not None:
-            self._own_door.close()
         native = self._native
         if native is None:
             return

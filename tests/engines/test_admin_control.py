@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -416,16 +415,14 @@ def test_methods_are_told(alone: tuple[ServerProcess, Address]) -> None:
     assert head.get("content-type") == "application/x-ndjson"
 
 
-def test_an_embedded_server_shows_its_stacks_alone(serve: ServeFixture) -> None:
+def test_an_embedded_server_has_nobody_who_answers(serve: ServeFixture) -> None:
     site = serve(hello, admin_bind="127.0.0.1:0")
-    admin = admin_of(site)
-    (process,) = stacks_of(admin)
-    assert process["pid"] == os.getpid()
-    names = {each["thread"] for each in process["threads"]}
-    assert "prowingen-worker-1" in names
-    assert post(admin, question("stop"), RIGHT, JSON).status == 403
-    site.server.stop()
-    assert not [each for each in threading.enumerate() if each.name == "prowingen-control"]
+    for answer in (
+        ask_admin(admin_of(site), "/-/stacks"),
+        post(admin_of(site), question("stop"), RIGHT, JSON),
+    ):
+        assert answer.status == 404
+        assert "only a server that the command prowingen has started" in answer.text
 
 
 # ---- how it is asked
