@@ -1,6 +1,7 @@
 # Dependencies point one way:
 #   bindings -> listener, wsgi -> sockets, websocket, static_files, response_cache, compression
 #     -> core, event_loop
+#   bindings -> admin -> core, event_loop
 #   bindings -> engines -> http1, http2, tls, proxies, access_log -> metrics -> processes
 #     -> core -> http
 #
