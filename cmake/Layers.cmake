@@ -1,7 +1,7 @@
 # Dependencies point one way:
 #   bindings -> listener, wsgi -> sockets, websocket, static_files, response_cache, compression
 #     -> core, event_loop
-#   bindings -> admin -> access_log, metrics
+#   bindings -> admin -> access_log, metrics, event_loop
 #   bindings -> engines -> http1, http2, tls, proxies, access_log -> metrics -> processes
 #     -> core -> http
 #
@@ -18,6 +18,7 @@ set(uses_access_log http core metrics access_log)
 set(uses_proxies http core proxies)
 set(uses_processes core processes)
 set(uses_metrics http core processes metrics)
+set(uses_admin http core event_loop admin)
 set(uses_http1 http core http1)
 set(uses_http2 http http2)
 set(uses_tls core tls)
@@ -29,7 +30,7 @@ set(uses_response_cache http core response_cache)
 set(uses_compression http core compression)
 set(uses_health http core health)
 set(uses_tracing http core tracing)
-set(uses_admin http core access_log processes metrics admin)
+set(uses_admin http core access_log processes metrics event_loop admin)
 set(uses_limits http core proxies limits)
 set(uses_engine_embedded http core access_log proxies processes http1 http2 tls event_loop
     engine_embedded)

@@ -71,6 +71,8 @@ class Server(metaclass=_Pybind11Type):
         admins: list[tuple[int, str]] = ...,
         admin_page: bytes = ...,
         admin_policy: str = "",
+        admin_door: int = -1,
+        admin_token: str = "",
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -102,6 +104,9 @@ class Server(metaclass=_Pybind11Type):
             is counted.
         admin_page: the document that they are shown; none without it.
         admin_policy: its Content-Security-Policy.
+        admin_door: what is asked there of whoever has the control socket goes through it; it is
+            copied. -1: nobody has one.
+        admin_token: who asks with it may control the server there; empty: nobody may.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

@@ -94,6 +94,8 @@ class Server:
     admins: the same in place of `config.admin_bind`.
     seats: with HTTP/3, this process's UDP sockets for each of `listeners`, which are taken over;
         opened without them, for a process that is the only one on its ports.
+    door: whoever answers the control socket takes there what is asked on `admins`; -1: nobody does.
+    admin_token: with it more may be asked there than to see the stacks; empty: nothing more.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
 
@@ -115,6 +117,8 @@ class Server:
         redirects: Sequence[Listener] | None = None,
         admins: Sequence[Listener] | None = None,
         seats: Sequence[Seat | None] | None = None,
+        door: int = -1,
+        admin_token: str = "",
         multiprocess: bool = False,
         errors: ErrorStream | None = None,
     ) -> None:
@@ -133,6 +137,8 @@ class Server:
         check_spool_dir(self.config)
         self._interface = interface
         self._access_log = None if access_log is None else GuardedAccessLog(access_log)
+        self._door = door
+        self._admin_token = admin_token
         self._multiprocess = multiprocess
         self._errors = errors
         self._listeners, self._redirects, self._admins, self._seats = _opened(
@@ -268,6 +274,8 @@ class Server:
                 add_departure_thread=_calling(self._add_departure_thread),
                 admins=[(each.fileno(), each.description) for each in self._admins],
                 **_admin_page(self._admins),
+                admin_door=self._door,
+                admin_token=self._admin_token,
                 **self._static_files,
             )
         except ValueError as error:

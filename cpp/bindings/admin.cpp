@@ -32,14 +32,16 @@ Options for_administrators(Options options) {
 }  // namespace
 
 Admin::Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells,
-             admin::PageAnswers::Page page, std::function<void(Severity, std::string)> report,
+             admin::PageAnswers::Page page, Control control,
+             std::function<void(Severity, std::string)> report,
              std::shared_ptr<Spool> spool)
     : options_(for_administrators(options)),
       proxies_(options_),
       memory_(std::make_shared<MemoryBudget>(memory)),
       answers_(std::move(tells.figures)),
+      control_(answers_, std::move(control.door), std::move(control.token), report),
       watchers_(std::move(tells.events)),
-      page_(std::move(page), watchers_, answers_),
+      page_(std::move(page), watchers_, control_),
       health_(std::string(metrics::admin_prefix), page_, std::move(tells.obstacle)),
       engine_(find_engine(options_).make(
           EngineContext{options_, proxies_, nullptr, health_, memory_, nullptr, std::move(report),

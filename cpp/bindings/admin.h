@@ -14,6 +14,7 @@
 
 #include "admin/page_answers.h"
 #include "admin/watchers.h"
+#include "admin/control_answers.h"
 #include "core/engine.h"
 #include "core/memory_budget.h"
 #include "core/options.h"
@@ -31,10 +32,16 @@ class Admin {
     admin::Watchers::Tells events;
   };
 
+  /// What is asked of whoever has the control socket. See admin/control_answers.h.
+  struct Control {
+    UniqueFd door;
+    std::string token;
+  };
+
   /// `options`: of the server that it is about. Takes over `listeners`, and starts nothing.
   Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells,
-        admin::PageAnswers::Page page, std::function<void(Severity, std::string)> report,
-        std::shared_ptr<Spool> spool);
+        admin::PageAnswers::Page page, Control control,
+        std::function<void(Severity, std::string)> report, std::shared_ptr<Spool> spool);
 
   void start() { engine_->start(); }
   /// Others go on in its place.
@@ -43,6 +50,7 @@ class Admin {
   bool drained() const;
   void stop() {
     watchers_.stop();
+    control_.stop();
     engine_->stop();
   }
 
@@ -51,6 +59,7 @@ class Admin {
   const Proxies proxies_;
   const std::shared_ptr<MemoryBudget> memory_;
   metrics::AdminAnswers answers_;
+  admin::ControlAnswers control_;
   admin::Watchers watchers_;
   admin::PageAnswers page_;
   health::HealthAnswers health_;

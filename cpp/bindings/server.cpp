@@ -1,10 +1,12 @@
 #include "bindings/server.h"
 
+#include <fcntl.h>
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <memory>
 #include <mutex>
@@ -99,6 +101,13 @@ std::vector<ListenerSpec> taken_over(const Listeners& listeners, const Datagrams
   return specs;
 }
 
+UniqueFd copied(int descriptor) {
+  if (descriptor < 0) return {};
+  UniqueFd copy(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+  if (!copy) throw std::system_error(errno, std::generic_category(), "fcntl");
+  return copy;
+}
+
 std::chrono::nanoseconds nanoseconds_of(double seconds) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(to_duration(seconds));
 }
@@ -112,7 +121,8 @@ class Server {
          py::object add_departure_thread, const StaticMounts& static_mounts,
          const StaticMounts& sendfile_mounts, const static_files::MediaTypes& media_types,
          const PrefixTimes& time_limits, py::object tell_overdue, const Listeners& admins,
-         const py::bytes& admin_page, const std::string& admin_policy)
+         const py::bytes& admin_page, const std::string& admin_policy, int admin_door,
+         std::string admin_token)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -145,6 +155,7 @@ class Server {
     listeners_ = taken_over(listeners, datagrams);
     redirect_listeners_ = taken_over(redirects);
     admin_listeners_ = taken_over(admins);
+    admin_control_ = {copied(admin_door), std::move(admin_token)};
   }
 
   ~Server() {
@@ -219,11 +230,13 @@ class Server {
                     std::move(redirect_listeners_));
     }
     if (!admin_listeners_.empty()) {
+      const bool controls = !admin_control_.token.empty();
       admin_ = std::make_unique<Admin>(
           options_, std::move(admin_listeners_),
           Admin::Tells{[this] { return obstacle(); },
-                       [this](metrics::Form form) { return figures_->page(form); }, events()},
-          std::move(admin_page_), report, spool_);
+                       [this](metrics::Form form) { return figures_->page(form); },
+                       events(controls)},
+          std::move(admin_page_), std::move(admin_control_), report, spool_);
     }
     if (spool_->directory().empty() && spools_whole()) {
       report(Severity::warning,
@@ -399,6 +412,7 @@ class Server {
       listeners_.clear();
       redirect_listeners_.clear();
       admin_listeners_.clear();
+      admin_control_ = {};
       return true;
     });
     drop_list_.drop_all();
@@ -603,10 +617,10 @@ class Server {
   }
 
   // What those who watch on the administrators' address are told; without the GIL.
-  admin::Watchers::Tells events() {
-    return {[this] {
+  admin::Watchers::Tells events(bool controls) {
+    return {[this, controls] {
               return admin::server_event(
-                  {engine_entry_.name, static_cast<std::uint64_t>(options_.threads), false});
+                  {engine_entry_.name, static_cast<std::uint64_t>(options_.threads), controls});
             },
             [this] { return figures_->event(unready_because()); },
             [this] { return figures_->slowest_event(); }};
@@ -679,6 +693,7 @@ class Server {
   std::vector<ListenerSpec> listeners_;
   std::vector<ListenerSpec> redirect_listeners_;
   std::vector<ListenerSpec> admin_listeners_;
+  Admin::Control admin_control_;
   std::unique_ptr<Supervised> supervised_;  // null: nobody does
   IdleMemory idle_memory_;                  // of the log's thread
   std::unique_ptr<tls::Renewal> renewal_;   // likewise; null: no TLS
@@ -737,7 +752,7 @@ void bind_server(py::module_& m) {
                     const Listeners&, const std::string&, const Datagrams&, py::object, py::object,
                     const StaticMounts&, const StaticMounts&, const static_files::MediaTypes&,
                     const PrefixTimes&, py::object, const Listeners&, const py::bytes&,
-                    const std::string&>(),
+                    const std::string&, int, std::string>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
@@ -747,7 +762,7 @@ void bind_server(py::module_& m) {
            py::arg("media_types") = static_files::MediaTypes(),
            py::arg("time_limits") = PrefixTimes(), py::arg("tell_overdue") = py::none(),
            py::arg("admins") = Listeners(), py::arg("admin_page") = py::bytes(),
-           py::arg("admin_policy") = "",
+           py::arg("admin_policy") = "", py::arg("admin_door") = -1, py::arg("admin_token") = "",
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

@@ -14,7 +14,9 @@ constexpr std::string_view what_there_is =
     "/-/events   what it shows, as server-sent events\n"
     "/-/live     whether the server answers\n"
     "/-/ready    whether it should be given requests\n"
-    "/-/metrics  its figures, for Prometheus\n";
+    "/-/metrics  its figures, for Prometheus\n"
+    "/-/stacks   what its threads are in\n"
+    "/-/control  commands, for who has the token: POST\n";
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 

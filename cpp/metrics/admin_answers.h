@@ -3,6 +3,7 @@
 //
 //   /-/live, /-/ready   see health/health_answers.h, which stands before this
 //   /-/, /-/events      see admin/page_answers.h, likewise
+//   /-/stacks, /-/control   likewise, see admin/control_answers.h
 //   /-/metrics          the figures
 //   all else            404, with a list of these
 #pragma once

@@ -157,6 +157,10 @@ def _check(command: _Command, program: Program) -> int:
             from ..acme_certificates import check_acme
 
             told += check_acme(config)
+        if config.admin_token_file:
+            from ..control.token import read_token
+
+            read_token(config.admin_token_file)
         if config.spool_dir:
             from ..spooling import check_spool_dir
 

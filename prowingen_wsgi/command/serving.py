@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..control.alone import ControlThread
+from ..control.door import Door
 from ..control.socket_file import ControlSocket, ControlSocketError
 from ..originals import os, signal
 from ..processes.forking import run_children
@@ -77,7 +78,7 @@ def _supervise(
 def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit) -> int:
     config = program.config
     sockets = Sockets()
-    pidfile = control = asked = None
+    pidfile = control = asked = door = None
     server = None
     watchdog = None
     ended_by = None
@@ -91,6 +92,8 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
         generation.identity.assume()
         generation.keep_from_application()
         app = program.load()
+        if generation.admins:
+            door = Door(lambda: bool(generation.admin_token))
         server = Server(
             app,
             generation.config,
@@ -98,9 +101,12 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
             redirects=generation.redirects,
             admins=generation.admins,
             seats=seats,
+            door=-1 if door is None else door.outside,
+            admin_token=generation.admin_token,
         )
         watchdog = Watchdog(notifier, server.stalled_for)
-        asked = None if control is None else ControlThread(control, server)
+        if control is not None or door is not None:
+            asked = ControlThread(control, server, door)
         ended_by = server.run(
             on_start=_calling(asked.start if asked else None, lambda: notifier.ready("serving")),
             on_stop=_calling(asked.stops if asked else None, notifier.stopping),
@@ -119,8 +125,9 @@ def _serve_here(program: Program, notifier: Notifier, process_exit: ProcessExit)
             pidfile.remove()
         if asked is not None:
             asked.end()
-        if control is not None:
-            control.close()
+        for source in (control, door):
+            if source is not None:
+                source.close()
     code = _ended(ended_by, process_exit)
     if server is not None and server.abandoned:
         process_exit.exit_now()

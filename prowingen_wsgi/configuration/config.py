@@ -235,6 +235,12 @@ class Config:
         _PATH,
         "Unix socket that `prowingen ctl` asks this server by, its user's and root's alone",
     )
+    admin_token_file: str = _process(
+        "",
+        _PATH,
+        "file with a token, at least 16 letters and digits; who asks with it may control this "
+        "server on admin_bind: POST /-/control",
+    )
     chdir: str = _process("", _EARLY_PATH, "folder to go to before anything else is opened")
     pythonpath: tuple[str, ...] = _process(
         (),
@@ -643,7 +649,7 @@ class Config:
             may_hold_commas=True,
         ),
         "where to answer administrators natively, as in bind, by HTTP without TLS: a page at /-/, "
-        "/-/live, /-/ready and /-/metrics; not for strangers",
+        "/-/live, /-/ready, /-/metrics, /-/stacks and /-/control; not for strangers",
         group="Health",
         native=False,
     )

@@ -88,6 +88,8 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "max_requests_jitter", "it needs max_requests"
     if config.reload and config.preload:
         yield "preload", "it does not go with reload"
+    if config.admin_token_file and not config.admin_bind:
+        yield "admin_token_file", "it needs admin_bind, such as 127.0.0.1:9100"
     if config.reload_paths and not config.reload:
         yield "reload_paths", "it needs reload"
 

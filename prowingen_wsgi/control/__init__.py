@@ -1,9 +1,11 @@
 """The control socket: what an administrator asks of a server that runs, and how it is answered.
 
     prowingen ctl ... --Unix socket--> server     one request a connection, JSON by the line
+    HTTP --> worker, natively --door--> server    the same, from the administrators' address
 
 protocol     what is said on the socket; what both sides agree on
 socket_file  the socket's file: who may have the path, and who removes it
+door         what comes by the administrators' address; `token`: what makes it trusted
 endpoint     connections, without ever waiting for one: for whatever loop the server has
 commands     what is common to both kinds of server that do them:
 alone        one process, in a thread of its own

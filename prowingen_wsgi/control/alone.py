@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__, logs
-from ..forks import close_in_children
+from ..forks import close_in_children, leave_to_children
 from ..originals import os, selectors, signal, socket, time
 from ..threads import Thread
 from .commands import Commands, log_withdrawal
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..server import Server
+    from .door import Door
     from .protocol import Answer
     from .socket_file import ControlSocket
 
@@ -32,10 +33,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class ControlThread(Commands):
     """Answers from `start` to `end`, which removes the socket.
 
-    server: whose process this is; it has started.
+    server: whose process this is; it has started by `start`.
+    listening, door: by which it is asked; None: not by that.
     """
 
-    def __init__(self, listening: ControlSocket, server: Server) -> None:
+    def __init__(
+        self, listening: ControlSocket | None, server: Server, door: Door | None = None
+    ) -> None:
         self._server = server
         self._began = time.monotonic()
         self._withdrawn = False
@@ -44,7 +48,10 @@ class ControlThread(Commands):
         self._wake_reader, self._wake_writer = socket.socketpair()
         close_in_children([self._wake_reader.fileno(), self._wake_writer.fileno()])
         self._selector.register(self._wake_reader, selectors.EVENT_READ, self._woken)
-        self._endpoint = Endpoint(listening, self._selector, self)
+        self._endpoint = Endpoint(self._selector, self)
+        for source in (listening, door):
+            if source is not None:
+                self._endpoint.add(source)
         self._ends = False
         self._thread = Thread("prowingen-control", self._run)
 
@@ -71,6 +78,10 @@ class ControlThread(Commands):
                 key.data()
             self._endpoint.turn()
         self._endpoint.end()
+        self._selector.close()
+        for each in (self._wake_reader, self._wake_writer):
+            leave_to_children(each.fileno())
+            each.close()
 
     def _woken(self) -> None:
         self._wake_reader.recv(1)

@@ -1,5 +1,7 @@
 r"""Conversations on a control socket, in the turns of a loop that has other things to do.
 
+    ControlSocket, Door --accept()--> Endpoint --begin()--> Host
+
     accepted --> reading --a request--> answering --its result--> writing --all sent--> gone
         |           |                       |                        |
         '-----------'-----------------------'------- too late, too much, hung up ------> gone
@@ -11,14 +13,13 @@ longest: so peers that say nothing cannot keep one out that has something to ask
 
 from __future__ import annotations
 
-import struct
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from ..forks import keep_from_children, leave_to_children
 from ..logs import error_log
-from ..originals import os, selectors, socket, time
+from ..originals import selectors, socket, time
 from .protocol import (
     LONGEST_WAIT,
     MOST_REQUEST,
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .protocol import Answer, Request
-    from .socket_file import ControlSocket
 
-MOST_CONVERSATIONS = 16
 MOST_OUTPUT = 16 * 1024 * 1024
 """Octets of an answer that its peer has not read yet."""
 READING_TIME = 5.0
@@ -48,7 +47,7 @@ _ACCEPTS_A_TURN = 8
 # In seconds: after what time it is tried again when no connection can be taken.
 _SHORTAGE = 1.0
 _WARNING_INTERVAL = 60.0
-_CREDENTIALS = struct.Struct("iII")  # ucred of unix(7): pid, uid, gid
+_PEEK: int = socket.MSG_PEEK
 # How often an answer that waits for its outcome is asked, in seconds.
 _LOOK = 0.1
 
@@ -58,6 +57,35 @@ class Host(Protocol):
 
     def begin(self, request: Request) -> Answer:
         """Begins a command."""
+
+
+class Source(Protocol):
+    """Where conversations come from.
+
+    most: so many of them at a time.
+    ends_with_peer: a peer that has closed its side does not wait for an answer any more.
+    """
+
+    most: int
+    ends_with_peer: bool
+
+    def fileno(self) -> int:
+        """Readable when somebody has come."""
+
+    def accept(self) -> socket.socket:
+        """The next connection, nonblocking. Raises BlockingIOError without one, and OSError."""
+
+    def stranger(self, connection: socket.socket) -> int | None:
+        """The user at the other end, if it may not ask."""
+
+    def refusal(self, request: Request) -> NotDone | None:
+        """Why this is not to be asked for by this way; None: it is."""
+
+    def forget(self) -> None:
+        """In a child that the server forks: it is its parent's."""
+
+    def close(self) -> None:
+        """Nobody comes by it any more. Does nothing in a child."""
 
 
 class State(Enum):
@@ -70,7 +98,8 @@ class State(Enum):
 class _Conversation:
     """One connection. `deadline`: of its state, by the monotonic clock."""
 
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
+    def __init__(self, source: Source, connection: socket.socket, deadline: float) -> None:
+        self.source = source
         self.connection = connection
         self.deadline = deadline
         self.state = State.reading
@@ -81,39 +110,46 @@ class _Conversation:
 
 
 class Endpoint:
-    """Takes connections of a control socket and answers them, by the turns of `selector`'s loop.
+    """Takes connections from its sources and answers them, by the turns of `selector`'s loop.
 
     The data of what it registers there is called, without arguments, when it is ready; `turn` is
     to be called after each wait. With `next_turn` the loop knows for how long it may wait.
     """
 
-    def __init__(
-        self, listening: ControlSocket, selector: selectors.BaseSelector, host: Host
-    ) -> None:
-        self._listening = listening
+    def __init__(self, selector: selectors.BaseSelector, host: Host) -> None:
         self._selector = selector
         self._host = host
+        self._sources: list[Source] = []
         self._conversations: list[_Conversation] = []
         self._warns_at = 0.0  # when a stranger is next told of
-        self._resumes_at = float("inf")  # when connections are taken again, after a shortage
-        selector.register(listening, selectors.EVENT_READ, self._accept)
+        self._resumes_at: dict[Source, float] = {}  # when it is listened to, after a shortage
+
+    def add(self, source: Source) -> None:
+        """Takes who comes by it, too."""
+        self._sources.append(source)
+        self._listen(source)
+
+    def _listen(self, source: Source) -> None:
+        self._selector.register(source, selectors.EVENT_READ, lambda: self._accept(source))
 
     def next_turn(self) -> float | None:
         """Seconds after which `turn` has something to do without any event; None: it has not."""
         now = time.monotonic()
         if any(each.state is State.answering for each in self._conversations):
             return _LOOK
-        soonest = min([self._resumes_at, *(each.deadline for each in self._conversations)])
-        return None if soonest == float("inf") else max(soonest - now, 0.0)
+        times = [*self._resumes_at.values(), *(each.deadline for each in self._conversations)]
+        return max(min(times) - now, 0.0) if times else None
 
     def turn(self) -> None:
         """Goes on with what waits for its outcome, and ends what is too late."""
         now = time.monotonic()
-        if now >= self._resumes_at:
-            self._resumes_at = float("inf")
-            self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
+        for source in [source for source, at in self._resumes_at.items() if now >= at]:
+            del self._resumes_at[source]
+            self._listen(source)
         for each in list(self._conversations):
-            if each.state is State.answering:
+            if each.state is State.answering and _is_left(each):
+                self._drop(each)
+            elif each.state is State.answering:
                 self._go_on(each)
             if each.state is State.gone or now < each.deadline:
                 continue
@@ -126,12 +162,14 @@ class Endpoint:
     def forget(self) -> None:
         """In a child that the server forks: all of this is its parent's."""
         self._hang_up()
-        self._listening.forget()
+        for source in self._sources:
+            source.forget()
 
     def end(self) -> None:
-        """Removes the socket, then hangs up: who waits for the server's end has it now. Whatever
+        """Closes the sources, then hangs up: who waits for the server's end has it now. Whatever
         the loop's selector is by now, nothing is said to it. Does nothing in a child."""
-        self._listening.close()
+        for source in self._sources:
+            source.close()
         self._hang_up()
 
     def _hang_up(self) -> None:
@@ -143,31 +181,32 @@ class Endpoint:
 
     # ---- who comes
 
-    def _accept(self) -> None:
+    def _accept(self, source: Source) -> None:
         for _ in range(_ACCEPTS_A_TURN):
             try:
-                connection = self._listening.accept()
+                connection = source.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
                 error_log.warning("the control socket takes nobody for a while: %s", error.strerror)
-                self._selector.unregister(self._listening)
-                self._resumes_at = time.monotonic() + _SHORTAGE
+                self._selector.unregister(source)
+                self._resumes_at[source] = time.monotonic() + _SHORTAGE
                 return
-            self._take(connection)
+            self._take(source, connection)
 
-    def _take(self, connection: socket.socket) -> None:
+    def _take(self, source: Source, connection: socket.socket) -> None:
         keep_from_children(connection.fileno(), connection.close)
-        fresh = _Conversation(connection, time.monotonic() + READING_TIME)
-        stranger = _stranger(connection)
+        fresh = _Conversation(source, connection, time.monotonic() + READING_TIME)
+        stranger = source.stranger(connection)
         if stranger is not None:
             self._warn_of(stranger)
             self._conversations.append(fresh)
             _pass_over(connection)
             denied = f"user {stranger} may not control this server: its own and root may"
             return self._say_last(fresh, refusal_line(NotDone(denied, code="denied")))
-        if len(self._conversations) >= MOST_CONVERSATIONS:
-            silent = [each for each in self._conversations if each.state is State.reading]
+        others = [each for each in self._conversations if each.source is source]
+        if len(others) >= source.most:
+            silent = [each for each in others if each.state is State.reading]
             if not silent:
                 self._conversations.append(fresh)
                 _pass_over(connection)
@@ -203,6 +242,8 @@ class Endpoint:
                     raise NotDone(f"a request has {MOST_REQUEST} octets at most", code="request")
                 return self._wait(each, selectors.EVENT_READ, lambda: self._read(each))
             request = parse_request(line)
+            if (no := each.source.refusal(request)) is not None:
+                raise no
         except NotDone as refusal:
             return self._say_last(each, refusal_line(refusal))
         self._wait(each, 0)
@@ -283,12 +324,13 @@ def _pass_over(connection: socket.socket) -> None:
         connection.recv(MOST_REQUEST)
 
 
-def _stranger(connection: socket.socket) -> int | None:
-    """The user at the other end, if it is neither root nor this process's; where the kernel does
-    not tell (Linux does), the file's mode alone keeps others away."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        return None
-    data = connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
-    _, user, _ = _CREDENTIALS.unpack(data)
-    return None if user in (0, os.geteuid()) else int(user)
+def _is_left(each: _Conversation) -> bool:
+    """Nobody is there any more who would read its answer."""
+    if not each.source.ends_with_peer:
+        return False
+    try:
+        return not each.connection.recv(1, _PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import stat
+import struct
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,9 @@ from ..originals import os, socket, time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .protocol import NotDone, Request
+
+MOST_CONVERSATIONS = 16
 MOST_PATH = 107 if sys.platform == "linux" else 103
 """Octets of a path that the kernel's structure has room for."""
 
@@ -33,6 +37,7 @@ _BACKLOG = 64
 # In seconds: how long a folder may be another's. Nobody needs it for more than a moment.
 _LOCK_TIME = 2.0
 _LOCK_LOOK = 0.01
+_CREDENTIALS = struct.Struct("iII")  # ucred of unix(7): pid, uid, gid
 
 
 class ControlSocketError(Exception):
@@ -40,7 +45,11 @@ class ControlSocketError(Exception):
 
 
 class ControlSocket:
-    """Listens from when it is made; removed by the process that made it, and no other one."""
+    """Listens from when it is made; removed by the process that made it, and no other one. A source
+    of an Endpoint's: see there."""
+
+    most = MOST_CONVERSATIONS
+    ends_with_peer = False  # who sends a line with nc(1) has closed that side by then
 
     def __init__(self, path: str) -> None:
         """Raises ControlSocketError if another server listens on the path, or it cannot be had."""
@@ -72,6 +81,19 @@ class ControlSocket:
         connection = socket.socket(fileno=descriptor)
         connection.setblocking(False)
         return connection
+
+    def stranger(self, connection: socket.socket) -> int | None:
+        """The user at the other end, if it is neither root nor this process's; where the kernel
+        does not tell (Linux does), the file's mode alone keeps others away."""
+        option = getattr(socket, "SO_PEERCRED", None)
+        if option is None:
+            return None
+        data = connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
+        _, user, _ = _CREDENTIALS.unpack(data)
+        return None if user in (0, os.geteuid()) else int(user)
+
+    def refusal(self, _request: Request) -> NotDone | None:
+        return None
 
     def forget(self) -> None:
         """In a child that the server forks: the socket is its parent's."""

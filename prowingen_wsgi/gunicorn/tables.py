@@ -111,6 +111,7 @@ WITHOUT_EFFECT = {
     "env_file": "set raw_env instead",
     "redirect_http": "gunicorn opens the sockets: have what stands before it redirect",
     "admin_bind": "gunicorn opens the sockets; health_path answers probes among the others",
+    "admin_token_file": "there is no admin_bind under gunicorn that it could control by",
     **dict.fromkeys(
         ("acme_domain", "acme_email", "acme_directory", "acme_challenge", "acme_folder"),
         "its workers would all ask at once: set certfile, and have another program renew it",

@@ -38,6 +38,7 @@ class Post:
     rates: where it counts clients, with the others.
     seats: its sockets of UDP, for each of its generation's ports.
     link: its end of what the control socket asks it by; -1: there is none.
+    door: the outer end of the way to who answers that socket; -1: it does not serve administrators.
     """
 
     number: int
@@ -47,6 +48,11 @@ class Post:
     rates: _native.RateTable
     seats: list[Seat | None] = field(default_factory=list)
     link: int = -1
+    door: int = -1
+
+    @property
+    def doors(self) -> list[int]:
+        return [self.door] if self.door >= 0 else []
 
 
 def serve(post: Post, generation: Generation, app: WSGIApplication | None = None) -> int:
@@ -68,7 +74,7 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
     link = WorkerLink(post.link)
     try:
         # Their ends tell the supervisor of this process's, and this process of the supervisor's.
-        close_in_children([post.status, post.lifeline])
+        close_in_children([post.status, post.lifeline, *post.doors])
         generation.keep_from_application()
         for seat in post.seats:
             if seat is not None:
@@ -83,6 +89,8 @@ def serve(post: Post, generation: Generation, app: WSGIApplication | None = None
             redirects=generation.redirects,
             admins=generation.admins,
             seats=post.seats,
+            door=post.door,
+            admin_token=generation.admin_token,
             multiprocess=worker_count(config) > 1,
         )
         server.supervised_by(lambda native: _introduce(native, post, generation, link))

@@ -11,6 +11,7 @@ from ..acme_certificates import with_acme_certificates
 from ..certificates import check_certificates, served_url
 from ..configuration.addresses import TcpAddress, parse_address
 from ..configuration.config import ConfigError
+from ..control.token import read_token
 from ..datagrams import DatagramPort
 from ..listeners import Listener, ListenError, open_listeners
 from ..machine import worker_count
@@ -38,6 +39,7 @@ class Generation:
     ports: of UDP, for each of `listeners`; None for a Unix socket's. Empty without HTTP/3.
     load: loads the application; called in the process that needs it.
     certificates: what is served until when, as lines for the log with their levels.
+    admin_token: what controls the server on `admins`; empty: nothing does.
     ticket_key: with it they resume each other's TLS sessions; a new one each time.
     wanted: so many workers of it.
     proven: a worker of it has started, so that a later one that does not is an accident.
@@ -54,6 +56,7 @@ class Generation:
         self.load = program.load
         self.certificates = check_certificates(config)
         check_spool_dir(config)
+        self.admin_token = read_token(config.admin_token_file) if config.admin_token_file else ""
         self.ticket_key = _native.new_ticket_key()
         self.listeners = sockets.open(config)
         self.redirects = sockets.redirects(config)

@@ -179,7 +179,7 @@ class Supervisor:
         nobody would notice the supervisor's, and a socket that only others serve would stay open
         after them."""
         self._forget()
-        self._control.forget()
+        self._control.forget(keeps_door=any(generation.admins for generation in serves))
         self._sockets.keep([generation.config for generation in serves])
         self._sockets.keep_seats(seats)
 
@@ -255,7 +255,8 @@ class Supervisor:
         ends: list[int] = []
         try:
             reader, writer = ends = list(os.pipe())
-            links = self._control.new_link()
+            door = self._control.door_of(generation)
+            links = self._control.new_link(generation)
         except OSError as error:
             for end in ends:
                 os.close(end)
@@ -265,6 +266,7 @@ class Supervisor:
         worker: Worker
         number = self._free_slot()
         post = Post(number, writer, self._lifeline_reader, self._scoreboard, self._rates, seats)
+        post = replace(post, door=door)
         if links is not None:
             post = replace(post, link=links[1].fileno())
 
@@ -369,6 +371,7 @@ class Supervisor:
         template = self._templates.get(generation)
         if template is None:
             post = Post(0, -1, self._lifeline_reader, self._scoreboard, self._rates)
+            post = replace(post, door=self._control.door_of(generation))
             template = Template(generation, post, lambda: self._forget_in_child(generation))
             try:
                 self._selector.register(

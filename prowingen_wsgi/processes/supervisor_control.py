@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__, logs
 from ..control.commands import Commands, log_withdrawal
+from ..control.door import Door
 from ..control.endpoint import Endpoint
 from ..control.link import Link, pair
 from ..control.protocol import CONFIGURED, NotDone
@@ -39,7 +40,7 @@ _RELOAD_FAILED = "the reload failed, the workers go on as they are"
 
 
 class SupervisorControl(Commands):
-    """What a supervisor has of a control socket; without one it does nothing.
+    """What a supervisor has of a control socket and a door; without them it does nothing.
 
     signal, reload: what the supervisor does at a signal, and at SIGHUP, of which the second returns
         why nothing was begun, or "".
@@ -64,32 +65,48 @@ class SupervisorControl(Commands):
         self._withdrawn = False
         self._began = time.monotonic()
         self._round: StacksRound | None = None
-        self._endpoint = None if listening is None else Endpoint(listening, selector, self)
+        self._endpoint = Endpoint(selector, self)
+        self._has_socket = listening is not None
+        self._door: Door | None = None
+        if listening is not None:
+            self._endpoint.add(listening)
 
     # ---- the supervisor's loop
 
     def turn(self) -> None:
         """After each wait of the loop."""
-        if self._endpoint is not None:
-            self._endpoint.turn()
+        self._endpoint.turn()
 
-    def forget(self) -> None:
-        """In a child: all of this is the supervisor's."""
-        if self._endpoint is not None:
-            self._endpoint.forget()
+    def forget(self, *, keeps_door: bool = False) -> None:
+        """In a child: all of this is the supervisor's, but for the door's outer end."""
+        if self._door is not None and keeps_door:
+            self._door.keep_outside()
+        self._endpoint.forget()
         for link in self._links.values():
             link.close()
 
     def end(self) -> None:
         """The server has ended."""
-        if self._endpoint is not None:
-            self._endpoint.end()
+        self._endpoint.end()
 
     # ---- workers
 
-    def new_link(self) -> tuple[Link, socket.socket] | None:
+    def door_of(self, generation: Generation) -> int:
+        """The end of the door that a process of that generation is given; -1: none. Raises
+        OSError."""
+        if not generation.admins:
+            return -1
+        if self._door is None:
+            self._door = Door(self._may_control)
+            self._endpoint.add(self._door)
+        return self._door.outside
+
+    def _may_control(self) -> bool:
+        return any(generation.admin_token for generation in self._rules.generations)
+
+    def new_link(self, generation: Generation) -> tuple[Link, socket.socket] | None:
         """The two ends of a link for a worker that is about to start. Raises OSError."""
-        if self._endpoint is None:
+        if not (self._has_socket or generation.admins):
             return None
         ours, theirs = pair()
         return Link(ours), theirs

@@ -184,7 +184,7 @@ class _Template:
 
     def _run(self) -> int:
         self._generation.keep_from_application()
-        close_in_children([self._post.lifeline])
+        close_in_children([self._post.lifeline, *self._post.doors])
         for mine in self._ends:
             keep_from_children(mine.fileno(), mine.close)
         try:
@@ -247,6 +247,7 @@ class _Template:
                 each and Seat(each[0], list(islice(sockets, each[1]))) for each in request["seats"]
             ],
             link=link,
+            door=self._post.door,
         )
         try:
             process = fork(lambda: serve(post, self._generation, app), self._forget)

@@ -49,12 +49,15 @@ class Server:
         tell_overdue: object = None,
         add_departure_thread: object = None,
         admins: Sequence[tuple[int, str]] = (),
+        admin_door: int = -1,
+        admin_token: str = "",
     ) -> None:
         assert not redirects
         assert not time_limits
         assert callable(tell_overdue)
         assert callable(add_departure_thread)
         assert not admins
+        assert (admin_door, admin_token) == (-1, "")
         assert callable(add_thread)
         assert not datagrams
         del redirect_port  # of none

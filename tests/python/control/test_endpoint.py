@@ -12,9 +12,9 @@ import pytest
 
 from prowingen_wsgi import originals
 from prowingen_wsgi.control import endpoint
-from prowingen_wsgi.control.endpoint import MOST_CONVERSATIONS, Endpoint
+from prowingen_wsgi.control.endpoint import Endpoint
 from prowingen_wsgi.control.protocol import MOST_REQUEST, NotDone
-from prowingen_wsgi.control.socket_file import ControlSocket
+from prowingen_wsgi.control.socket_file import MOST_CONVERSATIONS, ControlSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,8 @@ class Loop:
         self.outcome: dict[str, Any] | None = None
         self.closed: list[str] = []
         self.path = path
-        self.endpoint = Endpoint(ControlSocket(str(path)), self.selector, self)
+        self.endpoint = Endpoint(self.selector, self)
+        self.endpoint.add(ControlSocket(str(path)))
 
     def begin(self, request: Request) -> Answer:
         return self._answer(request)

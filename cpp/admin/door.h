@@ -1,0 +1,27 @@
+// A worker's end of the door to whoever answers the control socket: see control/door.py, which has
+// the other one.
+#pragma once
+
+#include <optional>
+
+#include "core/chunk.h"
+#include "core/forks.h"
+
+namespace prowingen::admin {
+
+class Door {
+ public:
+  /// Without a descriptor it is none.
+  explicit Door(UniqueFd descriptor);
+
+  bool is_there() const { return static_cast<bool>(descriptor_); }
+  /// A connection to whoever answers; nothing: it takes none now, and errno says why. Any thread;
+  /// never blocks.
+  std::optional<UniqueFd> connect() const;
+
+ private:
+  const UniqueFd descriptor_;
+  const KeptFromChildren kept_;
+};
+
+}  // namespace prowingen::admin
