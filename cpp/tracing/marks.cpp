@@ -55,8 +55,9 @@ void set_request_start(RequestHead& head, SteadyTime received_at, bool believed)
 void set_trace_context(RequestHead& head) {
   const auto told = find(head, trace_parent_field);
   if (is_trace_parent(told.only())) return;
+  // Of a trace that nobody knows.
+  if (find(head, trace_state_field).count != 0) head.remove_fields(trace_state_field);
   replace(head, told, trace_parent_field, view_of(make_trace_parent()));
-  head.remove_fields(trace_state_field);  // of a trace that nobody knows
 }
 
 bool is_request_id(std::string_view text) {

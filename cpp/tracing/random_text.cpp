@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <system_error>
 
@@ -13,7 +14,7 @@ namespace {
 
 // Measured: a call takes 0.7 µs and each KiB 0.12 µs more, so that the five words of a request
 // cost 11 ns of 4 KiB and 105 ns of 256 bytes. Of the system itself they cost 170 ns, at 256 bytes
-// a call, and hardly less of more: getrandom(2) goes by the byte.
+// a call, and 125 ns at best: getrandom(2) goes by the byte.
 constexpr std::size_t gathered = 512;
 
 // Of one thread. A child that it forks has a copy, whose words would come twice.
@@ -22,17 +23,21 @@ struct Words {
   std::size_t left = 0;
   unsigned drawn_in = 0;
 
-  std::uint64_t take() {
+  template <std::size_t count>
+  std::array<std::uint64_t, count> take() {
     const auto generation = fork_generation.load(std::memory_order_relaxed);
-    if (left == 0 || drawn_in != generation) draw(generation);
-    return words[--left];
+    if (left < count || drawn_in != generation) draw(generation);
+    left -= count;
+    std::array<std::uint64_t, count> taken;
+    std::memcpy(taken.data(), words.data() + left, sizeof(taken));
+    return taken;
   }
 
   void draw(unsigned generation) {
     left = 0;
     if (RAND_bytes(reinterpret_cast<unsigned char*>(words.data()), sizeof(words)) != 1) {
-      throw std::system_error(std::make_error_code(std::errc::io_error),
-                              "cannot make random names");
+      errno = EIO;  // OpenSSL's own queue of errors says more than is of use
+      throw std::system_error(errno, std::generic_category(), "cannot make random names");
     }
     left = words.size();
     drawn_in = generation;
@@ -67,7 +72,13 @@ char* write_half(std::uint32_t half, char* out) {
 
 }  // namespace
 
-std::uint64_t random_word() { return words_of_this_thread.take(); }
+template <std::size_t count>
+std::array<std::uint64_t, count> random_words() {
+  return words_of_this_thread.take<count>();
+}
+template std::array<std::uint64_t, 1> random_words<1>();
+template std::array<std::uint64_t, 2> random_words<2>();
+template std::array<std::uint64_t, 3> random_words<3>();
 
 char* write_hex(std::uint64_t word, char* out) {
   out = write_half(static_cast<std::uint32_t>(word), out);
@@ -75,8 +86,7 @@ char* write_hex(std::uint64_t word, char* out) {
 }
 
 std::array<char, 36> make_uuid() {
-  const std::uint64_t first = random_word();
-  const std::uint64_t second = random_word();
+  const auto [first, second] = random_words<2>();
   std::array<char, 32> digits;
   write_hex(second, write_hex(first, digits.data()));
   digits[12] = '4';  // the version

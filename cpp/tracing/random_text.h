@@ -9,8 +9,12 @@
 
 namespace prowingen::tracing {
 
-/// 64 random bits of this thread's. Throws std::system_error if there are none.
-std::uint64_t random_word();
+/// So many times 64 random bits of this thread's. Throws std::system_error if there are none.
+template <std::size_t count>
+std::array<std::uint64_t, count> random_words();
+extern template std::array<std::uint64_t, 1> random_words<1>();
+extern template std::array<std::uint64_t, 2> random_words<2>();
+extern template std::array<std::uint64_t, 3> random_words<3>();
 
 /// Writes a word as sixteen hexadecimal digits, each for four of its bits, the lowest first: what
 /// is random has no order. Returns where it has ended.

@@ -1,7 +1,6 @@
 #include "tracing/trace_context.h"
 
 #include <algorithm>
-#include <cstdint>
 
 #include "tracing/random_text.h"
 
@@ -36,13 +35,6 @@ bool is_id(std::string_view digits) {
   return digits.find_first_not_of('0') != std::string_view::npos;
 }
 
-// An id of nothing but zeros is none.
-std::uint64_t word_of_id() {
-  for (;;) {
-    if (const auto word = random_word(); word != 0) return word;
-  }
-}
-
 }  // namespace
 
 bool is_trace_parent(std::string_view text) {
@@ -56,10 +48,13 @@ bool is_trace_parent(std::string_view text) {
 
 std::array<char, 55> make_trace_parent() {
   std::array<char, 55> text;
+  auto words = random_words<3>();
+  // An id of nothing but zeros is none.
+  while ((words[0] | words[1]) == 0 || words[2] == 0) words = random_words<3>();
   char* out = std::ranges::copy("00-"sv, text.data()).out;
-  out = write_hex(random_word(), write_hex(word_of_id(), out));
+  out = write_hex(words[1], write_hex(words[0], out));
   *out++ = '-';
-  out = write_hex(word_of_id(), out);
+  out = write_hex(words[2], out);
   std::ranges::copy("-01"sv, out);
   return text;
 }

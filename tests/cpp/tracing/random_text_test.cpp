@@ -39,16 +39,16 @@ TEST(RandomText, IsNotThatOfAForkedChild) {
   const UniqueFd from_child(ends[0]);
   const UniqueFd to_parent(ends[1]);
   const KeptFromChildren kept(from_child.get());  // as a server's sockets are, which tells of forks
-  random_word();                                  // there are more of them to be copied
+  random_words<1>();                              // there are more of them to be copied
   const auto child = ::fork();
   if (child == 0) {
-    const auto word = random_word();
+    const auto word = random_words<1>()[0];
     ::_exit(::write(to_parent.get(), &word, sizeof word) == sizeof word ? 0 : 1);
   }
   std::uint64_t theirs = 0;
   ASSERT_EQ(static_cast<ssize_t>(sizeof theirs), ::read(from_child.get(), &theirs, sizeof theirs));
   EXPECT_EQ(child, ::waitpid(child, nullptr, 0));
-  EXPECT_NE(theirs, random_word());
+  EXPECT_NE(theirs, random_words<1>()[0]);
 }
 
 TEST(RandomText, HasADigitForEachFourBits) {
