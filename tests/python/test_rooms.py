@@ -17,7 +17,8 @@ TOP = "top"
 
 USES: dict[str, set[str]] = {
     "configuration": set(),
-    TOP: {"configuration"},
+    "admin_page": set(),
+    TOP: {"configuration", "admin_page"},
     "factories": {TOP, "configuration"},
     "control": {TOP, "configuration"},
     "processes": {TOP, "configuration", "control"},

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request
 
 # The system's own, as Playwright's would have to be downloaded.
 CHROMIUM = next(
@@ -24,18 +24,27 @@ _ARGUMENTS = [
 
 
 @contextmanager
-def open_page(*arguments: str) -> Iterator[Page]:
-    """A page of a new browser, given further arguments. What goes wrong in it fails the test."""
+def open_page(*arguments: str, losing: str | None = None, **options: Any) -> Iterator[Page]:
+    """A page of a new browser, given further arguments. What goes wrong in it fails the test.
+
+    losing: what the URLs end with that may fail, in a test of what the page does then.
+    options: of the page, as Playwright has them.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*_ARGUMENTS, *arguments])
         try:
-            page = browser.new_page()
+            page = browser.new_page(**options)
             troubles: list[str] = []
+
+            def failed(request: Request) -> None:
+                if losing is None or not request.url.endswith(losing):
+                    troubles.append(f"failed: {request.url}")
+
             page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
-            page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+            page.on("requestfailed", failed)
             yield page
             assert troubles == []
         finally:

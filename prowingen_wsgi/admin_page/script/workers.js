@@ -1,0 +1,46 @@
+/* The worker processes, a row for each. */
+
+class Workers {
+  constructor() {
+    this.rows = new Rows(document.querySelector("#workers tbody"), makeWorkerRow);
+  }
+
+  update({ workers }) {
+    this.rows.update(workers, (each) => each.worker, fillWorker);
+  }
+}
+
+function makeWorkerRow() {
+  const cells = ["", "wide", ...Array(13).fill("number")].map((className) =>
+    make("td", { className }),
+  );
+  return { element: make("tr", { children: cells }), cells };
+}
+
+function fillWorker(row, worker) {
+  const { connections, threads } = worker;
+  const counts = [
+    worker.queue,
+    worker.in_flight,
+    connections.http1,
+    connections.http2,
+    connections.http3,
+    connections.websockets,
+    threads.idle,
+    threads.waiting_for_gil,
+    threads.running,
+    threads.waiting_for_client,
+    threads.long_lived,
+    threads.stuck,
+  ];
+  const isBad = worker.stalled > 0 || Boolean(worker.ready);
+  setIs(row.element, isBad ? "bad" : "");
+  const texts = [String(worker.worker), workerState(worker), bytesText(worker.rss)];
+  [...texts, ...counts.map(countText)].forEach((text, place) => setText(row.cells[place], text));
+}
+
+/** `ready`: why it is not, of servers that tell it of each worker. */
+function workerState({ stalled, ready }) {
+  if (stalled > 0) return `stuck for ${durationText(stalled)}`;
+  return ready ? printable(ready) : "serves";
+}
