@@ -60,8 +60,8 @@ function fontOf(element) {
   return { size: size * 0.8, font: `${size * 0.8}px ${fontFamily}` };
 }
 
-/** The next number of 1, 2, 5, 10, … : so that scales change seldom. */
+/** To one digit, so that scales change seldom. */
 function roundUp(number) {
   const power = 10 ** Math.floor(Math.log10(number));
-  return [1, 2, 5, 10].map((step) => step * power).find((each) => each >= number * 0.999999);
+  return Math.ceil(number / power - 0.000001) * power;
 }

@@ -33,6 +33,7 @@ function loadText(load) {
 }
 
 function durationText(seconds) {
+  if (seconds <= 0) return "0 ms";
   if (seconds < 0.00995) return `${hundredths.format(seconds * 1000)} ms`;
   if (seconds < 0.9995) return `${whole.format(seconds * 1000)} ms`;
   if (seconds < 9.995) return `${hundredths.format(seconds)} s`;
