@@ -11,7 +11,7 @@ from prowingen_wsgi import admin_page
 
 from harness.browser import open_browser
 from harness.watched import Watched, doing, worker
-from harness.watching import TRUSTING, Watching, watching
+from harness.page_watching import TRUSTING, Watching, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

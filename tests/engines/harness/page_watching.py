@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ class Watching:
         for name, text in texts.items():
             self.has_text(f"#{name.replace('_', '-')}", text)
 
-    def has_text(self, selector: str, text: str) -> None:
+    def has_text(self, selector: str, text: str | re.Pattern[str]) -> None:
         from playwright.sync_api import expect
 
         expect(self.at(selector)).to_have_text(text, timeout=PATIENCE)
