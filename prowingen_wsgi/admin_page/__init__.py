@@ -12,7 +12,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-__all__ = ["load"]
+__all__ = ["admin_page"]
 
 _FOLDER = Path(__file__).resolve().parent
 # One script, in this order: what a piece declares by `const` or `class` is there for later ones.
@@ -36,7 +36,7 @@ _PIECES = (
 )
 
 
-def load() -> tuple[bytes, str]:
+def admin_page() -> tuple[bytes, str]:
     """The document, in UTF-8, and its Content-Security-Policy.
 
     Raises OSError: a file is missing.

@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import prowingen_wsgi
 import pytest
-from prowingen_wsgi import admin_page
+from prowingen_wsgi.admin_page import admin_page
 
 from harness.browser import open_browser
-from harness.watched import Watched, doing, worker
 from harness.page_watching import TRUSTING, Watching, watching
+from harness.watched import Watched, doing, worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ pytestmark = [
     pytest.mark.timeout(60),
 ]
 
-FOLDER = Path(admin_page.__file__).parent
+FOLDER = Path(prowingen_wsgi.__file__).parent / "admin_page"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 
 def test_the_document_is_whole_and_the_policy_names_what_is_in_it() -> None:
-    document, policy = admin_page.load()
+    document, policy = admin_page()
     page = document.decode()
     assert "/* script */" not in page
     assert "/* style */" not in page
@@ -193,12 +194,16 @@ def test_the_slowest_requests(browser: Browser, serve: ServeFixture) -> None:
         )
         seen.at("#slowest button").nth(1).click()
         seen.shows(details_request="GET /slow HTTP/1.1")
-        note = "answered 502; not sent whole; 500 ms of 750 ms in the queue; by worker 7, 1.60 s ago"
+        note = (
+            "answered 502; not sent whole; 500 ms of 750 ms in the queue; by worker 7, 1.60 s ago"
+        )
         seen.shows(details_note=note)
         seen.is_shown("#details-frames", False)
 
 
-def test_rows_of_threads_stay_while_requests_come_and_go(browser: Browser, serve: ServeFixture) -> None:
+def test_rows_of_threads_stay_while_requests_come_and_go(
+    browser: Browser, serve: ServeFixture
+) -> None:
     with watching(browser, serve) as seen:
         figures = seen.watched.figures
         figures.said["workers"] = [worker(5, doing(1, "GET /1"), doing(2, "GET /2"))]
@@ -220,7 +225,7 @@ def test_rows_of_threads_stay_while_requests_come_and_go(browser: Browser, serve
 
 HOSTILE = {
     "<script>document.title='broken'</script>": None,
-    "\"><img src=x onerror=\"document.title='broken'\">": None,
+    '"><img src=x onerror="document.title=\'broken\'">': None,
     "'\"`&amp;&lt;b>": None,
     "/\u202egnp.exe\u2066": "/\\u{202e}gnp.exe\\u{2066}",
     "/\x00\x1b[31m\u2028\ufeff": "/\\u{0}\\u{1b}[31m\\u{2028}\\u{feff}",
@@ -269,7 +274,10 @@ def stack_of(pid: int, ident: int, source: str, request: str | None = None) -> d
 
 def test_a_thread_s_stack_is_shown_by_keyboard_alone(browser: Browser, serve: ServeFixture) -> None:
     with watching(browser, serve) as seen:
-        seen.watched.stacks = [stack_of(4, 139792562005696, "wrong()"), stack_of(5, 2**47, "time()")]
+        seen.watched.stacks = [
+            stack_of(4, 139792562005696, "wrong()"),
+            stack_of(5, 2**47, "time()"),
+        ]
         seen.watched.figures.said["workers"] = [worker(5, doing(2**47, "GET /slow HTTP/1.1"))]
         seen.watched.pass_time(0.1)
         seen.at("#threads button").focus()

@@ -1,12 +1,13 @@
 /* The stream of events, and whether it flows.
 
-   connecting --an event--> live --an error, or silence--> lost --an event--> live
+   live --silence--> lost --an event--> live
 
-   The browser connects again by itself, but not after an answer that is no stream, as 503 to one
-   watcher too many is: then it is begun anew here. */
+   A stream that ends is no loss yet: a worker that is replaced ends those that it has, and a second
+   later they are another's. The browser connects again by itself, but not after an answer that is
+   no stream, as 503 to one watcher too many is: then it is begun anew here. */
 
-/** Seconds without any event after which the connection is as good as lost. */
-const SILENCE = 3;
+/** Seconds without any event, of which there are ten a second, after which a connection is lost. */
+const SILENCE = 2;
 const AGAIN = 3;
 
 class Connection {
@@ -16,7 +17,7 @@ class Connection {
     this.tell = tell;
     this.isLost = false;
     this.heardAt = Date.now();
-    setInterval(() => this.watch(), 1000);
+    setInterval(() => this.watch(), 500);
     this.open();
   }
 
@@ -28,7 +29,7 @@ class Connection {
         take(JSON.parse(event.data));
       });
     }
-    this.source.addEventListener("error", () => this.fail());
+    this.source.addEventListener("error", () => this.openIfClosed());
   }
 
   heard() {
@@ -36,8 +37,7 @@ class Connection {
     this.change(false);
   }
 
-  fail() {
-    this.change(true);
+  openIfClosed() {
     if (this.source.readyState === EventSource.CLOSED) setTimeout(() => this.open(), AGAIN * 1000);
   }
 

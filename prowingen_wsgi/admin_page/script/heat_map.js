@@ -31,7 +31,7 @@ class HeatMap {
   refresh() {
     const most = Math.max(...[...this.history.wholeSeconds()].flatMap(([each]) => each.counts), 1);
     this.most = roundUp(most);
-    say("heat-most", countText(this.most));
+    say("heat-most", short.format(this.most));
     this.canvas.refresh();
     this.legend.refresh();
   }

@@ -14,6 +14,9 @@ const hundredths = new Intl.NumberFormat("en", {
   maximumFractionDigits: 2,
 });
 
+/** Of a scale: in few characters, exactly only if it is round. */
+const short = new Intl.NumberFormat("en", { notation: "compact" });
+
 function countText(count) {
   return whole.format(count);
 }

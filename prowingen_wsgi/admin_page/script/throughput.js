@@ -23,7 +23,7 @@ class Throughput {
   refresh() {
     this.mostRequests = this.scale((column) => column.requests);
     this.mostErrors = this.scale((column) => Math.max(...Object.values(column.errors)));
-    say("throughput-most", `scale to ${countText(this.mostRequests)}`);
+    say("throughput-most", `scale to ${short.format(this.mostRequests)}`);
     for (const each of this.canvases) each.refresh();
   }
 

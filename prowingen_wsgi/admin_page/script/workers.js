@@ -33,14 +33,11 @@ function fillWorker(row, worker) {
     threads.long_lived,
     threads.stuck,
   ];
-  const isBad = worker.stalled > 0 || Boolean(worker.ready);
-  setIs(row.element, isBad ? "bad" : "");
+  setIs(row.element, worker.stalled > 0 ? "bad" : "");
   const texts = [String(worker.worker), workerState(worker), bytesText(worker.rss)];
   [...texts, ...counts.map(countText)].forEach((text, place) => setText(row.cells[place], text));
 }
 
-/** `ready`: why it is not, of servers that tell it of each worker. */
-function workerState({ stalled, ready }) {
-  if (stalled > 0) return `stuck for ${durationText(stalled)}`;
-  return ready ? printable(ready) : "serves";
+function workerState({ stalled }) {
+  return stalled > 0 ? `stuck for ${durationText(stalled)}` : "serves";
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from harness.browser import page_of
 from harness.watched import Watched
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Locator, Page

@@ -1,4 +1,4 @@
-"""What an administrators' address answers to its page, played by an application that a test directs.
+"""What an administrators' address answers to its page, played by an application for tests.
 
 `Watched` sends the events that it is told to, to all pages that are open; `Figures` makes them: the
 sums of a server that has had the requests that a test gives it.
@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prowingen_wsgi import admin_page
+from prowingen_wsgi.admin_page import admin_page
 
 from harness.apps import PLAIN
 
@@ -32,6 +32,8 @@ BOUNDS = {
 SERVER = {"version": "1.2", "engine": "embedded", "threads": 8, "controls": False, "bounds": BOUNDS}
 THREADS = ("idle", "waiting_for_gil", "running", "waiting_for_client", "long_lived", "stuck")
 TOKEN = "a token of the tests"
+# In seconds: how often pages are told the last figures again, so that they hear something.
+_AGAIN = 0.3
 
 
 def histogram(name: str) -> dict[str, Any]:
@@ -125,6 +127,8 @@ class Watched:
         self.figures = Figures()
         self.stacks: list[dict[str, Any]] = []
         self.refuses_watchers = False
+        self.is_silent = False
+        """While it is, pages hear what a test sends, and nothing else."""
         self.asked: queue.Queue[dict[str, Any]] = queue.Queue()
         """Commands, as they came with the right token."""
         self.lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -132,6 +136,7 @@ class Watched:
         self._lock = threading.Lock()
         self._watchers: list[queue.Queue[bytes | None]] = []
         self._is_closed = False
+        self._last = b""
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         answers = {
@@ -151,6 +156,8 @@ class Watched:
     def send(self, event: str, data: object) -> None:
         message = self._message(event, data)
         with self._lock:
+            if event == "figures":
+                self._last = message
             for each in self._watchers:
                 each.put(message)
 
@@ -174,7 +181,7 @@ class Watched:
     # ---- what it answers
 
     def _page(self, _environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        document, policy = admin_page.load()
+        document, policy = admin_page()
         start_response(
             "200 OK",
             [
@@ -192,10 +199,21 @@ class Watched:
         start_response("200 OK", [("Content-Type", "text/event-stream")])
         messages: queue.Queue[bytes | None] = queue.Queue()
         messages.put(b"retry: 100\n\n" + self._message("server", self.server))
-        messages.put(self._message("figures", self.figures.later()))
         with self._lock:
+            self._last = self._last or self._message("figures", self.figures.later())
+            messages.put(self._last)
             self._watchers.append(messages)
-        return iter(messages.get, None)
+        return self._stream(messages)
+
+    def _stream(self, messages: queue.Queue[bytes | None]) -> Iterator[bytes]:
+        while True:
+            try:
+                message = messages.get(timeout=_AGAIN)
+            except queue.Empty:
+                message = b": silence\n\n" if self.is_silent else self._last
+            if message is None:
+                return
+            yield message
 
     def _stacks(self, _environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", PLAIN)
