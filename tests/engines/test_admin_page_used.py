@@ -360,6 +360,13 @@ def test_commands_are_sent_and_their_lines_shown_as_they_come(
         seen.has_text("#answers li:nth-child(6)", re.compile("not done: the workers go on$"))
         assert answers(seen)[::2] == ["status", "reload", failed]
         assert seen.at("#answers b").count() == 0
+        seen.watched.status = "409 Conflict"
+        say({"ok": False, "error": {"code": "refused", "message": "it serves without workers"}})
+        say(None)
+        seen.at("[data-command=reload]").click()
+        seen.watched.asked.get(timeout=10)
+        why = re.compile("not done: it serves without workers$")
+        seen.has_text("#answers li:nth-child(8)", why)
         asked = [("ready-off", {"command": "ready", "ready": False})]
         asked += [("ready-on", {"command": "ready", "ready": True})]
         asked += [("log-level", {"command": "log-level", "level": "debug"})]

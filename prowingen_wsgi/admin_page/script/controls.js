@@ -70,10 +70,11 @@ class Controls {
         },
         body: `${JSON.stringify({ v: 1, ...request })}\n`,
       });
-      if (response.ok) await this.writeLines(response.body);
+      if (isLines(response)) await this.writeLines(response.body);
       else await this.writeRefusal(response);
     } catch (error) {
-      this.write(`no answer: ${error.message}`, "bad");
+      // By a server that has ended, or a worker that was replaced: what was begun goes on.
+      this.write(`no more of an answer: ${error.message}`, "bad");
     }
   }
 
@@ -101,8 +102,8 @@ class Controls {
   }
 
   async writeRefusal(response) {
-    const why = (await response.text()).trim().split("\n")[0];
-    if (response.status === 401 || response.status === 403) this.forget();
+    const why = await refusalText(response);
+    if (response.status === 401) this.forget();
     this.write(`refused (${response.status}): ${why}`, "bad");
   }
 
@@ -113,6 +114,15 @@ class Controls {
     while (this.answers.children.length > MOST_ANSWERS) this.answers.firstChild.remove();
     this.answers.scrollTop = this.answers.scrollHeight;
   }
+}
+
+/** An answer of the protocol's, whether it was done or not; else of who had to pass it on. */
+function isLines(response) {
+  return (response.headers.get("Content-Type") ?? "").startsWith("application/x-ndjson");
+}
+
+async function refusalText(response) {
+  return (await response.text()).trim().replace(/\s+/g, " ");
 }
 
 /** A line of the protocol, as people say it; null: it is none that is known here. */

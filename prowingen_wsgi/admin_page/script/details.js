@@ -66,9 +66,8 @@ function requestNote({ status, seconds, queued, complete, worker, ago }) {
 /** Asks all workers; returns what the last line of the answer has. */
 async function stacks() {
   const response = await fetch("stacks", { cache: "no-store" });
-  const lines = (await response.text()).trim().split("\n");
-  if (!response.ok) throw new Error(`answered ${response.status}: ${lines.at(-1)}`);
-  const answer = JSON.parse(lines.at(-1));
+  if (!isLines(response)) throw new Error(`${response.status}: ${await refusalText(response)}`);
+  const answer = JSON.parse((await response.text()).trim().split("\n").at(-1));
   if (!answer.ok) throw new Error(answer.error.message);
   return answer.result;
 }

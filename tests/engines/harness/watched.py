@@ -31,6 +31,7 @@ BOUNDS = {
 }
 SERVER = {"version": "1.2", "engine": "embedded", "threads": 8, "controls": False, "bounds": BOUNDS}
 THREADS = ("idle", "waiting_for_gil", "running", "waiting_for_client", "long_lived", "stuck")
+LINES = [("Content-Type", "application/x-ndjson")]
 TOKEN = "a token of the tests"
 # In seconds: how often pages are told the last figures again, so that they hear something.
 _AGAIN = 0.3
@@ -133,6 +134,8 @@ class Watched:
         """Commands, as they came with the right token."""
         self.lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         """The answer to the next command, line by line; None ends it."""
+        self.status = "200 OK"
+        """Of that answer."""
         self._lock = threading.Lock()
         self._watchers: list[queue.Queue[bytes | None]] = []
         self._is_closed = False
@@ -216,7 +219,7 @@ class Watched:
             yield message
 
     def _stacks(self, _environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", PLAIN)
+        start_response("200 OK", LINES)
         return [self._line({"ok": True, "result": {"workers": self.stacks}})]
 
     def _control(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -224,7 +227,7 @@ class Watched:
             start_response("401 Unauthorized", PLAIN)
             return [b"a token is needed, and this is not it\n"]
         self.asked.put(json.loads(environ["wsgi.input"].read()))
-        start_response("200 OK", PLAIN)
+        start_response(self.status, LINES)
         return self._answer()
 
     def _answer(self) -> Iterator[bytes]:
