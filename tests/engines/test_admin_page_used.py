@@ -340,7 +340,7 @@ def test_without_controls_there_are_none(browser: Browser, serve: ServeFixture) 
 def test_commands_are_sent_and_their_lines_shown_as_they_come(
     browser: Browser, serve: ServeFixture
 ) -> None:
-    with watching(browser, serve, Watched(controls=True)) as seen:
+    with watching(browser, serve, Watched(controls=True), losing="control") as seen:
         say = seen.watched.lines.put
         seen.is_shown("#commands", False)
         sign_in(seen)
