@@ -62,7 +62,7 @@ class HeatMap {
   /** Beside the lines between buckets, fastest at the bottom. Returns their width. */
   drawLabels(context, height) {
     const { font, size } = fontOf(document.body);
-    const labels = size * 4;
+    const labels = size * 4.8;
     context.font = font;
     context.textAlign = "right";
     context.textBaseline = "middle";
