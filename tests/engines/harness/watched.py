@@ -27,7 +27,7 @@ BOUNDS = {
         *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
         *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
     ],
-    "waits": [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0, 60.0],
+    "waits": [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0],
 }
 SERVER = {"version": "1.2", "engine": "embedded", "threads": 8, "controls": False, "bounds": BOUNDS}
 THREADS = ("idle", "waiting_for_gil", "running", "waiting_for_client", "long_lived", "stuck")
