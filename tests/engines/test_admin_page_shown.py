@@ -95,7 +95,7 @@ def test_what_is_shown_is_what_was_sent(browser: Browser, serve: ServeFixture) -
             "workers",
             [
                 ["11", "serves", "60.0 MiB", "3", "0", *connections, "8", *"00000"],
-                ["12", "stuck for 12.5 s", "50.0 MiB", "0", "1", *connections, "7", *"01000"],
+                ["12", "stuck 12.5 s", "50.0 MiB", "0", "1", *connections, "7", *"01000"],
             ],
         )
         seen.has_rows("threads", [["12", "runs", "GET /a HTTP/1.1", "250 ms", "750 ms", "stack"]])

@@ -1,5 +1,9 @@
 /* The worker processes, a row for each. */
 
+/** Seconds without a request taken or ended, while all threads are busy, that are worth a word:
+    for a moment that is so again and again. */
+const STUCK = 1;
+
 class Workers {
   constructor() {
     this.rows = new Rows(document.querySelector("#workers tbody"), makeWorkerRow);
@@ -33,11 +37,11 @@ function fillWorker(row, worker) {
     threads.long_lived,
     threads.stuck,
   ];
-  setIs(row.element, worker.stalled > 0 ? "bad" : "");
+  setIs(row.element, worker.stalled >= STUCK ? "bad" : "");
   const texts = [String(worker.worker), workerState(worker), bytesText(worker.rss)];
   [...texts, ...counts.map(countText)].forEach((text, place) => setText(row.cells[place], text));
 }
 
 function workerState({ stalled }) {
-  return stalled > 0 ? `stuck for ${durationText(stalled)}` : "serves";
+  return stalled >= STUCK ? `stuck ${durationText(stalled)}` : "serves";
 }
