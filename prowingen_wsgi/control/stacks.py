@@ -44,6 +44,7 @@ def collected(requests: Iterable[tuple[int, str, float]]) -> list[dict[str, Any]
         threads.append(
             {
                 "thread": name,
+                "ident": ident,
                 "request": line,
                 "seconds": round(seconds, 3) if seconds >= 0 else None,
                 "idle": _idle(name, frames[ident]) if line is None else "",
@@ -96,6 +97,7 @@ def parsed(dump: str) -> list[dict[str, Any]]:
             threads.append(
                 {
                     "thread": found[2] or f"thread 0x{found[1].lstrip('0')}",
+                    "ident": int(found[1], 16),
                     "request": None,
                     "seconds": None,
                     "idle": "",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page, Request
 
 # The system's own, as Playwright's would have to be downloaded.
 CHROMIUM = next(
@@ -26,20 +26,45 @@ _ARGUMENTS = [
 @contextmanager
 def open_page(*arguments: str) -> Iterator[Page]:
     """A page of a new browser, given further arguments. What goes wrong in it fails the test."""
+    with open_browser(*arguments) as browser, page_of(browser) as page:
+        yield page
+
+
+@contextmanager
+def open_browser(*arguments: str) -> Iterator[Browser]:
+    """A new browser, given further arguments; for tests that share it, as it takes a second."""
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*_ARGUMENTS, *arguments])
         try:
-            page = browser.new_page()
-            troubles: list[str] = []
-            page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
-            page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
-            yield page
-            assert troubles == []
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def page_of(browser: Browser, losing: str | None = None, **options: Any) -> Iterator[Page]:
+    """A page that shares nothing with others. What goes wrong in it fails the test.
+
+    losing: what the URLs end with that may fail, in a test of what the page does then.
+    options: of the page, as Playwright has them.
+    """
+    page = browser.new_page(**options)
+    troubles: list[str] = []
+
+    def failed(request: Request) -> None:
+        if losing is None or not request.url.endswith(losing):
+            troubles.append(f"failed: {request.url}")
+
+    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+    page.on("requestfailed", failed)
+    try:
+        yield page
+        assert troubles == []
+    finally:
+        page.close()
 
 
 def style_of(page: Page, selector: str, name: str) -> str:

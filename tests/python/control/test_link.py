@@ -119,6 +119,7 @@ def test_a_dump_is_read_as_tracebacks_are() -> None:
     assert [frame["line"] for frame in first["frames"]] == [0, 12]
     assert first["is_cut"]
     assert first["thread"] == "thread 0x7f1200000700"
+    assert first["ident"] == 0x7F1200000700
     assert second["thread"] == "a name"
     assert second["frames"][0]["file"] == '/usr/lib/with "quotes".py'
     assert parsed("nothing\nof it") == []
@@ -148,6 +149,7 @@ def test_threads_are_found_with_their_requests() -> None:
         *("deep one", "GET /deep HTTP/1.1"),
         1.5,
     )
+    assert first["ident"] == thread.ident
     assert len(first["frames"]) == MOST_FRAMES
     assert first["is_cut"], "the innermost ones are shown"
     assert any("leave.wait(20)" in frame["source"] for frame in first["frames"])
