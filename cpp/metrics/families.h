@@ -21,6 +21,7 @@ struct Picture {
   std::vector<const Scoreboard::Slot*> workers;  // the processes that there are
 };
 
+void write(Writer& writer, const Picture& picture);
 std::string render(Form form, const Picture& picture);
 
 }  // namespace prowingen::metrics
