@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "processes/push_ledger.h"
 #include "processes/tally.h"
 
 namespace prowingen {
@@ -114,6 +115,8 @@ class Scoreboard {
   std::uint64_t wanted() const { return header_->wanted.load(std::memory_order_relaxed); }
   /// What they have counted, which clear() leaves as it is.
   Tally& tally() { return tally_; }
+  /// What of that has been pushed to statsd, and by whom.
+  PushLedger& pushes() { return pushes_; }
   /// Makes a slot's figures 0, for the next process. Throws std::out_of_range.
   void clear(std::size_t index);
   /// Throws std::out_of_range.
@@ -128,6 +131,7 @@ class Scoreboard {
   };
 
   Tally tally_;
+  PushLedger pushes_;
   std::size_t size_;
   Header* header_;
   Slot* slots_;
