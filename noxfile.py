@@ -115,6 +115,28 @@ def fleet(session: nox.Session) -> None:
 
 
 @nox.session
+def statsd(session: nox.Session) -> None:
+    """Daemons of statsd that others have written read what is pushed; needs node and npm."""
+    set_up(session)
+    daemons = Path(session.create_tmp()).resolve()
+    session.run(
+        *("npm", "install", "--prefix", str(daemons), "--omit=optional", "statsd@0.9.0"),
+        external=True,
+    )
+    target = str(daemons / "python")
+    session.run(
+        *(PYTHON, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target),
+        *("netuitive-statsd==0.4.0", "netuitive", "configobj"),
+        external=True,
+    )
+    session.run(
+        *(PYTHON, "-m", "pytest", "tests/engines/test_statsd_daemons.py", *session.posargs),
+        env={"PROWINGEN_STATSD_DAEMONS": str(daemons)},
+        external=True,
+    )
+
+
+@nox.session
 def debs(session: nox.Session) -> None:
     """Builds the Debian packages into dist/debs; on Debian."""
     session.run("scripts/debs.sh", *session.posargs, external=True)

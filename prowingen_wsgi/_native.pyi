@@ -69,6 +69,7 @@ class Server(metaclass=_Pybind11Type):
         time_limits: list[tuple[str, float]] = ...,
         tell_overdue: Callable[[str, int], object] | None = None,
         admins: list[tuple[int, str]] = ...,
+        statsd: tuple[str, str, str, str, bool, str, tuple[str, ...], float] | None = None,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -98,6 +99,8 @@ class Server(metaclass=_Pybind11Type):
             none is.
         admins: further listening sockets, where administrators are answered; with them what is done
             is counted.
+        statsd: where figures are pushed to as datagrams: as it is written, host, port, the path of
+            a Unix socket, whether labels are tags, the prefix of names, tags, and the interval.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

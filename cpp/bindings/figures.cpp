@@ -1,7 +1,6 @@
 #include "bindings/figures.h"
 
 #include "bindings/fleet_readiness.h"
-#include "metrics/families.h"
 #include "processes/reporter.h"
 
 namespace prowingen::bindings {
@@ -111,7 +110,7 @@ Carrier::Figures Figures::counted_elsewhere() {
   return figures;
 }
 
-std::string Figures::page(metrics::Form form) {
+metrics::Picture Figures::look() {
   // Its own as they are now; the others' are a tenth of a second old.
   publish(*slot_);
   tell_alive(*slot_);
@@ -124,7 +123,7 @@ std::string Figures::page(metrics::Form form) {
     const Scoreboard::Slot& slot = board_->slot(at);
     if (slot.get(Score::pid) != 0 && is_alive(slot)) picture.workers.push_back(&slot);
   }
-  return metrics::render(form, picture);
+  return picture;
 }
 
 }  // namespace prowingen::bindings

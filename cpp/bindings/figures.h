@@ -15,6 +15,7 @@
 #include "core/memory_budget.h"
 #include "core/spool_file.h"
 #include "core/work_queue.h"
+#include "metrics/families.h"
 #include "metrics/text.h"
 #include "metrics/thread_times.h"
 #include "processes/scoreboard.h"
@@ -52,8 +53,10 @@ class Figures {
   bool counts() const { return board_ != nullptr; }
   /// Adds to the tally what has been counted elsewhere.
   void carry();
-  /// Of all processes.
-  std::string page(metrics::Form form);
+  /// Of all processes: as they are now, and as a page that says so.
+  metrics::Picture look();
+  std::string page(metrics::Form form) { return metrics::render(form, look()); }
+  PushLedger& pushes() { return board_->pushes(); }
   /// It goes on, and takes no more connections.
   void begin_drain();
   /// What a worker thread tells of its waits; empty: nobody wants to know.

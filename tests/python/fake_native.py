@@ -49,12 +49,14 @@ class Server:
         tell_overdue: object = None,
         add_departure_thread: object = None,
         admins: Sequence[tuple[int, str]] = (),
+        statsd: object = None,
     ) -> None:
         assert not redirects
         assert not time_limits
         assert callable(tell_overdue)
         assert callable(add_departure_thread)
         assert not admins
+        assert statsd is None
         assert callable(add_thread)
         assert not datagrams
         del redirect_port  # of none
