@@ -6,6 +6,8 @@ one place and fails in another. bootstrap.sh makes what is missing and skips wha
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.4"
@@ -118,7 +120,7 @@ def fleet(session: nox.Session) -> None:
 def statsd(session: nox.Session) -> None:
     """Daemons of statsd that others have written read what is pushed; needs node and npm."""
     set_up(session)
-    daemons = Path(session.create_tmp()).resolve()
+    daemons = Path("build/statsd").resolve()
     session.run(
         *("npm", "install", "--prefix", str(daemons), "--omit=optional", "statsd@0.9.0"),
         external=True,

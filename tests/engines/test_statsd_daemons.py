@@ -1,7 +1,7 @@
 """Daemons that others have written take what is pushed: `nox -s statsd` installs them.
 
-    statsd             of Etsy, the first one, by npm: plain statsd
-    netuitive-statsd   by PyPI, of which the parser is taken: DogStatsD
+statsd             of Etsy, the first one, by npm: plain statsd
+netuitive-statsd   by PyPI, of which the parser is taken: DogStatsD
 """
 
 from __future__ import annotations
@@ -129,9 +129,7 @@ json.dump([parse_message(each) for each in json.load(sys.stdin)], sys.stdout)
 """
 
 
-@pytest.mark.skipif(
-    not NETUITIVE.exists(), reason="netuitive-statsd is not there: nox -s statsd"
-)
+@pytest.mark.skipif(not NETUITIVE.exists(), reason="netuitive-statsd is not there: nox -s statsd")
 def test_netuitives_parser_reads_every_line_and_tag(serve: ServeFixture, tmp_path: Path) -> None:
     with daemon("udp", tmp_path) as statsd:
         site = serve(hello, statsd=statsd.address, statsd_tags="env:prod,service:shop", **OPTIONS)
