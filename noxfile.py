@@ -6,6 +6,8 @@ one place and fails in another. bootstrap.sh makes what is missing and skips wha
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.4"
@@ -112,6 +114,28 @@ def fleet(session: nox.Session) -> None:
     needed = project["optional-dependencies"]["fleet"]
     session.run(PYTHON, "-m", "pip", "install", "--quiet", *needed, external=True)
     session.run(PYTHON, "-m", "pytest", "--fleet", "tests/fleet", *session.posargs, external=True)
+
+
+@nox.session
+def statsd(session: nox.Session) -> None:
+    """Daemons of statsd that others have written read what is pushed; needs node and npm."""
+    set_up(session)
+    daemons = Path("build/statsd").resolve()
+    session.run(
+        *("npm", "install", "--prefix", str(daemons), "--omit=optional", "statsd@0.9.0"),
+        external=True,
+    )
+    target = str(daemons / "python")
+    session.run(
+        *(PYTHON, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target),
+        *("netuitive-statsd==0.4.0", "netuitive", "configobj"),
+        external=True,
+    )
+    session.run(
+        *(PYTHON, "-m", "pytest", "tests/engines/test_statsd_daemons.py", *session.posargs),
+        env={"PROWINGEN_STATSD_DAEMONS": str(daemons)},
+        external=True,
+    )
 
 
 @nox.session

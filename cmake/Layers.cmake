@@ -10,7 +10,8 @@
 # layer may not know. Run as a script, it is the check itself; included, it adds the check.
 
 set(layers http core access_log proxies processes metrics http1 http2 tls event_loop sockets
-    websocket static_files response_cache compression health tracing limits admin engine_embedded
+    websocket static_files response_cache compression health tracing limits statsd admin
+    engine_embedded
     engine_proxygen wsgi listener bindings)
 set(uses_http http)
 set(uses_core http core)
@@ -18,7 +19,7 @@ set(uses_access_log http core metrics access_log)
 set(uses_proxies http core proxies)
 set(uses_processes core processes)
 set(uses_metrics http core processes metrics)
-set(uses_admin http core event_loop admin)
+set(uses_statsd core processes metrics statsd)
 set(uses_http1 http core http1)
 set(uses_http2 http http2)
 set(uses_tls core tls)
@@ -39,7 +40,8 @@ set(uses_wsgi http core sockets websocket static_files response_cache compressio
     wsgi)
 set(uses_listener http core sockets websocket wsgi listener)
 set(uses_bindings core access_log proxies processes metrics tls sockets websocket static_files
-    response_cache health tracing limits admin engine_embedded engine_proxygen wsgi listener
+    response_cache health tracing limits statsd admin engine_embedded engine_proxygen wsgi
+    listener
     bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1 sockets)

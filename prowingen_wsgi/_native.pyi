@@ -73,6 +73,7 @@ class Server(metaclass=_Pybind11Type):
         admin_policy: str = "",
         admin_door: int = -1,
         admin_token: str = "",
+        statsd: tuple[str, str, str, str, bool, str, tuple[str, ...], float] | None = None,
     ) -> None:
         """Takes over the listening sockets, and starts nothing.
 
@@ -107,6 +108,8 @@ class Server(metaclass=_Pybind11Type):
         admin_door: what is asked there of whoever has the control socket goes through it; it is
             copied. -1: nobody has one.
         admin_token: who asks with it may control the server there; empty: nobody may.
+        statsd: where figures are pushed to as datagrams: as it is written, host, port, the path of
+            a Unix socket, whether labels are tags, the prefix of names, tags, and the interval.
 
         Raises ValueError for a bad option; the sockets are then still the caller's.
         """

@@ -24,6 +24,7 @@ from . import _native, upgraded, websocket, websocket_dialects  # noqa: F401
 from .acme_certificates import with_acme_certificates
 from .certificates import check_certificates, https_port, served_url
 from .configuration.config import Config, ConfigError
+from .configuration.statsd import statsd_terms
 from .configuration.time_limits import split_time_limit
 from .datagrams import open_seats
 from .deadlines import tell_overdue
@@ -271,6 +272,7 @@ class Server:
                 add_thread=_calling(self._add_further_worker),
                 time_limits=[split_time_limit(text) for text in self.config.request_timeout_of],
                 tell_overdue=tell_overdue,
+                statsd=statsd_terms(self.config),
                 add_departure_thread=_calling(self._add_departure_thread),
                 admins=[(each.fileno(), each.description) for each in self._admins],
                 **_admin_page(self._admins),

@@ -4,7 +4,6 @@
 
 #include "admin/event_text.h"
 #include "bindings/fleet_readiness.h"
-#include "metrics/families.h"
 #include "metrics/sample.h"
 #include "processes/reporter.h"
 
@@ -140,8 +139,6 @@ metrics::Picture Figures::look() {
   }
   return picture;
 }
-
-std::string Figures::page(metrics::Form form) { return metrics::render(form, look()); }
 
 std::string Figures::event(std::string_view ready) {
   const auto now = std::chrono::steady_clock::now();

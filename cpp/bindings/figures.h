@@ -53,8 +53,10 @@ class Figures {
   bool counts() const { return board_ != nullptr; }
   /// Adds to the tally what has been counted elsewhere.
   void carry();
-  /// Of all processes.
-  std::string page(metrics::Form form);
+  /// Of all processes: as they are now, and as a page that says so.
+  metrics::Picture look();
+  std::string page(metrics::Form form) { return metrics::render(form, look()); }
+  PushLedger& pushes() { return board_->pushes(); }
   // ---- for those who watch: admin/watchers.h
   /// What the workers are in is written where all processes see it, if anybody watches.
   void sample();
@@ -69,7 +71,6 @@ class Figures {
 
  private:
   Carrier::Figures counted_elsewhere();
-  metrics::Picture look();
   response_cache::ResponseCache::Counters cache() const;
 
   const Sources sources_;

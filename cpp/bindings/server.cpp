@@ -49,6 +49,8 @@
 #include "proxies/proxies.h"
 #include "sockets/bridge_thread.h"
 #include "static_files/named_files.h"
+#include "statsd/pusher.h"
+#include "statsd/rules.h"
 #include "tls/context.h"
 #include "tls/renewal.h"
 #include "websocket/sessions.h"
@@ -112,6 +114,20 @@ std::chrono::nanoseconds nanoseconds_of(double seconds) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(to_duration(seconds));
 }
 
+// Where it is written, its host, port and path; whether labels are tags, the prefix, tags and the
+// interval in seconds. Nothing: figures are pushed nowhere.
+using StatsdTerms = std::optional<std::tuple<std::string, std::string, std::string, std::string,
+                                             bool, std::string, std::vector<std::string>, double>>;
+
+std::optional<statsd::Rules> statsd_rules(const StatsdTerms& terms) {
+  if (!terms) return std::nullopt;
+  const auto& [written, host, port, path, tagged, prefix, tags, interval] = *terms;
+  statsd::Rules rules{{written, host, port, path}, {}, nanoseconds_of(interval)};
+  rules.lines = {tagged ? statsd::Form::dogstatsd : statsd::Form::plain, prefix, tags,
+                 rules.address.datagram_size()};
+  return rules;
+}
+
 class Server {
  public:
   Server(const py::tuple& apps, const Listeners& listeners, const py::dict& options, py::object log,
@@ -122,7 +138,7 @@ class Server {
          const StaticMounts& sendfile_mounts, const static_files::MediaTypes& media_types,
          const PrefixTimes& time_limits, py::object tell_overdue, const Listeners& admins,
          const py::bytes& admin_page, const std::string& admin_policy, int admin_door,
-         std::string admin_token)
+         std::string admin_token, const StatsdTerms& statsd)
       : options_(read_options(options)),
         redirect_options_(for_redirects(options_)),
         redirect_(redirect_port, options_.acme_folder),
@@ -139,6 +155,7 @@ class Server {
         response_cache_(make_response_cache(options_)),
         overdue_(options_, time_limits, std::move(tell_overdue)),
         admin_page_{std::string(admin_page), admin_policy},
+        statsd_(statsd_rules(statsd)),
         log_(std::move(log), access_log.value_or(py::none())),
         add_thread_(std::move(add_thread)),
         add_departure_thread_(std::move(add_departure_thread)),
@@ -209,14 +226,15 @@ class Server {
         [this] { return obstacle(); }, report);
     figures_ = make_figures();
     Tally* tally = nullptr;
-    Activity* activity = nullptr;
-    if (!admin_listeners_.empty()) {
+    if (!admin_listeners_.empty() || statsd_) {
       Scoreboard& board = supervised_
                               ? figures_->count(&supervised_->scoreboard(), &supervised_->slot())
                               : figures_->count(nullptr, nullptr);
       tally = &board.tally();
-      activity = &board.activity();
-      queue_->keep_busy();
+      if (!admin_listeners_.empty()) {
+        activity = &board.activity();
+        queue_->keep_busy();
+      }
     }
     engine_ = engine_entry_.make(
         EngineContext{options_, proxies_, tls_.get(), path_->begin(), memory_, access_log_.get(),
@@ -253,6 +271,10 @@ class Server {
     engine_->start();
     if (redirect_engine_) redirect_engine_->start();
     if (admin_) admin_->start();
+    if (statsd_) {
+      pusher_ = std::make_unique<statsd::Pusher>(
+          figures_->pushes(), *statsd_, [this] { return figures_->look(); }, report);
+    }
     if (!supervised_) return;
     // Without the GIL, which the application may hold for ever.
     supervised_->begin([this](Scoreboard::Slot& slot) {
@@ -384,6 +406,7 @@ class Server {
       static_cast<void>(redirect_engine_.release());
       overdue_.abandon();
       static_cast<void>(admin_.release());
+      static_cast<void>(pusher_.release());
       static_cast<void>(path_.release());
       static_cast<void>(queue_.release());
       static_cast<void>(access_log_.release());
@@ -404,6 +427,7 @@ class Server {
       departures_->close();
       if (admin_) admin_->stop();
       if (engine_ && figures_) figures_->carry();
+      if (pusher_) pusher_->stop();
       {
         const std::lock_guard lock(access_log_mutex_);
         access_log_.reset();
@@ -681,6 +705,7 @@ class Server {
   const std::shared_ptr<response_cache::ResponseCache> response_cache_;  // null: none is kept
   OverdueRequests overdue_;
   admin::PageAnswers::Page admin_page_;
+  const std::optional<statsd::Rules> statsd_;  // nothing: figures are pushed nowhere
   const PythonLog log_;
   const py::object add_thread_;
   const py::object add_departure_thread_;
@@ -714,7 +739,8 @@ class Server {
   std::unique_ptr<Figures> figures_;
   std::unique_ptr<Engine> redirect_engine_;  // null: nobody is sent on
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Admin> admin_;  // null: no administrator has an address
+  std::unique_ptr<Admin> admin_;            // null: no administrator has an address
+  std::unique_ptr<statsd::Pusher> pusher_;  // null: nothing is pushed
   std::atomic<Engine*> running_engine_{nullptr};
 };
 
@@ -752,7 +778,7 @@ void bind_server(py::module_& m) {
                     const Listeners&, const std::string&, const Datagrams&, py::object, py::object,
                     const StaticMounts&, const StaticMounts&, const static_files::MediaTypes&,
                     const PrefixTimes&, py::object, const Listeners&, const py::bytes&,
-                    const std::string&, int, std::string>(),
+                    const std::string&, int, std::string, const StatsdTerms&>(),
            py::arg("apps"), py::arg("listeners"), py::arg("options"), py::kw_only(), py::arg("log"),
            py::arg("access_log"), py::arg("interface") = "wsgi", py::arg("multiprocess") = false,
            py::arg("errors") = py::none(), py::arg("redirects") = Listeners(),
@@ -763,6 +789,7 @@ void bind_server(py::module_& m) {
            py::arg("time_limits") = PrefixTimes(), py::arg("tell_overdue") = py::none(),
            py::arg("admins") = Listeners(), py::arg("admin_page") = py::bytes(),
            py::arg("admin_policy") = "", py::arg("admin_door") = -1, py::arg("admin_token") = "",
+           py::arg("statsd") = py::none(),
            "Takes over listening sockets; starts nothing. Raises ValueError for a bad option.")
       .def("supervise", &Server::supervise, py::arg("scoreboard"), py::arg("slot"), py::kw_only(),
            py::arg("lifeline"), py::arg("status_pipe"), py::arg("tells_ready"),

@@ -13,9 +13,9 @@ constexpr double nanosecond = 1e-9;
 // One family after another, as a page has them.
 class Page {
  public:
-  Page(Form form, const Picture& picture) : text_(form), picture_(picture), sum_(picture.sum) {}
+  Page(Writer& text, const Picture& picture) : text_(text), picture_(picture), sum_(picture.sum) {}
 
-  std::string write() {
+  void write() {
     server();
     requests();
     times();
@@ -24,7 +24,6 @@ class Page {
     connections();
     memory();
     others();
-    return text_.end();
   }
 
  private:
@@ -285,13 +284,19 @@ class Page {
             carried(Carried::log_lines_lost));
   }
 
-  Text text_;
+  Writer& text_;
   const Picture& picture_;
   const Tally::Sum& sum_;
 };
 
 }  // namespace
 
-std::string render(Form form, const Picture& picture) { return Page(form, picture).write(); }
+void write(Writer& writer, const Picture& picture) { Page(writer, picture).write(); }
+
+std::string render(Form form, const Picture& picture) {
+  Text text(form);
+  write(text, picture);
+  return text.end();
+}
 
 }  // namespace prowingen::metrics

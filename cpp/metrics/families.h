@@ -27,6 +27,7 @@ struct Picture {
       doing{};  // what each of them does, for who asked for that
 };
 
+void write(Writer& writer, const Picture& picture);
 std::string render(Form form, const Picture& picture);
 
 }  // namespace prowingen::metrics

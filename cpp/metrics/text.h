@@ -8,13 +8,10 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
-#include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 
-#include "processes/tally.h"
+#include "metrics/writer.h"
 
 namespace prowingen::metrics {
 
@@ -24,28 +21,14 @@ enum class Form : std::uint8_t { prometheus, open_metrics };
 Form choose_form(std::string_view accept);
 std::string_view media_type(Form form);
 
-enum class Kind : std::uint8_t { counter, gauge, histogram, info };
-
-struct Family {
-  std::string_view name;  // as its samples are called, but for a histogram's
-  Kind kind;
-  std::string_view unit;  // that the name has; empty: none
-  std::string_view help;
-};
-
-class Text {
+class Text final : public Writer {
  public:
-  using Label = std::pair<std::string_view, std::string_view>;
-  using Labels = std::initializer_list<Label>;
-
   explicit Text(Form form) : form_(form) {}
 
-  /// What follows is of this family.
-  void begin(const Family& family);
-  void sample(Labels labels, std::uint64_t value);
-  void sample(Labels labels, double value);
-  /// Of a family that is one.
-  void histogram(const cells::Histogram& histogram, const Tally::Sum& sum);
+  void begin(const Family& family) override;
+  void sample(Labels labels, std::uint64_t value) override;
+  void sample(Labels labels, double value) override;
+  void histogram(const cells::Histogram& histogram, const Tally::Sum& sum) override;
   /// All of it.
   std::string end();
 

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "processes/activity.h"
+#include "processes/push_ledger.h"
 #include "processes/tally.h"
 
 namespace prowingen {
@@ -123,6 +124,8 @@ class Scoreboard {
   Tally& tally() { return tally_; }
   /// What they are doing.
   Activity& activity() { return activity_; }
+  /// What of that has been pushed to statsd, and by whom.
+  PushLedger& pushes() { return pushes_; }
   /// Makes a slot's figures 0, for the next process. Throws std::out_of_range.
   void clear(std::size_t index);
   /// Throws std::out_of_range.
@@ -138,6 +141,7 @@ class Scoreboard {
 
   Tally tally_;
   Activity activity_;
+  PushLedger pushes_;
   std::size_t size_;
   Header* header_;
   Slot* slots_;

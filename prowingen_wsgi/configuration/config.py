@@ -19,6 +19,7 @@ from .load_limits import parse_max_concurrency, parse_rate_limit
 from .mounts import anchored_mount, parse_mount, parse_named_mount
 from .networks import parse_forwarded_field, parse_network
 from .option import ConfigError, Option, option_field
+from .statsd import NamePrefix, StatsdAddress, parse_tag
 from .time_limits import parse_time_limit
 from .values import (
     Choice,
@@ -80,6 +81,10 @@ def _compression(default: Any, kind: Kind, meaning: str) -> Any:
 
 def _proxy(default: Any, kind: Kind, meaning: str) -> Any:
     return option_field(default, kind, meaning, group="Behind a proxy")
+
+
+def _statsd(default: Any, kind: Kind, meaning: str) -> Any:
+    return option_field(default, kind, meaning, group="Statsd", native=False)
 
 
 def _tracing(meaning: str) -> Any:
@@ -659,6 +664,29 @@ class Config:
         "time that it goes on serving after SIGTERM, while probes are told that it is not ready",
         group="Health",
         native=False,
+    )
+
+    statsd: str = _statsd(
+        "",
+        StatsdAddress(),
+        "where to push figures to by UDP, or by datagrams of a Unix socket: host:port, [v6]:port, "
+        "host, or unix:/path; empty: nowhere",
+    )
+    statsd_prefix: str = _statsd("prowingen.", NamePrefix(), "what the names of figures begin with")
+    statsd_tags: tuple[str, ...] = _statsd(
+        (),
+        Many(parse_tag, metavar="TAG", minimum=0),
+        "tags of all figures, in DogStatsD's form, such as env:prod,service:shop; may be given "
+        "several times",
+    )
+    statsd_format: str = _statsd(
+        "auto",
+        Choice(("auto", "statsd", "dogstatsd")),
+        "dogstatsd has labels as tags, statsd as parts of names; auto is dogstatsd if there are "
+        "statsd_tags",
+    )
+    statsd_interval: float = _statsd(
+        10.0, Seconds(0.1, DAY), "time from one push to the next; as that of the daemon's own"
     )
 
     server_header: str = option_field(

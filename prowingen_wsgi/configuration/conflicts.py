@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .config import OPTIONS, ConfigError
 from .load_limits import plain_prefix
+from .statsd import LONGEST_TAGS
 from .time_limits import split_time_limit
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _NEED_CERTIFICATE = (
 _NEED_ACME = ("acme_email", "acme_directory", "acme_challenge", "acme_folder")
 
 
+_NEED_STATSD = ("statsd_prefix", "statsd_tags", "statsd_format", "statsd_interval")
+
+
 def conflicts(config: Config) -> Iterator[tuple[str, str]]:
     """Each option that cannot stay as it is, with the reason."""
     for name in _NEED_WORKERS:
@@ -52,6 +56,7 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
     if config.keyfile and not config.certfile:
         yield "keyfile", "it needs certfile"
     yield from acme_conflicts(config)
+    yield from statsd_conflicts(config)
     yield from _repeated_prefixes(config)
     if config.http3 and config.workers and not SHARES_UDP_PORTS:
         yield "http3", "with workers it needs Linux, where they can share a UDP port"
@@ -125,6 +130,17 @@ def acme_conflicts(config: Config) -> Iterator[tuple[str, str]]:
         yield "acme_directory", f'"{config.acme_directory}": must be a URL of https'
     if config.acme_challenge == "http-01" and not config.redirect_http:
         yield "acme_challenge", "http-01 needs redirect_http, such as :80"
+
+
+def statsd_conflicts(config: Config) -> Iterator[tuple[str, str]]:
+    """Those of the options statsd_*."""
+    for name in _NEED_STATSD:
+        if getattr(config, name) != OPTIONS[name].default and not config.statsd:
+            yield name, "it needs statsd, such as 127.0.0.1:8125"
+    if config.statsd_tags and config.statsd_format == "statsd":
+        yield "statsd_tags", "it does not go with statsd_format statsd, which has no tags"
+    if len(",".join(config.statsd_tags).encode()) > LONGEST_TAGS:
+        yield "statsd_tags", f"together they are longer than {LONGEST_TAGS} bytes"
 
 
 def check_together(resolved: ResolvedConfig) -> None:

@@ -55,6 +55,21 @@ def _log_format(value: Any) -> str:
     return text
 
 
+def _statsd(value: Any) -> str:
+    if not value:
+        return ""
+    text = str(value).removeprefix("udp://")
+    if re.fullmatch(r"unix:\d+", text):  # a host of this name, to gunicorn
+        return f"udp://{text}"
+    return text
+
+
+def _statsd_prefix(value: Any) -> str:
+    """gunicorn's own names have a part of their own behind it: gunicorn.requests."""
+    text = str(value or "").rstrip(".")
+    return f"{text}.prowingen." if text else "prowingen."
+
+
 def _limit(option: str) -> Becomes:
     """0 is no limit to gunicorn."""
     largest: int = OPTIONS[option].kind.maximum  # type: ignore[attr-defined]
@@ -146,6 +161,9 @@ BECOMES: Mapping[str, Becomes] = {
     "secure_scheme_headers": Becomes("forwarded_fields", _scheme_fields),
     "proxy_protocol": Becomes("proxy_protocol", _is_on),
     "proxy_allow_ips": Becomes("proxy_allow_ips", _proxies),
+    "statsd_host": Becomes("statsd", _statsd),
+    "statsd_prefix": Becomes("statsd_prefix", _statsd_prefix),
+    "dogstatsd_tags": Becomes("statsd_tags", lambda value: _listed(value or "")),
 }
 """Settings that become an option."""
 
@@ -158,7 +176,7 @@ _CLEARTEXT = "HTTP/2 without TLS is spoken where a connection begins with it: se
 _HTTP2_LIMITS = "limits of HTTP/2 are fixed: see docs/http2.md"
 _DIRTY = "there are no such workers"
 _LOGGING = "errors go to standard error: have that collected, or set up logging in the application"
-_STATSD = "there is no statsd client: read the access log"
+_BACKLOG = "with statsd, queue_length says how many requests wait: see docs/metrics.md"
 
 LACKING: Mapping[str, str] = {
     **dict.fromkeys(
@@ -239,9 +257,7 @@ LACKING: Mapping[str, str] = {
         ],
         _LOGGING,
     ),
-    **dict.fromkeys(
-        ["statsd_host", "statsd_prefix", "dogstatsd_tags", "enable_backlog_metric"], _STATSD
-    ),
+    "enable_backlog_metric": _BACKLOG,
     "raw_env": "write the variables to a file, NAME=value on each line, and name it in env_file",
     "daemon": "run it under systemd: see deploy/",
     "initgroups": "the user's further groups are always taken over",

@@ -110,6 +110,10 @@ WITHOUT_EFFECT = {
     "max_rss": "set max_requests instead",
     "env_file": "set raw_env instead",
     "redirect_http": "gunicorn opens the sockets: have what stands before it redirect",
+    **dict.fromkeys(
+        ("statsd_format", "statsd_interval"),
+        "gunicorn's own statsd client is used: see statsd_host",
+    ),
     "admin_bind": "gunicorn opens the sockets; health_path answers probes among the others",
     "admin_token_file": "there is no admin_bind under gunicorn that it could control by",
     **dict.fromkeys(

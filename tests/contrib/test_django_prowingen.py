@@ -11,6 +11,7 @@ import pytest
 from harness.commands import ask, edit, run_command
 from harness.django_project import DjangoProject, make_project
 from prowingen_wsgi.configuration.config import OPTIONS
+from prowingen_wsgi.configuration.statsd import NamePrefix, StatsdAddress
 from prowingen_wsgi.configuration.values import (
     Choice,
     Count,
@@ -181,6 +182,8 @@ def test_each_option_is_handed_on_as_the_keyword_gives_it(project: DjangoProject
         Size: 54321,
         Count: 7,
         CountOrAuto: 7,
+        StatsdAddress: "unix:/a folder/statsd,=.sock",
+        NamePrefix: "a.b-c.",
     }
     addresses = ["127.0.0.1:0", ":1"]
     several = {

@@ -51,6 +51,7 @@ class Server:
         admins: Sequence[tuple[int, str]] = (),
         admin_door: int = -1,
         admin_token: str = "",
+        statsd: object = None,
     ) -> None:
         assert not redirects
         assert not time_limits
@@ -58,6 +59,7 @@ class Server:
         assert callable(add_departure_thread)
         assert not admins
         assert (admin_door, admin_token) == (-1, "")
+        assert statsd is None
         assert callable(add_thread)
         assert not datagrams
         del redirect_port  # of none

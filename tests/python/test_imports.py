@@ -55,7 +55,7 @@ def test_help_loads_of_the_package_what_options_are_made_of() -> None:
     rooms = {"prowingen_wsgi.command", "prowingen_wsgi.configuration"}
     options = (
         *("addresses", "arguments", "codings", "config", "domains", "mounts", "networks"),
-        *("load_limits", "option", "time_limits", "values"),
+        *("load_limits", "option", "statsd", "time_limits", "values"),
     )
     made_of = {f"prowingen_wsgi.configuration.{name}" for name in options}
     assert ours == {*rooms, *made_of, "prowingen_wsgi.command.cli"}

@@ -125,6 +125,8 @@ def convert_alone(**settings: Any) -> tuple[dict[str, Any], list[str]]:
         ("pythonpath", "a, b", ["a", "b"]),
         ("access_log_format", "%(h)s %({x-id}i)s %(D)d 100%%", "%(h)s %({x-id}i)s %(D)d 100%%"),
         ("wsgi_app", "shop:app", "shop:app"),
+        ("statsd_host", "unix:///run/statsd.sock", "unix:///run/statsd.sock"),
+        ("statsd_host", "unix:8125", "udp://unix:8125"),
     ],
 )
 def test_values_mean_what_they_mean_to_gunicorn(setting: str, value: Any, written: Any) -> None:
@@ -205,6 +207,42 @@ def test_what_the_server_would_refuse_together_is_not_written(
     assert values == written
     assert len(remarks) == 1
     assert remarks[0].startswith(remark)
+
+
+def test_statsd_is_taken_over(tmp_path: Path) -> None:
+    text, remarks = convert(
+        {"statsd_host": "statsd:9125", "statsd_prefix": "shop", "dogstatsd_tags": "env:prod,a:b"}
+    )
+    assert remarks == []
+    config = read_back(tmp_path, text)
+    assert (config.statsd, config.statsd_prefix) == ("statsd:9125", "shop.prowingen.")
+    assert config.statsd_tags == ("env:prod", "a:b")
+
+
+@pytest.mark.parametrize(
+    ("settings", "remarks"),
+    [
+        ({"statsd_host": None, "statsd_prefix": "", "dogstatsd_tags": ""}, []),
+        (
+            {"statsd_prefix": "shop", "dogstatsd_tags": "a:b"},
+            [
+                "statsd_prefix: not taken over: it needs statsd, such as 127.0.0.1:8125",
+                "dogstatsd_tags: not taken over: it needs statsd, such as 127.0.0.1:8125",
+            ],
+        ),
+        (
+            {"enable_backlog_metric": True},
+            [
+                "enable_backlog_metric: with statsd, queue_length says how many requests wait: "
+                "see docs/metrics.md"
+            ],
+        ),
+    ],
+)
+def test_without_an_address_of_statsd_nothing_is(
+    settings: dict[str, Any], remarks: list[str]
+) -> None:
+    assert convert_alone(**settings) == ({}, remarks)
 
 
 def test_defaults_that_a_user_may_rely_on_are_mentioned() -> None:
