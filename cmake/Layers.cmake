@@ -11,8 +11,7 @@
 
 set(layers http core access_log proxies processes metrics http1 http2 tls event_loop sockets
     websocket static_files response_cache compression health tracing limits statsd admin
-    engine_embedded
-    engine_proxygen wsgi listener bindings)
+    engine_embedded engine_proxygen wsgi listener bindings)
 set(uses_http http)
 set(uses_core http core)
 set(uses_access_log http core metrics access_log)
@@ -41,8 +40,7 @@ set(uses_wsgi http core sockets websocket static_files response_cache compressio
 set(uses_listener http core sockets websocket wsgi listener)
 set(uses_bindings core access_log proxies processes metrics tls sockets websocket static_files
     response_cache health tracing limits statsd admin engine_embedded engine_proxygen wsgi
-    listener
-    bindings)
+    listener bindings)
 set(sees_python wsgi listener bindings)
 set(sees_boost http1 sockets)
 set(sees_nghttp2 http2)

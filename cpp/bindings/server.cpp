@@ -226,6 +226,7 @@ class Server {
         [this] { return obstacle(); }, report);
     figures_ = make_figures();
     Tally* tally = nullptr;
+    Activity* activity = nullptr;
     if (!admin_listeners_.empty() || statsd_) {
       Scoreboard& board = supervised_
                               ? figures_->count(&supervised_->scoreboard(), &supervised_->slot())
