@@ -13,7 +13,7 @@ from .. import __version__, logs
 from ..forks import close_in_children, leave_to_children
 from ..originals import os, selectors, signal, socket, time
 from ..threads import Thread
-from .commands import Commands, log_withdrawal
+from .commands import Commands, log_withdrawal, probe_paths
 from .endpoint import Endpoint
 from .protocol import CONFIGURED, NotDone
 from .stacks import collected
@@ -157,7 +157,7 @@ class ControlThread(Commands):
         self._withdrawn = not ready
         self._server.withdraw(self._withdrawn)
         log_withdrawal(self._withdrawn)
-        return {"withdrawn": self._withdrawn, "health_path": self._server.config.health_path}
+        return {"withdrawn": self._withdrawn, "probes": probe_paths(self._server.config)}
 
 
 def _resident() -> int:

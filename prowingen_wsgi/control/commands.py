@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from ..configuration.config import Config
     from .protocol import Answer, Request
 
 
@@ -71,6 +72,12 @@ class Commands(ABC):
             yield None
         seconds = f"{arguments['timeout']:g} s"
         raise NotDone(f"it has not ended within {seconds}, and goes on ending", code="failed")
+
+
+def probe_paths(config: Config) -> list[str]:
+    """The paths beneath which probes are answered: of the application's addresses, and of the
+    administrators'."""
+    return [*filter(None, [config.health_path]), *(["/-"] if config.admin_bind else [])]
 
 
 def log_withdrawal(withdrawn: bool) -> None:

@@ -136,8 +136,8 @@ def _ready(said: Mapping[str, Any]) -> Iterator[str]:
         yield "probes are told that it is not ready"
     else:
         yield "probes are told what it is by itself"
-    if not said["health_path"]:
-        yield "but health_path is not set: no probe can ask"
+    if not said["probes"]:
+        yield "but neither health_path nor admin_bind is set: no probe can ask"
 
 
 _LINES = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__, logs
-from ..control.commands import Commands, log_withdrawal
+from ..control.commands import Commands, log_withdrawal, probe_paths
 from ..control.door import Door
 from ..control.endpoint import Endpoint
 from ..control.link import Link, pair
@@ -283,8 +283,8 @@ class SupervisorControl(Commands):
         self._withdrawn = not ready
         self._scoreboard.withdraw(self._withdrawn)
         log_withdrawal(self._withdrawn)
-        config = self._rules.in_force.config
-        return {"withdrawn": self._withdrawn, "health_path": config.health_path}
+        probes = probe_paths(self._rules.in_force.config)
+        return {"withdrawn": self._withdrawn, "probes": probes}
 
 
 def _words(failure: Mapping[str, Any]) -> str:

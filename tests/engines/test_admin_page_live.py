@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.admin_control import TOKEN, prepared, running
 from harness.apps import PLAIN
 from harness.browser import open_browser, page_of
 from harness.page_watching import PATIENCE, TRUSTING
-from harness.scraping import admin_of, ask_admin
+from harness.scraping import admin_of
 from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
     from harness.apps import Environ, StartResponse
     from harness.site import ServeFixture
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.alone("a browser gives up what takes long"), pytest.mark.timeout(60)]
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +47,6 @@ def test_a_real_server_is_shown(browser: Browser, serve: ServeFixture, engine: s
 
     site = serve(app, threads=2, admin_bind="127.0.0.1:0", request_timeout=50)
     admin = admin_of(site)
-    if ask_admin(admin, "/-/").status == 404:
-        pytest.skip("this build serves no page")
     assert isinstance(admin, tuple)
     complaints: list[str] = []
     # Its stream is ended by the page's own end.
@@ -75,3 +75,35 @@ def test_a_real_server_is_shown(browser: Browser, serve: ServeFixture, engine: s
         assert eventually(lambda: page.inner_text("#p50") not in ("", "–"))
         assert page.inner_text("#heat-most") != "–"
         assert complaints == []
+
+
+def test_stacks_and_orders_of_several_processes(
+    browser: Browser, engine: str, tmp_path: Path
+) -> None:
+    from playwright.sync_api import expect
+
+    options = ("--workers", "2", "--graceful-timeout", "2")
+    with (
+        running(engine, prepared(tmp_path), *options) as (server, admin),
+        # A worker that is replaced ends the streams that it has.
+        page_of(
+            browser, losing=("events", "control"), viewport={"width": 1600, "height": 1400}
+        ) as page,
+        server.connect() as wire,
+    ):
+        assert isinstance(admin, tuple)
+        page.goto(f"http://{admin[0]}:{admin[1]}/-/")
+        expect(page.locator("#state")).to_have_text("ready", timeout=PATIENCE)
+        expect(page.locator("#workers tbody tr")).to_have_count(2, timeout=PATIENCE)
+        wire.get("/wait")
+        page.locator("#threads tbody tr[data-is=running] button").click(timeout=PATIENCE)
+        expect(page.locator("dialog[open]")).to_contain_text("wait_for_it", timeout=PATIENCE)
+        page.keyboard.press("Escape")
+        page.locator("#token").fill(TOKEN)
+        page.locator("#token").press("Enter")
+        answers = page.locator("#answers")
+        expect(answers).to_contain_text("serving, ready", timeout=PATIENCE)
+        page.locator("[data-command=reload]").click()
+        expect(answers).to_contain_text("generation 2 begins", timeout=PATIENCE)
+        server.wait_for_line(r"generation 2|is ready")
+        expect(page.locator("#state")).to_have_text("ready", timeout=PATIENCE)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.site import ServeFixture
 
 pytestmark = [
+    pytest.mark.alone("a browser gives up what takes long"),
     pytest.mark.no_http2("a browser speaks it over TLS alone"),
     pytest.mark.engines("embedded"),  # an application plays the server: any engine will do
     pytest.mark.timeout(60),

@@ -192,7 +192,7 @@ def test_ready_off_is_of_all_processes_those_that_start_later_too(
 ) -> None:
     server, path = served
     said = ctl(path, "ready", "off")
-    assert said.result == {"withdrawn": True, "health_path": "/-"}
+    assert said.result == {"withdrawn": True, "probes": ["/-"]}
     refused = (503, "not ready: an administrator says so\n")
     assert {ask(server, "/-/ready") for _ in range(10)} == {refused}
     assert ask(server)[0] == 200, "who comes yet is served"

@@ -137,10 +137,10 @@ function sentence({ event, error, result }) {
   if (is === "stopping") return `process ${said.pid} is stopping`;
   if (is === "failed") return `${whoIs(said)} failed to start: ${said.why}`;
   if (is) return `${whoIs(said)} is ${is}`;
-  if ("withdrawn" in said) return withdrawalText(said);
   if ("workers_to_follow" in said) return `the log's level is ${said.level}`;
   if ("state" in said)
     return `${said.state}, ${said.ready ? "ready" : `not ready: ${said.why_not_ready}`}`;
+  if ("withdrawn" in said) return withdrawalText(said.withdrawn);
   return null;
 }
 
@@ -148,9 +148,8 @@ function whoIs({ worker, pid }) {
   return worker ? `worker ${worker} (pid ${pid})` : "the application";
 }
 
-function withdrawalText({ withdrawn, health_path: path }) {
-  const told = withdrawn
+function withdrawalText(withdrawn) {
+  return withdrawn
     ? "probes are told that it is not ready"
     : "probes are told what it is by itself";
-  return path ? told : `${told}; but health_path is not set: no probe can ask`;
 }

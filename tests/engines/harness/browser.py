@@ -45,7 +45,7 @@ def open_browser(*arguments: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def page_of(browser: Browser, losing: str | None = None, **options: Any) -> Iterator[Page]:
+def page_of(browser: Browser, losing: str | tuple[str, ...] = (), **options: Any) -> Iterator[Page]:
     """A page that shares nothing with others. What goes wrong in it fails the test.
 
     losing: what the URLs end with that may fail, in a test of what the page does then.
@@ -55,7 +55,7 @@ def page_of(browser: Browser, losing: str | None = None, **options: Any) -> Iter
     troubles: list[str] = []
 
     def failed(request: Request) -> None:
-        if losing is None or not request.url.endswith(losing):
+        if not request.url.endswith(losing):
             troubles.append(f"failed: {request.url}")
 
     page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
