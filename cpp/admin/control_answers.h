@@ -30,6 +30,8 @@ class ControlAnswers final : public RequestSink {
 
   std::size_t submit(std::span<const std::shared_ptr<Exchange>> exchanges) override;
   std::chrono::nanoseconds backlog() const override { return next_.backlog(); }
+  /// Whether somebody has not heard all of what was asked for.
+  bool busy() { return relays_.busy(); }
   /// Cuts what is being answered. After that nothing is begun.
   void stop() { relays_.stop(); }
 

@@ -47,6 +47,7 @@ class Relay final : public ExchangeWatcher,
   /// The server stops.
   void cut();
   bool is_over() const { return state_ == State::over; }
+  const std::shared_ptr<Exchange>& exchange() const { return exchange_; }
 
  private:
   enum class State : std::uint8_t { asking, waiting, telling, over };

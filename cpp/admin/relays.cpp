@@ -1,9 +1,11 @@
 #include "admin/relays.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
 #include "admin/relay.h"
+#include "core/exchange.h"
 #include "core/signals.h"
 
 namespace prowingen::admin {
@@ -11,6 +13,13 @@ namespace {
 
 // How often it is looked whether clients are there still, and who is late.
 constexpr std::chrono::milliseconds look_interval{250};
+
+bool is_sent(const std::weak_ptr<Exchange>& answered) {
+  const auto exchange = answered.lock();
+  if (!exchange) return true;
+  const auto state = exchange->state();
+  return state != ExchangeState::responding && state != ExchangeState::finished;
+}
 
 }  // namespace
 
@@ -60,6 +69,23 @@ void Relays::look() {
   for (const auto& relay : relays_) relay->look(now);
 }
 
+bool Relays::forget_over() {
+  const auto over =
+      std::ranges::partition(relays_, [](const auto& relay) { return !relay->is_over(); });
+  const std::lock_guard lock(mutex_);
+  std::erase_if(answered_, is_sent);
+  for (const auto& relay : over) answered_.push_back(relay->exchange());
+  there_ -= over.size();
+  relays_.erase(over.begin(), over.end());
+  return stopped_;
+}
+
+bool Relays::busy() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(answered_, is_sent);
+  return there_ != 0 || !answered_.empty();
+}
+
 void Relays::run() {
   EventLoop::Timer timer(*loop_, [this] { look(); });
   for (;;) {
@@ -67,10 +93,7 @@ void Relays::run() {
     loop_->turn(true);
     loop_->acknowledge_wakes();
     see_to_scheduled();
-    const auto gone = std::erase_if(relays_, [](const auto& relay) { return relay->is_over(); });
-    const std::lock_guard lock(mutex_);
-    there_ -= gone;
-    if (stopped_) break;
+    if (forget_over()) break;
   }
   // Whoever came meanwhile is among them.
   see_to_scheduled();

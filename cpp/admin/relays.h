@@ -36,6 +36,8 @@ class Relays {
   bool begin(const std::shared_ptr<Exchange>& exchange, std::string question);
   /// Has it look at its exchange. Any thread.
   void schedule(std::shared_ptr<Relay> relay);
+  /// Whether something is asked, or an answer has not been sent to its end. Any thread.
+  bool busy();
   /// Cuts all of them. Idempotent; one thread.
   void stop();
 
@@ -44,6 +46,8 @@ class Relays {
   void run();
   void see_to_scheduled();
   void look();
+  /// True: it is to end.
+  bool forget_over();
 
   // ---- from its relays, on the thread itself
   EventLoop& loop() { return *loop_; }
@@ -58,7 +62,8 @@ class Relays {
   std::thread thread_;
   std::vector<std::shared_ptr<Relay>> fresh_;
   std::vector<std::shared_ptr<Relay>> scheduled_;
-  std::size_t there_ = 0;  // those that are not over
+  std::size_t there_ = 0;                          // those that are not over
+  std::vector<std::weak_ptr<Exchange>> answered_;  // which may be on their way to their clients
   bool stopped_ = false;
 };
 

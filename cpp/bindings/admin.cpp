@@ -13,6 +13,7 @@ constexpr std::uint64_t memory = std::uint64_t{16} * 1024 * 1024;
 constexpr std::size_t most_connections = 256;
 // What an answer that is on its way gets in a drain.
 constexpr std::chrono::seconds drain_time{2};
+constexpr std::chrono::milliseconds answer_time{500};
 
 Options for_administrators(Options options) {
   options.engine = "embedded";
@@ -33,8 +34,7 @@ Options for_administrators(Options options) {
 
 Admin::Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells tells,
              admin::PageAnswers::Page page, Control control,
-             std::function<void(Severity, std::string)> report,
-             std::shared_ptr<Spool> spool)
+             std::function<void(Severity, std::string)> report, std::shared_ptr<Spool> spool)
     : options_(for_administrators(options)),
       proxies_(options_),
       memory_(std::make_shared<MemoryBudget>(memory)),
@@ -48,15 +48,19 @@ Admin::Admin(const Options& options, std::vector<ListenerSpec> listeners, Tells 
                         nullptr, std::move(spool), nullptr},
           std::move(listeners))) {}
 
-void Admin::drain() {
+void Admin::drain(bool others_go_on) {
   draining_since_ = std::chrono::steady_clock::now();
+  closes_ = others_go_on;
+  if (!closes_) return;
   watchers_.end();
   engine_->drain();
 }
 
-bool Admin::drained() const {
-  if (!draining_since_ || engine_->drained()) return true;
-  return std::chrono::steady_clock::now() - *draining_since_ >= drain_time;
+bool Admin::drained() {
+  const auto since = std::chrono::steady_clock::now() - draining_since_;
+  // That this is to stop may be what was asked for, and is being answered.
+  if (since < answer_time && control_.busy()) return false;
+  return !closes_ || engine_->drained() || since >= drain_time;
 }
 
 }  // namespace prowingen::bindings

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "admin/control_answers.h"
 #include "admin/page_answers.h"
 #include "admin/watchers.h"
-#include "admin/control_answers.h"
 #include "core/engine.h"
 #include "core/memory_budget.h"
 #include "core/options.h"
@@ -44,10 +44,10 @@ class Admin {
         std::function<void(Severity, std::string)> report, std::shared_ptr<Spool> spool);
 
   void start() { engine_->start(); }
-  /// Others go on in its place.
-  void drain();
-  /// There is nothing to wait for, unless it was drained; nor for long then, for who reads nothing.
-  bool drained() const;
+  /// Others go on in its place, or nobody does: then all is told to the end.
+  void drain(bool others_go_on);
+  /// There is nothing to wait for; nor for long, for who reads nothing.
+  bool drained();
   void stop() {
     watchers_.stop();
     control_.stop();
@@ -63,7 +63,8 @@ class Admin {
   admin::Watchers watchers_;
   admin::PageAnswers page_;
   health::HealthAnswers health_;
-  std::optional<std::chrono::steady_clock::time_point> draining_since_;
+  bool closes_ = false;
+  std::chrono::steady_clock::time_point draining_since_;
   std::unique_ptr<Engine> engine_;
 };
 

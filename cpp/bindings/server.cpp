@@ -380,7 +380,7 @@ class Server {
       engine_->drain();
       if (redirect_engine_) redirect_engine_->drain();
       // While the others go on, they tell all that is asked; else it is told to the end.
-      if (admin_ && supervised_ && !supervised_->scoreboard().draining()) admin_->drain();
+      if (admin_) admin_->drain(supervised_ && !supervised_->scoreboard().draining());
       return true;
     });
   }

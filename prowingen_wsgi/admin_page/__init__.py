@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path
 
 __all__ = ["admin_page"]
@@ -36,8 +37,10 @@ _PIECES = (
 )
 
 
+@cache
 def admin_page() -> tuple[bytes, str]:
-    """The document, in UTF-8, and its Content-Security-Policy.
+    """The document, in UTF-8, and its Content-Security-Policy; read once in a process and those
+    that it forks.
 
     Raises OSError: a file is missing.
     """

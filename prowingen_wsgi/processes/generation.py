@@ -61,6 +61,10 @@ class Generation:
         self.listeners = sockets.open(config)
         self.redirects = sockets.redirects(config)
         self.admins = sockets.admins(config)
+        if self.admins:
+            from ..admin_page import admin_page  # what few need
+
+            admin_page()  # which the user that the server becomes may not be able to read
         self.ports = sockets.ports(self.listeners) if config.http3 else []
         self.give_back(self.take_seats())  # so that errors come here
         self.identity.own([*self.listeners, *self.redirects, *self.admins])

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -514,7 +515,9 @@ def test_a_stop_that_is_waited_for_is_cut_at_the_end(
 ) -> None:
     server, admin = served
     with Meanwhile(admin, "stop", wait=True) as stop:
-        assert stop.line()["event"]["is"] == "stopping"
+        # Whoever passes it on may be gone before the first line.
+        with suppress(ConnectionError, Truncated):
+            assert stop.line()["event"]["is"] == "stopping"
         with pytest.raises((Truncated, ConnectionError)):
             stop.rest()
     assert server.wait() == 0
@@ -532,7 +535,8 @@ def test_children_of_the_applications_have_none_of_it(engine: str, folder: Path,
         "    start_response('200 OK', [])\n"
         "    return [str(child).encode()]\n"
     )
-    with running(engine, folder, *WAYS[way]) as (server, _):
+    # Asked of nothing before, as what ends just then may be a child's still.
+    with running(engine, folder, *WAYS[way], token=False) as (server, _):
         with server.connect() as wire:
             child = int(wire.ask("/", "Connection: close").text)
         try:

@@ -21,7 +21,7 @@ USES: dict[str, set[str]] = {
     TOP: {"configuration", "admin_page"},
     "factories": {TOP, "configuration"},
     "control": {TOP, "configuration"},
-    "processes": {TOP, "configuration", "control"},
+    "processes": {TOP, "configuration", "control", "admin_page"},
     "importers": {TOP, "configuration"},
     "gunicorn": {TOP, "configuration", "factories", "importers"},
     "contrib": {TOP, "configuration", "factories"},
