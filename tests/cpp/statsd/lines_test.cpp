@@ -101,7 +101,7 @@ TEST(Lines, HaveEveryFamily) {
   picture.sum.fill(1);
   Scoreboard board(1);
   board.clear(0);
-  picture.workers.push_back(&board.slot(0));
+  picture.workers.push_back({0, &board.slot(0)});
   const auto page = metrics::render(metrics::Form::prometheus, picture);
   Lines lines(rules(Form::dogstatsd));
   metrics::write(lines, picture);

@@ -74,7 +74,7 @@ def watching(
     browser: Browser,
     serve: ServeFixture,
     watched: Watched | None = None,
-    losing: str | None = None,
+    losing: str | tuple[str, ...] = (),
     **options: Any,
 ) -> Iterator[Watching]:
     """options: of the browser's page.
