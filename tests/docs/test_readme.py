@@ -27,6 +27,7 @@ OURS = {
     "answers in gzip, brotli and zstd": "compress",
     "static files, natively": "static",
     "metrics for Prometheus": "admin_bind",
+    "a page that shows what each thread does, live": "admin_bind",
 }
 """The option behind each row."""
 GUNICORNS = {
