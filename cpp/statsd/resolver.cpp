@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -80,16 +79,16 @@ void Resolver::look(const std::string& host, const std::string& port, int flags,
   const int result = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
   const int error = errno;
   std::vector<Endpoint> endpoints;
+  std::ptrdiff_t of_ipv4 = 0;  // which come first, in the order in which they were found
   for (const addrinfo* each = result == 0 ? found : nullptr; each != nullptr;
        each = each->ai_next) {
     Endpoint endpoint;
     endpoint.size = each->ai_addrlen;
     std::memcpy(&endpoint.address, each->ai_addr, each->ai_addrlen);
-    endpoints.push_back(endpoint);
+    const bool first = each->ai_family == AF_INET;
+    endpoints.insert(first ? endpoints.begin() + of_ipv4++ : endpoints.end(), endpoint);
   }
   if (result == 0) ::freeaddrinfo(found);
-  std::ranges::stable_partition(
-      endpoints, [](const Endpoint& each) { return each.address.ss_family == AF_INET; });
   {
     const std::lock_guard lock(known.mutex);
     known.looking = false;
