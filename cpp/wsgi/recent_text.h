@@ -56,8 +56,15 @@ class RecentText {
   static constexpr std::size_t longest = 256;
 
   bool is_nobody_elses() const {
-    return Py_REFCNT(last_.get()) == 1 &&
-           reinterpret_cast<const PyASCIIObject*>(last_.get())->hash == -1;
+#ifdef Py_GIL_DISABLED
+    return false;  // who else refers to it, no count tells
+#else
+    const auto* const text = reinterpret_cast<const PyASCIIObject*>(last_.get());
+#if PY_VERSION_HEX < 0x030C0000
+    if (text->wstr != nullptr) return false;  // a copy that some extension has asked for
+#endif
+    return Py_REFCNT(last_.get()) == 1 && text->hash == -1;
+#endif
   }
 
   PyRef last_;  // null: none; of ASCII alone
