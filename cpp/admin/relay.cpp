@@ -170,6 +170,8 @@ void Relay::end() {
   if (state_ == State::over) return;
   state_ = State::over;
   watch_.reset();
+  // A child that is forked just now may have a copy of it.
+  if (socket_) ::shutdown(socket_.get(), SHUT_RDWR);
   kept_.reset();
   socket_.reset();
   exchange_->unwatch(*this);
