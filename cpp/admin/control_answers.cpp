@@ -18,10 +18,6 @@ constexpr Refusal only_get{405, "Method Not Allowed", "it is to be asked for by 
 constexpr Refusal only_post{405, "Method Not Allowed", "it takes POST", ""};
 constexpr Refusal nobody_there{
     404, "Not Found", "only a server that the command prowingen has started answers that", ""};
-constexpr Refusal foreign_page{403, "Forbidden", "it was asked for by a page of another origin",
-                               ""};
-constexpr Refusal foreign_name{
-    403, "Forbidden", "a loopback address is to be asked by its number, or by localhost", ""};
 constexpr Refusal no_token{403, "Forbidden",
                            "nothing can be controlled here: admin_token_file is not set", ""};
 constexpr Refusal not_allowed{401, "Unauthorized",
@@ -57,11 +53,8 @@ bool ControlAnswers::answer(Exchange& exchange) {
 }
 
 bool ControlAnswers::is_refused(Exchange& exchange) {
-  const auto& request = exchange.request;
-  if (!is_of_own_origin(request)) {
-    refuse(exchange, foreign_page);
-  } else if (!is_asked_by_own_name(request.first("host"), exchange.peer->local_address)) {
-    refuse(exchange, foreign_name);
+  if (const Refusal* const foreign = why_foreign(exchange)) {
+    refuse(exchange, *foreign);
   } else if (!relays_.door().is_there()) {
     refuse(exchange, nobody_there);
   } else {

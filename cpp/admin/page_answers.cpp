@@ -1,5 +1,6 @@
 #include "admin/page_answers.h"
 
+#include "admin/requests.h"
 #include "core/native_answer.h"
 #include "core/pass_on.h"
 
@@ -39,7 +40,9 @@ bool PageAnswers::answer(Exchange& exchange) const {
   exchange.is_probe = true;
   if (!take_at_once(exchange)) return true;
   const auto method = exchange.request.method();
-  if (method != "GET" && method != "HEAD") {
+  if (const Refusal* const foreign = why_foreign(exchange)) {
+    send_refusal(exchange, *foreign);
+  } else if (method != "GET" && method != "HEAD") {
     refuse_method(exchange);
   } else if (is_page) {
     show(exchange);

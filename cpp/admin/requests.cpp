@@ -46,6 +46,11 @@ std::string_view name_in(std::string_view host) {
   return host.substr(0, host.rfind(':'));
 }
 
+constexpr Refusal foreign_page{403, "Forbidden", "it was asked for by a page of another origin",
+                               ""};
+constexpr Refusal foreign_name{
+    403, "Forbidden", "a loopback address is to be asked by its number, or by localhost", ""};
+
 // A name of the DNS's ends in letters.
 bool is_number(std::string_view name) {
   return name.starts_with('[') ||
@@ -72,6 +77,15 @@ bool is_asked_by_own_name(std::string_view host, std::string_view local_address)
   const auto name = name_in(host);
   return name.find('.') == std::string_view::npos || is_number(name) ||
          ends_with_ignoring_case(name, ".localhost");
+}
+
+const Refusal* why_foreign(const Exchange& exchange) {
+  const auto& request = exchange.request;
+  if (!is_of_own_origin(request)) return &foreign_page;
+  if (!is_asked_by_own_name(request.first("host"), exchange.peer->local_address)) {
+    return &foreign_name;
+  }
+  return nullptr;
 }
 
 bool is_json(std::string_view content_type) {

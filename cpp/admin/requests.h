@@ -16,6 +16,7 @@
 
 #include "core/exchange.h"
 #include "http/message.h"
+#include "http/refusal.h"
 
 namespace prowingen::admin {
 
@@ -28,6 +29,9 @@ bool is_of_own_origin(const RequestHead& request);
 /// Whether the name that it is asked for by may be one of a server at `local_address`: on a
 /// loopback address it is a number, or has no dot, or is one of localhost's.
 bool is_asked_by_own_name(std::string_view host, std::string_view local_address);
+
+/// How a request is refused that is none of this host's own by either of these; null: it is not.
+const Refusal* why_foreign(const Exchange& exchange);
 
 /// Of the field Content-Type.
 bool is_json(std::string_view content_type);

@@ -59,6 +59,17 @@ def line(site: Site, target: str, method: str = "GET") -> str:
 # ---- the page
 
 
+def test_no_page_from_elsewhere_is_shown_it(serve: ServeFixture) -> None:
+    """Neither one of another origin, nor one whose own name is made to lead here."""
+    admin = admin_of(serve(hello, **ADMIN))
+    for path in ("/-/", PATH):
+        assert ask_admin(admin, path, "Origin: http://evil.example").status == 403
+        with Wire(admin) as wire:
+            wire.send(f"GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
+            assert wire.response().status == 403
+        assert ask_admin(admin, path, "Origin: http://test", method="HEAD").status == 200
+
+
 def test_the_page_is_one_document_that_may_do_no_more(serve: ServeFixture) -> None:
     admin = admin_of(serve(hello, **ADMIN))
     page = ask_admin(admin, "/-/")
