@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::string_view request_start_field = "X-Request-Start";
 constexpr std::string_view queue_start_field = "X-Queue-Start";  // agents read this one, too
-constexpr std::string_view trace_parent_field = "traceparent";
 constexpr std::string_view trace_state_field = "tracestate";
 constexpr std::size_t longest_request_id = 128;
 
@@ -72,6 +71,13 @@ void set_request_id(RequestHead& head, bool believed) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> marks_of_answers(bool request_id, bool trace_response) {
+  std::vector<std::string_view> marks;
+  if (request_id) marks.push_back(request_id_field);
+  if (trace_response) marks.push_back(trace_parent_field);
+  return marks;
+}
 
 void set_marks(const Marks& marks, Exchange& exchange) {
   RequestHead& head = exchange.request;

@@ -10,6 +10,8 @@
 #pragma once
 
 #include <chrono>
+#include <string_view>
+#include <vector>
 
 #include "core/engine.h"
 #include "core/exchange.h"
@@ -17,6 +19,10 @@
 namespace prowingen::tracing {
 
 inline constexpr std::string_view request_id_field = "X-Request-ID";
+inline constexpr std::string_view trace_parent_field = "traceparent";
+
+/// Those of the request's that its answer has too.
+std::vector<std::string_view> marks_of_answers(bool request_id, bool trace_response);
 
 struct Marks {
   bool request_start = false;

@@ -57,7 +57,7 @@ AnswerRules::AnswerRules(const Options& options, std::shared_ptr<static_files::N
       named_files(std::move(files)),
       cache(std::move(answers)),
       compression(options.compress ? std::make_shared<compression::Rules>(options) : nullptr),
-      names_requests(options.request_id) {}
+      marks(tracing::marks_of_answers(options.request_id, options.trace_response)) {}
 
 Responder::~Responder() { send_uncoded(); }
 
@@ -387,7 +387,7 @@ bool Responder::push(Chunk chunk, bool last) {
     more_soon = queue_.more_queued();
   }
   if (rules_.cache) record(chunk, begins);
-  if (begins && rules_.names_requests) name_answer();
+  if (begins && !rules_.marks.empty()) mark_answer();
   const auto outcome = exchange_->push(std::move(chunk), high_water_, last, more_soon);
   // The tick sees to answers that wait for more; this order of looking cannot miss its sleep.
   if (more_soon && queue_.tick_sleeps()) exchange_->flush();
@@ -404,13 +404,15 @@ bool Responder::push(Chunk chunk, bool last) {
 }
 
 // Not of what is written down to be given again: each answer has its own request's.
-void Responder::name_answer() {
-  const auto is_named = [&](const FieldLine& field) {
-    return equals_ignoring_case(head_->view(field.name), tracing::request_id_field);
-  };
-  if (std::ranges::any_of(head_->fields(), is_named)) return;
-  const auto name = exchange_->request.first(tracing::request_id_field);
-  if (!name.empty()) head_->add_field(tracing::request_id_field, name);
+void Responder::mark_answer() {
+  for (const std::string_view mark : rules_.marks) {
+    const auto is_marked = [&](const FieldLine& field) {
+      return equals_ignoring_case(head_->view(field.name), mark);
+    };
+    if (std::ranges::any_of(head_->fields(), is_marked)) continue;
+    const auto value = exchange_->request.first(mark);
+    if (!value.empty()) head_->add_field(mark, value);
+  }
 }
 
 // What leaves is written down as it does, and kept before the client has the end of it: its next

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/exchange.h"
 #include "core/options.h"
@@ -47,7 +48,8 @@ struct AnswerRules {
   /// Where answers are kept that may be; null: nowhere.
   std::shared_ptr<response_cache::ResponseCache> cache;
   std::shared_ptr<const compression::Rules> compression;  // null: nothing is compressed
-  bool names_requests;  // an answer has its request's X-Request-ID
+  /// Fields by which others find a request again, that its answer has too.
+  std::vector<std::string_view> marks;
 };
 
 class Responder {
@@ -167,7 +169,7 @@ class Responder {
 
   bool push(Chunk chunk, bool last);
   void record(const Chunk& chunk, bool begins);
-  void name_answer();
+  void mark_answer();
   bool claim_answer();
   bool take_name(std::string_view field, std::string_view value);
 

@@ -289,6 +289,9 @@ class Config:
     trace_context: bool = _tracing(
         "see that each request has a well-formed traceparent (W3C Trace Context)",
     )
+    trace_response: bool = _tracing(
+        "name a request's trace in its answer too, by traceparent; needs trace_context",
+    )
     request_id: bool = _tracing(
         "name each request by X-Request-ID, unless a proxy of forwarded_allow_ips does, and its "
         "answer too",

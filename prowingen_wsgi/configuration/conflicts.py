@@ -84,6 +84,8 @@ def conflicts(config: Config) -> Iterator[tuple[str, str]]:
         and not config.response_cache
     ):
         yield "response_cache_max_answer", "it needs response_cache, such as 64MiB"
+    if config.trace_response and not config.trace_context:
+        yield "trace_response", "it needs trace_context"
     limited = config.request_timeout or config.request_timeout_of
     for name in ("request_timeout_raise", "max_stuck"):
         if getattr(config, name) != OPTIONS[name].default and not limited:

@@ -141,6 +141,14 @@ def test_a_trace_begins(serve: ServeFixture, fields: tuple[str, ...]) -> None:
     assert told[0]["HTTP_TRACEPARENT"] != told[1]["HTTP_TRACEPARENT"]
 
 
+def test_an_answer_tells_its_trace_if_it_is_to(serve: ServeFixture) -> None:
+    site = serve(Echo(), trace_context=True, trace_response=True)
+    assert site.ask("/", f"traceparent: {PARENT}").get("traceparent") == PARENT
+    made = site.ask()
+    assert made.get("traceparent") == environ_of(made)["HTTP_TRACEPARENT"]
+    assert serve(Echo(), trace_context=True).ask().get("traceparent") is None
+
+
 # ---- its name
 
 

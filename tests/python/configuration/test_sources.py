@@ -102,6 +102,7 @@ def test_a_file_that_is_passed_over_is_mentioned(tmp_path: Path) -> None:
         ({"workers": "1", "max_requests_jitter": "5"}, "it needs max_requests"),
         ({"response_cache": "64"}, "--response-cache: less than 64KiB holds no answers"),
         ({"response_cache_max_answer": "1KiB"}, "it needs response_cache, such as 64MiB"),
+        ({"trace_response": "on"}, "--trace-response: it needs trace_context"),
         ({"max_stuck": "5"}, "--max-stuck: it needs request_timeout"),
         (
             {"request_timeout": "2s", "request_timeout_raise": "2s"},
