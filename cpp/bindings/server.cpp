@@ -55,6 +55,7 @@
 #include "tls/renewal.h"
 #include "websocket/sessions.h"
 #include "wsgi/application.h"
+#include "wsgi/async_exception.h"
 #include "wsgi/departure_calls.h"
 #include "wsgi/drop_list.h"
 #include "wsgi/forked_child.h"
@@ -308,7 +309,7 @@ class Server {
         wsgi::leave_if_forked(*exchange);
         drop_list_.drop_all();
         // What was raised a moment too late is not the next request's.
-        if (overdue_.raises()) PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), nullptr);
+        if (overdue_.raises()) wsgi::forget_async_exception();
       }
       struct Woken {
         bool go_on;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -234,6 +235,23 @@ def test_request_timeout_is_raised_before(serve: ServeFixture, error_log: LogWat
     for _ in range(20):
         assert site.ask("/").body == b"hello", "nothing is left of it"
     assert site.server.stats()["requests_overdue"] == 0
+
+
+def test_nothing_of_it_is_left_in_the_interpreter(serve: ServeFixture) -> None:
+    """Where one is taken back by what Python has for that, no traced thread gets on any more."""
+    app = Stuck(busy)
+    site = serve(app, threads=1, request_timeout=60, request_timeout_raise=59.7)
+    assert site.ask("/").body == b"hello"
+    assert site.ask("/caught/stuck").status == 503
+
+    def traced() -> None:
+        sys.settrace(lambda *_: None)
+        hello({}, lambda *_: None)
+
+    thread = threading.Thread(target=traced, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_no_more_threads_than_max_stuck_are_begun(serve: ServeFixture, error_log: LogWatch) -> None:
