@@ -27,13 +27,14 @@
 #include "bindings/options.h"
 #include "bindings/overdue_requests.h"
 #include "bindings/python_log.h"
+#include "bindings/queue_rules.h"
 #include "bindings/request_path.h"
+#include "bindings/statsd_terms.h"
 #include "bindings/supervised.h"
 #include "bindings/tls.h"
 #include "core/forks.h"
 #include "core/https_redirect.h"
 #include "core/log_channel.h"
-#include "core/lost_requests.h"
 #include "core/memory_budget.h"
 #include "core/options.h"
 #include "core/spool_file.h"
@@ -50,7 +51,6 @@
 #include "sockets/bridge_thread.h"
 #include "static_files/named_files.h"
 #include "statsd/pusher.h"
-#include "statsd/rules.h"
 #include "tls/context.h"
 #include "tls/renewal.h"
 #include "websocket/sessions.h"
@@ -113,20 +113,6 @@ UniqueFd copied(int descriptor) {
 
 std::chrono::nanoseconds nanoseconds_of(double seconds) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(to_duration(seconds));
-}
-
-// Where it is written, its host, port and path; whether labels are tags, the prefix, tags and the
-// interval in seconds. Nothing: figures are pushed nowhere.
-using StatsdTerms = std::optional<std::tuple<std::string, std::string, std::string, std::string,
-                                             bool, std::string, std::vector<std::string>, double>>;
-
-std::optional<statsd::Rules> statsd_rules(const StatsdTerms& terms) {
-  if (!terms) return std::nullopt;
-  const auto& [written, host, port, path, tagged, prefix, tags, interval] = *terms;
-  statsd::Rules rules{{written, host, port, path}, {}, nanoseconds_of(interval)};
-  rules.lines = {tagged ? statsd::Form::dogstatsd : statsd::Form::plain, prefix, tags,
-                 rules.address.datagram_size()};
-  return rules;
 }
 
 class Server {
@@ -221,7 +207,8 @@ class Server {
         [this] {
           if (Engine* engine = running_engine_.load()) engine->flush();
         },
-        queue_patience(report), queue_target(report), lanes_, overdue_.patience());
+        queue_patience(options_, report), queue_target(options_, report), lanes_,
+        overdue_.patience());
     path_ = std::make_unique<RequestPath>(
         options_, *queue_, response_cache_.get(), static_rules_, counted_rates_,
         [this] { return obstacle(); }, report);
@@ -653,30 +640,6 @@ class Server {
   }
 
   AcceptShare* accept_share() const { return supervised_ ? &supervised_->accept_share() : nullptr; }
-
-  QueuePatience queue_patience(LostRequests::Report report) const {
-    QueuePatience patience;
-    patience.limit = nanoseconds_of(options_.queue_timeout);
-    const auto lost = std::make_shared<LostRequests>(
-        " requests waited for a worker longer than queue_timeout and were answered 503",
-        std::move(report));
-    patience.on_expired = [lost](std::size_t count) { lost->add(count); };
-    return patience;
-  }
-
-  QueueTarget queue_target(LostRequests::Report report) const {
-    // As CoDel has it: a twentieth of the time in which a burst should be over.
-    constexpr int intervals = 20;
-    QueueTarget target;
-    target.target = nanoseconds_of(options_.queue_target);
-    target.interval = target.target * intervals;
-    const auto lost = std::make_shared<LostRequests>(
-        " requests waited for a worker longer than queue_target, in a queue that does not get "
-        "empty, and were answered 503",
-        std::move(report));
-    target.on_shed = [lost](std::size_t count) { lost->add(count); };
-    return target;
-  }
 
   void open_access_log(std::shared_ptr<LogSink> sink) {
     auto log = std::make_unique<AccessLog>(
