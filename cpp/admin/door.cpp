@@ -11,12 +11,6 @@
 namespace prowingen::admin {
 namespace {
 
-#if defined(MSG_NOSIGNAL)
-constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-#else
-constexpr int flags = MSG_DONTWAIT;
-#endif
-
 bool send_descriptor(int door, int descriptor) {
   char byte = '\n';
   iovec content{&byte, 1};
@@ -31,7 +25,7 @@ bool send_descriptor(int door, int descriptor) {
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof descriptor);
   std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-  while (::sendmsg(door, &message, flags) < 0) {
+  while (::sendmsg(door, &message, send_flags) < 0) {
     if (errno != EINTR) return false;
   }
   return true;

@@ -2,12 +2,21 @@
 // the other one.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <optional>
 
 #include "core/chunk.h"
 #include "core/forks.h"
 
 namespace prowingen::admin {
+
+/// Of a socket that nobody waits for.
+#if defined(MSG_NOSIGNAL)
+inline constexpr int send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+#else
+inline constexpr int send_flags = MSG_DONTWAIT;
+#endif
 
 class Door {
  public:

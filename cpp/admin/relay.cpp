@@ -26,12 +26,6 @@ constexpr Refusal not_taken{503, "Service Unavailable",
                             "the process that answers takes no more questions now", ""};
 constexpr Refusal ends{503, "Service Unavailable", "the process that answers has hung up", ""};
 
-#if defined(MSG_NOSIGNAL)
-constexpr int send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-#else
-constexpr int send_flags = MSG_DONTWAIT;
-#endif
-
 }  // namespace
 
 Relay::Relay(Relays& relays, std::shared_ptr<Exchange> exchange, std::string question)
