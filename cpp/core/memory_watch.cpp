@@ -3,23 +3,24 @@
 namespace prowingen {
 
 void MemoryWatch::note_shortage(Time now) {
-  if (!context_.memory->note_shortage(now)) return;
-  context_.report(Severity::warning, describe_shortage(*context_.memory));
+  if (!memory_.note_shortage(now)) return;
+  report_(Severity::warning, describe_shortage(memory_));
 }
 
 MemoryWatch::Task MemoryWatch::tick(Time now) {
-  MemoryBudget& memory = *context_.memory;
-  if (!memory.full()) {
-    if (full_since_ != Time()) memory.note_costliest(number_, 0, now);
+  if (!memory_.full()) {
+    if (full_since_ != Time()) memory_.note_costliest(number_, 0, now);
     full_since_ = Time();
-    if (const auto cut = memory.note_relief(now)) {
-      context_.report(Severity::warning, describe_relief(memory, *cut));
+    ticks_without_news_ = 0;
+    if (const auto cut = memory_.note_relief(now)) {
+      report_(Severity::warning, describe_relief(memory_, *cut));
     }
     return Task::none;
   }
   note_shortage(now);
   if (full_since_ == Time()) full_since_ = now;
-  return memory.urgent() || full_for_long(now) ? Task::cut : Task::look;
+  ticks_without_news_ = memory_.costliest_of_others(number_, now) ? 0 : ticks_without_news_ + 1;
+  return memory_.urgent() || full_for_long(now) ? Task::cut : Task::look;
 }
 
 }  // namespace prowingen

@@ -19,8 +19,9 @@ class MemoryWatch {
  public:
   using Time = MemoryBudget::Time;
 
-  explicit MemoryWatch(const EngineContext& context)
-      : context_(context), number_(context.memory->add_watch()) {}
+  /// Both outlive it.
+  MemoryWatch(MemoryBudget& memory, const std::function<void(Severity, std::string)>& report)
+      : memory_(memory), report_(report), number_(memory.add_watch()) {}
 
   /// Somebody is kept waiting or given up.
   void note_shortage(Time now);
@@ -33,7 +34,7 @@ class MemoryWatch {
   Task tick(Time now);
 
   /// Whether ticks are to go on until a shortage's end has been said.
-  bool in_shortage() const { return context_.memory->in_shortage(); }
+  bool in_shortage() const { return memory_.in_shortage(); }
 
   template <typename Holder>
   using Holders = std::vector<std::pair<MemoryHolding, Holder>>;
@@ -51,17 +52,16 @@ class MemoryWatch {
     find(holders);
     std::ranges::sort(holders, std::greater<>(),
                       [](const auto& holder) { return holder.first.cost(); });
-    MemoryBudget& memory = *context_.memory;
-    const auto others = memory.costliest_of_others(number_, now);
-    std::uint64_t excess = task == Task::cut ? memory.excess() : 0;
-    if (!others && !memory.overflowing() && !full_for_long(now)) excess = 0;  // they look soon
+    const auto others = memory_.costliest_of_others(number_, now);
+    std::uint64_t excess = task == Task::cut ? memory_.excess() : 0;
+    if (!others && !memory_.overflowing() && !others_are_stuck(now)) excess = 0;  // they look soon
     auto next = holders.begin();
     while (excess != 0 && next != holders.end() && next->first.cost() >= others.value_or(0)) {
-      if (give_up(next->second, next->first.bytes)) memory.count_cut();
+      if (give_up(next->second, next->first.bytes)) memory_.count_cut();
       excess -= std::min(excess, next->first.bytes);
       ++next;
     }
-    memory.note_costliest(number_, next == holders.end() ? 0 : next->first.cost(), now);
+    memory_.note_costliest(number_, next == holders.end() ? 0 : next->first.cost(), now);
     // What other threads' connections hold is theirs to give up; looking again at once would not
     // help.
     if (excess != 0 || !others) in_vain_ = now;
@@ -70,14 +70,23 @@ class MemoryWatch {
  private:
   static constexpr std::chrono::milliseconds cut_interval{10};
 
+  // Time alone tells nothing of the others: after a pause of the whole process, or of the machine,
+  // whoever ticks first would take all of them for stuck, and give up its own.
+  static constexpr unsigned stuck_ticks = 4;
+
   bool full_for_long(Time now) const {
     return full_since_ != Time() && now - full_since_ >= MemoryBudget::patience;
   }
+  bool others_are_stuck(Time now) const {
+    return full_for_long(now) && ticks_without_news_ >= stuck_ticks;
+  }
 
-  const EngineContext& context_;
+  MemoryBudget& memory_;
+  const std::function<void(Severity, std::string)>& report_;
   const unsigned number_;
   Time full_since_;  // as the ticks saw it
-  Time in_vain_;     // nobody was left to be given up
+  unsigned ticks_without_news_ = 0;
+  Time in_vain_;  // nobody was left to be given up
 };
 
 }  // namespace prowingen

@@ -43,7 +43,7 @@ IoThread::IoThread(const EngineContext& context)
       now_(std::chrono::steady_clock::now()),
       complaints_(context_),
       arrivals_(*this),
-      memory_watch_(context_) {
+      memory_watch_(*context_.memory, context_.report) {
   standing_.refresh();
 }
 

@@ -49,7 +49,7 @@ EventThread::EventThread(const EngineContext& context, const ListenerAddresses& 
       loop_(loop),
       standing_(context.options.server_header, context.options.date_header),
       complaints_(context),
-      memory_watch_(context),
+      memory_watch_(*context.memory, context.report),
       memory_tick_(*this) {
   if (!context.options.http3) return;
   for (const auto& address : listeners.all()) {
