@@ -304,7 +304,7 @@ class Server {
       };
       const auto woken = release_gil([&] {
         engine_->flush();
-        const bool go_on = queue_->park(worker.id);
+        const bool go_on = queue_->park(worker.id, engine_->lead());
         return Woken{go_on, std::chrono::steady_clock::now()};
       });
       if (!woken.go_on) return;

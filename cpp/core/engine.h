@@ -29,6 +29,7 @@ class Activity;
 class AccessLog;
 class Exchange;
 class MemoryBudget;
+class Lead;
 class Proxies;
 class Spool;
 class Tally;
@@ -63,6 +64,8 @@ class Transport {
   virtual void client_doubted(std::shared_ptr<Exchange> exchange) = 0;
   /// Wakes the I/O thread if output was handed over with `more_soon` since it last ran.
   virtual void flush() = 0;
+  /// Of the connection's sockets; null: workers never have it.
+  virtual Lead* lead() { return nullptr; }
   /// What exchanges charge for the bytes they hold; null: nobody counts.
   virtual std::shared_ptr<MemoryBudget> memory() { return nullptr; }
 };
@@ -139,6 +142,8 @@ class Engine {
   /// Wakes I/O threads that batched output still waits for. Any thread.
   virtual void flush() = 0;
   virtual EngineCounters counters() const = 0;
+  /// Of all sockets; null: workers never have it.
+  virtual Lead* lead() { return nullptr; }
 };
 
 /// The one function an engine exports.

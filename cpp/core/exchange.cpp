@@ -200,8 +200,14 @@ void Exchange::keep_for_answer(std::uint64_t bytes) {
   settle_request();
 }
 
+Lead* Exchange::lent() const {
+  Lead* const lead = transport_.lead();
+  return lead != nullptr && lead->is_lent() ? lead : nullptr;
+}
+
 void Exchange::tell() {
   changed_.notify_all();
+  if (leading_.load()) transport_.lead()->wake();
   if (!watched_.load(std::memory_order_acquire)) return;
   std::shared_ptr<ExchangeWatcher> watcher;
   std::shared_ptr<ExchangeEndListener> ended;

@@ -40,6 +40,7 @@
 
 #include "core/chunk.h"
 #include "core/forks.h"
+#include "core/lead.h"
 #include "core/memory_budget.h"
 #include "core/stored_body.h"
 #include "http/message.h"
@@ -391,10 +392,25 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   template <typename Done>
   bool await(std::unique_lock<std::mutex>& lock, std::optional<SteadyTime> until, Done done) {
     if (until == SteadyTime()) return done();  // not to wait
+    if (Lead* const lead = lent(); lead != nullptr) {
+      leading_.store(true);
+      while (!done() && !(until && std::chrono::steady_clock::now() >= *until)) {
+        lock.unlock();
+        const bool led = lead->take_turn(until, [&] {
+          const std::lock_guard look(mutex_);
+          return !done();
+        });
+        lock.lock();
+        if (!led) break;
+      }
+      leading_.store(false);
+    }
     if (until) return changed_.wait_until(lock, *until, done);
     changed_.wait(lock, done);
     return true;
   }
+  /// The lead of its sockets, if workers may have it now; else null.
+  Lead* lent() const;
   std::size_t offer_to_watcher(std::string_view bytes);
   Push push_all(std::span<Chunk> chunks, std::size_t high_water, bool last, bool more_soon);
   void add_output(Chunk& chunk);  // with the mutex
@@ -414,8 +430,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   mutable std::mutex mutex_;
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
-  bool taken_ = false;            // by a worker
-  std::atomic<bool> cut_{false};  // written under the mutex
+  bool taken_ = false;                // by a worker
+  std::atomic<bool> leading_{false};  // its worker waits in turns at the sockets
+  std::atomic<bool> cut_{false};      // written under the mutex
   bool head_pending_ = false;
   bool signalled_ = false;  // the transport knows; cleared when the output is taken
   bool body_finished_ = false;

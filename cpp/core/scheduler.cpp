@@ -90,10 +90,20 @@ std::optional<Scheduler::Worker> Scheduler::wake(Time now, std::size_t queued) {
     needed = standby_count_ + ready_count_ == 0 && !is_stood_in && !fresh_request_runs(now);
   }
   if (!needed) return std::nullopt;
-  const Worker worker = parked_.back();
-  parked_.pop_back();
+  Worker worker = parked_.back();
+  if (leader_ != nobody && leader_ != worker && slots_[leader_].state == State::parked) {
+    worker = leader_;
+    std::erase(parked_, worker);
+  } else {
+    parked_.pop_back();
+  }
   set_state(worker, State::parked, State::standby);
   return worker;
+}
+
+bool Scheduler::may_lead(Worker worker, Duration pace) {
+  quick_ = pace < (quick_ ? rules_.quick_until : rules_.quick_below);
+  return quick_ && rules_.has_gil && !blocking_ && slots_[worker].state == State::parked;
 }
 
 bool Scheduler::may_take(Worker worker, Time now) const {

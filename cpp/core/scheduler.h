@@ -46,7 +46,11 @@
 // leaves the pool likewise, and comes back by the same ways if it ever does. How many do is not a
 // matter of `most_away`.
 //
-// Without a GIL (free-threaded Python) rules 1 to 6 fall away: a worker is woken for each request,
+//   7. While requests take microseconds, handing them over costs more than they do: a worker that
+//      would park looks at the sockets itself (core/lead.h), and is the one who is woken for what
+//      it finds there. Another running request makes no difference: whoever has the GIL has it.
+//
+// Without a GIL (free-threaded Python) rules 1 to 7 fall away: a worker is woken for each request,
 // up to the number of cores.
 #pragma once
 
@@ -86,6 +90,10 @@ class Scheduler {
     /// How long a worker stands in for one that it interrupted: shorter than the switch interval,
     /// after which that one would interrupt it in turn.
     Duration stand_in = std::chrono::milliseconds(4);
+    /// Requests that take less on average are not handed over (rule 7), until they take more than
+    /// the second. A hand-over costs about 3 us of CPU on both sides together.
+    Duration quick_below = std::chrono::microseconds(10);
+    Duration quick_until = std::chrono::microseconds(20);
     bool has_gil = true;
     std::size_t cores = 1;  // only without a GIL
     /// Workers of the pool: who returns to it is of no use beyond that, but that making a thread
@@ -122,9 +130,16 @@ class Scheduler {
 
   /// May this worker, which is ready, take a request (true), or should it park (rules 4 and 6)?
   bool may_take(Worker worker, Time now) const;
-  void started(Worker worker, Time now);                   // ready → running
-  void finished(Worker worker);                            // running → ready
-  void parked(Worker worker);                              // ready → parked
+  void started(Worker worker, Time now);  // ready → running
+  void finished(Worker worker);           // running → ready
+  void parked(Worker worker);             // ready → parked
+  /// Rule 7: whether a parked worker is to look at the sockets. `pace`: what a request takes.
+  bool may_lead(Worker worker, Duration pace);
+  /// It does; one at a time.
+  void leads(Worker worker) { leader_ = worker; }
+  void leads_no_more(Worker worker) {
+    if (leader_ == worker) leader_ = nobody;
+  }
   void got_gil(Worker worker, Time now, Duration waited);  // standby → ready
   void wait_begins(Worker worker);          // running → waiting: it gave the GIL up knowingly
   void wait_ends(Worker worker, Time now);  // waiting → running
@@ -221,6 +236,8 @@ class Scheduler {
   Time held_since_{};
   Worker interrupted_ = nobody;  // rule 6: it waits for the GIL in the middle of a request
   Time interrupted_at_{};
+  Worker leader_ = nobody;
+  bool quick_ = false;
   double proofs_ = 0;
   bool blocking_ = false;
 };

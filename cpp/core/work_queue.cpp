@@ -196,8 +196,9 @@ bool WorkQueue::wake_one(Lock lock, Scheduler::Time now) {
   if (!worker) return false;
   ++counters_.wakes;
   Sleeper& sleeper = sleepers_[*worker];
+  Lead* const lead = sleeper.lead;
   lock.unlock();
-  sleeper.wake.notify_one();
+  lead != nullptr ? lead->wake() : sleeper.wake.notify_one();
   return true;
 }
 
@@ -417,7 +418,30 @@ void WorkQueue::got_gil(Worker worker, std::chrono::nanoseconds waited,
   scheduler_.got_gil(worker, now, waited);
 }
 
-bool WorkQueue::park(Worker worker) {
+bool WorkQueue::is_needed(Worker worker) const {
+  const auto state = scheduler_.state(worker);
+  return stopped_ || (state != Scheduler::State::parked && state != Scheduler::State::spare);
+}
+
+void WorkQueue::take_turns(Worker worker, Lead& lead, Lock& lock) {
+  if (!lead.is_lent()) return lead.ask();
+  sleepers_[worker].lead = &lead;
+  bool led = true;
+  while (led && !is_needed(worker)) {
+    lock.unlock();
+    led = lead.take_turn(std::nullopt, [&] {
+      const std::lock_guard look(mutex_);
+      if (is_needed(worker)) return false;
+      scheduler_.leads(worker);
+      return true;
+    });
+    lock.lock();
+    if (led) scheduler_.leads_no_more(worker);
+  }
+  sleepers_[worker].lead = nullptr;
+}
+
+bool WorkQueue::park(Worker worker, Lead* lead) {
   Lock lock(mutex_);
   if (scheduler_.state(worker) == Scheduler::State::gone) {
     scheduler_.forget(worker);
@@ -432,10 +456,10 @@ bool WorkQueue::park(Worker worker) {
     start_ticking();
     lock = Lock(mutex_);
   }
-  sleepers_[worker].wake.wait(lock, [&] {
-    const auto state = scheduler_.state(worker);
-    return stopped_ || (state != Scheduler::State::parked && state != Scheduler::State::spare);
-  });
+  if (lead != nullptr && scheduler_.may_lead(worker, std::chrono::nanoseconds(pace_.load()))) {
+    take_turns(worker, *lead, lock);
+  }
+  sleepers_[worker].wake.wait(lock, [&] { return is_needed(worker); });
   return !stopped_;
 }
 
@@ -450,7 +474,10 @@ void WorkQueue::stop() {
     });
     events_ = 0;
     length_.store(0, std::memory_order_relaxed);
-    for (auto& sleeper : sleepers_) sleeper.wake.notify_all();
+    for (auto& sleeper : sleepers_) {
+      sleeper.wake.notify_all();
+      if (sleeper.lead != nullptr) sleeper.lead->wake();
+    }
     tick_needed_.notify_all();
   }
   if (ticker_.joinable()) ticker_.join();

@@ -14,6 +14,7 @@
 #include "core/bulkheads.h"
 #include "core/engine.h"
 #include "core/exchange.h"
+#include "core/lead.h"
 #include "core/scheduler.h"
 #include "core/time_limits.h"
 #include "core/worker_state.h"
@@ -149,7 +150,8 @@ class WorkQueue final : public RequestSink {
 
   // ---- worker threads that do not hold the GIL
   /// Sleeps until there is work for this worker. False: the queue was stopped, or it is gone.
-  bool park(Worker worker);
+  /// `lead`: it may look at the sockets meanwhile; null: it may not.
+  bool park(Worker worker, Lead* lead = nullptr);
 
   // ---- any thread
   /// Wakes every worker for the last time and drops what is queued (its clients are gone or
@@ -170,6 +172,7 @@ class WorkQueue final : public RequestSink {
  private:
   struct Sleeper {
     std::condition_variable wake;
+    Lead* lead = nullptr;     // it takes turns: this wakes it
     bool running = false;     // between next() and the following next()
     bool runs_event = false;  // what it runs was submitted again
     std::size_t lane = 0;     // of its request
@@ -217,6 +220,8 @@ class WorkQueue final : public RequestSink {
   /// When there is something to be done about the request that it is in, if ever.
   Scheduler::Time attention_due(const Sleeper& worker) const;
   void sleep_until_needed(Lock& lock);
+  bool is_needed(Worker worker) const;
+  void take_turns(Worker worker, Lead& lead, Lock& lock);
   void measure_pace(const Sleeper& worker, Scheduler::Time now);
   void start_ticking();
   void tick();

@@ -56,6 +56,9 @@ class EmbeddedEngine final : public Engine {
     for (auto& thread : threads_) thread->flush();
   }
 
+  // With several I/O threads there is no one who could look at all sockets.
+  Lead* lead() override { return threads_.size() == 1 ? threads_.front()->lead() : nullptr; }
+
   EngineCounters counters() const override {
     EngineCounters counters;
     for (const auto& listener : listeners_) counters.connections_accepted += listener->accepted();

@@ -43,7 +43,9 @@ IoThread::IoThread(const EngineContext& context)
       now_(std::chrono::steady_clock::now()),
       complaints_(context_),
       arrivals_(*this),
-      memory_watch_(*context_.memory, context_.report) {
+      memory_watch_(*context_.memory, context_.report),
+      lead_([this](std::optional<SteadyTime> until) { take_turn(until); },
+            [this] { loop_.wake(); }) {
   standing_.refresh();
 }
 
@@ -57,24 +59,52 @@ void IoThread::start() {
 }
 
 void IoThread::run() {
+  lead_.attend();
   id_.store(std::this_thread::get_id());
   tick();
   while (!closed_) {
-    loop_.turn(gathered_.empty());
-    advance_clock();
-    loop_.acknowledge_wakes();
+    has_submitted_ = false;
+    look_at_sockets(std::nullopt);
     // Requests first, so that workers start on them while answers leave.
-    submit_gathered();
-    if (inbox_size_.load(std::memory_order_relaxed) != 0) {
-      run_tasks();
-      deliver_mail();
+    look_at_inbox();
+    // A worker is awake then, and will soon have nothing else to do.
+    if (has_submitted_ && lead_.asked()) {
+      lead_.lend();
+      id_.store(std::this_thread::get_id());
+    } else if (has_submitted_) {
+      let_requests_gather();
     }
-    if (context_.memory->urgent()) see_to_holders(MemoryWatch::Task::cut);
   }
+  lead_.leave();
+}
+
+void IoThread::take_turn(std::optional<SteadyTime> until) {
+  id_.store(std::this_thread::get_id());
+  // The answers to what this worker has just run.
+  look_at_inbox();
+  if (closed_) return;
+  look_at_sockets(until);
+  look_at_inbox();
+}
+
+void IoThread::look_at_sockets(std::optional<SteadyTime> until) {
+  loop_.turn(gathered_.empty(), until);
+  advance_clock();
+  loop_.acknowledge_wakes();
+  submit_gathered();
+}
+
+void IoThread::look_at_inbox() {
+  if (inbox_size_.load(std::memory_order_relaxed) != 0) {
+    run_tasks();
+    deliver_mail();
+  }
+  if (context_.memory->urgent()) see_to_holders(MemoryWatch::Task::cut);
 }
 
 void IoThread::stop() {
   if (!thread_.joinable()) return;
+  lead_.reclaim();
   post([this] { close_all(); });
   thread_.join();
 }
@@ -171,7 +201,7 @@ void IoThread::submit_gathered() {
     if (exchange.connection != nullptr) exchange.connection->reject(exchange);
   }
   submitting_.clear();
-  let_requests_gather();
+  has_submitted_ = true;
 }
 
 // While the workers are busy with what they have, reading further requests one by one gains

@@ -7,11 +7,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "core/complaints.h"
 #include "core/engine.h"
+#include "core/lead.h"
 #include "core/memory_waiters.h"
 #include "core/memory_watch.h"
 #include "core/options.h"
@@ -43,6 +45,7 @@ class IoThread final : public Transport {
   void body_wanted(std::shared_ptr<Exchange> exchange) override;
   void client_doubted(std::shared_ptr<Exchange> exchange) override;
   void flush() override;
+  Lead* lead() override { return &lead_; }
   std::shared_ptr<MemoryBudget> memory() override { return context_.memory; }
   std::size_t open_connections() const { return open_.load(std::memory_order_relaxed); }
   /// Of these, those that speak that major version of HTTP.
@@ -105,6 +108,10 @@ class IoThread final : public Transport {
   };
 
   void run();
+  /// What a worker does that has the lead.
+  void take_turn(std::optional<SteadyTime> until);
+  void look_at_sockets(std::optional<SteadyTime> until);
+  void look_at_inbox();
   void run_tasks();
   void begin(ConnectionSocket socket, unsigned listener, std::shared_ptr<ConnectionInfo> info);
   void close_all();
@@ -130,6 +137,7 @@ class IoThread final : public Transport {
   SteadyTime now_;
   bool draining_ = false;
   bool closed_ = false;
+  bool has_submitted_ = false;  // in this turn
   std::vector<std::shared_ptr<Connection>> connections_;
   Complaints complaints_;
   Arrivals arrivals_;
@@ -146,7 +154,7 @@ class IoThread final : public Transport {
   std::vector<std::shared_ptr<ConnectionExchange>> doubted_;
   MemoryWaiters<Connection> awaiting_memory_;
 
-  std::atomic<std::thread::id> id_;  // of the running loop
+  std::atomic<std::thread::id> id_;  // of who has the lead, or had it last
   std::atomic<std::size_t> open_{0};
   std::atomic<std::size_t> http1_{0};
   std::atomic<std::size_t> http2_{0};
@@ -159,6 +167,7 @@ class IoThread final : public Transport {
   std::vector<std::function<void()>> tasks_;
   std::atomic<std::size_t> inbox_size_{0};  // of both, readable without the lock
 
+  Lead lead_;
   std::thread thread_;
 };
 

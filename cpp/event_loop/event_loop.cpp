@@ -68,9 +68,9 @@ EventLoop::Timer::Timer(EventLoop& loop, std::function<void()> callback)
 
 EventLoop::Timer::~Timer() { std::erase(loop_.timers_, this); }
 
-EventLoop::Clock::duration EventLoop::time_to_wait() const {
+EventLoop::Clock::duration EventLoop::time_to_wait(std::optional<Clock::time_point> until) const {
   constexpr Clock::duration longest = std::chrono::hours(1);
-  auto next = Clock::time_point::max();
+  auto next = until.value_or(Clock::time_point::max());
   for (const Timer* timer : timers_) next = std::min(next, timer->when_);
   if (next == Clock::time_point::max()) return longest;
   return std::clamp(next - Clock::now(), Clock::duration::zero(), longest);
@@ -88,10 +88,10 @@ void EventLoop::run_timers() {
 
 // ---------------------------------------------------------------------------- EventLoop
 
-void EventLoop::turn(bool wait) {
+void EventLoop::turn(bool wait, std::optional<Clock::time_point> until) {
   asleep_.store(true);
   const bool idle = wait && !woken_.load();
-  const auto events = poller_.wait(idle ? time_to_wait() : Clock::duration::zero());
+  const auto events = poller_.wait(idle ? time_to_wait(until) : Clock::duration::zero());
   asleep_.store(false);
   for (const ReadyEvent& event : events) {
     const Slot& slot = slots_[static_cast<std::uint32_t>(event.key)];

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "event_loop/poller.h"
@@ -82,9 +83,9 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  /// Waits for the next event, timer or wake-up, and handles all there are. `wait` false: only
-  /// those that are there.
-  void turn(bool wait);
+  /// Waits for the next event, timer or wake-up, until then at most, and handles all there are.
+  /// `wait` false: only those that are there.
+  void turn(bool wait, std::optional<Clock::time_point> until = std::nullopt);
   /// Takes note of the wake-ups so far. What a waker left before wake() is seen by whoever looks
   /// after this.
   void acknowledge_wakes() { woken_.exchange(false); }  // an exchange: it acquires too
@@ -92,7 +93,7 @@ class EventLoop {
   void wake();
 
  private:
-  Clock::duration time_to_wait() const;
+  Clock::duration time_to_wait(std::optional<Clock::time_point> until) const;
   void run_timers();
 
   // A key is an index with the number of times that it was used, so that an event for a watch

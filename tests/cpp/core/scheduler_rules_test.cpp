@@ -279,5 +279,46 @@ TEST(SchedulerRules, StandInThatBlocksDoesNotKeepOthersAsleep) {
   EXPECT_EQ(scheduler.wake(at(17ms), 1), 0U);
 }
 
+TEST(SchedulerRules, QuickRequestsAreNotHandedOver) {
+  Scheduler scheduler = with_parked_workers(1);
+  EXPECT_TRUE(scheduler.may_lead(0, 9us));
+  EXPECT_TRUE(scheduler.may_lead(0, 19us)) << "not at once";
+  EXPECT_FALSE(scheduler.may_lead(0, 21us));
+  EXPECT_FALSE(scheduler.may_lead(0, 11us)) << "nor at once again";
+  EXPECT_TRUE(scheduler.may_lead(0, 9us));
+}
+
+TEST(SchedulerRules, WhoeverIsNeededDoesNotLead) {
+  Scheduler scheduler = with_parked_workers(1);
+  ASSERT_TRUE(scheduler.wake(at(0s), 1));
+  EXPECT_FALSE(scheduler.may_lead(0, 1us));
+}
+
+TEST(SchedulerRules, ThereIsNoLeaderInAnApplicationThatBlocks) {
+  Scheduler scheduler = with_parked_workers(64);
+  Time now = at(0s);
+  take_in_turn(scheduler, now, 20, 1ms, 0ns);
+  ASSERT_TRUE(scheduler.application_blocks());
+  EXPECT_FALSE(scheduler.may_lead(0, 1us));
+}
+
+TEST(SchedulerRules, WithoutAGilThereIsNoLeader) {
+  Scheduler::Rules rules;
+  rules.has_gil = false;
+  Scheduler scheduler(rules);
+  scheduler.parked(scheduler.enrol());
+  EXPECT_FALSE(scheduler.may_lead(0, 1us));
+}
+
+TEST(SchedulerRules, TheLeaderIsWokenThoughOthersParkedLater) {
+  Scheduler scheduler = with_parked_workers(3);
+  scheduler.leads(0);
+  EXPECT_EQ(scheduler.wake(at(0s), 1), 0U);
+  scheduler.got_gil(0, at(0s), 0ns);
+  scheduler.started(0, at(0s));
+  EXPECT_EQ(scheduler.wake(at(1s), 1), 2U) << "it is in a request";
+  scheduler.leads_no_more(0);
+}
+
 }  // namespace
 }  // namespace prowingen
