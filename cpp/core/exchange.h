@@ -404,6 +404,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
         if (!led) break;
       }
       leading_.store(false);
+      lead->end_turns();
     }
     if (until) return changed_.wait_until(lock, *until, done);
     changed_.wait(lock, done);

@@ -14,7 +14,7 @@
 //
 // An application that keeps its workers for longer than that leaves the sockets to the I/O thread,
 // which watches over what it has lent: while turns are taken it looks once for each `patience`, and
-// sleeps while a worker does so in its turn.
+// sleeps while a worker does so in its turn, until that one goes to work.
 //
 // The lead is a mutex: whoever has it is the I/O thread, for all that "I/O thread only" is said of.
 #pragma once
@@ -79,8 +79,11 @@ class Lead {
     turn_of_.store(std::this_thread::get_id());
     if (idle()) turn_(until);
     turn_of_.store({});
-    if (watch_sleeps_.load()) end_sleep();
     return true;
+  }
+  /// After the last of some turns: the worker has something else to do.
+  void end_turns() {
+    if (watch_sleeps_.load()) end_sleep();
   }
 
  private:

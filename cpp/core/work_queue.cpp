@@ -439,6 +439,7 @@ void WorkQueue::take_turns(Worker worker, Lead& lead, Lock& lock) {
     if (led) scheduler_.leads_no_more(worker);
   }
   sleepers_[worker].lead = nullptr;
+  lead.end_turns();
 }
 
 bool WorkQueue::park(Worker worker, Lead* lead) {

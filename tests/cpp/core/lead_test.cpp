@@ -75,6 +75,7 @@ class LeadTest : public testing::Test {
       return idle();
     };
     while (!lead_.take_turn(until, taking)) std::this_thread::yield();
+    lead_.end_turns();
   }
 
   std::atomic<bool> taken_{false};
@@ -170,7 +171,10 @@ TEST_F(LeadTest, TurnsOfManyWorkersDoNotOverlap) {
   std::vector<std::thread> workers;
   for (int i = 0; i < 4; ++i) {
     workers.emplace_back([&] {
-      for (int taken = 0; taken < 2000;) taken += lead.take_turn(std::nullopt, nothing_else);
+      for (int taken = 0; taken < 2000;) {
+        taken += lead.take_turn(std::nullopt, nothing_else);
+        lead.end_turns();
+      }
     });
   }
   for (auto& worker : workers) worker.join();
