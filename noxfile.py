@@ -158,6 +158,13 @@ def rpm(session: nox.Session) -> None:
     session.run("scripts/rpm.sh", *session.posargs, external=True)
 
 
+@nox.session(name="for-macos")
+def for_macos(session: nox.Session) -> None:
+    """Reads the sources as a compiler for macOS does, on any system; what follows `--` alone."""
+    set_up(session)
+    session.run("scripts/for_macos.sh", *session.posargs, external=True)
+
+
 @nox.session
 def workflows(session: nox.Session) -> None:
     """Holds the workflows to their schema, and cibuildwheel's configuration to cibuildwheel."""
