@@ -160,11 +160,11 @@ find_missing() {
   fi
   while read -r need for apt dnf brew; do
     case "$need" in '' | '#'*) continue ;; esac
-    if [ "$for" = engine ]; then
-      [ "$need" = "$engine" ] || continue
-    elif [ "$stage" = build ] && [ "$for" != build ]; then
-      continue
-    fi
+    case "$for" in
+      build | library) ;;
+      engine) [ "$need" = "$engine" ] || continue ;;
+      *) [ "$stage" != build ] || continue ;;
+    esac
     if is_present "$need"; then
       continue
     fi

@@ -158,6 +158,30 @@ def rpm(session: nox.Session) -> None:
     session.run("scripts/rpm.sh", *session.posargs, external=True)
 
 
+@nox.session(name="for-macos")
+def for_macos(session: nox.Session) -> None:
+    """Reads the sources as a compiler for macOS does, on any system; what follows `--` alone."""
+    set_up(session)
+    session.run("scripts/for_macos.sh", *session.posargs, external=True)
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Holds the workflows to their schema, and cibuildwheel's configuration to cibuildwheel."""
+    set_up(session)
+    tools = Path("build/workflows")
+    session.run(PYTHON, "-m", "venv", str(tools), external=True)
+    python = str(tools / "bin/python")
+    needed = ["check-jsonschema", "cibuildwheel"]
+    session.run(python, "-m", "pip", "install", "--quiet", *needed, external=True)
+    files = sorted(map(str, Path(".github/workflows").glob("*.yml")))
+    schema = ["--builtin-schema", "vendor.github-workflows"]
+    session.run(python, "-m", "check_jsonschema", *schema, *files, external=True)
+    for platform in ("linux", "macos"):
+        identify = ["--print-build-identifiers", "--platform", platform]
+        session.run(python, "-m", "cibuildwheel", *identify, external=True)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """This server and its peers side by side; what follows `--` goes to `python -m bench`."""

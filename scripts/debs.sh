@@ -6,6 +6,7 @@
 # --next  builds them once more into FOLDER/next with the version after it, to try an upgrade.
 #
 # Needs debhelper and what packaging/debian/control names: sudo apt-get build-dep ./packaging
+# Where lintian is installed, what it calls an error or a warning ends this with status 2.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
@@ -80,3 +81,8 @@ if [ -n "$next" ]; then
   deliver "$out/next"
 fi
 ls "$out"/*.deb
+if command -v lintian >/dev/null; then
+  lintian --fail-on error,warning --info "$out"/*.changes
+else
+  echo "debs.sh: not read by lintian, which is not installed" >&2
+fi

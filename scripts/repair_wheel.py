@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 OWN_LICENSE = "BSD-3-Clause"
 COMMON_LICENSES = Path("/usr/share/common-licenses")  # Debian's, which its files refer to
+HOMEBREWS_NAMES = ("LICENSE*", "COPYING*")  # as projects call the file, which is kept so
 
 
 class RepairError(Exception):
@@ -168,7 +169,8 @@ def license_files(project: Project) -> list[Path]:
         found = subprocess.run(
             ["brew", "--prefix", project.formula], capture_output=True, text=True, check=False
         )
-        if files := sorted(Path(found.stdout.strip()).glob("LICENSE*")):
+        keg = Path(found.stdout.strip())
+        if files := sorted(file for name in HOMEBREWS_NAMES for file in keg.glob(name)):
             return files
     return list(python_license_files(project.name))
 

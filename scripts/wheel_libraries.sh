@@ -32,7 +32,7 @@ package() { awk -v need="$1" -v column="$2" '$1 == need { print $column }' "$tab
 
 if [ "$(uname)" = Darwin ]; then
   # shellcheck disable=SC2046 # package names are words
-  brew install $(for need in boost openssl nghttp2 zlib brotli zstd libdeflate; do package "$need" 5; done)
+  brew install $(awk '$2 == "library" { print $5 }' "$table")
   exit
 fi
 

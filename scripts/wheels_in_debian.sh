@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Tries the wheels of dist/ on fresh systems: wheels_in_debian.sh [release...], bookworm and trixie if
 # none is given. Each is a Debian in a temporary folder with python3 and pip and no compiler; there pip
-# installs the wheel and Flask from a folder of files, without a network, and the command is to answer
-# within two seconds of its start. Needs root, debootstrap and curl, and some 300 MB a release.
+# installs the wheel and Flask from a folder of files, without a network, the command is to answer
+# within two seconds of its start, and scripts/smoke.py to find all that is bundled. Needs root,
+# debootstrap and curl, and some 300 MB a release.
 #
 # ROOTS=folder keeps the systems there, for the next time.
 set -euo pipefail
@@ -53,7 +54,7 @@ try() {
   .venv/bin/python -m pip download -qq --disable-pip-version-check --only-binary :all: \
     --python-version "${tag#cp}" --implementation cp --abi "$tag" --abi none --abi abi3 \
     $(wheel_platforms) --dest "$root/packages" flask
-  cp examples/flask_app.py "$root/site"
+  cp examples/flask_app.py scripts/smoke.py "$root/site"
 
   chroot "$root" $clean unshare --net python3 -m pip install -q --root-user-action ignore \
     --break-system-packages --force-reinstall --no-index --find-links /packages prowingen-wsgi flask
@@ -73,6 +74,7 @@ try() {
   kill "$server"
   wait "$server" || die "the server's status was $?"
   server=""
+  chroot "$root" $clean python3 -I /site/smoke.py || die "the smoke test failed"
   umount "$mounted"
   mounted=""
   [ $((now - begun)) -lt $((seconds_allowed * 1000000000)) ] || die "that is over $seconds_allowed s"

@@ -3,17 +3,19 @@
 #pragma once
 
 #include <csignal>
+#include <initializer_list>
 
 namespace prowingen {
 
 class BlockedSignals {
  public:
   BlockedSignals() {
+    // Without ::, since these two are macros on macOS.
     sigset_t all;
-    ::sigfillset(&all);
+    sigfillset(&all);
     // Faults of this thread's own making stay visible.
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF}) {
-      ::sigdelset(&all, fault);
+      sigdelset(&all, fault);
     }
     ::pthread_sigmask(SIG_SETMASK, &all, &before_);
   }

@@ -17,6 +17,10 @@
 #include <malloc.h>
 
 #include <cstdlib>
+// In a condition of its own: elsewhere this macro is not there, and no && would make up for that.
+#if __GLIBC_PREREQ(2, 33)
+#define PROWINGEN_HAS_MALLINFO2
+#endif
 #endif
 
 namespace prowingen {
@@ -55,7 +59,7 @@ std::uint64_t resident_bytes() { return 0; }
 
 ProcessMemory process_memory() {
   ProcessMemory memory{resident_bytes(), 0};
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#if defined(PROWINGEN_HAS_MALLINFO2)
   const auto figures = ::mallinfo2();
   memory.allocated = figures.uordblks + figures.hblkhd;
 #endif

@@ -7,8 +7,12 @@
 #include <algorithm>
 #include <cerrno>
 #if defined(__linux__)
-#include <linux/openat2.h>
 #include <sys/syscall.h>
+#if __has_include(<linux/openat2.h>)
+#include <linux/openat2.h>
+#else
+#include <cstdint>
+#endif
 #endif
 
 namespace prowingen::static_files {
@@ -25,7 +29,24 @@ std::string_view take_segment(std::string_view& path) {
   return segment;
 }
 
-#if defined(__linux__) && defined(SYS_openat2)
+#if defined(__linux__)
+#if !__has_include(<linux/openat2.h>)
+// As openat2(2) has it: the headers of Linux before 5.6 do not, with which release wheels are
+// built, and what runs them may be newer.
+struct open_how {
+  std::uint64_t flags;
+  std::uint64_t mode;
+  std::uint64_t resolve;
+};
+constexpr std::uint64_t RESOLVE_NO_MAGICLINKS = 0x02;
+constexpr std::uint64_t RESOLVE_BENEATH = 0x08;
+#endif
+#if defined(SYS_openat2)
+constexpr long openat2_call = SYS_openat2;
+#else
+constexpr long openat2_call = 437;  // of every processor but Alpha
+#endif
+
 // The system gives up with EAGAIN where something on the way was renamed meanwhile.
 constexpr int most_tries = 16;
 
@@ -37,7 +58,7 @@ UniqueFd open_beneath(int folder, const std::string& relative) {
   how.flags = reading;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   for (int tries = 0;; ++tries) {
-    const long fd = ::syscall(SYS_openat2, folder, relative.c_str(), &how, sizeof how);
+    const long fd = ::syscall(openat2_call, folder, relative.c_str(), &how, sizeof how);
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
     if (errno == EINTR || (errno == EAGAIN && tries < most_tries)) continue;
     return {};
@@ -95,7 +116,7 @@ bool Folder::is_missing() const {
 UniqueFd Folder::open_beneath_it(const std::string& relative) const {
   UniqueFd folder(::open(path_.c_str(), reading | O_DIRECTORY));
   if (!folder || relative.empty()) return folder;
-#if defined(__linux__) && defined(SYS_openat2)
+#if defined(__linux__)
   UniqueFd file = open_beneath(folder.get(), relative);
   if (file || !lacks_openat2(errno)) return file;
 #endif

@@ -83,6 +83,22 @@ def test_licences_are_named_in_the_metadata_and_nowhere_else(
         assert (tree / file).read_text() == text.read_text()
 
 
+@pytest.mark.parametrize("name", ["LICENSE", "LICENSE.txt", "COPYING"])
+def test_homebrews_licences_are_found_by_any_of_their_names(
+    name: str, repairing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keg = tmp_path / "keg"
+    keg.mkdir()
+    (keg / name).write_text("Permission is hereby granted")
+    (keg / "README.md").touch()
+    brew = tmp_path / "brew"
+    brew.write_text(f"#!/bin/sh\n[ \"$*\" = '--prefix some' ] && echo {keg}\n")
+    brew.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    project = repairing.Project("no-such-project", "MIT", ("libsome",), "", "some")
+    assert repairing.license_files(project) == [keg / name]
+
+
 def test_of_debians_file_a_paragraph_is_taken(repairing: Any) -> None:
     text = "Files: *\nLicense: X\n\nLicense: X\n The words\n .\n and more\n\nLicense: Y\n Others\n"
     assert repairing.paragraph_of(text, "The words") == "License: X\n The words\n .\n and more\n"

@@ -20,6 +20,10 @@ app = Flask(__name__)
 def process():
     return str(os.getpid())
 
+@app.post("/size")
+def size():
+    return str(len(request.get_data()))
+
 @app.route("/echo", websocket=True)
 def echo():
     # As frameworks' extensions take it from the environ, by modules of the server's own.
@@ -49,8 +53,8 @@ def ask(port: int) -> str:
         connection.close()
 
 
-def configure(root: DebianRoot, name: str, bind: str, workers: int = 2) -> None:
-    """An application /etc/prowingen/NAME.toml."""
+def configure(root: DebianRoot, name: str, bind: str, *options: str, workers: int = 2) -> None:
+    """An application /etc/prowingen/NAME.toml. options: further lines of it."""
     root.write("/srv/app/hello.py", APP)
     lines = [
         'chdir = "/srv/app"',
@@ -58,5 +62,6 @@ def configure(root: DebianRoot, name: str, bind: str, workers: int = 2) -> None:
         f'bind = "{bind}"',
         f"workers = {workers}",
         f'access_log = "/var/log/prowingen/{name}.log"',
+        *options,
     ]
     root.write(f"/etc/prowingen/{name}.toml", "\n".join(lines) + "\n")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.load import under_load
 from harness.packaged_app import ask, configure, free_port
+from harness.packaged_features import NAME as FULL
+from harness.packaged_features import try_features
 from harness.reloading import connecting
 from harness.waiting import eventually
 
@@ -31,6 +33,7 @@ def try_units(root: DebianRoot, packages: Path) -> None:
         _try_sockets(root, passed)
         _try_reload(root, own)
         _try_crash(root, own)
+        try_features(root)
         _try_rotation(root, own)
         _try_upgrade(root, packages, own, passed)
         _try_removal(root, own)
@@ -142,7 +145,7 @@ def _try_upgrade(root: DebianRoot, packages: Path, own: int, passed: int) -> Non
 def _try_removal(root: DebianRoot, port: int) -> None:
     root.run("apt-get", "purge", "-y", "prowingen-wsgi")
     assert not ask(port)
-    for name in (OWN, PASSED, LOCAL):
+    for name in (OWN, PASSED, LOCAL, FULL):
         state = root.run("systemctl", "is-active", f"prowingen@{name}", check=False).stdout
         assert state.strip() != "active", name
     links = root.output("find", "/etc/systemd/system", "-name", "prowingen@*.service")
