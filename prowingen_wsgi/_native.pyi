@@ -35,6 +35,15 @@ class Scoreboard(metaclass=_Pybind11Type):
     def count_end(self, cause: str) -> None:
         """Counts a process that has ended, for metrics. Raises ValueError for an unknown cause."""
 
+    def watch(self) -> None:
+        """For a second from now on, processes write what their worker threads are in."""
+
+    def doing(
+        self, slot: int, since_ns: int
+    ) -> list[tuple[int, str, str, str, float, float | None]] | None:
+        """What the threads of a slot's process are in, as `Server.doing` has it; None: it has not
+        been written since then, of the monotonic clock."""
+
     def clear(self, slot: int) -> None:
         """Makes a slot's figures 0, for the next process."""
 
@@ -170,6 +179,14 @@ class Server(metaclass=_Pybind11Type):
     def requests(self) -> list[tuple[int, str, float]]:
         """Threads that are in requests: the number of each, its request line, and for how many
         seconds; -1 in a callback of a WebSocket's."""
+
+    def keep_requests(self) -> None:
+        """What worker threads are in is kept for `doing` and the scoreboard's; before `start`."""
+
+    def doing(self) -> list[tuple[int, str, str, str, float, float | None]]:
+        """What worker threads are in, 64 of them at most: the number of each, its state, the
+        client's address, the request's line, for how many seconds, and how many are left to it;
+        None: all it takes. Waits for nobody's GIL."""
 
     def begin_drain(self) -> None:
         """Accepts no more, closes idle connections and lets requests finish."""

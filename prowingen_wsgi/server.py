@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import ErrorStream, WSGIApplication
 
     from .acme_renewal import AcmeThread
+    from .control.embedded import EmbeddedControl
     from .datagrams import Seat
 
 __all__ = ["Server", "serve", "set_ready"]
@@ -95,7 +96,8 @@ class Server:
     admins: the same in place of `config.admin_bind`.
     seats: with HTTP/3, this process's UDP sockets for each of `listeners`, which are taken over;
         opened without them, for a process that is the only one on its ports.
-    door: whoever answers the control socket takes there what is asked on `admins`; -1: nobody does.
+    door: whoever answers the control socket takes there what is asked on `admins`; -1: this server
+        answers itself, and that is the stacks alone.
     admin_token: with it more may be asked there than to see the stacks; empty: nothing more.
     multiprocess: other processes serve the same application, as environ["wsgi.multiprocess"] says.
     errors: environ["wsgi.errors"]; without it, what `sys.stderr` is when a request is taken.
@@ -151,6 +153,8 @@ class Server:
         self._addresses = [served_url(each.description, self.config) for each in self._listeners]
         self._native: _native.Server | None = None
         self._supervision: Callable[[_native.Server], None] | None = None
+        self._own_control: EmbeddedControl | None = None
+        self._keeps_requests = False
         self._milestone = logging.INFO
         self._threads: list[Thread] = []
         self._workers = 0
@@ -249,6 +253,12 @@ class Server:
                 error_log.log(level, "%s", text)
 
     def _start(self) -> None:
+        door = self._door
+        if self._admins and door < 0:
+            from .control.embedded import EmbeddedControl  # what few need
+
+            self._own_control = EmbeddedControl(self)
+            door = self._own_control.outside
         try:
             native = _native.Server(
                 self._apps,
@@ -276,7 +286,7 @@ class Server:
                 add_departure_thread=_calling(self._add_departure_thread),
                 admins=[(each.fileno(), each.description) for each in self._admins],
                 **_admin_page(self._admins),
-                admin_door=self._door,
+                admin_door=door,
                 admin_token=self._admin_token,
                 **self._static_files,
             )
@@ -298,6 +308,8 @@ class Server:
                 leave_to_children(descriptor)
 
     def _start_threads(self, native: _native.Server) -> None:
+        if self._keeps_requests:
+            native.keep_requests()
         if self._supervision is not None:
             self._supervision(native)
         if green_threads():
@@ -313,6 +325,8 @@ class Server:
 
             self._acme = AcmeThread(self.config)
         native.start()
+        if self._own_control is not None:
+            self._own_control.start()
         self._gate.open()
         if self._acme is not None:
             self._acme.start()
@@ -383,6 +397,7 @@ class Server:
             seat.close()
         native = self._native
         if native is None:
+            self._end_control()
             return
         try:
             native.begin_drain()
@@ -391,6 +406,7 @@ class Server:
         finally:
             _running.discard(self)
             native.stop()
+            self._end_control()
             self._gate.shut()
             self._deadline = max(self._deadline, time.monotonic() + _LAST_GRACE)
             self._patiently(self._join)
@@ -398,6 +414,10 @@ class Server:
                 self._acme.join(_LAST_GRACE)
         if self.abandoned:
             error_log.warning("the application still runs on %s", ", ".join(self.abandoned))
+
+    def _end_control(self) -> None:
+        if self._own_control is not None:
+            self._own_control.end()
 
     def _patiently(self, done: Callable[[float], bool]) -> bool:
         """Calls `done(seconds)` until it is true, time is up, or a signal says to hurry."""
@@ -540,6 +560,16 @@ class Server:
         """Of each thread that is in a request its number, the request's line, and for how many
         seconds; -1 in a callback of a WebSocket's."""
         return [] if self._native is None else self._native.requests()
+
+    def keep_requests(self) -> None:
+        """Has `doing` tell what threads are in; before the start. It costs requests a little."""
+        self._keeps_requests = True
+
+    def doing(self) -> list[tuple[int, str, str, str, float, float | None]]:
+        """Of each worker thread that is in a request its number and state, the client's address,
+        the request's line, for how many seconds, and how many `request_timeout` leaves it; None:
+        all it takes. Of 64 threads at most."""
+        return [] if self._native is None else self._native.doing()
 
     def stalled_for(self) -> float:
         """Seconds for which the worker threads have been stuck; 0.0 if they are not.

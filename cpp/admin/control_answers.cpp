@@ -14,7 +14,6 @@ constexpr std::string_view control_path = "/-/control";
 constexpr std::string_view stacks_question = "{\"v\": 1, \"command\": \"stacks\"}\n";
 constexpr std::chrono::minutes warning_interval{1};
 
-constexpr Refusal only_get{405, "Method Not Allowed", "it is to be asked for by GET", ""};
 constexpr Refusal only_post{405, "Method Not Allowed", "it takes POST", ""};
 constexpr Refusal nobody_there{
     404, "Not Found", "only a server that the command prowingen has started answers that", ""};

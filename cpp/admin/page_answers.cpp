@@ -22,9 +22,10 @@ void begin(ResponseHead& head, int status, std::string_view type) {
 }
 
 void refuse_method(Exchange& exchange) {
-  begin(exchange.response, 405, "text/plain; charset=utf-8");
+  exchange.response = refusal_head(only_get);
   exchange.response.add_field("Allow", "GET, HEAD");
-  send_text(exchange, "It is to be asked for by GET.\n");
+  exchange.response.add_field("Cache-Control", "no-store");
+  send_text(exchange, refusal_page(only_get));
 }
 
 }  // namespace

@@ -4,11 +4,13 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "bindings/activity_rows.h"
 #include "bindings/server.h"
 #include "limits/rate_table.h"
 #include "processes/datagram_steering.h"
@@ -48,6 +50,24 @@ void bind_scoreboard(py::module_& m) {
                 cells::ends_at + static_cast<std::size_t>(known - worker_ends.begin()));
           },
           py::arg("cause"), "Counts a process that has ended, for metrics.")
+      .def(
+          "watch",
+          [](Scoreboard& scoreboard) {
+            scoreboard.activity().watch(std::chrono::steady_clock::now());
+          },
+          "For a second from now on, processes write what their worker threads are in.")
+      .def(
+          "doing",
+          [](Scoreboard& scoreboard, std::size_t index, std::int64_t since) -> py::object {
+            scoreboard.slot(index);  // which throws if there is none
+            const Activity& activity = scoreboard.activity();
+            if (!activity.is_written_since(index, Activity::Time(std::chrono::nanoseconds(since))))
+              return py::none();
+            const auto now = std::chrono::steady_clock::now();
+            return activity_rows(activity.rows(index, now), now);
+          },
+          py::arg("slot"), py::arg("since_ns"),
+          "What the threads of a slot's process are in; None: it has not been written since then.")
       .def("clear", &Scoreboard::clear, py::arg("slot"),
            "Makes a slot's figures 0, for the next process.");
   py::class_<limits::RateTable>(

@@ -19,6 +19,7 @@
 
 #include "access_log/access_log.h"
 #include "admin/event_text.h"
+#include "bindings/activity_rows.h"
 #include "bindings/admin.h"
 #include "bindings/current_requests.h"
 #include "bindings/engine_table.h"
@@ -43,6 +44,7 @@
 #include "limits/lanes.h"
 #include "limits/rate_limits.h"
 #include "listener/handler.h"
+#include "metrics/sample.h"
 #include "metrics/thread_times.h"
 #include "processes/idle_memory.h"
 #include "processes/scoreboard.h"
@@ -220,11 +222,9 @@ class Server {
                               ? figures_->count(&supervised_->scoreboard(), &supervised_->slot())
                               : figures_->count(nullptr, nullptr);
       tally = &board.tally();
-      if (!admin_listeners_.empty()) {
-        activity = &board.activity();
-        queue_->keep_busy();
-      }
+      if (!admin_listeners_.empty()) activity = &board.activity();
     }
+    if (keeps_requests_ || activity != nullptr) queue_->keep_busy();
     engine_ = engine_entry_.make(
         EngineContext{options_, proxies_, tls_.get(), path_->begin(), memory_, access_log_.get(),
                       report, accept_share(), spool_, tally, activity},
@@ -269,7 +269,8 @@ class Server {
     supervised_->begin([this](Scoreboard::Slot& slot) {
       figures_->publish(slot);
       figures_->carry();
-      figures_->sample();
+      metrics::sample(supervised_->scoreboard().activity(), *queue_,
+                      std::chrono::steady_clock::now());
     });
     // After all that can fail, as the supervisor then lets others go. And before the application is
     // called, for which the GIL is needed, that is kept since the engine's start: whatever becomes
@@ -356,6 +357,14 @@ class Server {
 
   std::vector<CurrentRequests::Request> requests() const {
     return is_parents() ? std::vector<CurrentRequests::Request>() : current_requests_.list();
+  }
+
+  // It costs each request a reference; before start().
+  void keep_requests() { keeps_requests_ = true; }
+
+  py::list doing() const {
+    if (!queue_ || is_parents()) return py::list();
+    return activity_rows(metrics::rows_of(*queue_), std::chrono::steady_clock::now());
   }
 
   void begin_drain() {
@@ -665,6 +674,7 @@ class Server {
   std::atomic<bool> draining_{false};
   std::atomic<bool> withdrawn_{false};
   std::atomic<bool> unready_{false};
+  bool keeps_requests_ = false;
   CurrentRequests current_requests_;
   const std::shared_ptr<static_files::NamedFiles> named_files_;          // null: none may be named
   const std::shared_ptr<response_cache::ResponseCache> response_cache_;  // null: none is kept
@@ -779,6 +789,9 @@ void bind_server(py::module_& m) {
            "Why probes are told that it is not ready; empty if it is.")
       .def("requests", &Server::requests,
            "Threads that are in requests: their numbers, request lines, and for how many seconds.")
+      .def("keep_requests", &Server::keep_requests,
+           "What worker threads are in is kept for doing() and the scoreboard's; before start().")
+      .def("doing", &Server::doing, "What worker threads are in: see Scoreboard.doing().")
       .def("begin_drain", &Server::begin_drain,
            "Accepts no more, closes idle connections and lets requests finish.")
       .def("wait_drained", &Server::wait_drained, py::arg("seconds"),

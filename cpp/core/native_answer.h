@@ -11,6 +11,9 @@
 
 namespace prowingen {
 
+/// What there is only to be looked at.
+inline constexpr Refusal only_get{405, "Method Not Allowed", "it is to be asked for by GET", ""};
+
 /// In place of the queue and a worker. False: the client has left. The I/O thread that read it.
 bool take_at_once(Exchange& exchange, SteadyTime now = std::chrono::steady_clock::now());
 

@@ -50,7 +50,8 @@ EventThread::EventThread(const EngineContext& context, const ListenerAddresses& 
       standing_(context.options.server_header, context.options.date_header),
       complaints_(context),
       memory_watch_(*context.memory, context.report),
-      memory_tick_(*this) {
+      memory_tick_(*this),
+      broken_watch_(loop, [this](px::HTTPSessionBase* session) { look_at_broken(session); }) {
   if (!context.options.http3) return;
   for (const auto& address : listeners.all()) {
     standing_.add_alternative(alternative_at(address, context.options));
@@ -151,7 +152,9 @@ void EventThread::session_closed(px::HTTPSessionBase& session) {
   count_of(found->second).fetch_sub(1, std::memory_order_relaxed);
   sessions_.erase(found);
   open_.fetch_sub(1, std::memory_order_relaxed);
-  if (sessions_.empty()) cancelTimeout();  // the memory's tick ends by itself
+  if (!sessions_.empty()) return;
+  cancelTimeout();  // the memory's tick ends by itself
+  broken_watch_.rest();
 }
 
 void EventThread::session_busy(const px::HTTPSessionBase& session) {
@@ -255,6 +258,20 @@ void EventThread::drop(px::HTTPSessionBase& session, Departure why) {
   dropping_for_ = why;
   session.dropConnection();
   dropping_for_.reset();
+}
+
+void EventThread::watch_transport(px::HTTPSessionBase& session) {
+  const auto* transport = session.getTransport();
+  if (transport == nullptr) return;  // of QUIC
+  const auto* socket = transport->getUnderlyingTransport<folly::AsyncSocket>();
+  broken_watch_.add(session, socket->getNetworkSocket().toFd());
+}
+
+// Of one that reads there is nothing to do: it learns by that, and may yet be answered.
+void EventThread::look_at_broken(px::HTTPSessionBase* session) {
+  if (!sessions_.contains(session)) return;
+  const auto* codec = codec_of(*session);
+  if (codec != nullptr && codec->isParserPaused()) look_at_transport(*session);
 }
 
 void EventThread::look_at_transport(px::HTTPSessionBase& session) {

@@ -17,6 +17,7 @@
 #include "core/memory_waiters.h"
 #include "core/memory_watch.h"
 #include "core/options.h"
+#include "engine_proxygen/broken_watch.h"
 #include "engine_proxygen/compat.h"
 #include "engine_proxygen/exchange.h"
 #include "engine_proxygen/listener_addresses.h"
@@ -97,6 +98,8 @@ class EventThread final : public Transport,
   /// it to the next write to find that out, and a reset that comes before the handshake's last
   /// write reads as an orderly end.
   void look_at_transport(px::HTTPSessionBase& session);
+  /// So it does if its client goes while it reads nothing. Once for each session.
+  void watch_transport(px::HTTPSessionBase& session);
   /// Of HTTP/2 and 3, where the time for the next request is not the codec's: it has streams, or
   /// none.
   void session_busy(const px::HTTPSessionBase& session);
@@ -208,6 +211,7 @@ class EventThread final : public Transport,
   bool stands_still(Session& progress, SteadyTime now) const;
   void announce_end(px::HTTPSessionBase& session);
   void end_idle(px::HTTPSessionBase& session);
+  void look_at_broken(px::HTTPSessionBase* session);
   void drop_broken();
   void watch_progress();
   void see_to_memory();
@@ -263,6 +267,8 @@ class EventThread final : public Transport,
   std::array<std::atomic<std::size_t>, 3> spoken_{};  // sessions, by major version of HTTP
   std::atomic<std::uint64_t> tls_handshakes_{0};
   std::atomic<std::uint64_t> tls_failures_{0};
+
+  BrokenWatch broken_watch_;  // of this thread
 };
 
 }  // namespace prowingen::proxygen_engine

@@ -236,7 +236,9 @@ void Http1Codec::on_trailer(std::string_view name, std::string_view value) {
 
 void Http1Codec::setParserPaused(bool paused) {
   paused_ = paused;
-  if (paused && session_ != nullptr) thread_.look_at_transport(*session_);
+  if (!paused || session_ == nullptr) return;
+  thread_.look_at_transport(*session_);
+  if (!std::exchange(watched_, true)) thread_.watch_transport(*session_);
 }
 
 void Http1Codec::onIngressEOF() {

@@ -182,6 +182,7 @@ class Http1Codec final : public px::HTTP1xCodec, private http1::BodySink, privat
   bool reusable_ = true;
   bool draining_ = false;
   bool told_to_drain_ = false;   // by the session
+  bool watched_ = false;         // whether its client goes while it is paused
   std::uint64_t generated_ = 0;  // bytes so far
   Linger linger_;
   RateWatch head_rate_;

@@ -199,7 +199,9 @@ std::size_t Http2Codec::onIngress(const folly::IOBuf& input) noexcept {
 
 void Http2Codec::setParserPaused(bool paused) {
   HTTP2Codec::setParserPaused(paused);
-  if (paused && session_ != nullptr) thread_.look_at_transport(*session_);
+  if (!paused || session_ == nullptr) return;
+  thread_.look_at_transport(*session_);
+  if (!std::exchange(watched_, true)) thread_.watch_transport(*session_);
 }
 
 void Http2Codec::end_connection() {

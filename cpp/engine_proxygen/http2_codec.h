@@ -131,6 +131,7 @@ class Http2Codec final : public px::HTTP2Codec, private http2::FrameEvents, priv
   bool content_taken_ = false;      // that on_content() told of
   MemoryCharge charge_;
   bool over_ = false;
+  bool watched_ = false;  // whether its client goes while nothing is read
 };
 
 }  // namespace prowingen::proxygen_engine

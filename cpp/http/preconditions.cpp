@@ -87,20 +87,23 @@ Precondition check_preconditions(const RequestHead& request, const Validators& c
   return date && current.modified <= *date ? not_modified : met;
 }
 
-bool may_send_range(const RequestHead& request, const Validators& current) {
+bool may_send_range(const RequestHead& request, const Validators& current, std::time_t now) {
   std::optional<std::string_view> condition;
   unsigned ranges = 0;
+  unsigned conditions = 0;
   for (const FieldLine& field : request.fields()) {
     const auto name = request.view(field.name);
     if (equals_ignoring_case(name, "range")) ++ranges;
-    if (equals_ignoring_case(name, "if-range")) condition = trim(request.view(field.value));
+    if (!equals_ignoring_case(name, "if-range")) continue;
+    condition = trim(request.view(field.value));
+    ++conditions;
   }
-  if (ranges > 1) return false;  // it is no list
+  if (ranges > 1 || conditions > 1) return false;  // neither is a list
   if (!condition) return true;
   const std::string_view text = *condition;
   if (text.find('"') != std::string_view::npos) return same_strongly(text, current.entity_tag);
-  // Within a second of a change its date may be that of two contents (section 8.8.2.2).
-  return parse_http_date(text) == current.modified && current.modified < std::time(nullptr);
+  // Within the second of a change its date may be that of two contents.
+  return parse_http_date(text) == current.modified && current.modified + 1 < now;
 }
 
 }  // namespace prowingen

@@ -25,7 +25,10 @@ enum class Precondition : std::uint8_t {
 Precondition check_preconditions(const RequestHead& request, const Validators& current);
 
 /// Whether ranges may be taken from the representation: there is no If-Range, or it is this one's
-/// (section 13.1.5).
-bool may_send_range(const RequestHead& request, const Validators& current);
+/// by a strong comparison (section 13.1.5). A date is a strong validator where an answer's Date is
+/// at least one second later (section 8.8.2.2). Which may be that of the I/O thread's last turn,
+/// and so a second behind `now`.
+bool may_send_range(const RequestHead& request, const Validators& current,
+                    std::time_t now = std::time(nullptr));
 
 }  // namespace prowingen

@@ -57,7 +57,7 @@ void AdminAnswers::answer(Exchange& exchange) const {
     return send(exchange, 404, plain_text, std::string(what_there_is));
   }
   if (method != "GET" && method != "HEAD") {
-    return send(exchange, 405, plain_text, "It is to be asked for by GET.\n");
+    return send(exchange, 405, plain_text, refusal_page(only_get));
   }
   const Form form = choose_form(accepted_by(exchange.request));
   send(exchange, 200, media_type(form), render_(form));

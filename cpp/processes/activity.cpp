@@ -40,10 +40,10 @@ Activity::~Activity() { ::munmap(header_, sizeof(Header) + processes_ * sizeof(P
 
 // ---------------------------------------------------------------------------- records
 
-template <std::size_t Fields>
-void Activity::put(Record<Fields>& record, const std::array<std::uint64_t, Fields>& fields,
-                   std::string_view text) {
-  text = text.substr(0, line_size);
+template <std::size_t Fields, std::size_t TextSize>
+void Activity::put(Record<Fields, TextSize>& record,
+                   const std::array<std::uint64_t, Fields>& fields, std::string_view text) {
+  text = text.substr(0, TextSize);
   // One that was cut in the middle of a write leaves an odd one behind.
   const auto before = record.version.load(std::memory_order_relaxed) | 1;
   record.version.store(before, std::memory_order_relaxed);
@@ -58,16 +58,16 @@ void Activity::put(Record<Fields>& record, const std::array<std::uint64_t, Field
   record.version.store(before + 1, std::memory_order_release);
 }
 
-template <std::size_t Fields>
-bool Activity::get(const Record<Fields>& record, std::array<std::uint64_t, Fields>& fields,
-                   std::string& text) {
+template <std::size_t Fields, std::size_t TextSize>
+bool Activity::get(const Record<Fields, TextSize>& record,
+                   std::array<std::uint64_t, Fields>& fields, std::string& text) {
   for (int look = 0; look < most_looks; ++look) {
     const auto before = record.version.load(std::memory_order_acquire);
     if (before == 0) return false;  // nothing was ever written
     if (before % 2 != 0) continue;
     const auto* word = record.words.data();
     for (auto& field : fields) field = (word++)->load(std::memory_order_acquire);
-    const auto size = std::min<std::size_t>((word++)->load(std::memory_order_acquire), line_size);
+    const auto size = std::min<std::size_t>((word++)->load(std::memory_order_acquire), TextSize);
     text.resize(size);
     for (std::size_t at = 0; at < size; at += sizeof(std::uint64_t)) {
       const std::uint64_t packed = (word++)->load(std::memory_order_acquire);
@@ -94,10 +94,12 @@ void Activity::write(std::span<const Row> rows, Time now) {
   const auto count = std::min(rows.size(), rows_of_process);
   for (std::size_t i = 0; i < count; ++i) {
     const Row& row = rows[i];
-    put<4>(own.row[i],
-           {bits(static_cast<std::int64_t>(row.state)), row.thread, bits(count_of(row.since)),
-            row.deadline ? bits(count_of(*row.deadline)) : 0},
-           row.request);
+    const auto client = row.client.substr(0, client_size);
+    put(own.row[i],
+        std::array<std::uint64_t, 5>{
+            bits(static_cast<std::int64_t>(row.state)), row.thread, bits(count_of(row.since)),
+            row.deadline ? bits(count_of(*row.deadline)) : 0, client.size()},
+        client + row.request.substr(0, line_size));
   }
   own.rows.store(count, std::memory_order_release);
   own.written_at.store(bits(count_of(now)), std::memory_order_release);
@@ -111,9 +113,12 @@ std::vector<Activity::Row> Activity::rows(std::size_t slot, Time now) const {
   const auto count =
       std::min<std::size_t>(process.rows.load(std::memory_order_acquire), rows_of_process);
   for (std::size_t i = 0; i < count; ++i) {
-    std::array<std::uint64_t, 4> fields;
+    std::array<std::uint64_t, 5> fields;
+    std::string text;
+    if (!get(process.row[i], fields, text)) continue;
     Row row;
-    if (!get(process.row[i], fields, row.request)) continue;
+    row.client = text.substr(0, fields[4]);
+    row.request = text.substr(row.client.size());
     row.state = static_cast<WorkerState>(fields[0]);
     row.thread = fields[1];
     row.since = time_of(fields[2]);
@@ -121,6 +126,10 @@ std::vector<Activity::Row> Activity::rows(std::size_t slot, Time now) const {
     found.push_back(std::move(row));
   }
   return found;
+}
+
+bool Activity::is_written_since(std::size_t slot, Time when) const {
+  return time_of(process_[slot].written_at.load(std::memory_order_acquire)) >= when;
 }
 
 void Activity::clear(std::size_t slot) {
@@ -152,10 +161,11 @@ void Activity::note_slow(const Slow& slow) {
   if (slow.took.count() > least->took) {
     *least = {slow.took.count(), ended};
     const auto place = static_cast<std::size_t>(least - kept_.begin());
-    put<6>(process_[own_].slow[place],
-           {bits(ended), slow.worker, bits(slow.took.count()), bits(slow.queued.count()),
-            bits(slow.status), slow.complete ? 1U : 0U},
-           slow.request);
+    put(process_[own_].slow[place],
+        std::array<std::uint64_t, 6>{bits(ended), slow.worker, bits(slow.took.count()),
+                                     bits(slow.queued.count()), bits(slow.status),
+                                     slow.complete ? 1U : 0U},
+        slow.request);
   }
   auto floor = std::numeric_limits<std::int64_t>::max();
   auto until = std::numeric_limits<std::int64_t>::max();

@@ -39,6 +39,7 @@ class Activity {
     Time since;
     std::optional<Time> deadline;  // none: it may take as long as it takes
     std::string request;           // its line, cut to `line_size`
+    std::string client;            // its address, cut to `client_size`; empty: it has none
     bool operator==(const Row&) const = default;
   };
 
@@ -55,6 +56,7 @@ class Activity {
   };
 
   static constexpr std::size_t line_size = 192;
+  static constexpr std::size_t client_size = 64;
   static constexpr std::size_t rows_of_process = 64;
   static constexpr std::size_t slow_of_process = 16;
   static constexpr std::chrono::seconds slow_for{60};
@@ -74,6 +76,8 @@ class Activity {
   bool is_watched(Time now) const;
   /// What the process in that slot does; nothing if it has not said so lately. Any thread.
   std::vector<Row> rows(std::size_t slot, Time now) const;
+  /// Whether it has said so since then. Any thread.
+  bool is_written_since(std::size_t slot, Time when) const;
   /// Of the processes in so many slots, the slowest requests first, `slow_of_process` of them at
   /// most. Any thread.
   std::vector<Slow> slowest(std::size_t slots, Time now) const;
@@ -95,20 +99,20 @@ class Activity {
   void note_slow(const Slow& slow);
 
  private:
-  static constexpr std::size_t line_words = line_size / sizeof(std::uint64_t);
   using Word = std::atomic<std::uint64_t>;
   using Words = std::span<Word>;
   static_assert(Word::is_always_lock_free, "it is shared by processes");
 
   // A record that a reader sees as a whole or not at all: its version is odd while it is written,
   // and another one afterwards. The release and acquire of each word order what is around it.
-  template <std::size_t Fields>
+  template <std::size_t Fields, std::size_t TextSize>
   struct Record {
     Word version;
-    std::array<Word, Fields + 1 + line_words> words;  // then the text's size, then the text
+    // Then the text's size, then the text.
+    std::array<Word, Fields + 1 + TextSize / sizeof(std::uint64_t)> words;
   };
-  using RowRecord = Record<4>;
-  using SlowRecord = Record<6>;
+  using RowRecord = Record<5, line_size + client_size>;  // the last: the size of its client
+  using SlowRecord = Record<6, line_size>;
 
   struct alignas(128) Process {
     Word written_at;  // its rows
@@ -124,11 +128,11 @@ class Activity {
   static std::int64_t count_of(Time time) {
     return std::chrono::nanoseconds(time.time_since_epoch()).count();
   }
-  template <std::size_t Fields>
-  static void put(Record<Fields>& record, const std::array<std::uint64_t, Fields>& fields,
+  template <std::size_t Fields, std::size_t TextSize>
+  static void put(Record<Fields, TextSize>& record, const std::array<std::uint64_t, Fields>& fields,
                   std::string_view text);
-  template <std::size_t Fields>
-  static bool get(const Record<Fields>& record, std::array<std::uint64_t, Fields>& fields,
+  template <std::size_t Fields, std::size_t TextSize>
+  static bool get(const Record<Fields, TextSize>& record, std::array<std::uint64_t, Fields>& fields,
                   std::string& text);
 
   std::size_t processes_;

@@ -15,6 +15,7 @@ from ..originals import os, selectors, signal, socket, time
 from ..threads import Thread
 from .commands import Commands, log_withdrawal, probe_paths
 from .endpoint import Endpoint
+from .in_flight import of_process
 from .protocol import CONFIGURED, NotDone
 from .stacks import collected
 
@@ -33,7 +34,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class ControlThread(Commands):
     """Answers from `start` to `end`, which removes the socket.
 
-    server: whose process this is; it has started by `start`.
+    server: whose process this is; it starts after this is made, and has started by `start`.
     listening, door: by which it is asked; None: not by that.
     """
 
@@ -41,6 +42,7 @@ class ControlThread(Commands):
         self, listening: ControlSocket | None, server: Server, door: Door | None = None
     ) -> None:
         self._server = server
+        server.keep_requests()
         self._began = time.monotonic()
         self._withdrawn = False
         self._stops = False
@@ -53,11 +55,13 @@ class ControlThread(Commands):
             if source is not None:
                 self._endpoint.add(source)
         self._ends = False
+        self._runs = False
         self._thread = Thread("prowingen-control", self._run)
 
     def start(self) -> None:
         """Raises RuntimeError if there can be no further thread."""
         self._thread.start()
+        self._runs = True
 
     def stops(self) -> None:
         """The server has been told to stop; this answers on until `end`."""
@@ -68,6 +72,9 @@ class ControlThread(Commands):
         if self._ends:
             return
         self._ends = True
+        if not self._runs:  # and so nobody else closes what it has
+            self._run()
+            return
         with suppress(OSError):  # in a child it is closed
             self._wake_writer.send(b"\0")
         self._thread.join(_JOIN_TIME)
@@ -130,6 +137,10 @@ class ControlThread(Commands):
             ],
             "workers_wanted": 0,
         }
+
+    def _requests(self) -> Answer:
+        yield from ()
+        return {"workers": [of_process(0, os.getpid(), self._server.doing())]}
 
     def _stacks(self) -> Answer:
         yield from ()

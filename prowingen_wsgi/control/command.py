@@ -27,6 +27,7 @@ _EPILOG = f"""\
 commands:
   status           what the server does, and whether it is ready
   workers          the worker processes
+  requests         what each thread has in hand: which request, whose, and for how long
   stacks           what each thread of each process is in, and for which request
   reload           what SIGHUP does: the workers are replaced, with new code
   stop             what SIGTERM does: requests finish, then the server ends
@@ -59,7 +60,8 @@ def make_parser() -> argparse.ArgumentParser:
         "command",
         choices=tuple(COMMANDS),
         metavar="COMMAND",
-        help="status, workers, stacks, reload, stop, log-level LEVEL, ready on, or ready off",
+        help="status, workers, requests, stacks, reload, stop, log-level LEVEL, ready on, or "
+        "ready off",
     )
     parser.add_argument(
         "value", nargs="?", metavar="VALUE", help="what log-level and ready are to be"

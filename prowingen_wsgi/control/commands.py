@@ -27,6 +27,8 @@ class Commands(ABC):
             return self._status()
         if request.command == "workers":
             return self._workers()
+        if request.command == "requests":
+            return self._requests()
         if request.command == "stacks":
             return self._stacks()
         if request.command == "reload":
@@ -42,6 +44,9 @@ class Commands(ABC):
 
     @abstractmethod
     def _workers(self) -> Answer: ...
+
+    @abstractmethod
+    def _requests(self) -> Answer: ...
 
     @abstractmethod
     def _stacks(self) -> Answer: ...

@@ -40,8 +40,10 @@ class WorkerLink:
             self._say({"hello": True})
 
     def serve(self, native: _native.Server) -> None:
-        """Answers from now on. Raises RuntimeError if there can be no further thread."""
+        """Answers from now on; before the native side starts. Raises RuntimeError if there can be
+        no further thread."""
         if self._socket is not None:
+            native.keep_requests()
             Thread("prowingen-control", lambda: self._answer(native)).start()
 
     def tell_failure(self, why: str) -> None:

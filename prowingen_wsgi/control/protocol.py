@@ -94,6 +94,7 @@ _WAITING: dict[str, tuple[Callable[[object], Any], Any]] = {
 COMMANDS: dict[str, dict[str, tuple[Callable[[object], Any], Any]]] = {
     "status": {},
     "workers": {},
+    "requests": {},
     "stacks": {},
     "reload": _WAITING,
     "stop": {"now": (_switch, False), **_WAITING},

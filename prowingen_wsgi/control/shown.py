@@ -84,6 +84,12 @@ def _workers(said: Mapping[str, Any]) -> Iterator[str]:
     yield from table(rows)
 
 
+def _requests(said: Mapping[str, Any]) -> Iterator[str]:
+    from .in_flight import lines  # which uses this
+
+    return lines(said["workers"])
+
+
 def _stacks(said: Mapping[str, Any]) -> Iterator[str]:
     for each in said["workers"]:
         yield f"worker {each['worker']} (pid {each['pid']}), {each['state']}"
@@ -143,6 +149,7 @@ def _ready(said: Mapping[str, Any]) -> Iterator[str]:
 _LINES = {
     "status": _status,
     "workers": _workers,
+    "requests": _requests,
     "stacks": _stacks,
     "reload": _reload,
     "stop": _stop,

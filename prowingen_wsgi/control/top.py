@@ -3,8 +3,11 @@
     asked --> a Frame of what is to be seen --> painted, as much as the terminal has room for
       ^---------- half a second, or a key --------------'
 
-Asking is done by the control socket, as by `prowingen ctl`; a server that goes away is waited for,
-since that is when one looks. Rates are between two answers, so the first frame has none.
+Below what the server as a whole does there are its workers or, since t was pressed, the requests
+that their threads are in. Asking is done by the control socket, as by `prowingen ctl`; a server
+that goes away is waited for, since that is when one looks. Rates are between two answers, so the
+first frame has none. For scripts the same is printed once, and a server that is not there is an
+error.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..originals import os, time
-from ..output import print_error
+from ..output import print_error, write_output
+from . import in_flight
 from .client import NoServerError, SilentError, ask
-from .command import FAILED, MISUSE, VARIABLE
+from .command import DONE, FAILED, MISUSE, NO_SERVER, SILENT, VARIABLE
 from .protocol import NotDone
 from .shown import WORKER_COLUMNS, duration, printable, size, table, worker_row
 
@@ -30,6 +34,7 @@ INTERVAL = 0.5
 # In seconds: what a server gets for an answer, which is to be there at once.
 _PATIENCE = 2.0
 _ENDS = {ord("q"), ord("Q"), 27}  # the last is Escape
+_TURNS = {ord("t"), ord("T")}
 _RATED = ("requests_taken", "connections_accepted")
 
 
@@ -40,18 +45,30 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--socket", metavar="PATH", help=f"the server's (default: ${VARIABLE})")
+    parser.add_argument(
+        "--threads",
+        action="store_true",
+        help="show the requests that threads are in, and not the workers, until t is pressed",
+    )
+    parser.add_argument(
+        "--once", action="store_true", help="print it once, which takes no terminal, and end"
+    )
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command and returns its exit code: 1 where there is no terminal."""
+    """Runs the command and returns its exit code: 2 where there is no terminal, and with --once
+    those of `prowingen ctl`."""
     parser = make_parser()
     given = parser.parse_args(arguments)
     path = given.socket or os.environ.get(VARIABLE, "")
     if not path:
         parser.error(f"which server? Give its --socket PATH, or set {VARIABLE}")
+    watched = Watched(path, threads=given.threads)
+    if given.once:
+        return _print_once(watched)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print_error("top needs a terminal; `prowingen ctl status` does not")
+        print_error("top needs a terminal; with --once it does not")
         return MISUSE
     try:
         import curses  # which not every Python has
@@ -59,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         print_error(f"top needs Python's module curses: {error}")
         return FAILED
     try:
-        curses.wrapper(lambda screen: _show(screen, Watched(path)))
+        curses.wrapper(lambda screen: _show(screen, watched))
     except curses.error as error:
         print_error(f"this terminal cannot show it: {error}")
         return FAILED
@@ -68,25 +85,52 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-class Watched:
-    """A server that is looked at again and again."""
+def _print_once(watched: Watched) -> int:
+    try:
+        lines = watched.look()
+    except NoServerError as error:
+        print_error(printable(str(error)))
+        return NO_SERVER
+    except SilentError as error:
+        print_error(printable(str(error)))
+        return SILENT
+    except NotDone as error:
+        print_error(printable(str(error)))
+        return FAILED
+    write_output("".join(f"{line}\n" for line in lines))
+    return DONE
 
-    def __init__(self, path: str) -> None:
+
+class Watched:
+    """A server that is looked at again and again.
+
+    threads: whether what is looked at are the requests in its threads, and not its workers.
+    """
+
+    def __init__(self, path: str, *, threads: bool = False) -> None:
+        self.threads = threads
         self._path = path
         self._before: Mapping[str, Any] = {}
         self._asked_at = 0.0
 
     def lines(self) -> list[str]:
-        """What is to be seen now."""
+        """What is to be seen now, whatever has become of it."""
         try:
-            now = time.monotonic()
-            status = self._ask("status")
-            rows = self._ask("workers")["workers"]
+            seen = self.look()
         except (NoServerError, SilentError, NotDone) as error:
             self._before = {}
             return [printable(str(error)), "", "waiting for it; q ends this"]
+        other = "workers" if self.threads else "threads"
+        return [*seen, "", f"t shows {other}, q ends this"]
+
+    def look(self) -> list[str]:
+        """The same. Raises NoServerError, SilentError, NotDone."""
+        now = time.monotonic()
+        status = self._ask("status")
+        rows = self._ask("requests" if self.threads else "workers")["workers"]
         rates = self._rates(status, now)
-        return [*head_lines(status, rates), "", *worker_lines(rows), "", "q ends this"]
+        below = in_flight.lines(rows) if self.threads else worker_lines(rows)
+        return [*head_lines(status, rates), "", *below]
 
     def _ask(self, command: str) -> dict[str, Any]:
         answer = ask(self._path, command, patience=_PATIENCE)
@@ -139,6 +183,9 @@ def _show(screen: curses.window, watched: Watched) -> None:
         key = screen.getch()
         if key in _ENDS:
             return
+        if key in _TURNS:
+            watched.threads = not watched.threads
+            looks_at = 0.0
         if key == curses.KEY_RESIZE:
             _paint(screen, lines)
 

@@ -14,6 +14,7 @@ from .. import __version__, logs
 from ..control.commands import Commands, log_withdrawal, probe_paths
 from ..control.door import Door
 from ..control.endpoint import Endpoint
+from ..control.in_flight import of_process
 from ..control.link import Link, pair
 from ..control.protocol import CONFIGURED, NotDone
 from ..logs import error_log
@@ -211,6 +212,22 @@ class SupervisorControl(Commands):
         workers = sorted(self._figures(), key=lambda each: int(each["worker"]))
         return {"workers": workers, "workers_wanted": self._rules.wanted}
 
+    def _requests(self) -> Answer:
+        """Natively, as processes write them ten times a second while they are asked to."""
+        asked_ns = time.monotonic_ns()
+        while True:
+            self._scoreboard.watch()
+            told = [(w, self._scoreboard.doing(w.number, asked_ns)) for w in self._rules.workers]
+            late = time.monotonic_ns() - asked_ns > _ANSWER_TIME * 1e9
+            if late or all(doing is not None or not w.has_handlers for w, doing in told):
+                break
+            yield None
+        rows = [
+            of_process(w.number, w.process, doing, "" if doing is not None else _untold(w))
+            for w, doing in sorted(told, key=lambda each: each[0].number)
+        ]
+        return {"workers": rows}
+
     def _stacks(self) -> Answer:
         # Who asks meanwhile gets what the first one does.
         mine = self._round
@@ -285,6 +302,10 @@ class SupervisorControl(Commands):
         log_withdrawal(self._withdrawn)
         probes = probe_paths(self._rules.in_force.config)
         return {"withdrawn": self._withdrawn, "probes": probes}
+
+
+def _untold(worker: Worker) -> str:
+    return "it says nothing: it is stopped, or ends" if worker.has_handlers else "it starts"
 
 
 def _words(failure: Mapping[str, Any]) -> str:

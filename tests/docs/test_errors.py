@@ -44,6 +44,7 @@ def test_the_sources_are_read() -> None:
     found = messages()
     assert found["413: the content is too large"] == "cpp/http/refusal.cpp"
     assert "503: every worker is busy and the queue is full" in found
+    assert found["403: it was asked for by a page of another origin"] == "cpp/admin/requests.cpp"
     assert found["keyfile_password does not open it"] == "cpp/tls/credentials.cpp"
     assert 'env_file: "…": there is no such file' in found
     assert "it needs max_requests" in found

@@ -34,11 +34,10 @@ from harness.admin_control import (
     stacks_of,
     workers_of,
 )
-from harness.apps import hello
 from harness.controlled import WAYS, ctl
 from harness.h2wire import H2Wire
 from harness.process import run_server
-from harness.scraping import admin_of, ask_admin
+from harness.scraping import ask_admin
 from harness.waiting import eventually
 from harness.wire import Truncated, Wire
 
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from harness.process import ServerProcess
-    from harness.site import ServeFixture
     from harness.wire import Address
 
 MOST_RELAYS = 8
@@ -293,16 +291,6 @@ def test_methods_are_told(alone: tuple[ServerProcess, Address]) -> None:
     head = ask_admin(admin, "/-/stacks", method="HEAD")
     assert (head.status, head.body) == (200, b"")
     assert head.get("content-type") == "application/x-ndjson"
-
-
-def test_an_embedded_server_has_nobody_who_answers(serve: ServeFixture) -> None:
-    site = serve(hello, admin_bind="127.0.0.1:0")
-    for answer in (
-        ask_admin(admin_of(site), "/-/stacks"),
-        post(admin_of(site), question("stop"), RIGHT, JSON),
-    ):
-        assert answer.status == 404
-        assert "only a server that the command prowingen has started" in answer.text
 
 
 # ---- how it is asked

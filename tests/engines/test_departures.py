@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prowingen_wsgi import ClientDisconnected
 
-from harness.apps import PLAIN, Closable, Environ, Gate, StartResponse, answering
+from harness.apps import PLAIN, Closable, Environ, Gate, StartResponse, answering, hello
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -176,6 +177,67 @@ def test_a_client_that_half_closed_may_wait_for_a_slow_answer(serve: ServeFixtur
         assert wire.is_silent(10 * PAUSE)
         gate.opened.set()
         assert wire.response().body == b"at last"
+
+
+def send_alone(wire: Wire) -> None:
+    wire.get()
+
+
+def send_others_behind_it(wire: Wire) -> None:
+    wire.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 10)
+
+
+def send_more_than_is_read(wire: Wire) -> None:
+    wire.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n")
+    wire.send_until_blocked(b"x" * 100_000, patience=0.1)
+
+
+@pytest.mark.no_http2("streams end alone")
+@pytest.mark.parametrize("send", [send_alone, send_others_behind_it, send_more_than_is_read])
+def test_a_reset_is_seen_while_nothing_is_read_or_written(
+    serve: ServeFixture, send: Callable[[Wire], None]
+) -> None:
+    """Of an application that asks nothing: its client's place is free at once."""
+    gate = Gate()
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        gate.pass_through()
+        return hello(environ, start_response)
+
+    site = serve(app, body_buffer=16_384)
+    with site.connect() as wire:
+        send(wire)
+        gate.wait_entered()
+        assert site.server.stats()["connections_open"] == 1
+        wire.reset()
+        assert eventually(lambda: site.server.stats()["connections_open"] == 0, PATIENCE / 2)
+    gate.opened.set()
+    assert site.ask().status == 200
+
+
+@pytest.mark.no_http2("streams end alone")
+def test_a_request_that_waits_is_not_run_for_who_has_reset(serve: ServeFixture) -> None:
+    gate = Gate()
+    called: list[str] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        called.append(environ["PATH_INFO"])
+        if environ["PATH_INFO"] == "/first":
+            gate.pass_through()
+        return hello(environ, start_response)
+
+    site = serve(app, threads=1)
+    with site.connect() as first, site.connect() as second:
+        first.get("/first")
+        gate.wait_entered()
+        second.get("/second")
+        assert eventually(lambda: site.server.stats()["queue_length"] == 1)
+        second.reset()
+        assert eventually(lambda: site.server.stats()["connections_open"] == 1, PATIENCE / 2)
+        gate.opened.set()
+        assert first.response().status == 200
+    assert site.ask("/third").status == 200
+    assert called == ["/first", "/third"]
 
 
 # ---- the raw listener

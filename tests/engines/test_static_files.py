@@ -8,6 +8,7 @@ import os
 import re
 import threading
 import time
+from email.utils import formatdate, parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -365,6 +366,29 @@ def test_a_range_of_what_it_was_is_the_whole_of_what_it_is(site: Site) -> None:
         ):
             fields = ("Range: bytes=0-4", f"If-Range: {condition}")
             assert wire.ask("/static/notes.txt", *fields).status == status, condition
+        twice = (f"If-Range: {tag}", f"If-Range: {tag}")
+        assert wire.ask("/static/notes.txt", "Range: bytes=0-4", *twice).status == 200
+
+
+def test_a_date_is_a_strong_validator_once_its_second_is_over(site: Site, folder: Path) -> None:
+    """RFC 9110 section 8.8.2.2: within that second the file may change once more."""
+    path = folder / "fresh.txt"
+    path.write_bytes(TEXT)
+    with site.connect() as wire:
+        changed = int(time.time())
+        os.utime(path, (changed, changed))
+        date = formatdate(changed, usegmt=True)
+
+        def is_part() -> bool:
+            answer = wire.ask("/static/fresh.txt", "Range: bytes=0-4", f"If-Range: {date}")
+            assert answer.get("last-modified") == date
+            dated = parsedate_to_datetime(answer.get("date") or "").timestamp()
+            assert answer.status == 200 or dated > changed, answer
+            assert answer.status == 206 or answer.body == TEXT
+            return answer.status == 206
+
+        assert not is_part()
+        assert eventually(is_part)
 
 
 # ----------------------------------------------------------------------------------------- codings

@@ -18,14 +18,27 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.controlled import controlled, ctl
+from harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.process import ServerProcess
+
 pytest.importorskip("curses")
 
 TIME_LIMIT = 20.0
+HELD = """
+import threading
+
+EVENT = threading.Event()
+
+def app(environ, start_response):
+    EVENT.set() if environ["PATH_INFO"] == "/free" else EVENT.wait(60)
+    start_response("200 OK", [])
+    return []
+"""
 _SEQUENCES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-B0]|[=>78])")
 
 
@@ -90,6 +103,30 @@ def top(path: Path, rows: int = 24, columns: int = 120) -> Iterator[Terminal]:
         terminal.close()
 
 
+def once(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "prowingen_wsgi",
+            "top",
+            "--socket",
+            str(path),
+            "--once",
+            *arguments,
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def free(server: ServerProcess) -> None:
+    with server.connect() as wire:
+        assert wire.ask("/free").status == 200
+
+
 def test_it_shows_what_changes_and_ends_by_q(engine: str, tmp_path: Path) -> None:
     arguments = ("--workers", "2", "--health-path", "/-")
     with (
@@ -137,6 +174,54 @@ def test_a_server_that_goes_away_is_waited_for(engine: str, tmp_path: Path) -> N
             assert terminal.end() == 0
 
 
+def test_by_t_it_shows_what_threads_are_in(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "held.py").write_text(HELD)
+    with (
+        controlled("held:app", engine, tmp_path, "--workers", "1") as (server, path),
+        top(path) as terminal,
+    ):
+        terminal.wait_for("t shows threads")
+        terminal.press("t")
+        terminal.wait_for("no thread is in a request")
+        terminal.wait_for("t shows workers")
+        with server.connect() as wire:
+            wire.get("/in-hand?of=what")
+            terminal.wait_for("running")
+            terminal.press("t")
+            terminal.wait_for("memory")
+            terminal.press("T")
+            terminal.wait_for("running")
+            free(server)
+            assert wire.response().status == 200
+        terminal.press("q")
+        assert terminal.end() == 0
+
+
+def test_once_it_is_printed_for_scripts(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "held.py").write_text(HELD)
+    with controlled("held:app", engine, tmp_path, "--workers", "1") as (server, path):
+        workers = once(path)
+        assert (workers.returncode, workers.stderr) == (0, "")
+        assert "serving, ready" in workers.stdout
+        assert "\nworker  pid" in workers.stdout
+        assert "q ends this" not in workers.stdout
+        assert once(path, "--threads").stdout.endswith("\n\nno thread is in a request\n")
+        with server.connect() as wire:
+            wire.get("/in-hand")
+            assert eventually(lambda: "/in-hand" in ctl(path, "requests").output)
+            threads = once(path, "--threads")
+            cells = threads.stdout.splitlines()[-1].split()
+            assert (cells[0], cells[3], cells[-2:]) == ("1", "running", ["GET", "/in-hand"])
+            free(server)
+            assert wire.response().status == 200
+
+
+def test_once_of_no_server_is_an_error(tmp_path: Path) -> None:
+    run = once(tmp_path / "none")
+    assert (run.returncode, run.stdout) == (3, "")
+    assert run.stderr.startswith(f"prowingen: {tmp_path / 'none'}: no server listens there: ")
+
+
 def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "prowingen_wsgi", "top", "--socket", str(tmp_path / "s")],
@@ -146,4 +231,4 @@ def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
         check=False,
     )
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr == "prowingen: top needs a terminal; `prowingen ctl status` does not\n"
+    assert run.stderr == "prowingen: top needs a terminal; with --once it does not\n"

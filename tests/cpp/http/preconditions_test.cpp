@@ -80,12 +80,26 @@ TEST(Preconditions, ARangeIsOfJustThisRepresentation) {
   EXPECT_FALSE(may_send_range(with({{"If-Range", "now"}}), current));
   EXPECT_FALSE(may_send_range(with({{"If-Range", ""}}), current));
   EXPECT_FALSE(may_send_range(with({{"Range", "bytes=0-1"}, {"Range", "bytes=2-3"}}), current));
-  const std::time_t now = std::time(nullptr);
-  const std::string date = http_date(now + 3);
-  EXPECT_FALSE(may_send_range(with({{"If-Range", date.c_str()}}), {"\"now\"", now + 3}));
+  EXPECT_FALSE(may_send_range(with({{"If-Range", "\"now\""}, {"If-Range", "\"now\""}}), current));
+  EXPECT_FALSE(
+      may_send_range(with({{"If-Range", "\"before\""}, {"If-Range", "\"now\""}}), current));
 
   const Validators weak{"W/\"now\"", 0};
   EXPECT_FALSE(may_send_range(with({{"If-Range", "W/\"now\""}}), weak));
+}
+
+TEST(Preconditions, ADateIsStrongOnceItsSecondIsOver) {
+  const std::time_t changed = 1'700'000'000;
+  const std::string date = http_date(changed);
+  const Validators current{"\"now\"", changed};
+  const auto asked = with({{"If-Range", date.c_str()}});
+  EXPECT_TRUE(may_send_range(asked, current, changed + 2));
+  EXPECT_FALSE(may_send_range(asked, current, changed + 1)) << "Date may be the same";
+  EXPECT_FALSE(may_send_range(asked, current, changed)) << "it may change again within that second";
+  EXPECT_FALSE(may_send_range(asked, current, changed - 3)) << "it is of another clock";
+  EXPECT_FALSE(may_send_range(asked, {"\"now\"", changed + 1}, changed + 9)) << "it has changed";
+  EXPECT_FALSE(may_send_range(asked, {"\"now\"", changed - 1}, changed + 9))
+      << "an older one is another one, too";
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ class Sample : public testing::Test {
   WorkQueue::Worker take(const char* target, WorkQueue& queue) {
     auto exchange = std::make_shared<Exchange>(no_transport);
     exchange->request.set_request_line("GET", target, {1, 1});
-    exchange->peer = std::make_shared<ConnectionInfo>();
+    auto peer = std::make_shared<ConnectionInfo>();
+    peer->remote_address = "192.0.2.1";
+    exchange->peer = std::move(peer);
     EXPECT_EQ(queue.submit({&exchange, 1}), 1U);
     const auto worker = queue.enrol(next_thread_++);
     EXPECT_EQ(queue.next(worker), exchange);
@@ -66,6 +68,7 @@ TEST_F(Sample, AllThatWorkersAreInIsTold) {
   const auto rows = sampled();
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows[0].request, "GET /a?b HTTP/1.1");
+  EXPECT_EQ(rows[0].client, "192.0.2.1");
   EXPECT_EQ(rows[0].thread, 7U);
   EXPECT_EQ(rows[0].state, WorkerState::running);
   EXPECT_EQ(rows[0].deadline, rows[0].since + 1h);
@@ -92,7 +95,7 @@ TEST_F(Sample, OneThatWasAnsweredInItsPlaceIsToldOfStill) {
 TEST_F(Sample, AQueueThatNobodyLooksAtKeepsNothing) {
   WorkQueue other(rules(), 10, [] {});
   take("/", other);
-  EXPECT_TRUE(other.busy().empty());
+  EXPECT_TRUE(rows_of(other).empty());
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 const Activity::Time now = std::chrono::steady_clock::now();
 
 Activity::Row row(std::string request, std::uint64_t thread = 7) {
-  return {WorkerState::running, thread, now - 2s, now + 1s, std::move(request)};
+  return {WorkerState::running, thread, now - 2s, now + 1s, std::move(request), "::1"};
 }
 
 Activity::Slow slow(std::chrono::nanoseconds took, Activity::Time ended = now) {
@@ -28,7 +28,7 @@ Activity::Slow slow(std::chrono::nanoseconds took, Activity::Time ended = now) {
 TEST(Activity, WhatIsWrittenIsReadUntilItIsOld) {
   Activity activity(2);
   const std::vector rows{row("GET /a HTTP/1.1"),
-                         {WorkerState::stuck, ~0ULL, now - 1h, std::nullopt, ""}};
+                         {WorkerState::stuck, ~0ULL, now - 1h, std::nullopt, "", ""}};
   EXPECT_TRUE(activity.rows(0, now).empty());
   activity.write(rows, now);
   EXPECT_EQ(activity.rows(0, now), rows);
@@ -42,10 +42,24 @@ TEST(Activity, WhatIsWrittenIsReadUntilItIsOld) {
 TEST(Activity, ThereIsRoomForSomeRowsAndSomeOfALine) {
   Activity activity(1);
   const std::string longest(Activity::line_size, 'x');
-  activity.write(std::vector(Activity::rows_of_process + 5, row(longest + "yz")), now);
+  auto long_one = row(longest + "yz");
+  long_one.client = std::string(Activity::client_size, 'c') + "d";
+  activity.write(std::vector(Activity::rows_of_process + 5, long_one), now);
   const auto rows = activity.rows(0, now);
   ASSERT_EQ(rows.size(), Activity::rows_of_process);
   EXPECT_EQ(rows.back().request, longest);
+  EXPECT_EQ(rows.back().client, std::string(Activity::client_size, 'c'));
+}
+
+TEST(Activity, ItIsKnownSinceWhenItIsSo) {
+  Activity activity(2);
+  EXPECT_FALSE(activity.is_written_since(0, now));
+  activity.write({}, now);
+  EXPECT_TRUE(activity.is_written_since(0, now));
+  EXPECT_FALSE(activity.is_written_since(0, now + 1ns));
+  EXPECT_FALSE(activity.is_written_since(1, now));
+  activity.clear(0);
+  EXPECT_FALSE(activity.is_written_since(0, now));
 }
 
 TEST(Activity, AWatchEndsByItself) {

@@ -1,6 +1,6 @@
 """What the server and its command can say, collected from the sources: docs/errors.md explains it.
 
-    refusals      the table of cpp/http/refusal.cpp and the constants beside it
+    refusals      the table of cpp/http/refusal.cpp, and the constants wherever they are
     C++           log lines of warning and error, and what is thrown to Python as a wrong option
     Python        log lines of warning and error, and the errors that the command prints
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GAP = "…"
 _LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_REFUSAL = re.compile(r"constexpr Refusal \w+\{\s*(\d{3}),\s*\"[^\"]*\",\s*((?:\"[^\"]*\"\s*)+),")
 _FORMAT = re.compile(r"%[-.\d]*[a-zA-Z]")
 _REST = r'(?P<rest>(?:"(?:[^"\\]|\\.)*"|[^;"])*);'
 _CPP_STATEMENTS = {
@@ -71,17 +72,17 @@ def refusals() -> Iterator[tuple[Path, str]]:
     rows = re.findall(r"Row\((\w+), (\d{3}),\s*((?:\"[^\"]*\"\s*)+),", path.read_text())
     for _, status, detail in rows:
         yield path, f"{status}: {_joined(detail)}"
-    header = ROOT / "cpp/http/refusal.h"
-    for status, detail in re.findall(
-        r"Refusal \w+\{\s*(\d+), \"[^\"]*\",\s*\"([^\"]*)\"", header.read_text()
-    ):
-        yield header, f"{status}: {detail}"
+    for path in cpp_files():
+        for status, detail in _REFUSAL.findall(path.read_text()):
+            yield path, f"{status}: {_joined(detail)}"
+
+
+def cpp_files() -> list[Path]:
+    return [each for each in sorted((ROOT / "cpp").rglob("*.*")) if each.suffix in (".cpp", ".h")]
 
 
 def cpp_messages() -> Iterator[tuple[Path, str]]:
-    for path in sorted((ROOT / "cpp").rglob("*.*")):
-        if path.suffix not in (".cpp", ".h"):
-            continue
+    for path in cpp_files():
         text = path.read_text()
         for place, begins in _CPP_STATEMENTS.items():
             if str(path.relative_to(ROOT)).startswith(place):
