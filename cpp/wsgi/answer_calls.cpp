@@ -10,6 +10,7 @@
 
 #include "http/octets.h"
 #include "http/response_policy.h"
+#include "wsgi/environ.h"
 #include "wsgi/field_list.h"
 #include "wsgi/forked_child.h"
 #include "wsgi/responder.h"
@@ -123,10 +124,10 @@ bool connect(PyRef& object, Responder& responder) {
   return true;
 }
 
-void disconnect(PyRef& object) {
+void disconnect(PyRef& object, const EnvironBuilder& environs) {
   if (!object) return;
   reinterpret_cast<CallObject*>(object.get())->responder = nullptr;
-  if (Py_REFCNT(object.get()) != 1) object = PyRef();
+  if (!environs.is_back(object.get())) object = PyRef();
 }
 
 }  // namespace
@@ -140,9 +141,9 @@ bool AnswerCalls::lend(Responder& responder) {
          connect<SendTrailers>(send_trailers_, responder);
 }
 
-void AnswerCalls::take_back() {
-  disconnect(early_hints_);
-  disconnect(send_trailers_);
+void AnswerCalls::take_back(const EnvironBuilder& environs) {
+  disconnect(early_hints_, environs);
+  disconnect(send_trailers_, environs);
 }
 
 }  // namespace prowingen::wsgi

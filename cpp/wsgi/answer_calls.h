@@ -12,6 +12,7 @@
 
 namespace prowingen::wsgi {
 
+class EnvironBuilder;
 class Responder;
 
 PyTypeObject* make_answer_call_type();
@@ -24,7 +25,7 @@ class AnswerCalls {
   PyObject* early_hints() const { return early_hints_.get(); }
   PyObject* send_trailers() const { return send_trailers_.get(); }
   /// The application call is over, and the environ let go.
-  void take_back();
+  void take_back(const EnvironBuilder& environs);
 
  private:
   PyRef early_hints_;

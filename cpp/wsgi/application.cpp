@@ -59,8 +59,23 @@ struct Application::Lent {
       : client_disconnected(departures, server) {}
 
   StartResponse start_response;
+  LentTrailers trailers;
+  LentInput input;
   AnswerCalls calls;
   ClientDisconnected client_disconnected;
+};
+
+// What the environ had of it comes back once that and the result are gone.
+struct Application::Returned {
+  Lent& lent;
+  const EnvironBuilder& environs;
+
+  ~Returned() {
+    lent.calls.take_back(environs);
+    lent.client_disconnected.take_back(environs);
+    lent.input.take_back(environs);
+    lent.trailers.take_back();
+  }
 };
 
 class Application::Caller final : public Adapter::Runner {
@@ -138,16 +153,19 @@ void Application::go_on(Upgrade& upgrade, PyObject* callback, PyObject* environ)
 void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller) {
   Lent& lent = caller.lent;
   Responder responder(exchange, caller.queue, drop_list_, left_out_, rules_);
+  const Returned in_the_end{lent, environ_};  // however the call ends
   PyObject* start_response = lent.start_response.lend(responder);
   bool trailers_to_come = false;
-  const PyRef trailers = make_trailers(*exchange, trailers_to_come);
-  const PyRef input =
-      trailers ? make_input(exchange, trailers_to_come ? trailers.get() : nullptr) : PyRef();
+  PyObject* const trailers = lent.trailers.lend(*exchange, trailers_to_come);
+  PyObject* const input = trailers != nullptr
+                              ? lent.input.lend(exchange, trailers_to_come ? trailers : nullptr)
+                              : nullptr;
   const bool all_lent =
-      input && lent.calls.lend(responder) && lent.client_disconnected.lend(*exchange);
-  PyRef environ = all_lent ? environ_.build(*exchange, {input.get(), trailers.get(), lent.calls,
-                                                        lent.client_disconnected.get()})
-                           : PyRef();
+      input != nullptr && lent.calls.lend(responder) && lent.client_disconnected.lend(*exchange);
+  PyRef environ =
+      all_lent
+          ? environ_.build(*exchange, {input, trailers, lent.calls, lent.client_disconnected.get()})
+          : PyRef();
   std::optional<Upgrade> upgrade;
   if (environ && exchange->may_upgrade) {
     upgrade.emplace(Upgradable{responder, exchange, caller.queue, rules_.high_water, drop_list_,
@@ -177,9 +195,6 @@ void Application::run(const std::shared_ptr<Exchange>& exchange, Caller& caller)
   lent.start_response.take_back();
   if (upgrade) conclude(*upgrade, answered, environ.get());
   environ = PyRef();
-  lent.calls.take_back();
-  lent.client_disconnected.take_back();
-  if (input) detach_input(input.get());
 }
 
 bool Application::send_body(PyObject* result, Responder& responder) {

@@ -40,6 +40,7 @@ class Application final : public Adapter {
   class Caller;
   struct Upgrade;  // of a request that another protocol may follow
   struct Lent;     // what one application call after the other is given
+  struct Returned;
 
   void run(const std::shared_ptr<Exchange>& exchange, Caller& caller);
   bool offer(Upgrade& upgrade, PyObject* environ);

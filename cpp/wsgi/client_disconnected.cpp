@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/forks.h"
+#include "wsgi/environ.h"
 #include "wsgi/timeouts.h"
 #include "wsgi/worker.h"
 
@@ -224,10 +225,10 @@ bool ClientDisconnected::lend(Exchange& exchange) {
   return true;
 }
 
-void ClientDisconnected::take_back() {
+void ClientDisconnected::take_back(const EnvironBuilder& environs) {
   if (!event_) return;
   Event& event = event_of(event_.get());
-  if (Py_REFCNT(event_.get()) == 1) return event.take_back();
+  if (environs.is_back(event_.get())) return event.take_back();
   event.leave();
   event_ = PyRef();
 }

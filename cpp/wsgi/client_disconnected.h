@@ -19,6 +19,8 @@
 
 namespace prowingen::wsgi {
 
+class EnvironBuilder;
+
 bool init_client_disconnected(PyObject* module);
 
 /// Lends the event to one application call after the other, as AnswerCalls does.
@@ -38,7 +40,7 @@ class ClientDisconnected {
   bool lend(Exchange& exchange);
   PyObject* get() const { return event_.get(); }
   /// The application call is over, and the environ let go.
-  void take_back();
+  void take_back(const EnvironBuilder& environs);
 
  private:
   const Server& server_;

@@ -81,8 +81,8 @@ bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view 
     return set(dict, PyUnicode_InternFromString(name), PyRef::steal(value));
   };
   for (PyObject* key :
-       {r.request_method, r.path_info, r.query_string, r.request_uri, r.raw_uri, r.server_name,
-        r.server_port, r.server_protocol, r.remote_addr, r.remote_port, r.wsgi_input, r.wsgi_errors,
+       {r.request_method, r.path_info, r.request_uri, r.raw_uri, r.server_name, r.server_port,
+        r.server_protocol, r.remote_addr, r.remote_port, r.wsgi_input, r.wsgi_errors,
         r.wsgi_trailers, r.wsgi_early_hints, r.send_trailers, r.client_departure}) {
     if (PyDict_SetItem(dict, key, Py_None) < 0) return false;
   }
@@ -94,50 +94,111 @@ bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view 
          put("wsgi.input_terminated", Py_NewRef(Py_True)) &&
          put("wsgi.file_wrapper", Py_NewRef(reinterpret_cast<PyObject*>(r.file_wrapper_type))) &&
          set(dict, r.server_software, PyRef::steal(latin1(software))) &&
+         PyDict_SetItem(dict, r.query_string, r.empty) == 0 &&
          PyDict_SetItem(dict, r.script_name, r.empty) == 0;
 }
 
 PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
   const Runtime& r = runtime();
-  const RequestHead& head = exchange.request;
-  const TargetParts target = split_target(head.target());
+  const bool secure = exchange.peer->scheme == "https";
+  const TargetParts target = split_target(exchange.request.target());
+  const Texts texts = make_texts(exchange, target);
+  if (!texts || !set_standing(exchange, parts, secure) || !stand_again(texts)) return {};
   PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
   if (!environ) return {};
   PyObject* dict = environ.get();
-  PyRef raw = PyRef::steal(latin1(head.target()));
-  if (!raw || PyDict_SetItem(dict, r.request_uri, raw.get()) < 0 ||
-      PyDict_SetItem(dict, r.raw_uri, raw.get()) < 0) {
-    return {};
-  }
-  PyObject* errors =
-      errors_ ? errors_.get() : PyDict_GetItemWithError(sys_.get(), r.standard_error);
-  if (errors == nullptr && PyErr_Occurred()) return {};
   const bool done =
-      set(dict, r.request_method, method_text(head.method())) &&
-      set(dict, r.path_info,
-          PyRef::steal(
-              latin1(application_path(exchange, percent_decode(target.path, decoded_path_))))) &&
-      set(dict, r.query_string, PyRef::steal(latin1(target.query))) &&
-      PyDict_SetItem(dict, r.server_protocol,
-                     head.version.major == 2             ? r.http_2_0
-                     : head.version.major == 3           ? r.http_3_0
-                     : head.version == HttpVersion{1, 1} ? r.http_1_1
-                                                         : r.http_1_0) == 0 &&
-      set_local_end(dict, *exchange.peer) &&
-      set(dict, r.remote_addr, PyRef::steal(latin1(exchange.peer->remote_address))) &&
-      set(dict, r.remote_port, PyRef::steal(latin1(exchange.peer->remote_port))) &&
-      PyDict_SetItem(dict, r.wsgi_input, parts.input) == 0 &&
+      set_texts(dict, texts) &&
+      (target.query.empty() || set(dict, r.query_string, query_.make(target.query))) &&
+      (!secure || PyDict_SetItem(dict, r.wsgi_url_scheme, r.https) == 0) &&
       PyDict_SetItem(dict, r.wsgi_trailers, parts.trailers) == 0 &&
-      PyDict_SetItem(dict, r.wsgi_early_hints, parts.calls.early_hints()) == 0 &&
-      PyDict_SetItem(dict, r.send_trailers, parts.calls.send_trailers()) == 0 &&
-      PyDict_SetItem(dict, r.client_departure, parts.client_departure) == 0 &&
-      PyDict_SetItem(dict, r.wsgi_errors, errors == nullptr ? Py_None : errors) == 0 &&
       set_fields(dict, exchange, target.authority) &&
       (exchange.deadline == SteadyTime() || set_deadline(dict, exchange.deadline)) &&
       (!tells_wait_ || set_wait(dict, exchange)) &&
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&
       (exchange.peer->forwarded == nullptr || set_forwarded(dict, *exchange.peer->forwarded));
   return done ? std::move(environ) : PyRef();
+}
+
+// Most targets are a path and no more: then there is one `str` for all of its keys.
+EnvironBuilder::Texts EnvironBuilder::make_texts(const Exchange& exchange,
+                                                 const TargetParts& target) {
+  const std::string_view whole = exchange.request.target();
+  const std::string_view path =
+      application_path(exchange, percent_decode(target.path, decoded_path_));
+  const bool is_whole = path.data() == whole.data() && path.size() == whole.size();
+  Texts texts;
+  texts.target = target_.make(whole);
+  texts.path = is_whole ? PyRef::borrow(texts.target.get()) : path_.make(path);
+  texts.remote_port = remote_port_.make(exchange.peer->remote_port);
+  return texts;
+}
+
+// In the template, before it is copied. What a worker lends is mostly what it has lent before.
+bool EnvironBuilder::set_standing(const Exchange& exchange, const Parts& parts, bool secure) {
+  const Runtime& r = runtime();
+  const RequestHead& head = exchange.request;
+  PyObject* errors =
+      errors_ ? errors_.get() : PyDict_GetItemWithError(sys_.get(), r.standard_error);
+  if (errors == nullptr && PyErr_Occurred()) return false;
+  const PyRef method = method_text(head.method());
+  const PyRef address = remote_address_.make(exchange.peer->remote_address);
+  return method && address && stand(r.request_method, standing_.method, method.get()) &&
+         stand(r.remote_addr, standing_.remote_address, address.get()) &&
+         stand(r.server_protocol, standing_.protocol,
+               head.version.major == 2             ? r.http_2_0
+               : head.version.major == 3           ? r.http_3_0
+               : head.version == HttpVersion{1, 1} ? r.http_1_1
+                                                   : r.http_1_0) &&
+         stand(r.wsgi_errors, standing_.errors, errors == nullptr ? Py_None : errors) &&
+         stand(r.wsgi_input, standing_.input, parts.input) &&
+         stand(r.wsgi_early_hints, standing_.early_hints, parts.calls.early_hints()) &&
+         stand(r.send_trailers, standing_.send_trailers, parts.calls.send_trailers()) &&
+         stand(r.client_departure, standing_.client_departure, parts.client_departure) &&
+         stand_local_end(*exchange.peer, secure);
+}
+
+bool EnvironBuilder::is_back(PyObject* lent) const {
+#ifdef Py_GIL_DISABLED
+  return false;  // who else refers to it, no count tells
+#else
+  const bool stands = lent == standing_.input || lent == standing_.early_hints ||
+                      lent == standing_.send_trailers || lent == standing_.client_departure;
+  return Py_REFCNT(lent) == (stands ? 2 : 1);
+#endif
+}
+
+// What was asked for twice in a row stands in the template from then on, in vain if the next one
+// asks for another: that is set in its own copy.
+bool EnvironBuilder::stand_again(const Texts& texts) {
+  const Runtime& r = runtime();
+  const bool whole = texts.path.get() == texts.target.get();
+  return (!target_.comes_again() ||
+          (stand(r.request_uri, standing_.request_uri, texts.target.get()) &&
+           stand(r.raw_uri, standing_.raw_uri, texts.target.get()))) &&
+         (!(whole ? target_ : path_).comes_again() ||
+          stand(r.path_info, standing_.path, texts.path.get())) &&
+         (!remote_port_.comes_again() ||
+          stand(r.remote_port, standing_.remote_port, texts.remote_port.get()));
+}
+
+bool EnvironBuilder::set_texts(PyObject* environ, const Texts& texts) const {
+  const Runtime& r = runtime();
+  const auto set_unless = [environ](Standing standing, PyObject* key, const PyRef& text) {
+    return standing == text.get() || PyDict_SetItem(environ, key, text.get()) == 0;
+  };
+  return set_unless(standing_.request_uri, r.request_uri, texts.target) &&
+         set_unless(standing_.raw_uri, r.raw_uri, texts.target) &&
+         set_unless(standing_.path, r.path_info, texts.path) &&
+         set_unless(standing_.remote_port, r.remote_port, texts.remote_port);
+}
+
+bool EnvironBuilder::stand(PyObject* key, Standing& standing, PyObject* value) {
+  if (standing == value) return true;
+  standing = nullptr;
+  if (PyDict_SetItem(template_.get(), key, value) < 0) return false;
+  standing = value;
+  return true;
 }
 
 bool EnvironBuilder::set_fields(PyObject* environ, const Exchange& exchange,
@@ -163,8 +224,7 @@ bool EnvironBuilder::set_fields(PyObject* environ, const Exchange& exchange,
   return authority.empty() || set(environ, runtime().http_host, PyRef::steal(latin1(authority)));
 }
 
-bool EnvironBuilder::set_local_end(PyObject* environ, const ConnectionInfo& peer) {
-  const bool secure = peer.scheme == "https";
+bool EnvironBuilder::stand_local_end(const ConnectionInfo& peer, bool secure) {
   if (!local_.name || local_.address != peer.local_address || local_.port != peer.local_port ||
       local_.secure != secure) {
     // A Unix socket has no name of its own; PEP 3333 wants non-empty strings.
@@ -177,9 +237,8 @@ bool EnvironBuilder::set_local_end(PyObject* environ, const ConnectionInfo& peer
     if (!local_.name || !local_.number) return false;
   }
   const Runtime& r = runtime();
-  return (!secure || PyDict_SetItem(environ, r.wsgi_url_scheme, r.https) == 0) &&
-         PyDict_SetItem(environ, r.server_name, local_.name.get()) == 0 &&
-         PyDict_SetItem(environ, r.server_port, local_.number.get()) == 0;
+  return stand(r.server_name, standing_.server_name, local_.name.get()) &&
+         stand(r.server_port, standing_.server_port, local_.number.get());
 }
 
 // As time.monotonic() tells the time, which has the same clock.

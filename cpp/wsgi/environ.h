@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/exchange.h"
+#include "http/request_target.h"
 #include "wsgi/answer_calls.h"
 #include "wsgi/py_ref.h"
 #include "wsgi/recent_text.h"
@@ -63,6 +64,9 @@ class EnvironBuilder {
   };
   /// A new dict; null with a Python error set.
   PyRef build(const Exchange& exchange, const Parts& parts);
+  /// Whether nobody has a reference to what was lent for an environ but its owner, who has one, and
+  /// this.
+  bool is_back(PyObject* lent) const;
 
  private:
   // SERVER_NAME and SERVER_PORT of the last connection: nearly always those of the next one.
@@ -72,20 +76,48 @@ class EnvironBuilder {
     PyRef name, number;
   };
 
+  // What the template has for a key, of which the next request mostly has the same: then its copy
+  // has it already. The template's own reference; null: whatever stands there.
+  using Standing = PyObject*;
+
+  // `str`s of a request that few of those after it have; or all of them, if one is asked for again
+  // and again.
+  struct Texts {
+    PyRef target, path, remote_port;
+    explicit operator bool() const { return target && path && remote_port; }
+  };
+
+  Texts make_texts(const Exchange& exchange, const TargetParts& target);
+  bool set_standing(const Exchange& exchange, const Parts& parts, bool secure);
+  bool stand_again(const Texts& texts);
+  bool stand(PyObject* key, Standing& standing, PyObject* value);
+  bool stand_local_end(const ConnectionInfo& peer, bool secure);
+  bool set_texts(PyObject* environ, const Texts& texts) const;
   bool set_fields(PyObject* environ, const Exchange& exchange, std::string_view authority);
   static bool set_deadline(PyObject* environ, SteadyTime deadline);
-  bool set_local_end(PyObject* environ, const ConnectionInfo& peer);
   static bool set_wait(PyObject* environ, const Exchange& exchange);
   static bool set_tls(PyObject* environ, const TlsFacts& tls);
   bool set_forwarded(PyObject* environ, const ForwardedTarget& forwarded);
 
-  PyRef template_;  // with a place for each key that every request sets: its copies do not grow
+  // With a place for each key that every request sets: its copies do not grow. Of a request, it
+  // keeps no more than what few clients differ in, until another one comes.
+  PyRef template_;
   PyRef errors_;
   PyRef sys_;  // its dict, where stderr is
   bool tells_wait_ = false;
   FieldNames names_;
   std::array<RecentText, places_looked_at> values_;
+  RecentText target_;
+  RecentText path_;
+  RecentText query_;
+  RecentText remote_address_;
+  RecentText remote_port_;
   LocalEnd local_;
+  struct {
+    Standing method, protocol, server_name, server_port, remote_address, errors;
+    Standing input, early_hints, send_trailers, client_departure;
+    Standing request_uri, raw_uri, path, remote_port;
+  } standing_{};
   std::string decoded_path_;
 };
 

@@ -1,10 +1,12 @@
 #include "wsgi/input.h"
 
+#include <memory>
 #include <new>
 #include <optional>
 
 #include "wsgi/binary_stream.h"
 #include "wsgi/body_reader.h"
+#include "wsgi/environ.h"
 #include "wsgi/runtime.h"
 
 namespace prowingen::wsgi {
@@ -94,6 +96,12 @@ PyObject* input_closed(PyObject* self, void*) { return PyBool_FromLong(reader_of
 
 bool check_open(PyObject* self) { return reader_of(self).check_open(); }
 
+// In memory where there is none.
+void begin(BodyReader& reader, const std::shared_ptr<Exchange>& exchange, PyObject* trailers) {
+  new (&reader) BodyReader(BodyReader::Kind::input, exchange->has_body ? exchange : nullptr,
+                           PyRef::borrow(trailers));
+}
+
 void input_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   reader_of(self).~BodyReader();
@@ -166,13 +174,27 @@ PyTypeObject* make_input_type() { return reinterpret_cast<PyTypeObject*>(PyType_
 PyRef make_input(const std::shared_ptr<Exchange>& exchange, PyObject* trailers) {
   PyRef self =
       PyRef::steal(reinterpret_cast<PyObject*>(PyObject_New(InputObject, runtime().input_type)));
-  if (self) {
-    new (&reader_of(self.get())) BodyReader(
-        BodyReader::Kind::input, exchange->has_body ? exchange : nullptr, PyRef::borrow(trailers));
-  }
+  if (self) begin(reader_of(self.get()), exchange, trailers);
   return self;
 }
 
 void detach_input(PyObject* input) { reader_of(input).detach(); }
+
+PyObject* LentInput::lend(const std::shared_ptr<Exchange>& exchange, PyObject* trailers) {
+  if (!object_) {
+    object_ = make_input(exchange, trailers);
+  } else {
+    BodyReader& reader = reader_of(object_.get());
+    std::destroy_at(&reader);
+    begin(reader, exchange, trailers);
+  }
+  return object_.get();
+}
+
+void LentInput::take_back(const EnvironBuilder& environs) {
+  if (!object_) return;
+  detach_input(object_.get());
+  if (!environs.is_back(object_.get())) object_ = PyRef();
+}
 
 }  // namespace prowingen::wsgi

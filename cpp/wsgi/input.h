@@ -11,6 +11,8 @@
 
 namespace prowingen::wsgi {
 
+class EnvironBuilder;
+
 PyTypeObject* make_input_type();
 
 /// An input stream over the exchange's body; empty if it has none. `trailers`: a list that is
@@ -19,5 +21,17 @@ PyRef make_input(const std::shared_ptr<Exchange>& exchange, PyObject* trailers);
 
 /// The request is over: reading from now on is an error (ValueError), as on a closed file.
 void detach_input(PyObject* input);
+
+/// Lends a stream to one application call after the other, as StartResponse does.
+class LentInput {
+ public:
+  /// As make_input(). Null with a Python error set.
+  PyObject* lend(const std::shared_ptr<Exchange>& exchange, PyObject* trailers);
+  /// The application call is over, and the environ let go. Detaches it.
+  void take_back(const EnvironBuilder& environs);
+
+ private:
+  PyRef object_;
+};
 
 }  // namespace prowingen::wsgi

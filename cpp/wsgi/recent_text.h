@@ -33,9 +33,13 @@ class RecentText {
  public:
   /// With a character for each byte. Null with a Python error set.
   PyRef make(std::string_view text) {
+    comes_again_ = text.size() < 2;
     if (last_ && last_size_ == text.size()) {
       auto* const characters = PyUnicode_1BYTE_DATA(last_.get());
-      if (std::memcmp(characters, text.data(), text.size()) == 0) return PyRef::borrow(last_.get());
+      if (std::memcmp(characters, text.data(), text.size()) == 0) {
+        comes_again_ = true;
+        return PyRef::borrow(last_.get());
+      }
       if (is_nobody_elses() && is_ascii(text)) {
         std::memcpy(characters, text.data(), text.size());
         return PyRef::borrow(last_.get());
@@ -50,6 +54,10 @@ class RecentText {
     last_size_ = text.size();
     return made;
   }
+
+  /// The last text was as the one before it, or one of which there is one `str` for all: it may be
+  /// worth a place to be found in.
+  bool comes_again() const { return comes_again_; }
 
  private:
   // Beyond it what is kept for nothing may cost more than what is saved.
@@ -69,6 +77,7 @@ class RecentText {
 
   PyRef last_;  // null: none; of ASCII alone
   std::size_t last_size_ = 0;
+  bool comes_again_ = false;
 };
 
 }  // namespace prowingen::wsgi

@@ -358,10 +358,7 @@ void Responder::step_aside() {
 }
 
 bool Responder::push(Chunk chunk, bool last) {
-  // The application may call write() on a thread of its own and return meanwhile: then this object
-  // is gone when the wait is over.
-  const auto exchange = exchange_;
-  leave_if_forked(*exchange);
+  leave_if_forked(*exchange_);
   if (answered_otherwise()) {
     finished_ |= last;
     return true;
@@ -381,8 +378,8 @@ bool Responder::push(Chunk chunk, bool last) {
   }
   if (last) {
     if (trailers_ && coding_) trailers_ = compression::without_digests(std::move(trailers_));
-    if (trailers_ && may_have_trailers(exchange->request, exchange->response_body)) {
-      exchange->response_trailers = std::move(trailers_);
+    if (trailers_ && may_have_trailers(exchange_->request, exchange_->response_body)) {
+      exchange_->response_trailers = std::move(trailers_);
     }
     more_soon = queue_.more_queued();
   }
@@ -392,12 +389,18 @@ bool Responder::push(Chunk chunk, bool last) {
   // The tick sees to answers that wait for more; this order of looking cannot miss its sleep.
   if (more_soon && queue_.tick_sleeps()) exchange_->flush();
   if (begins && bridge_ && switches() && !may_switch_) bridge_->open();
-  switch (outcome) {
-    case Exchange::Push::ok: return true;
-    case Exchange::Push::full:
-      if (without_gil([&] { return exchange->wait_writable() == Exchange::Push::ok; })) return true;
-      break;
-    case Exchange::Push::departed: break;
+  return await_room(outcome);
+}
+
+// After what was handed to the exchange, which may be over, or full. The application may call
+// write() on a thread of its own and return meanwhile: then this object is gone when the wait is
+// over.
+bool Responder::await_room(Exchange::Push outcome) {
+  if (outcome == Exchange::Push::ok) return true;
+  const auto exchange = exchange_;
+  if (outcome == Exchange::Push::full &&
+      without_gil([&] { return exchange->wait_writable() == Exchange::Push::ok; })) {
+    return true;
   }
   raise_departed(*exchange);
   return false;
@@ -430,16 +433,7 @@ void Responder::record(const Chunk& chunk, bool begins) {
 
 bool Responder::inform(ResponseHead head) {
   if (exchange_->request.version == HttpVersion{1, 0} || answered_otherwise()) return true;
-  const auto exchange = exchange_;  // as in push()
-  switch (exchange->inform(std::move(head), rules_.high_water)) {
-    case Exchange::Push::ok: return true;
-    case Exchange::Push::full:
-      if (without_gil([&] { return exchange->wait_writable() == Exchange::Push::ok; })) return true;
-      break;
-    case Exchange::Push::departed: break;
-  }
-  raise_departed(*exchange);
-  return false;
+  return await_room(exchange_->inform(std::move(head), rules_.high_water));
 }
 
 void Responder::answer_plainly(int status, std::string_view page) {

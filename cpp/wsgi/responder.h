@@ -168,6 +168,7 @@ class Responder {
   bool push_coded(bool last);
 
   bool push(Chunk chunk, bool last);
+  bool await_room(Exchange::Push outcome);
   void record(const Chunk& chunk, bool begins);
   void mark_answer();
   bool claim_answer();

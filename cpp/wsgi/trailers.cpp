@@ -4,13 +4,18 @@
 
 namespace prowingen::wsgi {
 
-PyRef make_trailers(const Exchange& exchange, bool& to_come) {
-  PyRef list = PyRef::steal(PyList_New(0));
+PyObject* LentTrailers::lend(const Exchange& exchange, bool& to_come) {
+  if (!list_) list_ = PyRef::steal(PyList_New(0));
   to_come = exchange.may_have_trailers && !exchange.body_whole();
-  if (list && exchange.may_have_trailers && !to_come && !fill_trailers(list.get(), exchange)) {
-    return {};
+  if (list_ && exchange.may_have_trailers && !to_come && !fill_trailers(list_.get(), exchange)) {
+    return nullptr;
   }
-  return list;
+  return list_.get();
+}
+
+void LentTrailers::take_back() {
+  if (!list_) return;
+  if (Py_REFCNT(list_.get()) != 1 || PyList_GET_SIZE(list_.get()) != 0) list_ = PyRef();
 }
 
 bool fill_trailers(PyObject* trailers, const Exchange& exchange) {

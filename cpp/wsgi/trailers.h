@@ -10,9 +10,18 @@
 
 namespace prowingen::wsgi {
 
-/// A new list, with the trailer section if that is there by now; null with a Python error set.
-/// `to_come`: it is to be filled later.
-PyRef make_trailers(const Exchange& exchange, bool& to_come);
+/// Lends a list to one application call after the other, as StartResponse does.
+class LentTrailers {
+ public:
+  /// A list, empty but for the trailer section if that is there by now; null with a Python error
+  /// set. `to_come`: it is to be filled later.
+  PyObject* lend(const Exchange& exchange, bool& to_come);
+  /// The application call is over, and the environ and the input let go.
+  void take_back();
+
+ private:
+  PyRef list_;
+};
 
 /// Of an exchange whose body is whole. False with a Python error set, and the list as it was.
 bool fill_trailers(PyObject* trailers, const Exchange& exchange);

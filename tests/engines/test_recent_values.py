@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from harness.apps import PLAIN, Echo, Environ, StartResponse
 from harness.proxyhead import environ_of
@@ -70,3 +74,94 @@ def test_many_fields_are_all_there(serve: ServeFixture) -> None:
         environ = environ_of(site.ask("/", *fields))
         for i in range(40):
             assert environ[f"HTTP_X_FIELD_{i}"] == f"{turn} value {i}"
+
+
+def test_what_an_application_changes_is_not_the_next_ones(serve: ServeFixture) -> None:
+    seen: list[dict[str, object]] = []
+
+    def change(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        seen.append(dict(environ))
+        for key in list(environ):
+            environ[key] = "spoilt"
+        start_response("200 OK", PLAIN)
+        return [b"changed"]
+
+    site = serve(change, threads=1)
+    for _ in range(3):
+        site.ask("/path?query")
+    assert len(seen) == 3
+    for environ in seen:
+        assert "spoilt" not in environ.values()
+        assert environ["REQUEST_METHOD"] == "GET"
+        assert environ["PATH_INFO"] == "/path"
+        assert environ["QUERY_STRING"] == "query"
+
+
+def test_methods_and_targets_that_alternate_are_told_apart(serve: ServeFixture) -> None:
+    app = Echo()
+    site = serve(app, threads=1)
+    asked = [
+        ("GET", "/a", "/a", ""),
+        ("POST", "/a", "/a", ""),
+        ("PATCH", "/b", "/b", ""),
+        ("PATCH", "/b?c", "/b", "c"),
+        ("GET", "/b", "/b", ""),
+        ("DELETE", "/%62", "/b", ""),
+        ("GET", "/%62?", "/b", ""),
+        ("GET", "/long", "/long", ""),
+        ("GET", "/gone", "/gone", ""),
+        ("GET", "/", "/", ""),
+    ]
+    for method, target, _, _ in asked:
+        site.ask(target, method=method)
+    # The first ones are looked at last: they have been kept all the while.
+    for environ, (method, target, path, query) in zip(app.environs, asked, strict=True):
+        told = [environ[key] for key in ("REQUEST_METHOD", "REQUEST_URI", "RAW_URI")]
+        assert told == [method, target, target]
+        assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == (path, query)
+
+
+def test_each_request_has_the_errors_of_its_time(
+    serve: ServeFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = Echo()
+    site = serve(app, threads=1)
+    streams = [io.StringIO(), io.StringIO()]
+    for stream in (streams[0], streams[1], streams[0]):
+        monkeypatch.setattr(sys, "stderr", stream)
+        site.ask()
+    monkeypatch.undo()
+    told = [environ["wsgi.errors"] for environ in app.environs]
+    assert told == [streams[0], streams[1], streams[0]]
+
+
+def test_an_input_that_was_closed_is_not_the_next_ones(serve: ServeFixture) -> None:
+    read: list[bytes] = []
+    sizes: list[int] = []
+
+    def close(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        read.append(environ["wsgi.input"].read())
+        environ["wsgi.input"].close()
+        environ["wsgi.trailers"].append(("left", "behind"))
+        sizes.append(len(environ["wsgi.trailers"]))
+        start_response("200 OK", PLAIN)
+        return [b"closed"]
+
+    site = serve(close, threads=1)
+    bodies = [b"", b"one", b"", b"another"]
+    for body in bodies:
+        assert (site.post(body) if body else site.ask()).status == 200
+    assert read == bodies
+    assert sizes == [1] * len(bodies)
+
+
+def test_an_input_that_was_kept_reads_nothing_of_the_next_ones(serve: ServeFixture) -> None:
+    app = Echo()
+    site = serve(app, threads=1)
+    for body in (b"first", b"second"):
+        assert site.post(body).status == 200
+    first, second = (environ["wsgi.input"] for environ in app.environs)
+    assert first is not second
+    assert first.closed
+    with pytest.raises(ValueError, match="after the request was answered"):
+        first.read()
