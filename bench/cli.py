@@ -23,7 +23,7 @@ from bench.runner import Plan, Runner
 if TYPE_CHECKING:
     from types import FrameType
 
-COMMANDS = ("run", "setup", "report", "publish", "plot", "compression")
+COMMANDS = ("run", "setup", "report", "publish", "plot", "compression", "history")
 QUICK_ROWS = ["hello", "flask-json", "echo-64k", "mixed", "pipelined-16"]
 
 
@@ -45,7 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
             engines = options.engines or built_engines(sys.executable)
             compression.compare(options.levels, engines, options.seconds, options.rounds)
         elif options.command == "plot":
-            _plot(options.file, options.stem or options.file.with_suffix(""))
+            stem = options.stem or options.file.with_suffix("")
+            _draw("bench.plot", str(options.file.resolve()), str(stem.resolve()))
+        elif options.command == "history":
+            _draw("bench.history")
         else:
             _run(options)
     except (environment.SetupError, ValueError, FileNotFoundError) as error:
@@ -70,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     codes.add_argument("--seconds", type=_positive, default=2, help="of each measurement")
     codes.add_argument("--rounds", type=_positive, default=3)
     codes.add_argument("--kib", type=_positive, default=64, help="size of the page")
+    commands.add_parser("history", help="draw what is kept over commits, and write its page")
     draws = commands.add_parser("plot", help="draw results as PNG and SVG")
     draws.add_argument("file", type=Path)
     draws.add_argument("stem", type=Path, nargs="?", help="default: beside FILE")
@@ -224,8 +228,7 @@ def _terminate(signum: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
-def _plot(file: Path, stem: Path) -> None:
+def _draw(module: str, *arguments: str) -> None:
     if not PEER_PYTHON.exists():
         raise environment.SetupError("no matplotlib: run `python -m bench setup`")
-    command = [str(PEER_PYTHON), "-m", "bench.plot"]
-    subprocess.run([*command, str(file.resolve()), str(stem.resolve())], check=True, cwd=ROOT)
+    subprocess.run([str(PEER_PYTHON), "-m", module, *arguments], check=True, cwd=ROOT)

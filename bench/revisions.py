@@ -124,7 +124,15 @@ def at(commit: str, python: str, engines: list[str]) -> Tree:
 def here(commit: str, python: str, engines: list[str]) -> Tree:
     """The server of this tree, with what of it is not committed."""
     folder = REVISIONS / f"now-{_terms(python, engines)}"
-    _build("this tree", ROOT, folder / "build", folder / "site", python, engines)
+    folder.mkdir(parents=True, exist_ok=True)
+    # By the same way from the build folder as a commit's are: ccache then knows one's of the other.
+    sources = folder / "sources"
+    sources.unlink(missing_ok=True)
+    sources.symlink_to(ROOT, target_is_directory=True)
+    try:
+        _build("this tree", sources, folder / "build", folder / "site", python, engines)
+    finally:
+        sources.unlink()
     return Tree("now", commit, folder / "site", python)
 
 
