@@ -53,14 +53,14 @@ class Comparison:
 def carry_out(asked: Comparison, output: Path, command: str) -> Run:
     """Builds, measures, and writes the results, also of a run that is ended before its time."""
     check_rounds(asked.rounds)
-    if shutil.which("wrk") is None:
-        raise SetupError("wrk is not installed: run `python -m bench setup`")
     python = shutil.which(asked.python)
     if python is None:
         raise ValueError(f"--python: {asked.python}: no such command")
     python = str(Path(python).absolute())
     OUT.mkdir(parents=True, exist_ok=True)
     commit = revisions.commit_of(asked.revision)
+    if shutil.which("wrk") is None:
+        raise SetupError("wrk is not installed: run `python -m bench setup`")
     engines = asked.engines or built_engines(python)
     about = machine.about(command)
     trees = (
