@@ -15,6 +15,8 @@ class Application:
     path: str
     end: bytes
     """How an answer ends."""
+    requests: int = 50
+    """Of a window that is counted: fewer where each takes much, so that windows stay short."""
     needs: tuple[str, ...] = ()
     """Distributions: another version of theirs takes other instructions."""
 
@@ -48,6 +50,7 @@ FLASK = Application(
     """),
     path="/users/42/orders?page=3",
     end=b'"user":"user 42"}\n',
+    requests=10,
     needs=("flask", "werkzeug"),
 )
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from counted_apps import Application
 
-PATIENCE = 180.0
+PATIENCE = 300.0
 """Seconds for whatever has to come: under valgrind all takes fifty times as long."""
 WARM_UP = 200
 """Requests before it counts: Python specialises what it has run often."""
@@ -49,8 +49,6 @@ class Counting:
     python: str
     engine: str
     application: Application
-    requests: int = 50
-    """Of a window."""
     windows: int = 24
 
 
@@ -70,7 +68,7 @@ MAIN = "01"
 
 def each_request(counting: Counting) -> float:
     """Instructions of one, over all threads."""
-    return least(counted(counting)) / counting.requests
+    return least(counted(counting)) / counting.application.requests
 
 
 def least(windows: list[Window]) -> int:
@@ -92,11 +90,11 @@ def counted(counting: Counting) -> list[Window]:
             with client:
                 _ask(client, counting.application, WARM_UP)
                 server.tell("instrumentation", "on")
-                _ask(client, counting.application, WARM_UP)
+                _ask(client, counting.application, counting.application.requests)
                 server.tell("zero")
                 found = []
                 for number in range(counting.windows):
-                    _ask(client, counting.application, counting.requests)
+                    _ask(client, counting.application, counting.application.requests)
                     server.tell("dump", f"window {number + 1}")
                     found.append(window(folder, number + 1))
     return found
