@@ -79,7 +79,7 @@ def carry_out(asked: Comparison, output: Path, command: str) -> Run:
             servers = [server_of(tree, engine) for tree in trees]
             plan = Plan(chosen, servers, asked.rounds, asked.window, ends)
             commits = {
-                server.name: tree.commit for server, tree in zip(servers, trees, strict=True)
+                server.name: tree.commit[:10] for server, tree in zip(servers, trees, strict=True)
             }
             Runner(plan, found, versions=commits).carry_out()
     finally:
