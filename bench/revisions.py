@@ -109,9 +109,8 @@ def at(commit: str, python: str, engines: list[str]) -> Tree:
         try:
             sources = work / "sources"
             _clone(commit, sources)
-            _build(name, sources, work / "build", work / "site", python, engines)
+            _build(name, sources, work / "site", python, engines)
             shutil.rmtree(sources)
-            shutil.rmtree(work / "build")
             written = {"commit": commit, "engines": engines}
             (work / "built.json").write_text(json.dumps(written) + "\n")
             shutil.rmtree(folder, ignore_errors=True)
@@ -123,17 +122,9 @@ def at(commit: str, python: str, engines: list[str]) -> Tree:
 
 def here(commit: str, python: str, engines: list[str]) -> Tree:
     """The server of this tree, with what of it is not committed."""
-    folder = REVISIONS / f"now-{_terms(python, engines)}"
-    folder.mkdir(parents=True, exist_ok=True)
-    # By the same way from the build folder as a commit's are: ccache then knows one's of the other.
-    sources = folder / "sources"
-    sources.unlink(missing_ok=True)
-    sources.symlink_to(ROOT, target_is_directory=True)
-    try:
-        _build("this tree", sources, folder / "build", folder / "site", python, engines)
-    finally:
-        sources.unlink()
-    return Tree("now", commit, folder / "site", python)
+    site = REVISIONS / f"now-{_terms(python, engines)}" / "site"
+    _build("this tree", ROOT, site, python, engines)
+    return Tree("now", commit, site, python)
 
 
 def configuration(python: str, engines: list[str]) -> list[str]:
@@ -171,23 +162,22 @@ def _clone(commit: str, folder: Path) -> None:
         raise RevisionError(f"{commit[:10]}: no clone of it: {error.stderr.strip()}") from None
 
 
-def _build(
-    name: str, sources: Path, build: Path, site: Path, python: str, engines: list[str]
-) -> None:
+def _build(name: str, sources: Path, site: Path, python: str, engines: list[str]) -> None:
     if (
         not (sources / "CMakeLists.txt").exists()
         or not (sources / PACKAGE / "__main__.py").exists()
     ):
         raise RevisionError(f"{name}: there is no server in it yet: give a later commit")
     print(f"bench: building {name}, with {', '.join(engines)}", file=sys.stderr, flush=True)
+    # In either tree at the same place: ccache, which is given paths from there, knows one's objects
+    # in the other.
+    build = sources / "build" / f"compare-{_terms(python, engines)}"
     build.mkdir(parents=True, exist_ok=True)
     log = OUT / "logs" / f"build-{name.replace(' ', '-')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     configure = ["cmake", "-S", str(sources), "-B", str(build), *configuration(python, engines)]
     make = ["cmake", "--build", str(build), "--target", "_native"]
     make += ["--parallel", str(os.cpu_count() or 1)]
-    # The same lines of two clones are the same to ccache.
-    environment = {"CCACHE_BASEDIR": str(REVISIONS), "CCACHE_NOHASHDIR": "1"} | os.environ
     with log.open("wb") as output:
         for command in (configure, make):
             try:
@@ -198,7 +188,6 @@ def _build(
                     stderr=subprocess.STDOUT,
                     check=False,
                     cwd=sources,
-                    env=environment,
                 )
             except FileNotFoundError:
                 raise RevisionError(f"{name}: cmake is not installed") from None

@@ -16,8 +16,8 @@ from typing import Any
 
 from generate_options import ROOT
 
-BUILDS = ("build/python/*", "build/*", "bench/out/revisions/*/build")
-"""Below the root: of bootstrap.sh, by hand, and of `python -m bench --compare`."""
+BUILDS = ("build/python/*", "build/*")
+"""Below the root: of bootstrap.sh; and by hand, or of `python -m bench --compare`."""
 BUILD_ID = re.compile(rb"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0(.{20})", re.DOTALL)
 TELL = """
 import importlib.metadata, json, platform, sys, sysconfig

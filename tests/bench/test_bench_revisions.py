@@ -54,7 +54,7 @@ class Repository:
         (package / "__init__.py").write_text("")
         (package / "__main__.py").write_text(MAIN)
         (package / "_native.of-another-build.so").write_text("not this one")
-        (self.folder / ".gitignore").write_text("*.so\n")
+        (self.folder / ".gitignore").write_text("*.so\n/build/\n")
         (self.folder / "CMakeLists.txt").write_text(cmake)
         return self.commit(native_txt=native)
 
