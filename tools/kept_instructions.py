@@ -31,7 +31,7 @@ LIMIT = 0.03
 NOT_RELEASE = "the build that users install is counted, which is Release: `./bootstrap.sh build`"
 ACCEPT = "python tools/instructions.py --keep"
 ADVICE = f"""
-What costs it:  python tools/instructions.py --profile build/profile nothing
+What costs it:  python tools/instructions.py --profile build/profile --application NAME nothing
                 callgrind_annotate build/profile/nothing
 If it is meant: {ACCEPT}
                 and commit bench/kept/ with the change that it is for, saying why"""
