@@ -14,7 +14,8 @@ usage: ./bootstrap.sh [--engine NAME] serve [MODULE:APP] [option...]
   serve   set up, then serve MODULE:APP (default: examples/flask_app.py) on
           http://127.0.0.1:8000; options are those of `prowingen --help`
   test    set up, then run lint, the C++ tests, a smoke test on every other
-          Python found, and pytest; given pytest arguments, pytest alone
+          Python found, a count of the instructions that a request takes, and
+          pytest; given pytest arguments, pytest alone
   build   set up only; --dev includes what `test` and the scripts need
 
   --engine proxygen  install proxygen, where the package manager has it, and build
@@ -366,6 +367,8 @@ run_tests() {
     say "$step"
     "scripts/$step.sh" || failed="$failed $step"
   done
+  say "instructions"
+  "$venv/bin/python" tools/instructions.py --check || failed="$failed instructions"
   # Most tests wait for something most of the time: two at once take hardly more than half of it.
   local two_at_once=(--numprocesses 2)
 

@@ -196,6 +196,24 @@ def instructions(session: nox.Session) -> None:
     session.run(PYTHON, "tools/instructions.py", *session.posargs, external=True)
 
 
+@nox.session(name="instructions-check")
+def instructions_check(session: nox.Session) -> None:
+    """Fails if a request costs over 3 % more instructions than is kept; a part of `test`."""
+    set_up(session)
+    session.run(PYTHON, "tools/instructions.py", "--check", *session.posargs, external=True)
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """Builds HEAD twice and compares it with itself, of which nothing may come; needs wrk."""
+    set_up(session)
+    session.run(
+        *(PYTHON, "-m", "pytest", "tests/bench/test_bench_compare_head.py", *session.posargs),
+        env={"PROWINGEN_COMPARE_HEAD": "1"},
+        external=True,
+    )
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Writes the pages that are made from the code."""

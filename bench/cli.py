@@ -1,4 +1,4 @@
-"""The command line: `run` (the default), `setup`, `report`, `publish`, `plot`, `compression`."""
+"""The command line: `run` (the default, with `--compare` too), `setup`, and what shows results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import compression, environment, machine, report, results
+from bench import compare, comparison, compression, environment, machine, report, results
 from bench.choice import built_engines, choose
 from bench.limits import raise_open_files
 from bench.measurement import Window
@@ -23,7 +23,7 @@ from bench.runner import Plan, Runner
 if TYPE_CHECKING:
     from types import FrameType
 
-COMMANDS = ("run", "setup", "report", "publish", "plot", "compression")
+COMMANDS = ("run", "setup", "report", "publish", "plot", "compression", "history")
 QUICK_ROWS = ["hello", "flask-json", "echo-64k", "mixed", "pipelined-16"]
 
 
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "setup":
             environment.setup()
         elif options.command == "report":
-            print(report.markdown(results.read(options.file), full=options.full), end="")
+            print(_shown(results.read(options.file), full=options.full), end="")
         elif options.command == "publish":
             for path in publish(results.read(options.file)):
                 print(f"bench: {shown([str(path)])}", file=sys.stderr)
@@ -45,7 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
             engines = options.engines or built_engines(sys.executable)
             compression.compare(options.levels, engines, options.seconds, options.rounds)
         elif options.command == "plot":
-            _plot(options.file, options.stem or options.file.with_suffix(""))
+            stem = options.stem or options.file.with_suffix("")
+            _draw("bench.plot", str(options.file.resolve()), str(stem.resolve()))
+        elif options.command == "history":
+            _draw("bench.history")
         else:
             _run(options)
     except (environment.SetupError, ValueError, FileNotFoundError) as error:
@@ -70,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     codes.add_argument("--seconds", type=_positive, default=2, help="of each measurement")
     codes.add_argument("--rounds", type=_positive, default=3)
     codes.add_argument("--kib", type=_positive, default=64, help="size of the page")
+    commands.add_parser("history", help="draw what is kept over commits, and write its page")
     draws = commands.add_parser("plot", help="draw results as PNG and SVG")
     draws.add_argument("file", type=Path)
     draws.add_argument("stem", type=Path, nargs="?", help="default: beside FILE")
@@ -77,6 +81,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run_options(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--compare",
+        metavar="REV",
+        default=None,
+        help="a commit: the server of then beside the present one, and no peers; default rows: "
+        f"those of --quick, {compare.ROUNDS} rounds of {compare.SECONDS} s",
+    )
     run.add_argument(
         "--rows",
         type=_names,
@@ -147,14 +158,21 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _run(options: argparse.Namespace) -> None:
-    environment.require()
     raise_open_files()
     signal.signal(signal.SIGTERM, _terminate)
     quick = options.quick
-    rows = options.rows or (QUICK_ROWS if quick else list(ROWS))
+    rows = options.rows or (QUICK_ROWS if quick or options.compare else list(ROWS))
     unknown = [name for name in rows if name not in ROWS]
     if unknown:
         raise ValueError(f"--rows: no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
+    output = options.output or OUT / f"{stamp}.json"
+    command = shown(["python", "-m", "bench", *sys.argv[1:]])
+    if options.compare is not None:
+        print(comparison.markdown(_compare(options, rows, output, command)), end="")
+        print(f"bench: {shown([str(output.resolve())])}", file=sys.stderr)
+        return
+    environment.require()
     window = Window(options.seconds or (1 if quick else 4), 0 if quick else 1)
     plan = Plan(
         cases=cases(rows, options.threads or ((8,) if quick else None), options.connections),
@@ -166,9 +184,6 @@ def _run(options: argparse.Namespace) -> None:
         deadline=time.monotonic() + options.time_limit,
         named=options.servers is not None,
     )
-    stamp = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
-    output = options.output or OUT / f"{stamp}.json"
-    command = shown(["python", "-m", "bench", *sys.argv[1:]])
     found = results.Run(machine.about(command))
     try:
         Runner(plan, found).carry_out()
@@ -178,13 +193,42 @@ def _run(options: argparse.Namespace) -> None:
         print(f"bench: {shown([str(output.resolve())])}", file=sys.stderr)
 
 
+def _compare(
+    options: argparse.Namespace, rows: list[str], output: Path, command: str
+) -> results.Run:
+    if options.servers is not None:
+        raise ValueError("--servers: with --compare none takes part but ours")
+    quick = options.quick
+    return compare.carry_out(
+        compare.Comparison(
+            revision=options.compare,
+            rows=rows,
+            named=options.rows is not None,
+            python=options.python,
+            engines=options.engines,
+            threads=options.threads or (None if options.rows else (8,)),
+            connections=options.connections,
+            rounds=options.rounds or (2 if quick else compare.ROUNDS),
+            window=Window(options.seconds or (1 if quick else compare.SECONDS), 0 if quick else 1),
+            time_limit=options.time_limit,
+        ),
+        output,
+        command,
+    )
+
+
+def _shown(run: results.Run, *, full: bool) -> str:
+    if comparison.is_one(run) and not full:
+        return comparison.markdown(run)
+    return report.markdown(run, full=full)
+
+
 def _terminate(signum: int, _frame: FrameType | None) -> None:
     """Unwinds, so that the server being measured is ended and results are written."""
     raise SystemExit(128 + signum)
 
 
-def _plot(file: Path, stem: Path) -> None:
+def _draw(module: str, *arguments: str) -> None:
     if not PEER_PYTHON.exists():
         raise environment.SetupError("no matplotlib: run `python -m bench setup`")
-    command = [str(PEER_PYTHON), "-m", "bench.plot"]
-    subprocess.run([*command, str(file.resolve()), str(stem.resolve())], check=True, cwd=ROOT)
+    subprocess.run([str(PEER_PYTHON), "-m", module, *arguments], check=True, cwd=ROOT)

@@ -99,7 +99,7 @@ def _started(server: Server, command: list[str], port: int) -> Iterator[Running]
         command,
         port=port,
         environment=environment | server.environment,
-        cwd=ROOT,
+        cwd=server.folder,
         log=OUT / "logs" / f"{server.name}.log",
     ) as found:
         yield found

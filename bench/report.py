@@ -38,7 +38,7 @@ def markdown(run: Run, *, full: bool = False) -> str:
     parts = [_summary(run), *_special(run)]
     if full:
         parts += [_details(case) for case in run.cases]
-    parts += [_absent(run), _about(run)]
+    parts += [_absent(run), about_line(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -70,7 +70,7 @@ def _table(compared: list[tuple[CaseResult, Outcome]]) -> str:
     if not compared:
         return ""
     engines = {outcome.server for _, outcome in compared}
-    lines = _table_head(
+    lines = table_head(
         ["Row", "Threads"],
         ["Requests/s", "Best peer", "Ratio", "p99 ms", "Best peer", "CPU µs", "Best peer"],
     )
@@ -88,7 +88,7 @@ def _table(compared: list[tuple[CaseResult, Outcome]]) -> str:
             _own(outcome, CPU),
             _peer(case, CPU),
         ]
-        lines.append(_line(cells))
+        lines.append(table_line(cells))
     return "\n".join(lines)
 
 
@@ -182,7 +182,7 @@ def _details(case: CaseResult) -> str:
         "",
         f"{case.says}. Median (lowest to highest round).",
         "",
-        *_table_head(["Server"], ["Requests/s", "p50 ms", "p99 ms", "CPU µs", "Peak MiB"]),
+        *table_head(["Server"], ["Requests/s", "p50 ms", "p99 ms", "CPU µs", "Peak MiB"]),
     ]
     metrics = [RATE, "p50_ms", latency_metric(case), CPU, "peak_rss_mib"]
     if case.row == "mixed":
@@ -194,7 +194,7 @@ def _details(case: CaseResult) -> str:
         name = f"**{outcome.server}**" if outcome.ours else outcome.server
         mark = "" if outcome.comparable else f" {MARK}"
         cells = [_spread(outcome.spread(metric)) for metric in metrics]
-        lines.append(_line([f"{name} {outcome.version}{mark}", *cells]))
+        lines.append(table_line([f"{name} {outcome.version}{mark}", *cells]))
     return "\n".join(lines)
 
 
@@ -242,7 +242,7 @@ def _error_kinds(outcome: Outcome) -> str:
     return ", ".join(sorted(kinds))
 
 
-def _about(run: Run) -> str:
+def about_line(run: Run) -> str:
     about = run.about
     versions = sorted(
         {
@@ -259,10 +259,10 @@ def _about(run: Run) -> str:
     )
 
 
-def _table_head(left: list[str], right: list[str]) -> list[str]:
+def table_head(left: list[str], right: list[str]) -> list[str]:
     rules = ["---"] * len(left) + ["--:"] * len(right)
-    return [_line([*left, *right]), f"|{'|'.join(rules)}|"]
+    return [table_line([*left, *right]), f"|{'|'.join(rules)}|"]
 
 
-def _line(cells: list[str]) -> str:
+def table_line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"

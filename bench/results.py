@@ -76,13 +76,13 @@ class Outcome:
     def comparable(self) -> bool:
         return bool(self.rounds) and not self.failure and not self.errors
 
+    def values(self, metric: str) -> list[float | None]:
+        """Of each round: of a metric by name, or of an extra one."""
+        return [_value(measurement, metric) for measurement in self.rounds]
+
     def spread(self, metric: str) -> Spread | None:
-        """Over the rounds: of a metric by name, or of an extra one."""
-        values = [
-            value
-            for measurement in self.rounds
-            if (value := _value(measurement, metric)) is not None
-        ]
+        """Over the rounds."""
+        values = [value for value in self.values(metric) if value is not None]
         return Spread(median(values), min(values), max(values)) if values else None
 
     def median(self, metric: str) -> float | None:
@@ -142,9 +142,10 @@ class Run:
     """Machine, versions, command and date."""
     cases: list[CaseResult] = field(default_factory=list)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, **computed: Any) -> None:
+        """With what somebody else has computed of it, which is not read again."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self._as_json(), indent=1) + "\n")
+        path.write_text(json.dumps(self._as_json() | computed, indent=1) + "\n")
 
     def _as_json(self) -> dict[str, Any]:
         """The rounds, and beside them what a reader would compute from them."""

@@ -67,6 +67,8 @@ class Server:
     note: str = ""
     """For the reader of the results: what is particular about this server."""
     environment: dict[str, str] = field(default_factory=dict)
+    folder: Path = ROOT
+    """Where it is started."""
     speaks_tls: bool = False
     speaks_http2: bool = False
     """Over TLS."""

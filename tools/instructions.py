@@ -3,7 +3,9 @@
     python tools/instructions.py                      # nothing, each switch alone, and all
     python tools/instructions.py nothing trace all    # these
     python tools/instructions.py --at-most 1.05 nothing all
-    python tools/instructions.py --profile all        # and where they go
+    python tools/instructions.py --profile build/profile all  # and where they go
+    python tools/instructions.py --check              # hello and Flask, beside what is kept: for CI
+    python tools/instructions.py --keep               # keeps what they cost now
 
 Instructions tell a change of one per cent on a machine whose clock tells none of ten: others that
 run beside it do not count. Not all cost the same, though, so that the last word is with CPU time.
@@ -31,6 +33,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from counted_apps import APPLICATIONS, HELLO, MODULE, Application
+from counted_build import NotCounted
+from counted_windows import CountError
+from kept_instructions import check, keep
+
 SWITCHES = {
     "timeout": ["--request-timeout", "30", "--max-stuck", "4"],
     "queue": ["--queue-timeout", "10", "--queue-target", "0.1"],
@@ -45,19 +52,8 @@ SWITCHES = {
 BASE = "nothing"
 ALL = "all"
 CONNECTIONS = 16
-QUESTION = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
-ANSWER = b"hello"
-APPLICATION = f"""
-def app(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "{len(ANSWER)}")])
-    return [{ANSWER!r}]
-"""
 PATIENCE = 180.0
 """Seconds for a start under valgrind, which takes ten of them on a good day."""
-
-
-class CountError(Exception):
-    """With what is to be said."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +64,7 @@ class Plan:
     many: int
     rounds: int
     profile: Path | None
+    application: Application = HELLO
 
 
 def options_of(names: str) -> list[str]:
@@ -87,7 +84,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def ask(port: int, requests: int) -> None:
+def ask(port: int, requests: int, application: Application = HELLO) -> None:
     """Over all connections, round by round; each answer is looked at."""
     with ExitStack() as opened:
         clients = [
@@ -96,10 +93,10 @@ def ask(port: int, requests: int) -> None:
         ]
         for _ in range(requests // CONNECTIONS):
             for client in clients:
-                client.sendall(QUESTION)
+                client.sendall(application.question)
             for client in clients:
                 answer = b""
-                while not answer.endswith(ANSWER):
+                while not answer.endswith(application.end):
                     piece = client.recv(65536)
                     if not piece:
                         raise CountError(f"the server closed a connection after {answer!r}")
@@ -108,17 +105,19 @@ def ask(port: int, requests: int) -> None:
                     raise CountError(f"the server answered {answer.splitlines()[0]!r}")
 
 
-def serves(port: int) -> bool:
+def serves(port: int, application: Application) -> bool:
     try:
-        ask(port, CONNECTIONS)
+        ask(port, CONNECTIONS, application)
     except ConnectionRefusedError:
         return False
     return True
 
 
-def until_it_serves(server: subprocess.Popen[str], port: int) -> None:
+def until_it_serves(
+    server: subprocess.Popen[str], port: int, application: Application = HELLO
+) -> None:
     ends = time.monotonic() + PATIENCE
-    while not serves(port):
+    while not serves(port, application):
         if server.poll() is not None:
             raise CountError(f"the server did not start:\n{server.communicate()[1]}")
         if time.monotonic() > ends:
@@ -130,14 +129,14 @@ def count(plan: Plan, options: list[str], requests: int, profile: Path | None) -
     """Instructions from the server's start to its end, with so many requests between."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "counted_app.py").write_text(APPLICATION)
+        (folder / f"{MODULE}.py").write_text(plan.application.source)
         port = free_port()
         command = ["valgrind", "--cache-sim=no"]
         if profile:
             command += ["--tool=callgrind", f"--callgrind-out-file={profile.resolve()}"]
         else:
             command += ["--tool=cachegrind", "--cachegrind-out-file=/dev/null"]
-        command += [plan.python, "-m", "prowingen_wsgi", "counted_app:app", "--threads", "2"]
+        command += [plan.python, "-m", "prowingen_wsgi", f"{MODULE}:app", "--threads", "2"]
         command += ["--bind", f"127.0.0.1:{port}", "--engine", plan.engine]
         command += [option.format(folder=folder) for option in options]
         server = subprocess.Popen(
@@ -148,8 +147,8 @@ def count(plan: Plan, options: list[str], requests: int, profile: Path | None) -
             env=os.environ | {"PYTHONHASHSEED": "0"},
         )
         try:
-            until_it_serves(server, port)
-            ask(port, requests)
+            until_it_serves(server, port, plan.application)
+            ask(port, requests, plan.application)
             server.send_signal(signal.SIGTERM)
             stderr = server.communicate(timeout=PATIENCE)[1]
         finally:
@@ -191,6 +190,16 @@ def arguments() -> argparse.Namespace:
         help=f"{', '.join(SWITCHES)}, several of them with + between, {BASE} or {ALL}",
     )
     parser.add_argument("--engine", default="embedded")
+    parser.add_argument(
+        "--application", choices=APPLICATIONS, help="default: hello; of --check and --keep: each"
+    )
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--check",
+        action="store_true",
+        help="1 is returned if a request costs over 3 %% more than kept",
+    )
+    kept.add_argument("--keep", action="store_true", help="write down what a request costs now")
     parser.add_argument("--python", default=sys.executable, help="that has prowingen_wsgi")
     parser.add_argument("--requests", type=requests_number, default=3200)
     parser.add_argument("--rounds", type=int, default=3, help="of which the least counts")
@@ -206,12 +215,18 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     chosen = arguments()
+    if chosen.check or chosen.keep:
+        if chosen.names:
+            raise CountError("--check and --keep count servers with nothing switched on")
+        applications = [chosen.application] if chosen.application else list(APPLICATIONS)
+        return (check if chosen.check else keep)(chosen.python, [chosen.engine], applications)
     if shutil.which("valgrind") is None:
         raise CountError("valgrind is not installed")
     few = 320
     many = few + chosen.requests
     rounds = max(chosen.rounds, 1)
-    plan = Plan(chosen.python, chosen.engine, few, many, rounds, chosen.profile)
+    application = APPLICATIONS[chosen.application or "hello"]
+    plan = Plan(chosen.python, chosen.engine, few, many, rounds, chosen.profile, application)
     names = chosen.names or [BASE, *SWITCHES, ALL]
     for name in names:
         options_of(name)
@@ -233,5 +248,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except CountError as error:
+    except (CountError, NotCounted) as error:
         sys.exit(f"{Path(__file__).name}: {error}")

@@ -9,13 +9,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from counted_apps import HELLO
+from counted_windows import CountError
 from instructions import (
     ALL,
-    APPLICATION,
     BASE,
     CONNECTIONS,
     SWITCHES,
-    CountError,
     options_of,
     requests_number,
 )
@@ -44,7 +44,7 @@ def test_requests_come_in_whole_rounds() -> None:
 
 
 def test_the_server_has_these_options(tmp_path: Path) -> None:
-    (tmp_path / "counted_app.py").write_text(APPLICATION)
+    (tmp_path / "counted_app.py").write_text(HELLO.source)
     options = [option.format(folder=tmp_path) for option in options_of(ALL)]
     command = [sys.executable, "-m", "prowingen_wsgi", "counted_app:app", "--check", *options]
     checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
