@@ -11,7 +11,7 @@ import functools
 import socket  # the application's: under gevent or eventlet its sockets have to be theirs
 from typing import TYPE_CHECKING, Any
 
-from .originals import os
+from .originals import os, thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +32,21 @@ class _Connection:
         self.peer = peer
         self.name = name
         self.hold = hold
-        self.copies = 1
+        self._copies = 1
+        self._counting = thread.allocate_lock()
         self.process = os.getpid()
+
+    def copied(self) -> None:
+        with self._counting:
+            self._copies += 1
 
     def is_last(self) -> bool:
         """One copy of it is closed: whether no other is open in this process."""
-        self.copies -= 1
-        return self.copies == 0 and self.process == os.getpid()
+        if self.process != os.getpid():
+            return False
+        with self._counting:
+            self._copies -= 1
+            return self._copies == 0
 
 
 def make_socket(descriptor: int, peer: Address, name: Address, upgrade: Any) -> socket.socket:
@@ -73,7 +81,7 @@ def _class_of(base: Any) -> Any:
         def dup(self) -> socket.socket:
             copy: Any = super().dup()
             if self._connection is not None:
-                self._connection.copies += 1
+                self._connection.copied()
                 copy._connection = self._connection
             return copy  # type: ignore[no-any-return]
 
