@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._native import RequestTimeout as RequestTimeout
     from .configuration.config import Config as Config
     from .configuration.config import ConfigError as ConfigError
+    from .control.embedded import EmbeddedControl
     from .deadlines import remaining as remaining
     from .factories.selection import start as start
     from .listener import HttpServer as HttpServer
@@ -72,6 +73,16 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def own_control(server: Server) -> EmbeddedControl:
+    """Who answers for a server that a program embeds: the rooms below know nothing of it.
+
+    Raises OSError.
+    """
+    from .control.embedded import EmbeddedControl
+
+    return EmbeddedControl(server)
 
 
 def _loaded(module: str) -> object:

@@ -20,7 +20,7 @@ from weakref import WeakMethod
 
 # The last three are what the native module imports with the first request that needs them. By then
 # a package's upgrade may have put those of another version there.
-from . import _native, upgraded, websocket, websocket_dialects  # noqa: F401
+from . import _native, own_control, upgraded, websocket, websocket_dialects  # noqa: F401
 from .acme_certificates import with_acme_certificates
 from .certificates import check_certificates, https_port, served_url
 from .configuration.config import Config, ConfigError
@@ -53,12 +53,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from signal import Signals
     from types import TracebackType
+    from typing import Protocol
 
     from _typeshed.wsgi import ErrorStream, WSGIApplication
 
     from .acme_renewal import AcmeThread
-    from .control.embedded import EmbeddedControl
     from .datagrams import Seat
+
+    class OwnControl(Protocol):
+        @property
+        def outside(self) -> int: ...
+        def start(self) -> None: ...
+        def end(self) -> None: ...
+
 
 __all__ = ["Server", "serve", "set_ready"]
 
@@ -153,7 +160,7 @@ class Server:
         self._addresses = [served_url(each.description, self.config) for each in self._listeners]
         self._native: _native.Server | None = None
         self._supervision: Callable[[_native.Server], None] | None = None
-        self._own_control: EmbeddedControl | None = None
+        self._own_control: OwnControl | None = None
         self._keeps_requests = False
         self._milestone = logging.INFO
         self._threads: list[Thread] = []
@@ -255,9 +262,7 @@ class Server:
     def _start(self) -> None:
         door = self._door
         if self._admins and door < 0:
-            from .control.embedded import EmbeddedControl  # what few need
-
-            self._own_control = EmbeddedControl(self)
+            self._own_control = own_control(self)
             door = self._own_control.outside
         try:
             native = _native.Server(

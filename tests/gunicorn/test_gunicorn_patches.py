@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.waiting import eventually
+from harness.waiting import accepts, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def test_no_thread_waits_for_ever_for_a_log(start: Start, tmp_path: Path, patch:
         variables={"PYTHONWARNINGS": "ignore"},
     )
     arbiter.known_addresses = [f"unix:{tmp_path}/socket"]
-    assert eventually((tmp_path / "socket").exists)
+    assert eventually(lambda: accepts(tmp_path / "socket"))
 
     def ask_often(_client: int) -> set[int]:
         return {arbiter.ask(target)[0] for target in ("/", "/fail") * 4}

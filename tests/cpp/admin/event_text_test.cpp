@@ -44,8 +44,8 @@ TEST(EventText, FiguresAreWhatWasCounted) {
   slot.set(Score::connections_http2, 2);
   picture.workers.push_back({1, &slot});
   picture.doing.push_back(
-      {{WorkerState::long_lived, 5, now - 250ms, now + 1s, "GET /\"\xff HTTP/1.1"},
-       {WorkerState::running, 6, now, std::nullopt, "x"}});
+      {{WorkerState::long_lived, 5, now - 250ms, now + 1s, "GET /\"\xff HTTP/1.1", "192.0.2.1"},
+       {WorkerState::running, 6, now, std::nullopt, "x", ""}});
   const auto text = figures_event(picture, now, "it is about to stop");
   EXPECT_TRUE(
       text.starts_with("event: figures\ndata: {\"at\":1000.000000,"

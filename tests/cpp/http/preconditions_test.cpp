@@ -91,12 +91,12 @@ TEST(Preconditions, ARangeIsOfJustThisRepresentation) {
 TEST(Preconditions, ADateIsStrongOnceItsSecondIsOver) {
   const std::time_t changed = 1'700'000'000;
   const std::string date = http_date(changed);
-  const Validators current{"\"now\"", changed};
+  const Validators validators{"\"now\"", changed};
   const auto asked = with({{"If-Range", date.c_str()}});
-  EXPECT_TRUE(may_send_range(asked, current, changed + 2));
-  EXPECT_FALSE(may_send_range(asked, current, changed + 1)) << "Date may be the same";
-  EXPECT_FALSE(may_send_range(asked, current, changed)) << "it may change again within that second";
-  EXPECT_FALSE(may_send_range(asked, current, changed - 3)) << "it is of another clock";
+  EXPECT_TRUE(may_send_range(asked, validators, changed + 2));
+  EXPECT_FALSE(may_send_range(asked, validators, changed + 1)) << "Date may be the same";
+  EXPECT_FALSE(may_send_range(asked, validators, changed)) << "it may change again within that second";
+  EXPECT_FALSE(may_send_range(asked, validators, changed - 3)) << "it is of another clock";
   EXPECT_FALSE(may_send_range(asked, {"\"now\"", changed + 1}, changed + 9)) << "it has changed";
   EXPECT_FALSE(may_send_range(asked, {"\"now\"", changed - 1}, changed + 9))
       << "an older one is another one, too";
