@@ -169,6 +169,7 @@ TEST_F(LeadTest, TurnsOfManyWorkersDoNotOverlap) {
     lead.leave();
   });
   std::vector<std::thread> workers;
+  workers.reserve(4);
   for (int i = 0; i < 4; ++i) {
     workers.emplace_back([&] {
       for (int taken = 0; taken < 2000;) {
