@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import prowingen_wsgi
 import pytest
+from prowingen_wsgi import _native
 
 from harness.admin_control import RIGHT, TOKEN, control, prepared, result_of
 from harness.controlled import WAYS, controlled, ctl
@@ -30,12 +31,20 @@ COMMANDS = (
 )
 
 
+NATIVE = Path(_native.__file__)
+# An installation for development has a finder of its own, which comes before the path.
+BY_THE_PATH = """
+import sys
+sys.meta_path = [each for each in sys.meta_path if isinstance(each, type)]
+"""
+
+
 def installed(folder: Path) -> Path:
     """The package in a folder of its own. The native module, which is large, is a link."""
     package = folder / "prowingen_wsgi"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    for native in PACKAGE.glob("_native*.so"):
-        (package / native.name).symlink_to(native)
+    (package / NATIVE.name).symlink_to(NATIVE)
+    (folder / "sitecustomize.py").write_text(BY_THE_PATH)
     return package
 
 
