@@ -95,7 +95,8 @@ TEST(Preconditions, ADateIsStrongOnceItsSecondIsOver) {
   const auto asked = with({{"If-Range", date.c_str()}});
   EXPECT_TRUE(may_send_range(asked, validators, changed + 2));
   EXPECT_FALSE(may_send_range(asked, validators, changed + 1)) << "Date may be the same";
-  EXPECT_FALSE(may_send_range(asked, validators, changed)) << "it may change again within that second";
+  EXPECT_FALSE(may_send_range(asked, validators, changed))
+      << "it may change again within that second";
   EXPECT_FALSE(may_send_range(asked, validators, changed - 3)) << "it is of another clock";
   EXPECT_FALSE(may_send_range(asked, {"\"now\"", changed + 1}, changed + 9)) << "it has changed";
   EXPECT_FALSE(may_send_range(asked, {"\"now\"", changed - 1}, changed + 9))
