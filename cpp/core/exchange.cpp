@@ -200,6 +200,12 @@ void Exchange::keep_for_answer(std::uint64_t bytes) {
   settle_request();
 }
 
+void Exchange::announce(bool more_soon, bool goes_on) {
+  transport_.output_ready(shared_from_this(), more_soon);
+  if (!goes_on) return;
+  if (Lead* const lead = lent(); lead != nullptr) lead->call();
+}
+
 Lead* Exchange::lent() const {
   Lead* const lead = transport_.lead();
   return lead != nullptr && lead->is_lent() ? lead : nullptr;
@@ -207,7 +213,7 @@ Lead* Exchange::lent() const {
 
 void Exchange::tell() {
   changed_.notify_all();
-  if (leading_.load()) transport_.lead()->wake();
+  if (leading_.load() != 0) transport_.lead()->wake();
   if (!watched_.load(std::memory_order_acquire)) return;
   std::shared_ptr<ExchangeWatcher> watcher;
   std::shared_ptr<ExchangeEndListener> ended;
@@ -243,7 +249,7 @@ void Exchange::close_input() {
   }
   tell();
   if (resume) transport_.body_wanted(shared_from_this());
-  if (signal) transport_.output_ready(shared_from_this(), false);
+  if (signal) announce(false, true);
 }
 
 Exchange::Read Exchange::read_body(std::string& buffer, std::optional<SteadyTime> until) {
@@ -331,7 +337,7 @@ Exchange::Push Exchange::push_all(std::span<Chunk> chunks, std::size_t high_wate
     signal = !signalled_;
     signalled_ = true;
   }
-  if (signal) transport_.output_ready(shared_from_this(), more_soon);
+  if (signal) announce(more_soon, !last);
   return full ? Push::full : Push::ok;
 }
 
@@ -351,7 +357,7 @@ Exchange::Push Exchange::inform(ResponseHead head, std::size_t high_water) {
     signal = !signalled_;
     signalled_ = true;
   }
-  if (signal) transport_.output_ready(shared_from_this(), false);
+  if (signal) announce(false, true);
   return full ? Push::full : Push::ok;
 }
 
@@ -387,7 +393,7 @@ void Exchange::abort() {
     signalled_ = true;
   }
   tell();
-  if (signal) transport_.output_ready(shared_from_this(), false);
+  if (signal) announce(false, true);
 }
 
 Exchange::Overruling Exchange::overrule(ResponseHead head, std::string text) {
@@ -427,7 +433,7 @@ Exchange::Overruling Exchange::overrule(ResponseHead head, std::string text) {
     signalled_ = true;
   }
   tell();
-  if (signal) transport_.output_ready(shared_from_this(), false);
+  if (signal) announce(false, true);
   return done;
 }
 

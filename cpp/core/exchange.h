@@ -391,25 +391,29 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   /// Waits for a change that makes `done` true, until then or for ever. False: it has not come.
   template <typename Done>
   bool await(std::unique_lock<std::mutex>& lock, std::optional<SteadyTime> until, Done done) {
-    if (until == SteadyTime()) return done();  // not to wait
+    if (until == SteadyTime() || done()) return done();  // not to wait
     if (Lead* const lead = lent(); lead != nullptr) {
-      leading_.store(true);
+      ++leading_;
+      bool led = false;
       while (!done() && !(until && std::chrono::steady_clock::now() >= *until)) {
         lock.unlock();
-        const bool led = lead->take_turn(until, [&] {
+        const bool taken = lead->take_turn(until, [&] {
           const std::lock_guard look(mutex_);
           return !done();
         });
         lock.lock();
-        if (!led) break;
+        if (!taken) break;
+        led = true;
       }
-      leading_.store(false);
-      lead->end_turns();
+      --leading_;
+      if (led) lead->end_turns();
     }
     if (until) return changed_.wait_until(lock, *until, done);
     changed_.wait(lock, done);
     return true;
   }
+  /// Tells the transport of output, which `goes_on`: its worker will not look at the sockets soon.
+  void announce(bool more_soon, bool goes_on);
   /// The lead of its sockets, if workers may have it now; else null.
   Lead* lent() const;
   std::size_t offer_to_watcher(std::string_view bytes);
@@ -431,9 +435,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   mutable std::mutex mutex_;
   ExchangeState state_ = ExchangeState::receiving;
   Departure departure_ = Departure::none;
-  bool taken_ = false;                // by a worker
-  std::atomic<bool> leading_{false};  // its worker waits in turns at the sockets
-  std::atomic<bool> cut_{false};      // written under the mutex
+  bool taken_ = false;            // by a worker
+  std::atomic<int> leading_{0};   // so many threads wait for it in turns at the sockets
+  std::atomic<bool> cut_{false};  // written under the mutex
   bool head_pending_ = false;
   bool signalled_ = false;  // the transport knows; cleared when the output is taken
   bool body_finished_ = false;

@@ -8,27 +8,42 @@ void Lead::lend() {
   mutex_.unlock();
   for (;;) {
     const auto turns = turns_.load(std::memory_order_relaxed);
-    watch(turns);
+    const bool called = watch(turns);
     if (reclaimed_.load()) {
       mutex_.lock();
       break;
     }
-    if (in_turn() || turns_.load(std::memory_order_relaxed) != turns) continue;
+    const bool goes_on = in_turn() || turns_.load(std::memory_order_relaxed) != turns;
+    if (goes_on && !called) continue;
+    // Who has the turn sees what it was called for.
     if (mutex_.try_lock()) break;
   }
   lent_.store(false);
 }
 
 // Until it is time to look again.
-void Lead::watch(std::uint64_t turns) {
+bool Lead::watch(std::uint64_t turns) {
   std::unique_lock lock(watch_mutex_);
-  if (watch_wake_.wait_for(lock, patience, [this] { return reclaimed_.load(); })) return;
-  const auto sleeps = [&] { return in_turn() && turns_.load(std::memory_order_relaxed) == turns; };
-  if (!sleeps()) return;
-  watch_sleeps_.store(true);
-  if (sleeps())
-    watch_wake_.wait(lock, [this] { return !watch_sleeps_.load() || reclaimed_.load(); });
-  watch_sleeps_.store(false);
+  const auto told = [this] { return called_ || reclaimed_.load(); };
+  if (!watch_wake_.wait_for(lock, patience, told)) {
+    const auto sleeps = [&] {
+      return in_turn() && turns_.load(std::memory_order_relaxed) == turns;
+    };
+    if (!sleeps()) return false;
+    watch_sleeps_.store(true);
+    if (sleeps()) watch_wake_.wait(lock, [&] { return !watch_sleeps_.load() || told(); });
+    watch_sleeps_.store(false);
+  }
+  return std::exchange(called_, false);
+}
+
+void Lead::call() {
+  if (!is_lent() || in_turn()) return;
+  {
+    const std::lock_guard lock(watch_mutex_);
+    called_ = true;
+  }
+  watch_wake_.notify_one();
 }
 
 void Lead::end_sleep() {

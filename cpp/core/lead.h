@@ -10,7 +10,7 @@
 //   attended -------------------------------------> lent
 //      ^                                              |  take_turn(), by whoever has nothing to do
 //      +---- no turn was taken for `patience`, or ----+  or waits for its client
-//            reclaim()
+//            call(), or reclaim()
 //
 // An application that keeps its workers for longer than that leaves the sockets to the I/O thread,
 // which watches over what it has lent: while turns are taken it looks once for each `patience`, and
@@ -38,7 +38,8 @@ class Lead {
   /// For so long nobody may look at the sockets, when all workers are in the application.
   static constexpr std::chrono::milliseconds patience{1};
 
-  /// `turn`: handles what is ready, and waits for it until then, or for as long as it takes.
+  /// `turn`: handles what is ready, and waits for it until then, or for as long as it takes; throws
+  /// nothing.
   /// `interrupt`: ends a turn's wait; any thread.
   Lead(std::function<void(std::optional<Time>)> turn, std::function<void()> interrupt)
       : turn_(std::move(turn)), interrupt_(std::move(interrupt)) {}
@@ -58,13 +59,20 @@ class Lead {
   /// Nothing is lent any more; ends a turn's wait.
   void reclaim();
   /// Ends the wait of whoever has the turn.
-  void wake() const {
-    // Who does this in its own turn is awake.
-    if (turn_of_.load() != std::this_thread::get_id()) interrupt_();
+  void wake() {
+    if (turn_of_.load() == std::this_thread::get_id()) {
+      told_itself_ = true;
+    } else {
+      interrupt_();
+    }
   }
+  /// Something is to be done at the sockets now, by whoever: the caller will not soon.
+  void call();
 
   // ---- workers, without the GIL, and with no lock that a turn may need
   /// Would take turns if there were any to take.
+  /// In its own turn: what it has done before it waits has something to do for it.
+  bool told_itself() const { return told_itself_; }
   void ask() { asked_.store(true, std::memory_order_relaxed); }
   bool is_lent() const { return lent_.load(std::memory_order_relaxed); }
   /// Takes a turn, unless `idle()`, which is called once nobody else can take it, says that there
@@ -76,6 +84,7 @@ class Lead {
     const std::unique_lock lead(mutex_, std::try_to_lock);
     if (!lead || !is_lent() || reclaimed_.load()) return false;
     turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    told_itself_ = false;
     turn_of_.store(std::this_thread::get_id());
     if (idle()) turn_(until);
     turn_of_.store({});
@@ -88,7 +97,8 @@ class Lead {
 
  private:
   bool in_turn() const { return turn_of_.load() != std::thread::id(); }
-  void watch(std::uint64_t turns);
+  /// True: called.
+  bool watch(std::uint64_t turns);
   void end_sleep();
 
   const std::function<void(std::optional<Time>)> turn_;
@@ -102,7 +112,9 @@ class Lead {
   // the turn has ended.
   std::atomic<std::thread::id> turn_of_{};
   std::atomic<bool> watch_sleeps_{false};
+  bool told_itself_ = false;  // who has the turn only
   std::mutex watch_mutex_;
+  bool called_ = false;  // guarded by it
   std::condition_variable watch_wake_;
 };
 

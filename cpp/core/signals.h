@@ -1,8 +1,11 @@
 // Native threads must not receive the process's signals: Python handles them in its main thread,
-// and a signal delivered elsewhere would leave that thread asleep.
+// and a signal delivered elsewhere would leave that thread asleep. And no thread, Python's own
+// included, is to get one for a client that has left.
 #pragma once
 
+#include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <initializer_list>
 
 namespace prowingen {
@@ -26,5 +29,36 @@ class BlockedSignals {
  private:
   sigset_t before_;
 };
+
+#if defined(__linux__)
+/// While sendfile(2) writes, which knows no MSG_NOSIGNAL: its SIGPIPE, which an application may
+/// have set to end the process, is taken back.
+class TakenBackPipeSignal {
+ public:
+  TakenBackPipeSignal() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~TakenBackPipeSignal() {
+    constexpr timespec at_once{};
+    if (raised_ && !was_pending_) ::sigtimedwait(&pipe_, nullptr, &at_once);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  TakenBackPipeSignal(const TakenBackPipeSignal&) = delete;
+  TakenBackPipeSignal& operator=(const TakenBackPipeSignal&) = delete;
+
+  void note_result(ssize_t result) { raised_ = result < 0 && errno == EPIPE; }
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
+  bool was_pending_ = false;
+  bool raised_ = false;
+};
+#endif
 
 }  // namespace prowingen

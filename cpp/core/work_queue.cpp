@@ -426,20 +426,22 @@ bool WorkQueue::is_needed(Worker worker) const {
 void WorkQueue::take_turns(Worker worker, Lead& lead, Lock& lock) {
   if (!lead.is_lent()) return lead.ask();
   sleepers_[worker].lead = &lead;
-  bool led = true;
-  while (led && !is_needed(worker)) {
+  bool led = false;
+  while (!is_needed(worker)) {
     lock.unlock();
-    led = lead.take_turn(std::nullopt, [&] {
+    const bool taken = lead.take_turn(std::nullopt, [&] {
       const std::lock_guard look(mutex_);
       if (is_needed(worker)) return false;
       scheduler_.leads(worker);
       return true;
     });
     lock.lock();
-    if (led) scheduler_.leads_no_more(worker);
+    if (!taken) break;
+    scheduler_.leads_no_more(worker);
+    led = true;
   }
   sleepers_[worker].lead = nullptr;
-  lead.end_turns();
+  if (led) lead.end_turns();
 }
 
 bool WorkQueue::park(Worker worker, Lead* lead) {

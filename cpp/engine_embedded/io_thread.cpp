@@ -1,5 +1,7 @@
 #include "engine_embedded/io_thread.h"
 
+#include <openssl/err.h>
+
 #include <algorithm>
 
 #include "core/engine_figures.h"
@@ -40,7 +42,6 @@ IoThread::IoThread(const EngineContext& context)
       tick_interval_(tick_interval(context.options)),
       deadlines_(lengths(context.options)),
       standing_(context.options.server_header, context.options.date_header),
-      now_(std::chrono::steady_clock::now()),
       complaints_(context_),
       arrivals_(*this),
       memory_watch_(*context_.memory, context_.report),
@@ -68,7 +69,7 @@ void IoThread::run() {
     // Requests first, so that workers start on them while answers leave.
     look_at_inbox();
     // A worker is awake then, and will soon have nothing else to do.
-    if (has_submitted_ && lead_.asked()) {
+    if (has_submitted_ && gathered_.empty() && lead_.asked()) {
       lead_.lend();
       id_.store(std::this_thread::get_id());
     } else if (has_submitted_) {
@@ -78,24 +79,27 @@ void IoThread::run() {
   lead_.leave();
 }
 
-void IoThread::take_turn(std::optional<SteadyTime> until) {
+void IoThread::take_turn(std::optional<SteadyTime> until) noexcept {
   id_.store(std::this_thread::get_id());
   // The answers to what this worker has just run.
   look_at_inbox();
   if (closed_) return;
   look_at_sockets(until);
   look_at_inbox();
+  submit_gathered();
+  // This thread's own: what an application's use of OpenSSL would take for its fault.
+  if (context_.tls != nullptr) ERR_clear_error();
 }
 
 void IoThread::look_at_sockets(std::optional<SteadyTime> until) {
-  loop_.turn(gathered_.empty(), until);
-  advance_clock();
+  loop_.turn(gathered_.empty() && !lead_.told_itself(), until);
   loop_.acknowledge_wakes();
   submit_gathered();
 }
 
 void IoThread::look_at_inbox() {
   if (inbox_size_.load(std::memory_order_relaxed) != 0) {
+    loop_.read_clock();
     run_tasks();
     deliver_mail();
   }
@@ -211,7 +215,7 @@ void IoThread::let_requests_gather() {
   const auto backlog = context_.sink.backlog();
   if (backlog < 2 * gather_time) return;
   std::this_thread::sleep_for(gather_time);
-  advance_clock();
+  loop_.read_clock();
 }
 
 // ---------------------------------------------------------------------------- inbox
@@ -297,13 +301,13 @@ void IoThread::deliver_mail() {
 
 void IoThread::tick() {
   tick_timer_.arm(std::chrono::steady_clock::now() + tick_interval_);
-  advance_clock();
+  loop_.read_clock();
   standing_.refresh();
   arrivals_.expire();
-  while (Deadline* expired = deadlines_.pop_expired(now_)) {
+  while (Deadline* expired = deadlines_.pop_expired(loop_.now())) {
     expired->connection->on_timeout(expired->limit());
   }
-  if (const auto task = memory_watch_.tick(now_); task != MemoryWatch::Task::none) {
+  if (const auto task = memory_watch_.tick(loop_.now()); task != MemoryWatch::Task::none) {
     see_to_holders(task);
   }
   resume_reading();
@@ -312,17 +316,17 @@ void IoThread::tick() {
 // ---------------------------------------------------------------------------- memory
 
 void IoThread::await_memory(std::shared_ptr<Connection> connection) {
-  memory_watch_.note_shortage(now_);
+  memory_watch_.note_shortage(loop_.now());
   awaiting_memory_.add(std::move(connection));
 }
 
 void IoThread::see_to_holders(MemoryWatch::Task task) {
   using Holder = std::shared_ptr<Connection>;
   memory_watch_.see_to_holders<Holder>(
-      task, now_,
+      task, loop_.now(),
       [this](auto& holders) {
         for (const auto& connection : connections_) {
-          if (const auto held = connection->memory_held(now_); held.counts()) {
+          if (const auto held = connection->memory_held(loop_.now()); held.counts()) {
             holders.emplace_back(held, connection);
           }
         }

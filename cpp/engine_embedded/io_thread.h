@@ -67,9 +67,7 @@ class IoThread final : public Transport {
   std::string& spare_text() { return spare_text_; }
   Exchange::Output& output() { return output_; }
   bool draining() const { return draining_; }
-  SteadyTime now() const { return now_; }
-  /// Reads the clock; called once for each event that is handled.
-  void advance_clock() { now_ = std::chrono::steady_clock::now(); }
+  SteadyTime now() const { return loop_.now(); }
   /// Begins HTTP on a connection whose ends are known.
   void open(Channel channel, unsigned listener, std::shared_ptr<const ConnectionInfo> info);
   /// The client of a connection without TLS began with HTTP/2's preface.
@@ -109,7 +107,7 @@ class IoThread final : public Transport {
 
   void run();
   /// What a worker does that has the lead.
-  void take_turn(std::optional<SteadyTime> until);
+  void take_turn(std::optional<SteadyTime> until) noexcept;
   void look_at_sockets(std::optional<SteadyTime> until);
   void look_at_inbox();
   void run_tasks();
@@ -134,7 +132,6 @@ class IoThread final : public Transport {
   const std::chrono::steady_clock::duration tick_interval_;
   Deadlines deadlines_;
   http1::StandingFields standing_;
-  SteadyTime now_;
   bool draining_ = false;
   bool closed_ = false;
   bool has_submitted_ = false;  // in this turn

@@ -13,6 +13,8 @@
 
 #include <algorithm>
 
+#include "core/signals.h"
+
 namespace prowingen::embedded {
 namespace {
 
@@ -64,7 +66,9 @@ Transfer send_file(int socket, int file, std::uint64_t offset, std::uint64_t len
   const auto size = static_cast<std::size_t>(std::min(length, file_slice));
 #if defined(__linux__)
   auto at = static_cast<off_t>(offset);
+  TakenBackPipeSignal signal;
   const auto result = ::sendfile(socket, file, &at, size);
+  signal.note_result(result);
   if (result == 0) return {Status::end_of_stream};
   return outcome(result);
 #elif defined(__APPLE__)

@@ -77,10 +77,9 @@ EventLoop::Clock::duration EventLoop::time_to_wait(std::optional<Clock::time_poi
 }
 
 void EventLoop::run_timers() {
-  const auto now = Clock::now();
   for (std::size_t i = 0; i < timers_.size(); ++i) {  // a callback may add one
     Timer& timer = *timers_[i];
-    if (timer.when_ > now) continue;
+    if (timer.when_ > now_) continue;
     timer.cancel();
     timer.callback_();
   }
@@ -93,6 +92,7 @@ void EventLoop::turn(bool wait, std::optional<Clock::time_point> until) {
   const bool idle = wait && !woken_.load();
   const auto events = poller_.wait(idle ? time_to_wait(until) : Clock::duration::zero());
   asleep_.store(false);
+  read_clock();  // handlers are not to live in the time before
   for (const ReadyEvent& event : events) {
     const Slot& slot = slots_[static_cast<std::uint32_t>(event.key)];
     if (slot.watch == nullptr || slot.uses != event.key >> 32U) continue;

@@ -86,6 +86,9 @@ class EventLoop {
   /// Waits for the next event, timer or wake-up, until then at most, and handles all there are.
   /// `wait` false: only those that are there.
   void turn(bool wait, std::optional<Clock::time_point> until = std::nullopt);
+  /// When the last wait ended, or the clock was read since.
+  Clock::time_point now() const { return now_; }
+  void read_clock() { now_ = Clock::now(); }
   /// Takes note of the wake-ups so far. What a waker left before wake() is seen by whoever looks
   /// after this.
   void acknowledge_wakes() { woken_.exchange(false); }  // an exchange: it acquires too
@@ -104,6 +107,7 @@ class EventLoop {
   };
 
   Poller poller_;
+  Clock::time_point now_ = Clock::now();
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::vector<Timer*> timers_;  // a handful
