@@ -3,7 +3,6 @@
 // included, is to get one for a client that has left.
 #pragma once
 
-#include <cerrno>
 #include <csignal>
 #include <ctime>
 #include <initializer_list>
@@ -45,19 +44,20 @@ class TakenBackPipeSignal {
   }
   ~TakenBackPipeSignal() {
     constexpr timespec at_once{};
-    if (raised_ && !was_pending_) ::sigtimedwait(&pipe_, nullptr, &at_once);
+    if (may_be_raised_ && !was_pending_) ::sigtimedwait(&pipe_, nullptr, &at_once);
     ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
   TakenBackPipeSignal(const TakenBackPipeSignal&) = delete;
   TakenBackPipeSignal& operator=(const TakenBackPipeSignal&) = delete;
 
-  void note_result(ssize_t result) { raised_ = result < 0 && errno == EPIPE; }
+  /// Nothing more needs to be looked at. Else it may have been raised, also where some was written.
+  void note_success() { may_be_raised_ = false; }
 
  private:
   sigset_t pipe_;
   sigset_t before_;
   bool was_pending_ = false;
-  bool raised_ = false;
+  bool may_be_raised_ = true;
 };
 #endif
 

@@ -68,7 +68,7 @@ Transfer send_file(int socket, int file, std::uint64_t offset, std::uint64_t len
   auto at = static_cast<off_t>(offset);
   TakenBackPipeSignal signal;
   const auto result = ::sendfile(socket, file, &at, size);
-  signal.note_result(result);
+  if (result == static_cast<ssize_t>(size)) signal.note_success();
   if (result == 0) return {Status::end_of_stream};
   return outcome(result);
 #elif defined(__APPLE__)

@@ -56,7 +56,7 @@ class Event {
   }
   /// The call is over, and somebody may still look.
   void leave() {
-    notice();
+    if (exchange_ != nullptr) notice();
     exchange_ = nullptr;
   }
   ~Event() {

@@ -86,6 +86,9 @@ bool EnvironBuilder::init(bool multithread, bool multiprocess, std::string_view 
         r.wsgi_trailers, r.wsgi_early_hints, r.send_trailers, r.client_departure}) {
     if (PyDict_SetItem(dict, key, Py_None) < 0) return false;
   }
+  standing_.errors = Py_None;
+  if (!set_errors(dict)) return false;
+  standing_.errors = PyDict_GetItemWithError(dict, r.wsgi_errors);
   return put("wsgi.version", Py_BuildValue("(ii)", 1, 0)) &&
          put("wsgi.url_scheme", PyUnicode_InternFromString("http")) &&
          put("wsgi.multithread", PyBool_FromLong(multithread)) &&
@@ -103,12 +106,11 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
   const bool secure = exchange.peer->scheme == "https";
   const TargetParts target = split_target(exchange.request.target());
   const Texts texts = make_texts(exchange, target);
-  if (!texts || !set_standing(exchange, parts, secure) || !stand_again(texts)) return {};
-  PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
+  PyRef environ = texts ? copy_standing(exchange, parts, secure, texts) : PyRef();
   if (!environ) return {};
   PyObject* dict = environ.get();
   const bool done =
-      set_texts(dict, texts) &&
+      set_texts(dict, texts) && set_errors(dict) &&
       (target.query.empty() || set(dict, r.query_string, query_.make(target.query))) &&
       (!secure || PyDict_SetItem(dict, r.wsgi_url_scheme, r.https) == 0) &&
       PyDict_SetItem(dict, r.wsgi_trailers, parts.trailers) == 0 &&
@@ -118,6 +120,31 @@ PyRef EnvironBuilder::build(const Exchange& exchange, const Parts& parts) {
       (exchange.peer->tls == nullptr || set_tls(dict, *exchange.peer->tls)) &&
       (exchange.peer->forwarded == nullptr || set_forwarded(dict, *exchange.peer->forwarded));
   return done ? std::move(environ) : PyRef();
+}
+
+// Up to Python 3.11 a new dict may have garbage collected, by code that gives up the GIL: what
+// another worker has made stand meanwhile is not this request's. Nothing else here and up to
+// set_errors() can: what stands are `str`s and objects of this room, whose ends run nothing.
+PyRef EnvironBuilder::copy_standing(const Exchange& exchange, const Parts& parts, bool secure,
+                                    const Texts& texts) {
+  for (;;) {
+    const auto build = ++builds_;
+    if (!set_standing(exchange, parts, secure) || !stand_again(texts)) return {};
+    PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
+    if (!environ || build == builds_) return environ;
+  }
+}
+
+// Another one than at the start is in its copies alone: an application's file, whose end may run
+// anything, must not end by being replaced in the template.
+bool EnvironBuilder::set_errors(PyObject* environ) const {
+  PyObject* errors =
+      errors_ ? errors_.get() : PyDict_GetItemWithError(sys_.get(), runtime().standard_error);
+  if (errors == nullptr) {
+    if (PyErr_Occurred()) return false;
+    errors = Py_None;
+  }
+  return errors == standing_.errors || PyDict_SetItem(environ, runtime().wsgi_errors, errors) == 0;
 }
 
 // Most targets are a path and no more: then there is one `str` for all of its keys.
@@ -138,9 +165,6 @@ EnvironBuilder::Texts EnvironBuilder::make_texts(const Exchange& exchange,
 bool EnvironBuilder::set_standing(const Exchange& exchange, const Parts& parts, bool secure) {
   const Runtime& r = runtime();
   const RequestHead& head = exchange.request;
-  PyObject* errors =
-      errors_ ? errors_.get() : PyDict_GetItemWithError(sys_.get(), r.standard_error);
-  if (errors == nullptr && PyErr_Occurred()) return false;
   const PyRef method = method_text(head.method());
   const PyRef address = remote_address_.make(exchange.peer->remote_address);
   return method && address && stand(r.request_method, standing_.method, method.get()) &&
@@ -150,7 +174,6 @@ bool EnvironBuilder::set_standing(const Exchange& exchange, const Parts& parts, 
                : head.version.major == 3           ? r.http_3_0
                : head.version == HttpVersion{1, 1} ? r.http_1_1
                                                    : r.http_1_0) &&
-         stand(r.wsgi_errors, standing_.errors, errors == nullptr ? Py_None : errors) &&
          stand(r.wsgi_input, standing_.input, parts.input) &&
          stand(r.wsgi_early_hints, standing_.early_hints, parts.calls.early_hints()) &&
          stand(r.send_trailers, standing_.send_trailers, parts.calls.send_trailers()) &&
@@ -225,8 +248,8 @@ bool EnvironBuilder::set_fields(PyObject* environ, const Exchange& exchange,
 }
 
 bool EnvironBuilder::stand_local_end(const ConnectionInfo& peer, bool secure) {
-  if (!local_.name || local_.address != peer.local_address || local_.port != peer.local_port ||
-      local_.secure != secure) {
+  if (!local_.name || !local_.number || local_.address != peer.local_address ||
+      local_.port != peer.local_port || local_.secure != secure) {
     // A Unix socket has no name of its own; PEP 3333 wants non-empty strings.
     const bool named = !peer.local_address.empty();
     local_ = {peer.local_address, peer.local_port, secure,

@@ -88,6 +88,9 @@ class EnvironBuilder {
   };
 
   Texts make_texts(const Exchange& exchange, const TargetParts& target);
+  PyRef copy_standing(const Exchange& exchange, const Parts& parts, bool secure,
+                      const Texts& texts);
+  bool set_errors(PyObject* environ) const;
   bool set_standing(const Exchange& exchange, const Parts& parts, bool secure);
   bool stand_again(const Texts& texts);
   bool stand(PyObject* key, Standing& standing, PyObject* value);
@@ -118,6 +121,7 @@ class EnvironBuilder {
     Standing input, early_hints, send_trailers, client_departure;
     Standing request_uri, raw_uri, path, remote_port;
   } standing_{};
+  std::uint64_t builds_ = 0;
   std::string decoded_path_;
 };
 

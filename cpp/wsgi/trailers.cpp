@@ -15,10 +15,34 @@ PyObject* LentTrailers::lend(const Exchange& exchange, bool& to_come) {
 
 void LentTrailers::take_back() {
   if (!list_) return;
+#ifdef Py_GIL_DISABLED
+  list_ = PyRef();  // who else refers to it, no count tells
+#else
   if (Py_REFCNT(list_.get()) != 1 || PyList_GET_SIZE(list_.get()) != 0) list_ = PyRef();
+#endif
 }
 
+namespace {
+
+// Up to Python 3.11 making an object may run whatever garbage has to say at its end, which may give
+// up the GIL: the exchange and the list could be another request's after that.
+class NoCollection {
+ public:
+  NoCollection() = default;
+  ~NoCollection() {
+    if (was_on_) PyGC_Enable();
+  }
+  NoCollection(const NoCollection&) = delete;
+  NoCollection& operator=(const NoCollection&) = delete;
+
+ private:
+  const bool was_on_ = PyGC_Disable() != 0;
+};
+
+}  // namespace
+
 bool fill_trailers(PyObject* trailers, const Exchange& exchange) {
+  const NoCollection in_one_go;
   const FieldSection* section = exchange.trailers();
   if (section == nullptr) return true;
   const PyRef pairs = PyRef::steal(PyList_New(0));

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -181,6 +182,18 @@ def test_json_lines_can_be_parsed_and_tell_times(serve: ServeFixture) -> None:
     assert record["user_agent"].startswith('"quoted" \\')
     assert 0 <= record["queue_time"] < 5
     assert 0 <= record["app_time"] <= record["total_time"] < 5
+
+
+def test_a_pause_of_the_client_is_no_time_of_its_next_request(serve: ServeFixture) -> None:
+    """Nor of the first after its connection has begun."""
+    pause = 0.4
+    lines = Lines()
+    with serve(hello, access_log=lines, access_log_format="json").connect() as wire:
+        for count in range(1, 4):
+            time.sleep(pause)
+            assert wire.ask("/").body == b"hello"
+            record = json.loads(lines.wait(count)[-1])
+            assert record["total_time"] < pause / 2
 
 
 def test_line_tells_of_tls(engine: str) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,3 +168,63 @@ def test_an_input_that_was_kept_reads_nothing_of_the_next_ones(serve: ServeFixtu
     assert first.closed
     with pytest.raises(ValueError, match="after the request was answered"):
         first.read()
+
+
+class Ending(io.StringIO):
+    """A file of an application, whose end takes a while."""
+
+    def __init__(self, ends: threading.Event) -> None:
+        super().__init__()
+        self._ends = ends
+
+    def __del__(self) -> None:
+        self._ends.set()
+        time.sleep(0.3)  # without the GIL
+
+
+@pytest.mark.no_http2("a request is written out")
+def test_requests_beside_the_end_of_a_standard_error_are_not_mixed(serve: ServeFixture) -> None:
+    """As where a log is rotated: whoever has the last reference to the file waits for its end."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        return [f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()]
+
+    site = serve(app, threads=4)
+    ends = threading.Event()
+    before = sys.stderr
+    sys.stderr = Ending(ends)
+    try:
+        assert site.ask("/while").text == "GET /while"
+    finally:
+        sys.stderr = before
+    with ThreadPoolExecutor(1) as others:
+        asked = others.submit(lambda: site.ask("/b").text)
+        assert ends.wait(10)
+        with site.connect() as wire:
+            wire.send(b"DELETE /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert wire.response().text == "DELETE /a"
+        assert asked.result() == "GET /b"
+
+
+def test_a_standard_error_is_each_request_s_own(serve: ServeFixture) -> None:
+    errors: list[object] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        errors.append(environ["wsgi.errors"])
+        start_response("200 OK", PLAIN)
+        return [b""]
+
+    site = serve(app)
+    before = sys.stderr
+    another = io.StringIO()
+    try:
+        for each in (before, another, another, before):
+            sys.stderr = each
+            site.ask("/")
+    finally:
+        sys.stderr = before
+    assert errors == [before, another, another, before]
+    site.ask("/")
+    errors.clear()
+    assert sys.getrefcount(another) == 2, "nothing has it but this"

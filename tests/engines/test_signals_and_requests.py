@@ -351,3 +351,40 @@ def test_a_handshake_that_comes_while_a_draining_process_does_not_run_is_finishe
         assert wire.ask().body == b"hello"
         wire.close()
         assert server.wait() == 0
+
+
+PIPED = """
+import signal
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "5")])
+    return [b"hello"]
+"""
+
+
+@pytest.mark.parametrize("io_threads", [1, 2])
+def test_a_client_that_leaves_a_file_ends_no_process_that_dies_of_that(
+    engine: str, tmp_path: Path, io_threads: int
+) -> None:
+    """sendfile(2) cannot be told to raise no SIGPIPE, by which such a program ends."""
+    (tmp_path / "piped.py").write_text(PIPED)
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(256 * 1024 * 1024)
+    with run_server(
+        "piped:app",
+        engine,
+        *("--static", f"/files={tmp_path}", "--io-threads", str(io_threads)),
+        environment={"PYTHONPATH": str(tmp_path)},
+    ) as server:
+        for _ in range(20):
+            wire = server.connect()
+            assert wire.ask("/").text == "hello"
+            wire.get("/files/large")
+            assert wire.socket.recv(1000).startswith(b"HTTP/1.1 200")
+            wire.finish_sending()
+            wire.reset()
+            with server.connect() as other:
+                assert other.ask("/").text == "hello"
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
