@@ -141,6 +141,50 @@ TEST_F(LeadTest, WhoIsAwakeInItsOwnTurnIsNotWoken) {
   EXPECT_EQ(sockets_.interrupts(), 1) << "nobody has a turn: the next one does not wait";
 }
 
+TEST_F(LeadTest, WhoTellsItselfBeforeItsWaitKnowsThat) {
+  Lead* self = nullptr;
+  std::vector<bool> told;
+  Lead lead(
+      [&](std::optional<Lead::Time>) {
+        told.push_back(self->told_itself());
+        if (told.size() == 1) self->wake();
+        told.push_back(self->told_itself());
+      },
+      [] {});
+  self = &lead;
+  std::atomic<bool> done{false};
+  std::thread io_thread([&] {
+    lead.attend();
+    while (!done) lead.lend();
+    lead.leave();
+  });
+  for (int taken = 0; taken < 2;) taken += lead.take_turn(std::nullopt, nothing_else);
+  done = true;
+  io_thread.join();
+  EXPECT_EQ(told, (std::vector<bool>{false, true, false, false}));
+}
+
+// Though turns are taken all the time: whoever calls has something to do between two of its own.
+TEST_F(LeadTest, WhoeverIsCalledTakesItBack) {
+  Lead lead([](std::optional<Lead::Time>) {}, [] {});
+  auto lent = std::async(std::launch::async, [&] {
+    lead.attend();
+    lead.lend();
+    lead.leave();
+  });
+  while (!lead.is_lent() && lent.wait_for(0s) != std::future_status::ready) {
+    std::this_thread::yield();
+  }
+  int turns = 0;
+  while (lead.take_turn(std::nullopt, nothing_else)) {
+    lead.end_turns();
+    lead.call();
+    ++turns;
+  }
+  lent.get();
+  EXPECT_LT(turns, 10'000'000);
+}
+
 TEST_F(LeadTest, WhatIsReclaimedComesBackAtOnce) {
   auto lent = lend_until_taken();
   auto turn = std::async(std::launch::async, [this] { take_turn(std::nullopt, nothing_else); });
