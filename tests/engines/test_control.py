@@ -101,6 +101,11 @@ def versions(server: ServerProcess) -> set[str]:
     return {ask(server)[1].split()[1] for _ in range(10)}
 
 
+def serves_only(server: ServerProcess, version: str) -> bool:
+    """Soon: an old worker takes what comes in the moment that it learns to leave."""
+    return eventually(lambda: versions(server) == {version})
+
+
 def rewrite(folder: Path, before: str, after: str) -> None:
     text = (folder / "asked.py").read_text()
     (folder / "asked.py").write_text(text.replace(before, after))
@@ -265,7 +270,7 @@ def test_reload_waits_for_all_new_workers(served: tuple[ServerProcess, Path], fo
     said = ctl(path, "reload", "--wait")
     assert said.code == 0, said
     assert said.result == {"is": "done", "generation": 2, "workers": 2}
-    assert versions(server) == {"2"}
+    assert serves_only(server, "2")
     ready = {line["event"]["pid"] for line in said.lines[:-1] if line["event"]["is"] == "ready"}
     after = {
         row["pid"] for row in ctl(path, "workers").result["workers"] if row["state"] == "ready"
@@ -295,7 +300,7 @@ def test_a_reload_that_fails_says_which_worker_and_why(
     assert "a_module_that_is_missing" in status.result["last_failed_start"]["why"]
     rewrite(folder, "import a_module_that_is_missing", "VERSION = 2")
     assert ctl(path, "reload", "--wait").code == 0
-    assert versions(server) == {"2"}
+    assert serves_only(server, "2")
 
 
 def test_a_reload_that_crashes_says_how(workers: tuple[ServerProcess, Path], folder: Path) -> None:
@@ -343,7 +348,7 @@ def test_a_reload_that_hangs_is_given_up_and_can_be_looked_at(
         assert ctl(path, "reload", "--wait").code == 0
         assert "another reload has overtaken this one" in first.communicate()[0]
         assert first.returncode == 1
-    assert versions(server) == {"2"}
+    assert serves_only(server, "2")
 
 
 # ---- what must be answered when Python cannot
