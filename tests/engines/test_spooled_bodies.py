@@ -153,6 +153,13 @@ def test_a_body_that_never_ends_reaches_no_application(serve: ServeFixture) -> N
         response = wire.response("POST")
         assert response.status == 408
         wire.expect_over(response)
+    assert eventually(lambda: spooled(site) == 0)
+    assert not app.environs
+
+
+def test_a_body_whose_client_leaves_reaches_no_application(serve: ServeFixture) -> None:
+    app = Echo()
+    site = serve(app)
     with site.connect() as wire:
         wire.send(CHUNKED + b"\r\n" + in_chunks(LINES))
         assert eventually(lambda: spooled(site) > 0)
