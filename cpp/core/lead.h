@@ -71,8 +71,6 @@ class Lead {
 
   // ---- workers, without the GIL, and with no lock that a turn may need
   /// Would take turns if there were any to take.
-  /// In its own turn: what it has done before it waits has something to do for it.
-  bool told_itself() const { return told_itself_; }
   void ask() { asked_.store(true, std::memory_order_relaxed); }
   bool is_lent() const { return lent_.load(std::memory_order_relaxed); }
   /// Takes a turn, unless `idle()`, which is called once nobody else can take it, says that there
@@ -90,6 +88,8 @@ class Lead {
     turn_of_.store({});
     return true;
   }
+  /// In its own turn: what it has done before it waits has something to do for it.
+  bool told_itself() const { return told_itself_; }
   /// After the last of some turns: the worker has something else to do.
   void end_turns() {
     if (watch_sleeps_.load()) end_sleep();
