@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import sys
 from hashlib import sha256
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bench.paths import BENCH, ROOT
+from bench.plot import pyplot
 from bench.publish import between_markers
 from bench.report import BRIEF, CPU, RATE, table_head, table_line
 from bench.results import read
@@ -31,7 +31,7 @@ KEPT = BENCH / "kept/history.json"
 RESULTS = BENCH / "results"
 ENGINE = "prowingen-embedded"
 COLOURS = ("#1b6ca8", "#d1711f", "#3a8f4d", "#8a5fb0", "#b0413e", "#6e7781")
-TEXT, FAINT = "#24292f", "#6e7781"
+FAINT = "#6e7781"
 
 Point = tuple[str, float]
 Series = dict[str, list[Point]]
@@ -122,16 +122,7 @@ def page(text: str) -> str:
 
 
 def draw(panels: dict[str, Series], path: Path, line: float | None = None) -> None:
-    matplotlib: Any = import_module("matplotlib")
-    matplotlib.use("Agg")
-    plt: Any = import_module("matplotlib.pyplot")
-    plt.rcParams |= {
-        "font.family": "DejaVu Sans",
-        "font.size": 8.5,
-        "text.color": TEXT,
-        "svg.fonttype": "path",
-        "svg.hashsalt": "bench",
-    }
+    plt = pyplot()
     figure, axes = plt.subplots(
         1, len(panels), figsize=(5.6 * len(panels), 4.2), squeeze=False, layout="constrained"
     )

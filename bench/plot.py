@@ -66,7 +66,8 @@ def ranked(case: CaseResult, chart: Chart) -> list[tuple[Outcome, float | None]]
     return [*((outcome, None) for outcome, value in pairs if value is None), *valued]
 
 
-def draw(run: Run, chart: Chart, stem: Path) -> None:
+def pyplot() -> Any:
+    """matplotlib's, for files that look alike and come out the same each time."""
     matplotlib: Any = import_module("matplotlib")
     matplotlib.use("Agg")
     plt: Any = import_module("matplotlib.pyplot")
@@ -78,6 +79,11 @@ def draw(run: Run, chart: Chart, stem: Path) -> None:
         "svg.fonttype": "path",
         "svg.hashsalt": "bench",
     }
+    return plt
+
+
+def draw(run: Run, chart: Chart, stem: Path) -> None:
+    plt = pyplot()
     cases = shown(run, chart)
     if not cases:
         return

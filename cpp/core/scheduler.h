@@ -25,6 +25,9 @@
 //      stands in for that one for most of a switch interval, then parks at the end of a request,
 //      so that the other can go on; until then nobody else is woken. Requests that compute for
 //      long are so shared by two workers, and not by the whole pool in slices of 5 ms.
+//   7. While requests take microseconds, handing them over costs more than they do: a worker that
+//      would park looks at the sockets itself (core/lead.h), and is the one who is woken for what
+//      it finds there. Another running request makes no difference: whoever has the GIL has it.
 //
 //            submit, tick               has the GIL               next()
 //   parked ----------------> standby ------------------> ready ------------> running
@@ -45,10 +48,6 @@
 // A request that takes longer than it may is answered without its worker, which is then stuck: it
 // leaves the pool likewise, and comes back by the same ways if it ever does. How many do is not a
 // matter of `most_away`.
-//
-//   7. While requests take microseconds, handing them over costs more than they do: a worker that
-//      would park looks at the sockets itself (core/lead.h), and is the one who is woken for what
-//      it finds there. Another running request makes no difference: whoever has the GIL has it.
 //
 // Without a GIL (free-threaded Python) rules 1 to 7 fall away: a worker is woken for each request,
 // up to the number of cores.
